@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * ckpt generic netlink interface
+ *
+ * The contract is uapi/ckpt.yaml; this header is its C form and a lint step
+ * compares the two.  All integers are host order (netlink), u32 and u64 only.
+ * Every request checks CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN in the initial
+ * user namespace.  Every refusal carries an extack sentence.
+ *
+ * An epoch of a group:
+ *
+ *   EPOCH_BEGIN   live sets become the taken sets, round 1 is walked; the
+ *                 socket that called it is the owner until commit or abort
+ *   PAGE_DUMP     the runs of the round walked last
+ *   INODE_DUMP    the inodes of the round taken last
+ *   EPOCH_NEXT    walks one more round; its changes join the taken sets
+ *   EPOCH_COMMIT  the taken sets are durable under CHECKPOINT_ID: forgotten
+ *   EPOCH_ABORT   (or the owner's socket closing) merges them back
+ */
+#ifndef _UAPI_LINUX_CKPT_H
+#define _UAPI_LINUX_CKPT_H
+
+#include <linux/types.h>
+
+#define CKPT_GENL_NAME		"ckpt"
+#define CKPT_GENL_VERSION	1
+#define CKPT_MCGRP_EVENTS	"events"
+
+#define CKPT_NAME_MAX		63	/* [A-Za-z0-9._-]{1,63} */
+#define CKPT_ID_LEN		16	/* bytes of a checkpoint id */
+
+/* Operations; the reply carries the attributes named in ckpt.yaml. */
+enum ckpt_cmd {
+	CKPT_CMD_UNSPEC,
+	CKPT_CMD_GROUP_NEW,	/* GROUP_NAME, GROUP_CGROUP */
+	CKPT_CMD_GROUP_DEL,	/* GROUP_NAME */
+	CKPT_CMD_GROUP_GET,	/* do: GROUP_NAME; dump: all groups */
+	CKPT_CMD_ROOT_ADD,	/* GROUP_NAME, ROOT_PATH */
+	CKPT_CMD_ROOT_DEL,	/* GROUP_NAME, ROOT_PATH */
+	CKPT_CMD_EPOCH_BEGIN,	/* GROUP_NAME */
+	CKPT_CMD_EPOCH_NEXT,	/* GROUP_NAME, EPOCH_FLAGS */
+	CKPT_CMD_EPOCH_COMMIT,	/* GROUP_NAME, EPOCH, CHECKPOINT_ID */
+	CKPT_CMD_EPOCH_ABORT,	/* GROUP_NAME, EPOCH */
+	CKPT_CMD_PAGE_DUMP,	/* dump: GROUP_NAME; one area part a message */
+	CKPT_CMD_INODE_DUMP,	/* dump: GROUP_NAME; one inode a message */
+	CKPT_CMD_EVENT_NTF,	/* multicast: GROUP_NAME, EVENT, EVENT_VALUE */
+	__CKPT_CMD_MAX
+};
+#define CKPT_CMD_MAX (__CKPT_CMD_MAX - 1)
+
+enum ckpt_attr {
+	CKPT_A_UNSPEC,
+	CKPT_A_PAD,
+	/* group */
+	CKPT_A_GROUP_NAME,	/* string */
+	CKPT_A_GROUP_CGROUP,	/* string, as in the 0:: line of /proc/PID/cgroup */
+	CKPT_A_GROUP_GENERATION, /* u64, unique per group-new in a module load */
+	CKPT_A_GROUP_STATE,	/* u32, enum ckpt_group_state */
+	CKPT_A_GROUP_TASKS,	/* u32 */
+	CKPT_A_ROOT_PATH,	/* string; repeated in a reply */
+	CKPT_A_LOAD_COOKIE,	/* u64, random per module load, never 0 */
+	CKPT_A_FEATURES,	/* u32, CKPT_FEATURE_* */
+	/* epoch */
+	CKPT_A_EPOCH,		/* u64 */
+	CKPT_A_ROUND,		/* u32, 1 after begin */
+	CKPT_A_EPOCH_FLAGS,	/* u32, CKPT_EPOCH_* */
+	CKPT_A_CHECKPOINT_ID,	/* binary 16; all zero: none committed */
+	CKPT_A_DIRTY_PAGES,	/* u64, reported dirty in the last round */
+	CKPT_A_RESIDENT_PAGES,	/* u64, with a page or swap entry in the last round */
+	CKPT_A_CHANGED_INODES,	/* u64, live and not yet taken */
+	CKPT_A_TAKEN_INODES,	/* u64, in the last round */
+	CKPT_A_TAKEN,		/* u64, pages taken since the last commit */
+	CKPT_A_LOST,		/* u64, events that could not be recorded */
+	/* mm and area (PAGE_DUMP) */
+	CKPT_A_MM_COOKIE,	/* u64, unique per mm in a module load */
+	CKPT_A_MM_PID,		/* u32, a thread group of the mm, caller's pid ns */
+	CKPT_A_MM_FLAGS,	/* u32, CKPT_MM_* */
+	CKPT_A_AREA_START,	/* u64, bytes */
+	CKPT_A_AREA_END,	/* u64, bytes */
+	CKPT_A_AREA_PGOFF,	/* u64, pages */
+	CKPT_A_AREA_DEV,	/* u64, major << 32 | minor, 0: anonymous */
+	CKPT_A_AREA_INO,	/* u64, 0: anonymous */
+	CKPT_A_AREA_FLAGS,	/* u32, CKPT_AREA_* */
+	CKPT_A_RUNS,		/* binary, array of struct ckpt_run */
+	/* inode (INODE_DUMP) */
+	CKPT_A_INODE_DEV,	/* u64, major << 32 | minor of the super block */
+	CKPT_A_INODE_INO,	/* u64 */
+	CKPT_A_INODE_GENERATION, /* u32 */
+	CKPT_A_INODE_MASK,	/* u32, CKPT_INODE_*: what happened */
+	CKPT_A_INODE_FLAGS,	/* u32, CKPT_INODE_F_* */
+	CKPT_A_INODE_PATH,	/* string, last known path from the super block's root */
+	/* event */
+	CKPT_A_EVENT,		/* u32, enum ckpt_event */
+	CKPT_A_EVENT_VALUE,	/* u64 */
+	__CKPT_A_MAX
+};
+#define CKPT_A_MAX (__CKPT_A_MAX - 1)
+
+enum ckpt_group_state {
+	CKPT_GROUP_IDLE,	/* tracking, no epoch open */
+	CKPT_GROUP_TAKING,	/* between begin and commit or abort */
+	CKPT_GROUP_GONE,	/* its cgroup was removed */
+};
+
+#define CKPT_FEATURE_PAGES	(1U << 0)	/* read-and-clear walk */
+#define CKPT_FEATURE_INODES	(1U << 1)	/* change sets */
+
+/*
+ * EPOCH_NEXT: every task of the group is stopped; the walk waits for locks
+ * without a limit and leaves nothing out that it could report.
+ */
+#define CKPT_EPOCH_FINAL	(1U << 0)
+
+/* MM_FLAGS: why all populated pages of an mm are reported dirty. */
+#define CKPT_MM_NEW		(1U << 0)	/* not tracked before this epoch */
+#define CKPT_MM_NOTIFIERS	(1U << 1)	/* mmu notifiers: bits not cleared */
+#define CKPT_MM_BUSY		(1U << 2)	/* lock not had: not walked, copy everything */
+#define CKPT_MM_OVERFLOW	(1U << 3)	/* over a bound: not all runs kept, copy everything */
+
+/* AREA_FLAGS */
+#define CKPT_AREA_READ		(1U << 0)
+#define CKPT_AREA_WRITE		(1U << 1)
+#define CKPT_AREA_EXEC		(1U << 2)
+#define CKPT_AREA_SHARED	(1U << 3)
+#define CKPT_AREA_MAYWRITE	(1U << 4)
+#define CKPT_AREA_FILE		(1U << 5)	/* has a file (shmem included) */
+#define CKPT_AREA_SHMEM		(1U << 6)
+#define CKPT_AREA_HUGETLB	(1U << 7)
+#define CKPT_AREA_UNWALKED	(1U << 8)	/* IO, PFNMAP, MIXEDMAP, special: no runs */
+#define CKPT_AREA_NEW		(1U << 9)	/* identity not that of the last commit: all dirty */
+#define CKPT_AREA_WHOLE		(1U << 10)	/* could not be protected: all dirty, every time */
+#define CKPT_AREA_GROWSDOWN	(1U << 11)
+#define CKPT_AREA_WIPEONFORK	(1U << 12)
+
+/*
+ * State of the pages of a run.  Pages of an area that no run covers are
+ * CKPT_PAGE_NONE: zeros in private anonymous memory, the file's in a file map.
+ */
+enum ckpt_page_state {
+	CKPT_PAGE_NONE,
+	CKPT_PAGE_ZERO,		/* the shared zero page */
+	CKPT_PAGE_FILE,		/* page cache or shmem page */
+	CKPT_PAGE_ANON,
+	CKPT_PAGE_SWAP,
+	CKPT_PAGE_GUARD,
+	CKPT_PAGE_MIGRATION,
+	CKPT_PAGE_SPECIAL,	/* no struct page, poisoned, device: not readable as memory */
+};
+
+#define CKPT_RUN_DIRTY		(1U << 0)	/* copy it */
+#define CKPT_RUN_HUGE		(1U << 1)	/* mapped by a pmd or larger */
+#define CKPT_RUN_DMA		(1U << 2)	/* unexpected reference: reported again later */
+#define CKPT_RUN_KSM		(1U << 3)
+
+/**
+ * struct ckpt_run - consecutive pages of one state
+ * @start: first address, bytes
+ * @pages: number of 4 KiB pages
+ * @state: enum ckpt_page_state
+ * @flags: CKPT_RUN_*
+ */
+struct ckpt_run {
+	__u64 start;
+	__u32 pages;
+	__u16 state;
+	__u16 flags;
+};
+
+/* INODE_MASK */
+#define CKPT_INODE_DATA		(1U << 0)	/* content written, punched, truncated */
+#define CKPT_INODE_META		(1U << 1)	/* mode, owner, times, xattr, link count */
+#define CKPT_INODE_ENTRIES	(1U << 2)	/* directory: entries added, removed, renamed */
+#define CKPT_INODE_CREATED	(1U << 3)
+#define CKPT_INODE_DELETED	(1U << 4)	/* last link gone or one unlinked */
+#define CKPT_INODE_MOVED	(1U << 5)
+#define CKPT_INODE_SUSPECT	(1U << 6)	/* may have changed unseen: compare content */
+
+/* INODE_FLAGS */
+#define CKPT_INODE_F_DIR	(1U << 0)
+#define CKPT_INODE_F_INSIDE	(1U << 1)	/* changed by a task of the group */
+#define CKPT_INODE_F_OUTSIDE	(1U << 2)	/* changed by another task */
+#define CKPT_INODE_F_MAPPED	(1U << 3)	/* a writable shared mapping existed at the take */
+#define CKPT_INODE_F_OPEN	(1U << 4)	/* open for writing in the group at the take */
+
+enum ckpt_event {
+	CKPT_EVENT_UNSPEC,
+	CKPT_EVENT_LOST,	/* value: lost so far; the next checkpoint must be full */
+	CKPT_EVENT_GROUP_GONE,	/* the cgroup was removed */
+};
+
+#endif /* _UAPI_LINUX_CKPT_H */
