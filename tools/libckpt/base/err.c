@@ -35,7 +35,8 @@ int ckpt_fail_at(struct ckpt_err *err, const char *fmt, ...)
 	n = vsnprintf(err->text, sizeof(err->text), fmt, ap);
 	va_end(ap);
 	if (n >= 0 && (size_t)n < sizeof(err->text))
-		snprintf(err->text + n, sizeof(err->text) - n, ": %s", inner);
+		snprintf(err->text + n, sizeof(err->text) - n, ": %.*s",
+			 (int)(sizeof(inner) - 3 - n), inner);
 	return -1;
 }
 

@@ -89,7 +89,7 @@ int ckpt_wire_next(struct ckpt_wire *w, struct ckpt_record *ret, struct ckpt_err
 
 int ckpt_record_u64(const struct ckpt_record *r, uint64_t *ret, struct ckpt_err *err)
 {
-	uint64_t le;
+	uint64_t le = 0;
 
 	if (ckpt_record_bytes(r, &le, sizeof(le), err))
 		return -1;
