@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Process image: the tree of a group as plain values
+ *
+ * Capture fills it from stopped tasks, image-encode.c and image-decode.c turn
+ * it into records and back, restore builds tasks from it and compares them
+ * with it afterwards.  Pids are those of the group's own pid namespace.
+ * Memory content is not here: it is in the space that each mm names.
+ *
+ * Ownership: every pointer below belongs to the image; ckpt_image_done frees all.
+ */
+#ifndef CKPT_PROC_IMAGE_H
+#define CKPT_PROC_IMAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <signal.h>
+#include <sys/user.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#define CKPT_NSIG 64
+#define CKPT_NLIMITS 16
+#define CKPT_NONE UINT32_MAX	/* index: there is none */
+
+/* What backs an area of an address space. */
+enum ckpt_area_kind {
+	CKPT_AREA_KIND_ANON,		/* private anonymous, heap and stacks included */
+	CKPT_AREA_KIND_FILE_PRIVATE,	/* file below, written pages anonymous */
+	CKPT_AREA_KIND_FILE_SHARED,	/* the file's own pages */
+	CKPT_AREA_KIND_VDSO,
+	CKPT_AREA_KIND_VVAR,		/* every kernel-provided data area beside the vdso */
+	CKPT_AREA_KIND_VSYSCALL,	/* fixed by the kernel; never rebuilt */
+};
+
+/* Properties beyond protection, from VmFlags. */
+#define CKPT_AREA_F_GROWSDOWN	(1u << 0)
+#define CKPT_AREA_F_NORESERVE	(1u << 1)
+#define CKPT_AREA_F_LOCKED	(1u << 2)
+#define CKPT_AREA_F_DONTFORK	(1u << 3)
+#define CKPT_AREA_F_WIPEONFORK	(1u << 4)
+#define CKPT_AREA_F_DONTDUMP	(1u << 5)
+#define CKPT_AREA_F_HUGEPAGE	(1u << 6)
+#define CKPT_AREA_F_NOHUGEPAGE	(1u << 7)
+#define CKPT_AREA_F_MERGEABLE	(1u << 8)
+#define CKPT_AREA_F_SEQ		(1u << 9)
+#define CKPT_AREA_F_RAND	(1u << 10)
+#define CKPT_AREA_F_DROPPABLE	(1u << 11)
+#define CKPT_AREA_F_MAYWRITE	(1u << 12)	/* shared: a writable descriptor is behind it */
+#define CKPT_AREA_F_ACCOUNT	(1u << 13)
+
+/**
+ * struct ckpt_area - one mapping
+ * @start: first byte
+ * @end: byte after the last
+ * @prot: PROT_*
+ * @flags: CKPT_AREA_F_*
+ * @kind: enum ckpt_area_kind
+ * @pgoff: offset in the file, bytes
+ * @file: index of the backing file in image->files, or CKPT_NONE
+ * @name: PR_SET_VMA_ANON_NAME or NULL
+ */
+struct ckpt_area {
+	uint64_t start;
+	uint64_t end;
+	uint32_t prot;
+	uint32_t flags;
+	uint32_t kind;
+	uint64_t pgoff;
+	uint32_t file;
+	char *name;
+};
+
+/**
+ * struct ckpt_mm - an address space
+ * @space: where its pages are; assigned by flow, page = address >> 12
+ * @cookie: identity for the tracker, 0 when it has none; not stored
+ * @pid: host pid of a live task of it at capture; not stored
+ * @layout: start_code end_code start_data end_data start_brk brk start_stack
+ *	arg_start arg_end env_start env_end, as in struct prctl_mm_map
+ * @auxv: saved auxiliary vector bytes
+ * @exe: index of the executable in image->files
+ * @areas: sorted by start
+ * @skip_start, @skip_end: memory of our own in it while it was captured, not stored
+ */
+struct ckpt_mm {
+	uint32_t space;
+	uint64_t cookie;
+	int32_t pid;
+	uint64_t layout[11];
+	uint8_t *auxv;
+	size_t auxv_len;
+	uint32_t exe;
+	struct ckpt_area *areas;
+	size_t n_areas;
+	uint64_t skip_start;
+	uint64_t skip_end;
+	bool thp_disabled;
+};
+
+enum ckpt_file_kind {
+	CKPT_FILE_REG,
+	CKPT_FILE_DIR,
+	CKPT_FILE_CHR,		/* /dev/null, zero, full, random, urandom alone */
+	CKPT_FILE_PIPE,		/* an end of image->pipes[pipe] */
+	CKPT_FILE_FIFO,		/* a named one, opened by path */
+	CKPT_FILE_OUTER,	/* leads out of the tree; fds 0-2 alone: restore gives its own */
+};
+
+/**
+ * struct ckpt_file - an open file description, or a file that is only mapped
+ *
+ * Two descriptors with the same index share position and flags.
+ *
+ * @kind: enum ckpt_file_kind
+ * @path: absolute path in the group's mount namespace; NULL for pipes
+ * @flags: open(2) flags as in fdinfo, O_CLOEXEC never in it
+ * @pos: position, bytes
+ * @dev, @ino, @mode, @size, @mtime_ns: as seen at capture
+ * @deleted: no link leads to it; its content is in @space
+ * @writable: somebody can write it: fd with write mode or MAP_SHARED+MAYWRITE
+ * @space: content of a deleted file or of one outside the roots; flow fills it; 0 none
+ * @pipe: index in image->pipes
+ * @pipe_write: which end
+ * @owner_*: F_GETOWN_EX type/pid and F_GETSIG, 0 when unset
+ * @capture_pid, @capture_fd: where flow can reach it while stopped; not stored;
+ *	fd -1: through /proc/PID/map_files at @capture_addr
+ */
+struct ckpt_file {
+	uint32_t kind;
+	char *path;
+	uint32_t flags;
+	uint64_t pos;
+	uint64_t dev, ino;
+	uint32_t mode;
+	uint64_t rdev;
+	uint64_t size;
+	int64_t mtime_ns;
+	bool deleted;
+	bool writable;
+	uint32_t space;
+	uint32_t pipe;
+	bool pipe_write;
+	int32_t owner_type, owner_pid, owner_sig;
+	int32_t capture_pid, capture_fd;
+	uint64_t capture_start, capture_end;
+};
+
+/**
+ * struct ckpt_pipe - a pipe with what is in it
+ * @ino: identity at capture
+ * @capacity: F_GETPIPE_SZ, bytes
+ * @data: unread bytes
+ * @uid, @gid: owner
+ */
+struct ckpt_pipe {
+	uint64_t ino;
+	uint32_t capacity;
+	uint8_t *data;
+	size_t len;
+	uint32_t uid, gid;
+};
+
+struct ckpt_fd {
+	int32_t fd;
+	bool cloexec;
+	uint32_t file;
+};
+
+/* A descriptor table; tasks with the same index share it (CLONE_FILES). */
+struct ckpt_fdtable {
+	struct ckpt_fd *fds;
+	size_t n_fds;
+};
+
+struct ckpt_sigaction {
+	uint64_t handler;
+	uint64_t flags;
+	uint64_t restorer;
+	uint64_t mask;
+};
+
+struct ckpt_creds {
+	uint32_t uid[4];	/* real effective saved fs */
+	uint32_t gid[4];
+	uint32_t *groups;
+	size_t n_groups;
+	uint64_t cap_inh, cap_prm, cap_eff, cap_bnd, cap_amb;
+	uint32_t securebits;
+	bool no_new_privs;
+};
+
+/**
+ * struct ckpt_thread - what each thread has of its own
+ * @tid: in the group's pid namespace
+ * @regs: as ready to run on: an interrupted system call is already set up
+ *	for its restart
+ * @xstate: NT_X86_XSTATE bytes
+ * @sigmask: blocked signals
+ * @pending: siginfo of pending private signals, raw 128-byte siginfo each
+ * @altstack_*: sigaltstack
+ * @robust_head, @robust_len: get_robust_list
+ * @rseq_*: PTRACE_GET_RSEQ_CONFIGURATION; ptr 0: not registered
+ * @clear_tid: PR_GET_TID_ADDRESS
+ * @host_tid: at capture; not stored
+ */
+struct ckpt_thread {
+	int32_t tid;
+	char comm[16];
+	struct user_regs_struct regs;
+	uint8_t *xstate;
+	size_t xstate_len;
+	uint64_t sigmask;
+	siginfo_t *pending;
+	size_t n_pending;
+	uint64_t altstack_sp, altstack_size;
+	uint32_t altstack_flags;
+	uint64_t robust_head, robust_len;
+	uint64_t rseq_ptr;
+	uint32_t rseq_size, rseq_sig, rseq_flags;
+	uint64_t clear_tid;
+	int32_t sched_policy, sched_prio, nice;
+	uint8_t affinity[128];
+	uint32_t affinity_len;
+	struct ckpt_creds creds;
+	uint64_t timerslack_ns;
+	int32_t host_tid;
+};
+
+enum ckpt_task_state {
+	CKPT_TASK_ALIVE,
+	CKPT_TASK_STOPPED,	/* by a job-control signal */
+	CKPT_TASK_ZOMBIE,
+};
+
+struct ckpt_rlimit {
+	uint64_t cur, max;
+};
+
+struct ckpt_itimer {
+	int64_t value_ns, interval_ns;
+};
+
+/**
+ * struct ckpt_task - a process
+ * @ppid: 0 when its parent is outside the tree (init of the namespace adopts it)
+ * @exit_code: zombies, as wait status
+ * @exit_signal: sent to the parent at exit
+ * @threads: leader first; empty for zombies
+ */
+struct ckpt_task {
+	int32_t pid, ppid, pgid, sid;
+	uint32_t state;
+	int32_t exit_code, stop_signal;
+	int32_t exit_signal;
+	char comm[16];
+	uint32_t mm;
+	uint32_t fdtable;
+	uint32_t cwd, root;	/* in image->files; root CKPT_NONE: "/" */
+	uint32_t umask;
+	uint32_t personality;
+	int32_t pdeath_sig;
+	bool child_subreaper;
+	int32_t dumpable;
+	int32_t oom_score_adj;
+	struct ckpt_rlimit limits[CKPT_NLIMITS];
+	struct ckpt_sigaction actions[CKPT_NSIG];
+	siginfo_t *pending;
+	size_t n_pending;
+	struct ckpt_itimer itimers[3];
+	struct ckpt_thread *threads;
+	size_t n_threads;
+	int32_t host_pid;	/* at capture; not stored */
+};
+
+/**
+ * struct ckpt_image - a process tree
+ * @monotonic_ns, @boottime_ns, @realtime_ns: clocks as the tree saw them
+ * @private_pidns: the tree has a pid namespace of its own; else its pids are the caller's
+ * @vdso_hash: SHA-256 of the vdso it ran with
+ * @kernel: uname release, for messages
+ * @unquiesced: what could not be brought to rest, one sentence or NULL
+ */
+struct ckpt_image {
+	struct ckpt_task *tasks;
+	size_t n_tasks;
+	struct ckpt_mm *mms;
+	size_t n_mms;
+	struct ckpt_file *files;
+	size_t n_files;
+	struct ckpt_pipe *pipes;
+	size_t n_pipes;
+	struct ckpt_fdtable *fdtables;
+	size_t n_fdtables;
+	uint64_t monotonic_ns, boottime_ns, realtime_ns;
+	bool private_pidns;
+	uint8_t vdso_hash[32];
+	char kernel[65];
+	char *unquiesced;
+};
+
+void ckpt_image_done(struct ckpt_image *image);
+
+/* Append the records of @image to @ret. */
+int ckpt_image_encode(const struct ckpt_image *image, struct ckpt_buf *ret, struct ckpt_err *err);
+/*
+ * Build an image from records; every index, count and order is checked, so
+ * that restore may trust them.  Outputs untouched on failure.
+ */
+int ckpt_image_decode(const void *data, size_t len, struct ckpt_image *ret, struct ckpt_err *err);
+
+#endif
