@@ -1,0 +1,38 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# build-kmod.sh: build the module out of tree, once per kernel release
+#
+# usage: build-kmod.sh [KDIR]
+# The sources are linked into build/kmod/<release>/kmod, so that the tree stays clean and
+# two kernels do not disturb each other. Leaves build/kmod/<release>/ckpt.ko and, as the
+# last one built, build/ckpt.ko.
+set -euo pipefail
+repo=$(cd "$(dirname "$0")/../.." && pwd)
+kdir=${1:-}
+if [ -z "$kdir" ]; then
+	kdir=/lib/modules/$(uname -r)/build
+	[ -e "$kdir/Makefile" ] || kdir=$("$repo/tests/vm/runner/kernel.sh" 6.1)/headers
+fi
+if [ ! -e "$kdir/include/config/kernel.release" ]; then
+	echo "kmod: $kdir holds no kernel headers, give KDIR=" >&2
+	exit 1
+fi
+release=$(cat "$kdir/include/config/kernel.release")
+dir=$repo/build/kmod/$release
+mkdir -p "$dir/kmod"
+exec 9>"$dir/lock"
+flock 9
+ln -sfn "$repo/uapi" "$dir/uapi"
+# links of sources that are gone would still be built by a wildcard
+find "$dir/kmod" -xtype l -delete
+(cd "$repo/kmod" && find . -type d -printf '%P\n') | while read -r d; do
+	mkdir -p "$dir/kmod/$d"
+done
+(cd "$repo/kmod" && find . -type f -printf '%P\n') | while read -r f; do
+	[ -L "$dir/kmod/$f" ] || ln -sfn "$repo/kmod/$f" "$dir/kmod/$f"
+done
+make -s -C "$kdir" M="$dir/kmod" ${KMOD_FLAGS:-} modules 2>&1 |
+	{ grep -vE 'BTF|vmlinux is unavailable' || true; }
+cp "$dir/kmod/ckpt.ko" "$dir/ckpt.ko"
+cp "$dir/kmod/ckpt.ko" "$repo/build/ckpt.ko"

@@ -1,0 +1,31 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# runner-itself.sh: the VM runner notices every way a test can fail
+# where: native
+# timeout: 240
+vm=$(dirname "$0")/runner/vm.sh
+n=0
+expect() {	# NAME STATUS PATTERN ARGUMENT...
+	local name=$1 want=$2 pattern=$3 out rc
+
+	shift 3
+	out=$("$vm" "$@" 2>&1)
+	rc=$?
+	n=$((n + 1))
+	if [ $rc = "$want" ] && grep -q "$pattern" <<<"$out"; then
+		echo "ok $n - $name"
+	else
+		echo "not ok $n - $name (status $rc, not $want, or no '$pattern')"
+		sed 's/^/# /' <<<"$out"
+	fi
+}
+
+echo 1..5
+expect "a failing command's exit status comes back" 7 "^out$" -- sh -c 'echo out; exit 7'
+expect "a warning in the kernel log fails the run" 125 "not ok - kernel log" -- \
+	sh -c 'echo "WARNING: CPU: 0 PID: 1 at nowhere" >/dev/kmsg'
+expect "a panic fails the run" 125 "not ok - kernel log" -- \
+	sh -c 'echo c >/proc/sysrq-trigger; sleep 60'
+expect "a guest that powers off fails the run" 125 "the guest died" -- busybox poweroff -f
+expect "a command that hangs is ended" 124 "ran past" --timeout 12 -- sleep 1000

@@ -1,0 +1,125 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# kernel.sh: a stock Debian kernel and its headers, unpacked into the cache
+#
+# usage: kernel.sh KERNEL        prints the folder, which then holds
+#	release      the kernel's release string
+#	vmlinuz      the bootable file
+#	modules/     /lib/modules/<release>, with modules.dep
+#	headers      what KDIR has to be
+#
+# Nothing is installed on this machine. The folder is named after the package
+# version, so a new kernel in the archive makes a new folder, and a run that finds
+# its folder needs no network.
+set -euo pipefail
+kernel=${1:?usage: kernel.sh KERNEL}
+cache=${CKPT_CACHE:-$HOME/.cache/ckpt}/kernels
+mkdir -p "$cache"
+
+die() { echo "kernel $kernel: $*" >&2; exit 1; }
+
+# The apt options that reach the suite; its own lists when it is not one of this machine's
+apt_opts=()
+case $kernel in
+6.1) image=linux-image-amd64 headers=linux-headers-amd64 suite= ;;
+6.12) image=linux-image-amd64 headers=linux-headers-amd64 suite=bookworm-backports ;;
+newest) die "KERNEL=newest is not supported" ;;
+*) die "unknown, KERNEL is 6.1 or 6.12" ;;
+esac
+
+apt_update() {
+	apt-get -q "${apt_opts[@]}" update >/dev/null </dev/null
+}
+
+# A suite that is not among this machine's sources gets lists of its own in the cache,
+# from the mirror this machine already uses.
+use_suite() {
+	local uri dir=$cache/apt-$1
+
+	uri=$(apt-get indextargets --format '$(ORIGIN) $(COMPONENT) $(CODENAME) $(REPO_URI)' |
+		sed -n 's/^Debian main bookworm \(.*\)/\1/p' | head -n 1)
+	[ -n "$uri" ] || die "apt-get indextargets names no mirror of bookworm, add one"
+	mkdir -p "$dir/lists/partial"
+	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri $1 main" \
+		>"$dir/sources.list"
+	apt_opts=(-o Dir::Etc::SourceList="$dir/sources.list" -o Dir::Etc::SourceParts=/dev/null
+		-o Dir::State::Lists="$dir/lists" -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache=
+		-o APT::Sandbox::User=root -o APT::Default-Release="$1")
+	[ -s "$dir/stamp" ] || { apt_update; echo 1 >"$dir/stamp"; }
+}
+
+candidate() {
+	apt-cache "${apt_opts[@]}" policy "$1" | sed -n 's/^ *Candidate: //p' | grep -vx '(none)'
+}
+
+depends() {
+	apt-cache "${apt_opts[@]}" show --no-all-versions "$1" |
+		sed -n 's/^Depends: //p' | tr ',' '\n' | sed 's/ *|.*//;s/^ *//;s/ .*//'
+}
+
+fetch() {	# PACKAGE FOLDER: unpack the candidate version of PACKAGE in FOLDER
+	local dl=$2.dl
+
+	mkdir -p "$dl" "$2"
+	(cd "$dl" && apt-get -q "${apt_opts[@]}" -o APT::Sandbox::User=root download "$1" \
+		>/dev/null </dev/null) || return 1
+	dpkg-deb --fsys-tarfile "$dl"/*.deb | tar -x -C "$2" --exclude=./usr/share/doc
+	rm -rf "$dl"
+}
+
+resolve() {
+	version=$(candidate "$image") &&
+	image_pkg=$(depends "$image" | grep -m1 '^linux-image-') &&
+	headers_pkg=$(depends "$headers" | grep -m1 '^linux-headers-')
+}
+
+exec 9>"$cache/lock"
+flock 9
+# asking apt takes two seconds: its answer holds until its lists change
+known=$cache/resolved-$kernel
+lists=/var/lib/apt/lists
+[ -z "$suite" ] || lists=$cache/apt-$suite/lists
+if [ "$known" -nt "$lists" ] && [ -e "$(cat "$known")/release" ]; then
+	exec cat "$known"
+fi
+[ -z "$suite" ] || use_suite "$suite"
+resolve || { apt_update && resolve; } || die "no package $image in the archive"
+case ${image_pkg#linux-image-} in
+"$kernel".*) ;;
+*) die "$image resolves to $image_pkg, a Debian 12 archive is needed" ;;
+esac
+
+final=$cache/${image_pkg}_$version
+if [ ! -e "$final/release" ]; then
+	echo "kernel $kernel: fetching $image_pkg $version" >&2
+	release=${image_pkg#linux-image-}
+	tmp=$final.tmp
+	rm -rf "$tmp" "$tmp.dl"
+	mkdir -p "$tmp"
+	fetch "$image_pkg" "$tmp" || { apt_update; fetch "$image_pkg" "$tmp"; } ||
+		die "cannot download $image_pkg"
+	for p in "$headers_pkg" $(depends "$headers_pkg" | grep -E '^linux-(headers|kbuild)-'); do
+		fetch "$p" "$tmp" || die "cannot download $p"
+	done
+	if [ -d "$tmp/usr/lib/modules" ]; then
+		mv "$tmp/usr/lib/modules/$release" "$tmp/modules"
+	else
+		mv "$tmp/lib/modules/$release" "$tmp/modules"
+	fi
+	rm -f "$tmp/modules/build" "$tmp/modules/source"
+	mv "$tmp/boot/vmlinuz-$release" "$tmp/vmlinuz"
+	# the headers name one absolute path, in their Makefile
+	sed -i "s,/usr/src/,$final/usr/src/,g" "$tmp/usr/src/linux-headers-$release/Makefile"
+	ln -s "usr/src/linux-headers-$release" "$tmp/headers"
+	# depmod wants lib/modules/<release> below its base
+	mkdir -p "$tmp/base/lib/modules"
+	ln -s "$tmp/modules" "$tmp/base/lib/modules/$release"
+	depmod -b "$tmp/base" "$release"
+	rm -rf "$tmp/base" "$tmp/boot" "$tmp/lib" "$tmp/usr/share"
+	echo "$release" >"$tmp/release"
+	rm -rf "$final"
+	mv "$tmp" "$final"
+fi
+echo "$final" >"$known"
+echo "$final"

@@ -1,0 +1,126 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# vm.sh: run one command as root in an emulated machine with a stock Debian kernel
+usage() {
+	cat >&2 <<'U'
+usage: vm.sh [OPTION]... -- COMMAND [ARGUMENT]...
+  --kernel 6.1|6.12   the kernel to boot (6.1)
+  --mem MIB           memory (2048)
+  --cpus N            processors (2)
+  --timeout SECONDS   the whole run, boot included (300)
+  --disk FILE         scratch disk, made when missing and kept; without it a fresh one
+  --swap MIB          a swap disk of this size
+  --out DIR           a folder the guest sees as /out; output, dmesg, console land there
+  --env NAME=VALUE    set in the guest, may be repeated
+  --module            build ckpt.ko for that kernel, load it before and unload it after
+The guest sees this machine's whole root under a throw-away layer; /scratch is ext4.
+Exit status: the command's; 124 timeout; 125 the runner's own error, a dead guest, or a
+kernel log with an error in it.
+U
+	exit 125
+}
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+repo=$(cd "$here/../../.." && pwd)
+
+kernel=6.1 mem=2048 cpus=2 timeout=300 disk= swap= out= module= env=()
+while [ $# -gt 0 ]; do
+	case $1 in
+	--kernel) kernel=$2; shift ;;
+	--mem) mem=$2; shift ;;
+	--cpus) cpus=$2; shift ;;
+	--timeout) timeout=$2; shift ;;
+	--disk) disk=$2; shift ;;
+	--swap) swap=$2; shift ;;
+	--out) out=$2; shift ;;
+	--env) env+=("$2"); shift ;;
+	--module) module=1 ;;
+	--) shift; break ;;
+	*) usage ;;
+	esac
+	shift
+done
+[ $# -gt 0 ] || usage
+
+die() { echo "vm: $*" >&2; exit 125; }
+
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+out=${out:-$tmp/out}
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+rm -f "$out"/{status,late,dmesg,console,output}
+kdir=$("$here/kernel.sh" "$kernel") || exit 125
+initramfs=$("$here/initramfs.sh" "$kdir") || die "cannot build the initial file system"
+if [ -n "$module" ]; then
+	make -s -C "$repo" kmod KDIR="$kdir/headers" >&2 || die "cannot build ckpt.ko for $kernel"
+	env+=("CKPT_KO=$repo/build/kmod/$(cat "$kdir/release")/ckpt.ko")
+fi
+
+drives=() n=0 letters=abc
+add_drive() {	# FILE: append it, its name in the guest goes to $dev
+	drives+=(-drive "file=$1,format=raw,if=virtio,cache=unsafe,discard=unmap")
+	dev=/dev/vd${letters:n:1}
+	n=$((n + 1))
+}
+disk=${disk:-$tmp/disk}
+if [ ! -e "$disk" ]; then
+	truncate -s 4G "$disk"
+	/sbin/mkfs.ext4 -q -F -m 0 -E lazy_itable_init=1,lazy_journal_init=1 "$disk" ||
+		die "cannot make the scratch disk $disk"
+fi
+add_drive "$disk"
+scratch=$dev swapdev=
+if [ -n "$swap" ]; then
+	truncate -s "${swap}M" "$tmp/swap"
+	/sbin/mkswap -q "$tmp/swap" 2>/dev/null
+	add_drive "$tmp/swap"
+	swapdev=$dev
+fi
+
+printf 'repo=%q\nkernel=%q\ndisk=%s\nswap=%s\nload_module=%s\n' \
+	"$repo" "$kdir" "$scratch" "$swapdev" "$module" >"$out/boot"
+{
+	printf 'export CKPT_REPO=%q CKPT_KERNEL=%q CKPT_IN_VM=1\n' "$repo" "$kernel"
+	for e in "${env[@]}"; do
+		printf 'export %s=%q\n' "${e%%=*}" "${e#*=}"
+	done
+} >"$out/env"
+printf '%q ' "$@" >"$out/command"
+
+# The emulation runs without the string-copy shortcuts: they are slower there.
+set +e
+timeout -k 5 "$timeout" qemu-system-x86_64 \
+	-accel tcg,thread=multi -machine q35 -cpu max,-erms,-fsrm -smp "$cpus" -m "$mem" \
+	-nodefaults -no-user-config -display none -no-reboot -net none \
+	-kernel "$kdir/vmlinuz" -initrd "$initramfs" \
+	-append "console=ttyS0 quiet loglevel=6 panic=-1 cgroup_no_v1=all tsc=nowatchdog \
+rcupdate.rcu_cpu_stall_timeout=120 random.trust_cpu=on mitigations=off audit=0 nokaslr" \
+	-serial "file:$out/console" \
+	-device virtio-serial-pci -chardev file,id=out,path=/proc/self/fd/1 \
+	-device virtserialport,chardev=out,name=ckpt.out \
+	-virtfs local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap \
+	-virtfs "local,path=$out,mount_tag=out,security_model=none,multidevs=remap" \
+	"${drives[@]}" </dev/null 2>"$tmp/qemu.err" | tee "$out/output"
+rc=${PIPESTATUS[0]}
+set -e
+
+[ ! -s "$out/late" ] || cat "$out/late"
+if [ "$rc" = 124 ] || [ "$rc" = 137 ]; then
+	echo "not ok - the guest ran past $timeout s"
+	tail -n 15 "$out/console"
+	exit 124
+fi
+if ! "$here/klog.sh" <"$out/console" >"$tmp/klog"; then
+	echo "not ok - kernel log"
+	sed 's/^/# /' "$tmp/klog" | head -n 40
+	exit 125
+fi
+if [ ! -s "$out/status" ]; then
+	echo "not ok - the guest died before the command ended"
+	cat "$tmp/qemu.err" >&2
+	tail -n 15 "$out/console"
+	exit 125
+fi
+exit "$(cat "$out/status")"
