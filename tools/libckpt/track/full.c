@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Tracker `full`: every populated page is reported dirty
+ *
+ * The states come from /proc/PID/pagemap; whether a page differs from the
+ * parent's is for the comparison to find.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/pages.h"
+#include "track/tracker.h"
+
+/* Documentation/admin-guide/mm/pagemap.rst */
+#define PM_PRESENT (1ull << 63)
+#define PM_SWAP (1ull << 62)
+#define PM_FILE (1ull << 61)
+
+#define BATCH 4096	/* entries in one read */
+
+static uint16_t state_of(uint64_t entry)
+{
+	if (entry & PM_SWAP)
+		return CKPT_PAGE_SWAP;
+	if (!(entry & PM_PRESENT))
+		return CKPT_PAGE_NONE;
+	return entry & PM_FILE ? CKPT_PAGE_FILE : CKPT_PAGE_ANON;
+}
+
+static int add_entries(struct ckpt_take_area *area, uint64_t addr, const uint64_t *entries,
+		       size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct ckpt_run run = { .start = addr + i * CKPT_PAGE_LEN, .pages = 1,
+					.flags = CKPT_RUN_DIRTY };
+
+		run.state = state_of(entries[i]);
+		if (run.state != CKPT_PAGE_NONE && ckpt_take_add_run(area, &run))
+			return -1;
+	}
+	return 0;
+}
+
+static int read_area(int pagemap, int pid, struct ckpt_take_area *area, struct ckpt_err *err)
+{
+	uint64_t entries[BATCH];
+	uint64_t addr = area->start;
+
+	while (addr < area->end) {
+		uint64_t left = (area->end - addr) / CKPT_PAGE_LEN;
+		size_t want = left < BATCH ? left : BATCH;
+		ssize_t got = pread(pagemap, entries, want * 8, addr / CKPT_PAGE_LEN * 8);
+
+		if (got < 0)
+			return ckpt_fail(err, CKPT_FAILED, errno, "cannot read pagemap of pid %d", pid);
+		if (!got)
+			break;
+		if (add_entries(area, addr, entries, got / 8))
+			return ckpt_fail(err, CKPT_FAILED, 0, "no memory for the pages of pid %d", pid);
+		addr += (uint64_t)got / 8 * CKPT_PAGE_LEN;
+	}
+	return 0;
+}
+
+/* The kernel's own areas have no pages of the task; [vsyscall] has no pagemap. */
+static bool own_area(const char *line)
+{
+	return !strstr(line, "[vvar") && !strstr(line, "[vsyscall]") && !strstr(line, "[vdso]");
+}
+
+static int read_mm(struct ckpt_take_mm *mm, struct ckpt_err *err)
+{
+	cleanup_close int pagemap = -1;
+	cleanup_fclose FILE *maps = NULL;
+	cleanup_free char *line = NULL;
+	char path[64];
+	size_t cap = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", mm->pid);
+	pagemap = open(path, O_RDONLY | O_CLOEXEC);
+	snprintf(path, sizeof(path), "/proc/%d/maps", mm->pid);
+	maps = fopen(path, "re");
+	if (pagemap < 0 || !maps)
+		return ckpt_fail(err, CKPT_FAILED, errno, "cannot open %s", path);
+	while (getline(&line, &cap, maps) > 0) {
+		struct ckpt_take_area *area;
+		uint64_t start, end;
+		char prot[5];
+
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s", &start, &end, prot) != 3)
+			return ckpt_fail(err, CKPT_FAILED, 0, "cannot read a line of %s", path);
+		if (!own_area(line))
+			continue;
+		area = ckpt_take_add_area(mm, start, end,
+					  prot[3] == 's' ? CKPT_AREA_SHARED : 0);
+		if (!area)
+			return ckpt_fail(err, CKPT_FAILED, 0, "no memory for the areas of pid %d",
+					 mm->pid);
+		if (prot[3] != 's' && read_area(pagemap, mm->pid, area, err))
+			return -1;
+	}
+	return 0;
+}
+
+static int full_step(void *self, struct ckpt_epoch *ret, struct ckpt_err *err)
+{
+	(void)self;
+	(void)err;
+	*ret = (struct ckpt_epoch){ .round = 1 };
+	return 0;
+}
+
+static int full_next(void *self, bool final, struct ckpt_epoch *ret, struct ckpt_err *err)
+{
+	(void)final;
+	return full_step(self, ret, err);
+}
+
+static int full_pages(void *self, const int32_t *pids, size_t n_pids, struct ckpt_take *ret,
+		      struct ckpt_err *err)
+{
+	struct ckpt_take take = { 0 };
+
+	(void)self;
+	for (size_t i = 0; i < n_pids; i++) {
+		struct ckpt_take_mm *mm = ckpt_take_add_mm(&take, 0, pids[i], CKPT_MM_NEW);
+
+		if (!mm || read_mm(mm, err)) {
+			ckpt_take_done(&take);
+			return mm ? -1 : ckpt_fail(err, CKPT_FAILED, 0, "no memory for a take");
+		}
+	}
+	*ret = take;
+	return 0;
+}
+
+static int full_inodes(void *self, struct ckpt_inode_take *ret, struct ckpt_err *err)
+{
+	(void)self;
+	(void)err;
+	*ret = (struct ckpt_inode_take){ 0 };
+	return 0;
+}
+
+static int full_commit(void *self, const uint8_t id[CKPT_ID_LEN], struct ckpt_err *err)
+{
+	(void)self;
+	(void)id;
+	(void)err;
+	return 0;
+}
+
+static int full_abort(void *self, struct ckpt_err *err)
+{
+	(void)self;
+	(void)err;
+	return 0;
+}
+
+int ckpt_tracker_open_full(struct ckpt_tracker *ret, struct ckpt_err *err)
+{
+	(void)err;
+	*ret = (struct ckpt_tracker){
+		.name = "full",
+		.begin = full_step,
+		.next = full_next,
+		.pages = full_pages,
+		.inodes = full_inodes,
+		.commit = full_commit,
+		.abort = full_abort,
+	};
+	return 0;
+}
+
+void ckpt_tracker_close(struct ckpt_tracker *t)
+{
+	if (t->close)
+		t->close(t->self);
+	*t = (struct ckpt_tracker){ 0 };
+}

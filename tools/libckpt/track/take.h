@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Take: what a tracker says of the memory and the files of a group
+ *
+ * A memory take lists, per address space, the areas with their identity and
+ * the state of every populated page as runs; a page that no run covers is
+ * CKPT_PAGE_NONE.  A file take lists inodes.  Both are plain values.
+ */
+#ifndef CKPT_TRACK_TAKE_H
+#define CKPT_TRACK_TAKE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <linux/ckpt.h>
+
+/**
+ * struct ckpt_take_area - an area with its runs
+ * @start, @end: bytes
+ * @flags: CKPT_AREA_*
+ * @runs: sorted by start, not overlapping, inside the area
+ */
+struct ckpt_take_area {
+	uint64_t start, end;
+	uint32_t flags;
+	struct ckpt_run *runs;
+	size_t n_runs;
+};
+
+/**
+ * struct ckpt_take_mm - one address space
+ * @cookie: unique while the tracker lives; 0: the tracker has no identity for it
+ * @pid: a process of it, in the caller's pid namespace
+ * @flags: CKPT_MM_*
+ * @areas: sorted by start
+ */
+struct ckpt_take_mm {
+	uint64_t cookie;
+	int32_t pid;
+	uint32_t flags;
+	struct ckpt_take_area *areas;
+	size_t n_areas;
+};
+
+struct ckpt_take {
+	struct ckpt_take_mm *mms;
+	size_t n_mms;
+};
+
+struct ckpt_inode_change {
+	uint64_t dev, ino;
+	uint32_t mask, flags;
+};
+
+struct ckpt_inode_take {
+	struct ckpt_inode_change *changes;
+	size_t n_changes;
+};
+
+void ckpt_take_done(struct ckpt_take *take);
+void ckpt_inode_take_done(struct ckpt_inode_take *take);
+
+/*
+ * Building: an mm is added once, its areas in address order, runs to the area
+ * added last.  Return: the new element, or NULL without memory.
+ */
+struct ckpt_take_mm *ckpt_take_add_mm(struct ckpt_take *take, uint64_t cookie, int32_t pid,
+				      uint32_t flags);
+struct ckpt_take_area *ckpt_take_add_area(struct ckpt_take_mm *mm, uint64_t start, uint64_t end,
+					  uint32_t flags);
+/* Joins the last run of the area where it continues it. Return: 0 or -1. */
+int ckpt_take_add_run(struct ckpt_take_area *area, const struct ckpt_run *run);
+int ckpt_inode_take_add(struct ckpt_inode_take *take, const struct ckpt_inode_change *change);
+
+/* The mm whose process is @pid, or NULL. */
+const struct ckpt_take_mm *ckpt_take_find(const struct ckpt_take *take, int32_t pid);
+
+/* Pages with CKPT_RUN_DIRTY in an mm; all populated ones when the mm says so. */
+uint64_t ckpt_take_dirty_pages(const struct ckpt_take_mm *mm);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Tracker: how it is known what changed since the last checkpoint
+ *
+ * Two exist: `kmod` asks the module, `full` knows nothing and reports every
+ * populated page and no inode, so that everything is read and compared.
+ */
+#ifndef CKPT_TRACK_TRACKER_H
+#define CKPT_TRACK_TRACKER_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "track/take.h"
+
+/**
+ * struct ckpt_epoch - what a tracker says of an epoch step
+ * @epoch: its number
+ * @round: 1 after begin
+ * @committed: 16-byte id of the checkpoint committed last, zeros for none
+ * @load_cookie, @generation: identity of the module load and of the group;
+ *	both 0 for trackers without memory of their own
+ * @lost: events that could not be recorded: the next checkpoint must be full
+ */
+struct ckpt_epoch {
+	uint64_t epoch;
+	uint32_t round;
+	uint8_t committed[CKPT_ID_LEN];
+	uint64_t load_cookie;
+	uint64_t generation;
+	uint64_t lost;
+};
+
+/**
+ * struct ckpt_tracker - one open tracker of one group
+ * @name: "kmod" or "full"
+ * @live: rounds on the running group are worth while
+ * @inodes_known: change sets exist; else files are found by a scan
+ */
+struct ckpt_tracker {
+	const char *name;
+	bool live;
+	bool inodes_known;
+	void *self;
+	int (*begin)(void *self, struct ckpt_epoch *ret, struct ckpt_err *err);
+	int (*next)(void *self, bool final, struct ckpt_epoch *ret, struct ckpt_err *err);
+	/* Memory and inodes of the round walked last; @pids: processes of the group. */
+	int (*pages)(void *self, const int32_t *pids, size_t n_pids, struct ckpt_take *ret,
+		     struct ckpt_err *err);
+	int (*inodes)(void *self, struct ckpt_inode_take *ret, struct ckpt_err *err);
+	int (*commit)(void *self, const uint8_t id[CKPT_ID_LEN], struct ckpt_err *err);
+	int (*abort)(void *self, struct ckpt_err *err);
+	void (*close)(void *self);
+};
+
+/* Close @t; an epoch still open is aborted. */
+void ckpt_tracker_close(struct ckpt_tracker *t);
+
+int ckpt_tracker_open_full(struct ckpt_tracker *ret, struct ckpt_err *err);
+/* Refused when the module is not loaded or does not know @group. */
+int ckpt_tracker_open_kmod(const char *group, struct ckpt_tracker *ret, struct ckpt_err *err);
+
+#endif
