@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Memory of a checkpoint: the copy made while every task is stopped. */
+#include <string.h>
+
+#include "flow/memory.h"
+#include "track/tracker.h"
+
+/* One mm in the final round. */
+struct final {
+	struct ckpt_mem *mem;
+	struct ckpt_mem_mm *mm;
+	struct ckpt_stage *stage;
+	const struct ckpt_sink *sink;	/* the stage as a sink */
+	const struct ckpt_area *area;	/* of the image */
+	struct ckpt_ranges held;	/* pages the space holds afterwards */
+};
+
+/* Largest piece copied at once, pages; bounds what one hole makes us read again. */
+#define PIECE 1024u
+
+static int no_memory(struct ckpt_err *err)
+{
+	return ckpt_fail(err, CKPT_FAILED, 0, "no memory for the final round");
+}
+
+/* Pages [start, end) are absent now: say so where the space has them. */
+static int drop(struct final *f, uint64_t start, uint64_t end, struct ckpt_err *err)
+{
+	struct ckpt_range r;
+
+	while (ckpt_ranges_overlap(&f->mm->have, start, end, &r)) {
+		if (f->sink->drop(f->sink->self, f->mm->space, r.start, r.end - r.start, err))
+			return -1;
+		start = r.end;
+	}
+	return 0;
+}
+
+static int copy(struct final *f, uint64_t page, uint64_t end, struct ckpt_err *err)
+{
+	while (page < end) {
+		size_t want = end - page < PIECE ? end - page : PIECE, got;
+		void *room = ckpt_stage_room(f->stage, want, err);
+
+		if (!room)
+			return -1;
+		got = ckpt_memory_read(&f->mm->from, page << CKPT_PAGE_SHIFT, room,
+				       want * CKPT_PAGE_LEN) / CKPT_PAGE_LEN;
+		if (!got)
+			return ckpt_fail(err, CKPT_REFUSED, 0,
+					 "cannot read page %#llx of pid %d, which has content",
+					 (unsigned long long)page << CKPT_PAGE_SHIFT, f->mm->pid);
+		if (ckpt_stage_put_room(f->stage, f->mm->space, page, got, err))
+			return -1;
+		f->mem->pages_read += got;
+		f->mem->final_pages += got;
+		page += got;
+	}
+	return 0;
+}
+
+/* Clean pages: what nobody has yet is copied all the same. */
+static int copy_missing(struct final *f, uint64_t page, uint64_t end, struct ckpt_err *err)
+{
+	struct ckpt_range r;
+
+	while (ckpt_ranges_missing(&f->mm->have, page, end, &r)) {
+		if (copy(f, r.start, r.end, err))
+			return -1;
+		page = r.end;
+	}
+	return 0;
+}
+
+static int zeros(struct final *f, uint64_t page, uint64_t end, struct ckpt_err *err)
+{
+	static const uint8_t zero[CKPT_PAGE_LEN];
+
+	for (; page < end; page++)
+		if (f->sink->put(f->sink->self, f->mm->space, page, zero, 1, err))
+			return -1;
+	return 0;
+}
+
+/* Pages [page, end) of one run, inside the area. */
+static int do_run(struct final *f, const struct ckpt_run *run, uint64_t page, uint64_t end,
+		  struct ckpt_err *err)
+{
+	bool file = f->area->kind == CKPT_AREA_KIND_FILE_PRIVATE;
+
+	f->mem->resident_pages += end - page;
+	switch (run->state) {
+	case CKPT_PAGE_ZERO:
+		/* Absent means zeros in anonymous memory, the file's content elsewhere. */
+		if (!file)
+			return drop(f, page, end, err);
+		if (zeros(f, page, end, err))
+			return -1;
+		break;
+	case CKPT_PAGE_FILE:
+		if (file)
+			return drop(f, page, end, err);
+		if (copy(f, page, end, err))
+			return -1;
+		break;
+	case CKPT_PAGE_ANON:
+	case CKPT_PAGE_SWAP:
+	case CKPT_PAGE_MIGRATION:
+		if (run->flags & CKPT_RUN_DIRTY) {
+			f->mem->dirty_pages += end - page;
+			if (copy(f, page, end, err))
+				return -1;
+		} else if (copy_missing(f, page, end, err)) {
+			return -1;
+		}
+		break;
+	default:
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+				 "pid %d has pages at %#llx that cannot be read as memory (state %u)",
+				 f->mm->pid, (unsigned long long)page << CKPT_PAGE_SHIFT, run->state);
+	}
+	return ckpt_ranges_append(&f->held, page, end) ? no_memory(err) : 0;
+}
+
+/* All runs of @area that lie in the image's area; gaps are dropped. */
+static int do_runs(struct final *f, const struct ckpt_take_area *area, uint64_t *at,
+		   struct ckpt_err *err)
+{
+	uint64_t last = f->area->end >> CKPT_PAGE_SHIFT;
+
+	for (size_t i = 0; i < area->n_runs; i++) {
+		const struct ckpt_run *run = &area->runs[i];
+		uint64_t page = run->start >> CKPT_PAGE_SHIFT, end = page + run->pages;
+
+		page = page > *at ? page : *at;
+		end = end < last ? end : last;
+		if (page >= end)
+			continue;
+		if (drop(f, *at, page, err) || do_run(f, run, page, end, err))
+			return -1;
+		*at = end;
+	}
+	return 0;
+}
+
+static bool has_content(const struct ckpt_area *area)
+{
+	return (area->kind == CKPT_AREA_KIND_ANON || area->kind == CKPT_AREA_KIND_FILE_PRIVATE) &&
+	       !(area->flags & (CKPT_AREA_F_WIPEONFORK | CKPT_AREA_F_DROPPABLE));
+}
+
+/* Whether the tracker looked into all of the image's area. */
+static int check_walked(const struct final *f, const struct ckpt_take_mm *take,
+			struct ckpt_err *err)
+{
+	uint64_t at = f->area->start;
+
+	for (size_t i = 0; i < take->n_areas && at < f->area->end; i++) {
+		const struct ckpt_take_area *a = &take->areas[i];
+
+		if (a->start <= at && a->end > at && !(a->flags & CKPT_AREA_UNWALKED))
+			at = a->end;
+	}
+	if (at >= f->area->end)
+		return 0;
+	return ckpt_fail(err, CKPT_REFUSED, 0,
+			 "area %#llx-%#llx of pid %d was not walked by the tracker",
+			 (unsigned long long)f->area->start, (unsigned long long)f->area->end,
+			 f->mm->pid);
+}
+
+static int do_areas(struct final *f, const struct ckpt_mm *mm, const struct ckpt_take_mm *take,
+		    struct ckpt_err *err)
+{
+	uint64_t at = 0;	/* everything below is decided */
+
+	for (size_t i = 0; i < mm->n_areas; i++) {
+		if (!has_content(&mm->areas[i]))
+			continue;
+		f->area = &mm->areas[i];
+		if (check_walked(f, take, err) ||
+		    drop(f, at, f->area->start >> CKPT_PAGE_SHIFT, err))
+			return -1;
+		at = f->area->start >> CKPT_PAGE_SHIFT;
+		for (size_t a = 0; a < take->n_areas; a++)
+			if (take->areas[a].end > f->area->start &&
+			    take->areas[a].start < f->area->end &&
+			    do_runs(f, &take->areas[a], &at, err))
+				return -1;
+		if (drop(f, at, f->area->end >> CKPT_PAGE_SHIFT, err))
+			return -1;
+		at = f->area->end >> CKPT_PAGE_SHIFT;
+	}
+	return drop(f, at, CKPT_PAGE_MAX + 1, err);
+}
+
+static int final_mm(struct ckpt_mem *mem, const struct ckpt_take_mm *take, struct ckpt_mm *mm,
+		    struct ckpt_stage *stage, const struct ckpt_sink *sink, struct ckpt_err *err)
+{
+	struct final f = { .mem = mem, .stage = stage, .sink = sink };
+	int ret;
+
+	f.mm = ckpt_mem_entry(mem, take->cookie, mm->pid, sink, err);
+	if (!f.mm || ckpt_mem_open(f.mm, mm->pid, err))
+		return -1;
+	mm->space = f.mm->space;
+	ret = do_areas(&f, mm, take, err);
+	if (ret) {
+		ckpt_ranges_done(&f.held);
+		return -1;
+	}
+	ckpt_ranges_done(&f.mm->have);
+	f.mm->have = f.held;
+	return 0;
+}
+
+/*
+ * The tracker's word on @mm; where it has none, or could not walk the mm, all
+ * populated pages, found by the tracker that knows nothing.
+ */
+static int final_take(const struct ckpt_take *take, struct ckpt_mm *mm, struct ckpt_take *ret_own,
+		      const struct ckpt_take_mm **ret, struct ckpt_err *err)
+{
+	const struct ckpt_take_mm *known = ckpt_take_find(take, mm->pid);
+	struct ckpt_tracker full;
+
+	if (known && !(known->flags & (CKPT_MM_BUSY | CKPT_MM_OVERFLOW))) {
+		*ret = known;
+		return 0;
+	}
+	if (ckpt_tracker_open_full(&full, err) ||
+	    full.pages(full.self, &mm->pid, 1, ret_own, err))
+		return -1;
+	ret_own->mms[0].cookie = known ? known->cookie : 0;
+	*ret = &ret_own->mms[0];
+	return 0;
+}
+
+/* Spaces of address spaces that are gone hold nothing any more. */
+static int drop_unseen(struct ckpt_mem *mem, const struct ckpt_image *image,
+		       const struct ckpt_sink *sink, struct ckpt_err *err)
+{
+	for (size_t i = 0; i < mem->n_mms; i++) {
+		struct ckpt_mem_mm *mm = &mem->mms[i];
+		bool used = false;
+
+		for (size_t m = 0; m < image->n_mms; m++)
+			used |= image->mms[m].space == mm->space;
+		mm->seen = used;
+		if (!used && mm->have.n &&
+		    sink->drop(sink->self, mm->space, 0, CKPT_PAGE_MAX + 1, err))
+			return -1;
+	}
+	return 0;
+}
+
+int ckpt_mem_final(struct ckpt_mem *mem, const struct ckpt_take *take, struct ckpt_image *image,
+		   struct ckpt_stage *stage, const struct ckpt_sink *sink, struct ckpt_err *err)
+{
+	for (size_t i = 0; i < image->n_mms; i++) {
+		struct ckpt_mm *mm = &image->mms[i];
+		struct ckpt_take own = { 0 };
+		const struct ckpt_take_mm *word;
+		int ret = final_take(take, mm, &own, &word, err);
+
+		if (!ret)
+			ret = final_mm(mem, word, mm, stage, sink, err);
+		ckpt_take_done(&own);
+		if (ret)
+			return -1;
+	}
+	return drop_unseen(mem, image, sink, err);
+}
