@@ -2,29 +2,71 @@
 #
 # Top Makefile of ckpt: it only dispatches. `make help` prints these lines:
 #
-#:  make help       this text
-#:  make kmod       build/ckpt.ko             KDIR=kernel headers
-#:  make vm-test    tests/vm and tests/e2e    KERNEL=6.1|6.12  TEST="name ..."
-#:  make clean      remove build/
-#
-# Caches (kernels, packages) live in ${CKPT_CACHE:-~/.cache/ckpt}, not in the tree.
+#:  make all            the tool, the module
+#:  make tools          build/ckpt-tool                D=inject: build/inject, D=asan
+#:  make kmod           build/ckpt.ko                  KDIR=kernel headers
+#:  make check          set up what is needed, run every test
+#:  make lint           sparse, checkpatch, clang-tidy, include rules
+#:  make unit           tests/unit, sanitizers on      TEST="name ..."
+#:  make kunit          tests/kunit, user-mode Linux   TEST=suite glob
+#:  make selftest       tests/selftests in the VM      TEST="name ..." KERNEL=
+#:  make vm-test        tests/vm and tests/e2e         TEST="name ..." KERNEL=
+#:  make e2e            tests/e2e                      TEST="name ..." KERNEL=
+#:  make install-deps   the Debian packages of tests/setup/packages.txt
+#:  make clean          remove build/
+#:
+#:  KERNEL is 6.1 (default) or 6.12; V=1 shows commands; caches (kernels, packages)
+#:  live in ${CKPT_CACHE:-~/.cache/ckpt}, not in the tree.
 
 KERNEL ?= 6.1
+TEST ?=
 MAKEFLAGS += --no-print-directory
+# in parallel, unless the caller has said how
+tools = $(MAKE) -f tools/Makefile $(if $(findstring j,$(filter-out --%,$(MAKEFLAGS))),,-j$(shell nproc))
+
+all: tools $(if $(wildcard kmod/Kbuild),kmod)
 
 help:
-	@sed -n 's/^#:  //p' Makefile
+	@sed -n 's/^#: \{0,2\}//p' Makefile
 
 install-deps:
 	@tests/setup/packages.sh
 
+tools:
+	@$(tools) all
+
 kmod:
 	@tests/run/build-kmod.sh $(KDIR)
 
-vm-test: install-deps
+check:
+	@tests/run/check.sh
+
+lint: install-deps
+	@tests/lint/lint.sh
+
+unit: install-deps
+	@$(tools) D=asan unit
+	@tests/run/unit.sh $(TEST)
+
+kunit: install-deps
+	@tests/kunit/run.sh $(TEST)
+
+selftest: install-deps test-programs
+	@tests/run/selftests.sh --kernel $(KERNEL) $(TEST)
+
+vm-test: install-deps test-programs
 	@tests/run/vm-tests.sh --kernel $(KERNEL) $(TEST)
+
+e2e: install-deps test-programs
+	@tests/run/vm-tests.sh --kernel $(KERNEL) $(or $(TEST),$(wildcard tests/e2e/*.sh))
+
+# what scripts in the VM use: nothing is built in there
+test-programs:
+	@$(tools) all selftests workloads
+	@$(tools) D=inject all
 
 clean:
 	rm -rf build
 
-.PHONY: help install-deps kmod vm-test clean
+.PHONY: all help install-deps tools kmod check lint unit kunit selftest vm-test e2e \
+	test-programs clean

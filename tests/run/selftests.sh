@@ -1,0 +1,41 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# selftests.sh: run the programs of tests/selftests in one VM, with ckpt.ko loaded
+#
+# usage: selftests.sh [--kernel K] [NAME]...    (they are built already)
+set -euo pipefail
+repo=$(cd "$(dirname "$0")/../.." && pwd)
+. "$repo/tests/run/tap.sh"
+kernel=6.1
+if [ "${1:-}" = --kernel ]; then
+	kernel=$2
+	shift 2
+fi
+names=("$@")
+if [ $# = 0 ]; then
+	for f in "$repo"/tests/selftests/*_test.c; do
+		[ ! -f "$f" ] || names+=("$(basename "$f" .c)")
+	done
+fi
+[ ${#names[@]} -gt 0 ] || exit 0
+out=$repo/build/vm/selftests/out
+rm -rf "$out"
+mkdir -p "$out"
+rc=0
+"$repo/tests/vm/runner/vm.sh" --kernel "$kernel" --timeout 900 --out "$out" --module \
+	-- tests/run/selftests-guest.sh "${names[@]/%_test/}" || rc=$?
+bad=0
+for n in "${names[@]}"; do
+	n=${n%_test}_test
+	[ -e "$out/$n.log" ] || : >"$out/$n.log"
+	status=1
+	[ ! -e "$out/$n.status" ] || status=$(cat "$out/$n.status")
+	tap_record "selftests/$n" "$out/$n.log" "$status" || bad=1
+done
+if [ "$rc" != 0 ] && [ $bad = 0 ]; then
+	echo "not ok - selftests: the machine ended with status $rc"
+	echo "0 1 0 selftests" >>"$CKPT_RESULTS"
+	bad=1
+fi
+exit $bad

@@ -1,0 +1,34 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# unit.sh: run the unit tests, each under AddressSanitizer and UBSan
+#
+# usage: unit.sh [NAME]...      (default: every tests/unit/*_test.c; they are built already)
+set -euo pipefail
+repo=$(cd "$(dirname "$0")/../.." && pwd)
+. "$repo/tests/run/tap.sh"
+bin=$repo/build/asan/unit
+names=("$@")
+if [ $# = 0 ]; then
+	for f in "$repo"/tests/unit/*_test.c; do
+		[ ! -f "$f" ] || names+=("$(basename "$f" .c)")
+	done
+fi
+bad=0
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+for n in "${names[@]}"; do
+	n=${n%_test}_test
+	rc=0
+	mkdir -p "$work/tmp"
+	CMOCKA_MESSAGE_OUTPUT=TAP UBSAN_OPTIONS=print_stacktrace=1 TMPDIR=$work/tmp \
+		timeout -k 5 120 "$bin/$n" </dev/null >"$work/log" 2>&1 || rc=$?
+	# a good run is summed up, a bad one is shown
+	if [ "$rc" != 0 ] || grep -q '^not ok' "$work/log"; then
+		cat "$work/log"
+	fi
+	tap_record "unit/$n" "$work/log" "$rc" || bad=1
+	chmod -R u+rwx "$work/tmp"
+	rm -rf "$work/tmp"
+done
+exit $bad
