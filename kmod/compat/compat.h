@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Differences between kernels, decided by the compile probes in probes/
+ *
+ * Forced into every file of the module by Kbuild; nothing else tests for a
+ * kernel's version or features.
+ */
+#ifndef _CKPT_COMPAT_H
+#define _CKPT_COMPAT_H
+
+#include <linux/kobject.h>
+#include <linux/mm.h>
+#include <net/genetlink.h>
+
+#include "have.h"
+
+/* 6.2 API change: kobject_init takes a const type. */
+#ifdef CKPT_HAVE_CONST_KTYPE
+#define CKPT_KTYPE(ktype) (ktype)
+#else
+#define CKPT_KTYPE(ktype) ((struct kobj_type *)(ktype))
+#endif
+
+/* 6.3 API change: flags of an area change through helpers that take its own lock. */
+static inline void ckpt_vma_clear_soft_dirty(struct vm_area_struct *vma)
+{
+#ifdef CKPT_HAVE_VM_FLAGS_CLEAR
+	vm_flags_clear(vma, VM_SOFTDIRTY);
+#else
+	vma->vm_flags &= ~VM_SOFTDIRTY;
+#endif
+}
+
+/* 6.7 API change: the attributes of a dump are in a struct genl_info. */
+static inline struct nlattr **ckpt_dump_attrs(struct netlink_callback *cb)
+{
+#ifdef CKPT_HAVE_GENL_INFO_DUMP
+	return genl_info_dump(cb)->attrs;
+#else
+	return genl_dumpit_info(cb)->attrs;
+#endif
+}
+
+/*
+ * 6.11 API change: the map count of a large folio is one counter, readable
+ * inline.  Before, it is the sum over the pages and the pmd's count, for
+ * anonymous folios (file folios count otherwise and are not asked about).
+ */
+static inline int ckpt_anon_mapcount(struct folio *folio)
+{
+#ifdef CKPT_HAVE_LARGE_MAPCOUNT
+	return folio_mapcount(folio);
+#else
+	int i, nr = folio_nr_pages(folio), count;
+
+	if (!folio_test_large(folio))
+		return atomic_read(&folio->_mapcount) + 1;
+	count = folio_entire_mapcount(folio);
+	for (i = 0; i < nr; i++)
+		count += atomic_read(&folio_page(folio, i)->_mapcount) + 1;
+	return folio_test_double_map(folio) ? count - nr : count;
+#endif
+}
+
+#endif

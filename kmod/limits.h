@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Every bound of the module
+ */
+#ifndef _CKPT_LIMITS_H
+#define _CKPT_LIMITS_H
+
+/* Groups in one module load. */
+#define CKPT_GROUPS_MAX		1024
+
+/* Address spaces of one group; more is refused at epoch-begin. */
+#define CKPT_MMS_MAX		65536
+
+/* Areas of one address space (the kernel's own default is 65530). */
+#define CKPT_AREAS_MAX		(1U << 20)
+
+/* Runs of one address space in one round, 16 bytes each; over it the mm is MM_OVERFLOW. */
+#define CKPT_RUNS_MAX		(4U << 20)
+
+/* Page tables remembered per address space: 16 bytes for each 2 MiB in use. */
+#define CKPT_TABLES_MAX		(4U << 20)
+
+/* Ranges kept to hand back after an abort, 16 bytes each; over it the mm is wholly dirty. */
+#define CKPT_RANGES_MAX		(256U << 10)
+
+/* Page tables (2 MiB each) walked before the mmap lock is given up once. */
+#define CKPT_WALK_CHUNK		128
+
+/* A live round tries this often for the mmap lock, this long apart, then reports MM_BUSY. */
+#define CKPT_LOCK_TRIES		50
+#define CKPT_LOCK_WAIT_US	400
+
+#endif
