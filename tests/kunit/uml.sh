@@ -40,6 +40,8 @@ if [ ! -e "$final/built" ]; then
 		tail -n 20 "$log" >&2
 		exit 1
 	fi
+	# no module was built, so its symbols are those of the kernel alone
+	cp "$final/vmlinux.symvers" "$final/Module.symvers"
 	touch "$final/built"
 fi
 echo "$final"

@@ -1,0 +1,72 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# run.sh: build the KUnit suites with the files they test and run them on user-mode Linux
+#
+# usage: run.sh [SUITE-GLOB]
+# A suite tests/kunit/<noun>_kunit.c is linked with kmod/<noun>.c, or with what a line
+# " * needs: a.c b.c" of its first comment names.
+set -euo pipefail
+repo=$(cd "$(dirname "$0")/../.." && pwd)
+. "$repo/tests/run/tap.sh"
+dir=$repo/build/kunit
+
+shopt -s nullglob
+suites=("$repo"/tests/kunit/*_kunit.c)
+if [ ${#suites[@]} = 0 ]; then
+	echo "kunit: no suite in tests/kunit" >&2
+	exit 1
+fi
+kernel=$("$repo/tests/kunit/uml.sh")
+
+mkdir -p "$dir/kmod" "$dir/suites"
+ln -sfn "$repo/uapi" "$dir/uapi"
+find "$dir/kmod" "$dir/suites" -xtype l -delete
+objects=()
+for f in "$repo"/kmod/*.[ch]; do
+	ln -sfn "$f" "$dir/kmod/${f##*/}"
+done
+ln -sfn "$repo/kmod/compat" "$dir/kmod/compat"
+for s in "${suites[@]}"; do
+	n=$(basename "$s" .c)
+	ln -sfn "$s" "$dir/suites/$n.c"
+	objects+=("suites/$n.o")
+	needs=$(sed -n '1,/\*\//s/^ \* needs: *//p' "$s" | tr ',' ' ')
+	for c in ${needs:-${n%_kunit}.c}; do
+		[ -e "$repo/kmod/$c" ] || { echo "kunit: $n needs kmod/$c, no such file" >&2; exit 1; }
+		objects+=("kmod/${c%.c}.o")
+	done
+done
+for h in "$repo"/tests/kunit/*.h; do
+	ln -sfn "$h" "$dir/suites/${h##*/}"
+done
+mapfile -t objects < <(printf '%s\n' "${objects[@]}" | sort -u)
+cat >"$dir/Kbuild.new" <<K
+obj-m := ckpt_kunit.o
+ckpt_kunit-y := ${objects[*]}
+ccflags-y := -I\$(src)/kmod -I\$(src)/uapi -Wall -Werror -g
+K
+cmp -s "$dir/Kbuild.new" "$dir/Kbuild" || cp "$dir/Kbuild.new" "$dir/Kbuild"
+make -s -C "$kernel" ARCH=um M="$dir" modules >"$dir/build.log" 2>&1 </dev/null || {
+	cat "$dir/build.log" >&2
+	exit 1
+}
+grep -v 'Module.symvers' "$dir/build.log" || true
+
+rc=0
+glob=${1:+kunit.filter_glob=$1}
+timeout -k 2 120 setarch -R "$kernel/linux" mem=256M root=/dev/root rootfstype=hostfs rootflags=/ ro \
+	init="$repo/tests/kunit/init" con=null con0=fd:0,fd:1 time-travel=inf-cpu \
+	${glob:-} CKPT_KUNIT="$dir" </dev/null >"$dir/log" 2>&1 || rc=$?
+# the memory leaks go into the count, and so does a kernel that complained
+sed -i 's/\r$//' "$dir/log"
+if ! grep -q '^KUNIT DONE' "$dir/log"; then
+	echo "    not ok - the KUnit kernel died" >>"$dir/log"
+fi
+if ! "$repo/tests/vm/runner/klog.sh" <"$dir/log" >"$dir/klog"; then
+	echo "    not ok - kernel log" >>"$dir/log"
+fi
+if [ "$rc" != 0 ] || grep -q '^ *not ok' "$dir/log"; then
+	sed -n '/KTAP version\|^ *# Subtest\|# Subtest/,$p' "$dir/log"
+fi
+tap_record kunit "$dir/log" 0 ktap
