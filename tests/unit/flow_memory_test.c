@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Memory of a checkpoint: which pages are copied, kept and dropped. */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/wire.h"
+#include "flow/memory.h"
+
+#define N 64	/* pages under test */
+
+/* One space, as a sink and a source. */
+struct model {
+	uint8_t data[N][CKPT_PAGE_LEN];
+	enum ckpt_page_kind kind[N];
+	uint64_t first;	/* page number of index 0 */
+	uint32_t space, next_space;
+	size_t puts;
+};
+
+static int model_put(void *self, uint32_t space, uint64_t page, const void *data, size_t count,
+		     struct ckpt_err *err)
+{
+	struct model *m = self;
+
+	(void)err;
+	assert_int_equal(space, m->space);
+	for (size_t i = 0; i < count; i++) {
+		size_t at = page + i - m->first;
+
+		assert_true(at < N);
+		memcpy(m->data[at], (const uint8_t *)data + i * CKPT_PAGE_LEN, CKPT_PAGE_LEN);
+		m->kind[at] = CKPT_PAGE_IS_DATA;
+		m->puts++;
+	}
+	return 0;
+}
+
+static int model_drop(void *self, uint32_t space, uint64_t page, uint64_t count,
+		      struct ckpt_err *err)
+{
+	struct model *m = self;
+
+	(void)err;
+	assert_int_equal(space, m->space);
+	for (size_t at = 0; at < N; at++)
+		if (m->first + at >= page && m->first + at - page < count)
+			m->kind[at] = CKPT_PAGE_IS_ABSENT;
+	return 0;
+}
+
+static int model_space_new(void *self, uint32_t *ret, struct ckpt_err *err)
+{
+	struct model *m = self;
+
+	(void)err;
+	*ret = m->space = ++m->next_space;
+	return 0;
+}
+
+static int model_next(void *self, uint32_t space, uint64_t *page, uint64_t *ret_count,
+		      enum ckpt_page_kind *ret_kind, struct ckpt_err *err)
+{
+	struct model *m = self;
+
+	(void)err;
+	assert_int_equal(space, m->space);
+	for (size_t at = 0; at < N; at++) {
+		if (m->first + at < *page || m->kind[at] == CKPT_PAGE_IS_ABSENT)
+			continue;
+		*page = m->first + at;
+		*ret_count = 1;
+		*ret_kind = m->kind[at];
+		return 1;
+	}
+	return 0;
+}
+
+struct env {
+	struct model model;
+	struct ckpt_sink sink;
+	struct ckpt_source source;
+	struct ckpt_mem mem;
+	struct ckpt_area area;
+	struct ckpt_mm mm;
+	struct ckpt_image image;
+	uint8_t *memory;
+};
+
+static struct env *env_new(void)
+{
+	struct env *e = calloc(1, sizeof(*e));
+
+	assert_non_null(e);
+	e->memory = mmap(NULL, N * CKPT_PAGE_LEN, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_true(e->memory != MAP_FAILED);
+	e->model.first = (uintptr_t)e->memory >> CKPT_PAGE_SHIFT;
+	e->sink = (struct ckpt_sink){ &e->model, model_put, model_drop, model_space_new };
+	e->source = (struct ckpt_source){ .self = &e->model, .next = model_next };
+	e->area = (struct ckpt_area){ .start = (uintptr_t)e->memory,
+				      .end = (uintptr_t)e->memory + N * CKPT_PAGE_LEN,
+				      .kind = CKPT_AREA_KIND_ANON };
+	e->mm = (struct ckpt_mm){ .pid = getpid(), .areas = &e->area, .n_areas = 1 };
+	e->image = (struct ckpt_image){ .mms = &e->mm, .n_mms = 1 };
+	for (size_t i = 0; i < N; i++)
+		memset(e->memory + i * CKPT_PAGE_LEN, i + 1, CKPT_PAGE_LEN);
+	return e;
+}
+
+static void env_free(struct env *e)
+{
+	ckpt_mem_done(&e->mem);
+	munmap(e->memory, N * CKPT_PAGE_LEN);
+	free(e);
+}
+
+/* A take with one run per entry of @runs: {first page, pages, state, flags}. */
+static struct ckpt_take take_of(const struct env *e, const int (*runs)[4], size_t n, uint32_t flags)
+{
+	struct ckpt_take take = { 0 };
+	struct ckpt_take_mm *mm = ckpt_take_add_mm(&take, 77, getpid(), flags);
+	struct ckpt_take_area *area;
+
+	assert_non_null(mm);
+	area = ckpt_take_add_area(mm, e->area.start, e->area.end, 0);
+	assert_non_null(area);
+	for (size_t i = 0; i < n; i++) {
+		struct ckpt_run run = { e->area.start + runs[i][0] * CKPT_PAGE_LEN, runs[i][1],
+					runs[i][2], runs[i][3] };
+
+		assert_int_equal(ckpt_take_add_run(area, &run), 0);
+	}
+	return take;
+}
+
+static void final(struct env *e, const int (*runs)[4], size_t n, uint32_t flags)
+{
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_stage *stage = ckpt_stage_new(2, &err);
+	struct ckpt_take take = take_of(e, runs, n, flags);
+	struct ckpt_sink sink;
+
+	assert_non_null(stage);
+	sink = ckpt_stage_sink(stage, &e->sink);
+	if (ckpt_mem_final(&e->mem, &take, &e->image, stage, &sink, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(ckpt_stage_replay(stage, &e->sink, &err), 0);
+	ckpt_stage_free(stage);
+	ckpt_take_done(&take);
+}
+
+static void expect_same(const struct env *e, size_t from, size_t to)
+{
+	for (size_t i = from; i < to; i++) {
+		assert_int_equal(e->model.kind[i], CKPT_PAGE_IS_DATA);
+		assert_memory_equal(e->model.data[i], e->memory + i * CKPT_PAGE_LEN, CKPT_PAGE_LEN);
+	}
+}
+
+static void expect_absent(const struct env *e, size_t from, size_t to)
+{
+	for (size_t i = from; i < to; i++)
+		assert_int_equal(e->model.kind[i], CKPT_PAGE_IS_ABSENT);
+}
+
+#define RUNS(...) (const int[][4]){ __VA_ARGS__ }, sizeof((const int[][4]){ __VA_ARGS__ }) / 16
+
+static void dirty_pages_are_copied_and_gaps_absent(void **state)
+{
+	struct env *e = env_new();
+
+	(void)state;
+	final(e, RUNS({ 4, 8, CKPT_PAGE_ANON, CKPT_RUN_DIRTY },
+		      { 20, 2, CKPT_PAGE_SWAP, CKPT_RUN_DIRTY }), CKPT_MM_NEW);
+	expect_absent(e, 0, 4);
+	expect_same(e, 4, 12);
+	expect_absent(e, 12, 20);
+	expect_same(e, 20, 22);
+	expect_absent(e, 22, N);
+	assert_int_equal(e->mem.final_pages, 10);
+	env_free(e);
+}
+
+static void clean_pages_the_parent_lacks_are_copied(void **state)
+{
+	struct env *e = env_new();
+
+	(void)state;
+	final(e, RUNS({ 0, 8, CKPT_PAGE_ANON, CKPT_RUN_DIRTY }), 0);
+	/* Clean 8..16 were never captured: the tracker's word is not enough. */
+	final(e, RUNS({ 0, 16, CKPT_PAGE_ANON, 0 }), 0);
+	expect_same(e, 0, 16);
+	assert_int_equal(e->model.puts, 16);
+	env_free(e);
+}
+
+static void vanished_pages_are_dropped(void **state)
+{
+	struct env *e = env_new();
+
+	(void)state;
+	final(e, RUNS({ 0, 32, CKPT_PAGE_ANON, CKPT_RUN_DIRTY }), 0);
+	final(e, RUNS({ 0, 8, CKPT_PAGE_ANON, 0 }, { 8, 4, CKPT_PAGE_ZERO, 0 },
+		      { 24, 8, CKPT_PAGE_ANON, 0 }), 0);
+	expect_same(e, 0, 8);
+	expect_absent(e, 8, 24);
+	expect_same(e, 24, 32);
+	assert_int_equal(e->model.puts, 32);
+	env_free(e);
+}
+
+static void file_pages_are_absent_and_zero_pages_kept_in_file_maps(void **state)
+{
+	struct env *e = env_new();
+	static const uint8_t zero[CKPT_PAGE_LEN];
+
+	(void)state;
+	e->area.kind = CKPT_AREA_KIND_FILE_PRIVATE;
+	final(e, RUNS({ 0, 8, CKPT_PAGE_ANON, CKPT_RUN_DIRTY }), 0);
+	final(e, RUNS({ 0, 4, CKPT_PAGE_FILE, 0 }, { 4, 2, CKPT_PAGE_ZERO, 0 },
+		      { 6, 2, CKPT_PAGE_ANON, 0 }), 0);
+	expect_absent(e, 0, 4);
+	assert_int_equal(e->model.kind[4], CKPT_PAGE_IS_DATA);
+	assert_memory_equal(e->model.data[4], zero, CKPT_PAGE_LEN);
+	expect_same(e, 6, 8);
+	env_free(e);
+}
+
+static void live_round_then_clean_costs_nothing_more(void **state)
+{
+	struct env *e = env_new();
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_take take = take_of(e, RUNS({ 0, 32, CKPT_PAGE_ANON, CKPT_RUN_DIRTY }), 0);
+
+	(void)state;
+	assert_int_equal(ckpt_mem_live(&e->mem, &take, &e->sink, &err), 0);
+	ckpt_take_done(&take);
+	memset(e->memory + 5 * CKPT_PAGE_LEN, 0xee, CKPT_PAGE_LEN);
+	final(e, RUNS({ 0, 5, CKPT_PAGE_ANON, 0 }, { 5, 1, CKPT_PAGE_ANON, CKPT_RUN_DIRTY },
+		      { 6, 26, CKPT_PAGE_ANON, 0 }), 0);
+	expect_same(e, 0, 32);
+	assert_int_equal(e->mem.final_pages, 1);
+	assert_int_equal(e->mem.pages_read, 33);
+	env_free(e);
+}
+
+static void unwalked_mm_is_read_whole(void **state)
+{
+	struct env *e = env_new();
+
+	(void)state;
+	/* The tracker had no lock; /proc/PID/pagemap says what is there. */
+	final(e, RUNS({ 0, 1, CKPT_PAGE_ANON, 0 }), CKPT_MM_BUSY);
+	expect_same(e, 0, N);
+	env_free(e);
+}
+
+static void table_survives_the_store(void **state)
+{
+	struct env *e = env_new();
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_buf buf = CKPT_BUF_INIT;
+	struct ckpt_mem again = { 0 };
+
+	(void)state;
+	final(e, RUNS({ 3, 5, CKPT_PAGE_ANON, CKPT_RUN_DIRTY }), 0);
+	assert_int_equal(ckpt_mem_encode(&e->mem, &buf, &err), 0);
+	assert_int_equal(ckpt_mem_load(&again, buf.data, buf.len, &e->source, &err), 0);
+	assert_int_equal(again.n_mms, 1);
+	assert_int_equal(again.mms[0].cookie, 77);
+	assert_int_equal(again.mms[0].space, e->model.space);
+	assert_int_equal(again.mms[0].have.n, 1);
+	assert_int_equal(again.mms[0].have.r[0].end - again.mms[0].have.r[0].start, 5);
+	for (size_t cut = 1; cut < buf.len; cut++) {
+		struct ckpt_mem bad = { 0 };
+
+		assert_int_equal(ckpt_mem_load(&bad, buf.data, cut, &e->source, &err), -1);
+		ckpt_mem_done(&bad);
+	}
+	ckpt_mem_done(&again);
+	ckpt_buf_done(&buf);
+	env_free(e);
+}
+
+static void unwalked_area_is_refused(void **state)
+{
+	struct env *e = env_new();
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_take take = take_of(e, RUNS({ 0, 1, CKPT_PAGE_ANON, 0 }), 0);
+	struct ckpt_stage *stage = ckpt_stage_new(2, &err);
+	struct ckpt_sink sink = ckpt_stage_sink(stage, &e->sink);
+
+	(void)state;
+	take.mms[0].areas[0].end -= CKPT_PAGE_LEN;
+	assert_int_equal(ckpt_mem_final(&e->mem, &take, &e->image, stage, &sink, &err), -1);
+	assert_int_equal(err.status, CKPT_REFUSED);
+	assert_non_null(strstr(err.text, "was not walked"));
+	ckpt_stage_free(stage);
+	ckpt_take_done(&take);
+	env_free(e);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(dirty_pages_are_copied_and_gaps_absent),
+		cmocka_unit_test(clean_pages_the_parent_lacks_are_copied),
+		cmocka_unit_test(vanished_pages_are_dropped),
+		cmocka_unit_test(file_pages_are_absent_and_zero_pages_kept_in_file_maps),
+		cmocka_unit_test(live_round_then_clean_costs_nothing_more),
+		cmocka_unit_test(unwalked_mm_is_read_whole),
+		cmocka_unit_test(table_survives_the_store),
+		cmocka_unit_test(unwalked_area_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
