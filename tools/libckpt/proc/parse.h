@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Parsers of /proc/PID texts
+ *
+ * Pure functions over buffers that end in a NUL byte: no files, no globals.
+ * They read what the kernel writes and refuse everything else.
+ */
+#ifndef CKPT_PROC_PARSE_H
+#define CKPT_PROC_PARSE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "proc/image.h"
+
+/**
+ * struct ckpt_maps_line - one line of /proc/PID/maps
+ * @start, @end: addresses
+ * @prot: PROT_*
+ * @shared: 's' in the fourth place
+ * @pgoff: bytes
+ * @dev: as makedev gives it
+ * @ino: inode number
+ * @path: text after the inode, not owned, without the end of line
+ * @path_len: its length; 0 when there is none
+ */
+struct ckpt_maps_line {
+	uint64_t start, end;
+	uint32_t prot;
+	bool shared;
+	uint64_t pgoff;
+	uint64_t dev, ino;
+	const char *path;
+	size_t path_len;
+};
+
+/**
+ * ckpt_parse_maps_line - the next line of a maps text
+ * @at: position in the text, advanced behind the line
+ *
+ * Return: 1 with @ret filled, 0 at the end, -1 when the text is no maps line.
+ */
+int ckpt_parse_maps_line(const char **at, struct ckpt_maps_line *ret);
+
+/* What VmFlags says beyond what an image can hold. */
+#define CKPT_VM_IO		(1u << 0)
+#define CKPT_VM_PFNMAP		(1u << 1)
+#define CKPT_VM_HUGETLB		(1u << 2)
+#define CKPT_VM_SHADOW_STACK	(1u << 3)
+#define CKPT_VM_UFFD		(1u << 4)
+#define CKPT_VM_SEALED		(1u << 5)
+#define CKPT_VM_MIXEDMAP	(1u << 6)
+#define CKPT_VM_SHARED		(1u << 7)
+
+/**
+ * struct ckpt_vm_flags - a VmFlags line of smaps
+ * @area: CKPT_AREA_F_*
+ * @other: CKPT_VM_*
+ */
+struct ckpt_vm_flags {
+	uint32_t area;
+	uint32_t other;
+};
+
+/**
+ * ckpt_parse_smaps_area - the next area of a smaps text: its maps line and VmFlags
+ * @at: position in the text, advanced behind the area
+ * @ret: the first line
+ * @ret_flags: the VmFlags line
+ * @ret_line, @ret_len: the first line as text, without its end
+ *
+ * Return: 1, 0 at the end, -1 when the text is no smaps text.
+ */
+int ckpt_parse_smaps_area(const char **at, struct ckpt_maps_line *ret,
+			  struct ckpt_vm_flags *ret_flags, const char **ret_line,
+			  size_t *ret_len);
+
+/**
+ * struct ckpt_proc_status - what is used of /proc/PID/status
+ * @ns_pid, @ns_tgid, @ns_pgid, @ns_sid: in the innermost pid namespace
+ * @pid_levels: how many pid namespaces the reader sees it in
+ * @state: the letter
+ */
+struct ckpt_proc_status {
+	char state;
+	uint32_t umask;
+	int32_t tgid, pid, ppid, tracer;
+	int32_t ns_pid, ns_tgid, ns_pgid, ns_sid;
+	uint32_t pid_levels;
+	uint32_t uid[4], gid[4];
+	const char *groups;	/* in the text, ends with the line; not owned */
+	uint64_t sig_pending, sig_shared, sig_blocked, sig_ignored, sig_caught;
+	uint64_t cap_inh, cap_prm, cap_eff, cap_bnd, cap_amb;
+	uint32_t no_new_privs, seccomp;
+	bool thp_disabled;
+};
+
+int ckpt_parse_status(const char *text, struct ckpt_proc_status *ret);
+
+/**
+ * ckpt_parse_groups - numbers of a Groups line
+ * @line: ckpt_proc_status.groups
+ * @ret: allocated, NULL when there are none
+ *
+ * Return: their count, -1 without memory.
+ */
+ssize_t ckpt_parse_groups(const char *line, uint32_t **ret);
+
+/**
+ * struct ckpt_proc_stat - what is used of /proc/PID/stat
+ * @layout: as struct ckpt_mm.layout, without brk (which stat does not have)
+ */
+struct ckpt_proc_stat {
+	char comm[16];
+	char state;
+	int32_t pid, ppid, pgrp, session;
+	int32_t exit_signal, exit_code;
+	uint64_t start_time;
+	uint64_t layout[11];
+};
+
+int ckpt_parse_stat(const char *text, struct ckpt_proc_stat *ret);
+
+/**
+ * struct ckpt_proc_fdinfo - /proc/PID/fdinfo/FD
+ * @flags: open(2) flags without O_CLOEXEC
+ * @locked: a file lock or lease is held through it
+ */
+struct ckpt_proc_fdinfo {
+	uint64_t pos;
+	uint32_t flags;
+	bool cloexec;
+	bool locked;
+};
+
+int ckpt_parse_fdinfo(const char *text, struct ckpt_proc_fdinfo *ret);
+
+/* /proc/PID/limits, by RLIMIT_* number; RLIM_INFINITY for "unlimited". */
+int ckpt_parse_limits(const char *text, struct ckpt_rlimit ret[CKPT_NLIMITS]);
+
+/* Offset of a clock in /proc/PID/timens_offsets ("monotonic", "boottime"), ns. */
+int ckpt_parse_timens(const char *text, const char *clock, int64_t *ret_ns);
+
+#endif

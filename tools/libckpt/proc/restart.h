@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Interrupted system calls: how a stopped thread goes on
+ *
+ * A thread stopped inside a system call shows a kernel-internal error in rax
+ * and the number of the call in orig_rax; the kernel restarts the call when
+ * the thread leaves the stop.  Some calls it ends with EINTR instead, which
+ * the program would see only because of the stop.
+ */
+#ifndef CKPT_PROC_RESTART_H
+#define CKPT_PROC_RESTART_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/user.h>
+
+/**
+ * ckpt_restart_pending - is the thread inside a call that is to be made again?
+ * @regs: as read in the stop
+ *
+ * Return: true for the kernel's own restart errors.
+ */
+bool ckpt_restart_pending(const struct user_regs_struct *regs);
+
+/**
+ * ckpt_restart_eintr - did the stop itself end the call with EINTR?
+ * @regs: as read in the stop
+ *
+ * True for the calls that the kernel never restarts by itself (signal(7)),
+ * whether or not a handler ran.  The caller knows whether a signal is about
+ * to be delivered; if so, EINTR is right and stays.
+ */
+bool ckpt_restart_eintr(const struct user_regs_struct *regs);
+
+/**
+ * ckpt_restart_rewind - let the thread make its call again
+ * @regs: changed: at the syscall instruction, its number in rax
+ *
+ * A relative timeout starts anew; what select and ppoll had left, the kernel
+ * has written back already.
+ */
+void ckpt_restart_rewind(struct user_regs_struct *regs);
+
+#endif

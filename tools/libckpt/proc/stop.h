@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Stop of a group: hold every thread, read the tree, let it go
+ *
+ * The work is done by the keeper, a child process forked by ckpt_stop_open:
+ * it is the tracer.  When the caller dies at any instruction the keeper puts
+ * back what was changed, detaches, thaws the cgroup and exits.  When the
+ * keeper dies the kernel detaches, and the next call here thaws the cgroup and
+ * fails.  A caller that keeps the tree stopped for longer than hold_ms finds
+ * it released.
+ *
+ * What stays open if the KEEPER is killed by SIGKILL (nothing else ends it):
+ * while a process's injected page is being mapped or unmapped (two remote
+ * calls a process, tens of microseconds, only inside ckpt_stop_collect) the
+ * thread that does it has no way back to its own registers; at any other
+ * instant of collect the injected code returns by rt_sigreturn.  If keeper
+ * and caller die together between freeze and thaw, the cgroup stays frozen:
+ * write 0 to its cgroup.freeze.
+ *
+ * LOCKING: one thread of the caller uses a stop at a time.
+ * LIFETIME: open, begin, collect, release or kill, close; close may follow any.
+ */
+#ifndef CKPT_PROC_STOP_H
+#define CKPT_PROC_STOP_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "proc/image.h"
+
+struct ckpt_stop;
+
+/**
+ * struct ckpt_stop_params - what is stopped
+ * @cgroup: directory of a cgroup v2 that has cgroup.freeze, its subtree
+ *	included; NULL: the tree below @pid
+ * @pid: root of the tree when there is no cgroup; else 0
+ * @freeze_ms: bound for reaching the stop; 0: 500
+ * @vfork_ms: how long a vfork or posix_spawn in flight is waited out; 0: 2000
+ * @hold_ms: how long the keeper waits for the next call before it lets go; 0: 10000
+ */
+struct ckpt_stop_params {
+	const char *cgroup;
+	pid_t pid;
+	uint32_t freeze_ms;
+	uint32_t vfork_ms;
+	uint32_t hold_ms;
+};
+
+/**
+ * ckpt_stop_open - fork the keeper and look at the running tree
+ * @params: copied
+ * @ret: handle, to be closed with ckpt_stop_close
+ *
+ * Nothing is stopped yet.  What cannot be captured is refused here where it
+ * shows from outside (CKPT_REFUSED); the slow reads (smaps) are done here.
+ *
+ * The fork makes the caller's private memory copy-on-write: buffers for the
+ * stopped time are to be allocated and touched after this call, or be shared
+ * mappings.
+ *
+ * Return: 0 or -1.
+ */
+int ckpt_stop_open(const struct ckpt_stop_params *params, struct ckpt_stop **ret,
+		   struct ckpt_err *err);
+
+/**
+ * ckpt_stop_begin - stop every thread of the tree
+ *
+ * With a cgroup: freeze, seize and interrupt, thaw, so that what follows holds
+ * by ptrace alone.  On failure the tree runs on.
+ *
+ * Return: 0 with the tree stopped, or -1.
+ */
+int ckpt_stop_begin(struct ckpt_stop *stop, struct ckpt_err *err);
+
+/**
+ * ckpt_stop_collect_start - let the keeper read the tree
+ *
+ * Returns at once; meanwhile the caller may take dirty sets and read memory of
+ * the stopped tasks.  While it runs each address space has one area more, which
+ * the image names as skip_start and skip_end.
+ */
+int ckpt_stop_collect_start(struct ckpt_stop *stop, struct ckpt_err *err);
+
+/**
+ * ckpt_stop_collect_wait - the tree as the keeper read it
+ * @ret: image with host pids and the ways to descriptors filled; owned by the
+ *	caller, ckpt_image_done
+ *
+ * On failure the tree was let go and runs on.
+ *
+ * Return: 0 or -1 (CKPT_REFUSED: holds something this version cannot restore).
+ */
+int ckpt_stop_collect_wait(struct ckpt_stop *stop, struct ckpt_image *ret, struct ckpt_err *err);
+
+/* Both of the above. */
+int ckpt_stop_collect(struct ckpt_stop *stop, struct ckpt_image *ret, struct ckpt_err *err);
+
+/**
+ * ckpt_stop_release - let the tree run on
+ * @ret_freeze_ns: from the write of cgroup.freeze (or the first interrupt) to
+ *	the last detach; may be NULL
+ */
+int ckpt_stop_release(struct ckpt_stop *stop, uint64_t *ret_freeze_ns, struct ckpt_err *err);
+
+/* Kill the stopped tree instead; returns when every process is gone or a zombie. */
+int ckpt_stop_kill(struct ckpt_stop *stop, uint64_t *ret_freeze_ns, struct ckpt_err *err);
+
+/* Let go of whatever is still held and reap the keeper; NULL is fine. */
+void ckpt_stop_close(struct ckpt_stop *stop);
+
+static inline void ckpt_stop_cleanup(struct ckpt_stop **stop)
+{
+	ckpt_stop_close(*stop);
+}
+
+#define cleanup_stop __attribute__((cleanup(ckpt_stop_cleanup)))
+
+#endif
