@@ -22,7 +22,8 @@ KERNEL ?= 6.1
 TEST ?=
 MAKEFLAGS += --no-print-directory
 # in parallel, unless the caller has said how
-tools = $(MAKE) -f tools/Makefile $(if $(findstring j,$(filter-out --%,$(MAKEFLAGS))),,-j$(shell nproc))
+jobs = $(if $(findstring j,$(filter-out --%,$(MAKEFLAGS))),,-j$(shell nproc))
+tools = $(MAKE) -f tools/Makefile $(jobs)
 
 all: tools $(if $(wildcard kmod/Kbuild),kmod)
 

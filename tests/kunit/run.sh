@@ -33,7 +33,10 @@ for s in "${suites[@]}"; do
 	objects+=("suites/$n.o")
 	needs=$(sed -n '1,/\*\//s/^ \* needs: *//p' "$s" | tr ',' ' ')
 	for c in ${needs:-${n%_kunit}.c}; do
-		[ -e "$repo/kmod/$c" ] || { echo "kunit: $n needs kmod/$c, no such file" >&2; exit 1; }
+		if [ ! -e "$repo/kmod/$c" ]; then
+			echo "kunit: $n needs kmod/$c, there is no such file" >&2
+			exit 1
+		fi
 		objects+=("kmod/${c%.c}.o")
 	done
 done
@@ -55,9 +58,9 @@ grep -v 'Module.symvers' "$dir/build.log" || true
 
 rc=0
 glob=${1:+kunit.filter_glob=$1}
-timeout -k 2 120 setarch -R "$kernel/linux" mem=256M root=/dev/root rootfstype=hostfs rootflags=/ ro \
-	init="$repo/tests/kunit/init" con=null con0=fd:0,fd:1 time-travel=inf-cpu \
-	${glob:-} CKPT_KUNIT="$dir" </dev/null >"$dir/log" 2>&1 || rc=$?
+timeout -k 2 120 setarch -R "$kernel/linux" mem=256M \
+	root=/dev/root rootfstype=hostfs rootflags=/ ro init="$repo/tests/kunit/init" \
+	con=null con0=fd:0,fd:1 time-travel=inf-cpu ${glob:-} CKPT_KUNIT="$dir" </dev/null >"$dir/log" 2>&1 || rc=$?
 # the memory leaks go into the count, and so does a kernel that complained
 sed -i 's/\r$//' "$dir/log"
 if ! grep -q '^KUNIT DONE' "$dir/log"; then

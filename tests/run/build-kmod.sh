@@ -5,7 +5,8 @@
 #
 # usage: build-kmod.sh [KDIR]
 # The sources are linked into build/kmod/<release>/kmod, so that the tree stays clean and
-# two kernels do not disturb each other. Leaves build/kmod/<release>/ckpt.ko and, as the
+# two kernels do not disturb each other. With KMOD_LINT=1 in the environment it runs sparse
+# over every file instead. Leaves build/kmod/<release>/ckpt.ko and, as the
 # last one built, build/ckpt.ko.
 set -euo pipefail
 repo=$(cd "$(dirname "$0")/../.." && pwd)
@@ -20,6 +21,11 @@ if [ ! -e "$kdir/include/config/kernel.release" ]; then
 fi
 release=$(cat "$kdir/include/config/kernel.release")
 dir=$repo/build/kmod/$release
+flags=(W=1)
+if [ -n "${KMOD_LINT:-}" ]; then
+	dir=$repo/build/lint/kmod
+	flags=(C=2 "CF=-Wsparse-error -Wno-unknown-attribute")
+fi
 mkdir -p "$dir/kmod"
 exec 9>"$dir/lock"
 flock 9
@@ -32,7 +38,8 @@ done
 (cd "$repo/kmod" && find . -type f -printf '%P\n') | while read -r f; do
 	[ -L "$dir/kmod/$f" ] || ln -sfn "$repo/kmod/$f" "$dir/kmod/$f"
 done
-make -s -C "$kdir" M="$dir/kmod" ${KMOD_FLAGS:-} modules 2>&1 |
+make -s -C "$kdir" M="$dir/kmod" "${flags[@]}" modules 2>&1 |
 	{ grep -vE 'BTF|vmlinux is unavailable' || true; }
+[ -z "${KMOD_LINT:-}" ] || exit 0
 cp "$dir/kmod/ckpt.ko" "$dir/ckpt.ko"
 cp "$dir/kmod/ckpt.ko" "$repo/build/ckpt.ko"

@@ -40,7 +40,8 @@ if [ ! -e "$final/Makefile" ]; then
 		tar -x -C "$tmp/src" --strip-components=1 --wildcards \
 			--exclude='*/Documentation/*.rst' --exclude='*/tools/testing/*' \
 			--exclude='*/drivers/gpu/*.[ch]' --exclude='*/drivers/media/*.[ch]' \
-			--exclude='*/drivers/infiniband/*.[ch]' --exclude='*/drivers/staging/*.[ch]' \
+			--exclude='*/drivers/infiniband/*.[ch]' \
+			--exclude='*/drivers/staging/*.[ch]' \
 			--exclude='*/sound/*.[ch]' --exclude='*.dts' --exclude='*.dtsi'
 	rm -rf "$final"
 	mv "$tmp/src" "$final"

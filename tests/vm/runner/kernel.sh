@@ -44,7 +44,8 @@ use_suite() {
 	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri $1 main" \
 		>"$dir/sources.list"
 	apt_opts=(-o Dir::Etc::SourceList="$dir/sources.list" -o Dir::Etc::SourceParts=/dev/null
-		-o Dir::State::Lists="$dir/lists" -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache=
+		-o Dir::State::Lists="$dir/lists"
+		-o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache=
 		-o APT::Sandbox::User=root -o APT::Default-Release="$1")
 	[ -s "$dir/stamp" ] || { apt_update; echo 1 >"$dir/stamp"; }
 }

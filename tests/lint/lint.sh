@@ -1,0 +1,103 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# lint.sh: look at the sources; prints one TAP line per check
+#
+# A file that passed a slow check is not looked at again until it or a header changes: the
+# names of build/lint/ are hashes over the file, all headers, the check and its settings.
+set -uo pipefail
+repo=$(cd "$(dirname "$0")/../.." && pwd)
+cd "$repo" || exit 1
+. tests/run/tap.sh
+stamps=$repo/build/lint
+log=$stamps/log
+mkdir -p "$stamps"
+: >"$log"
+say() { echo "$*" | tee -a "$log"; }
+report() {	# NAME STATUS OUTPUT
+	if [ "$2" = 0 ]; then
+		say "ok - lint $1"
+	else
+		say "not ok - lint $1"
+		sed 's/^/# /' <<<"$3" | head -n 60
+	fi
+}
+list() {
+	git ls-files -co --exclude-standard -- "$@" | while read -r f; do
+		[ ! -f "$f" ] || echo "$f"
+	done
+}
+headers=$(list '*.h' tests/lint tools/Makefile kmod/Kbuild | xargs cat | sha256sum)
+
+# per_file NAME COMMAND FILE...: COMMAND with each file, two at a time, passes remembered
+per_file() {
+	local name=$1 command=$2 out
+
+	shift 2
+	out=$(printf '%s\n' "$@" | headers=$headers name=$name command=$command stamps=$stamps \
+		xargs -r -P "$(nproc)" -n 1 bash -c '
+			key=$({ echo "$headers $name $command $1"; cat "$1"; } | sha256sum)
+			stamp=$stamps/${key%% *}
+			[ ! -e "$stamp" ] || exit 0
+			if out=$($command "$1" 2>&1); then
+				: >"$stamp"
+			else
+				echo "$out"
+				exit 1
+			fi' -)
+	report "$name" $? "$out"
+}
+
+for rule in spdx size words includes pure columns exec; do
+	out=$(tests/lint/rules.py $rule)
+	report "$rule" $? "$out"
+done
+out=$(tests/lint/rules-test.sh)
+report "of the lint rules themselves" $? "$out"
+
+scripts() { list '*.sh' tests/vm/runner .ci/run tests/kunit/init; }
+out=$(scripts | while read -r f; do
+	case $(head -n 1 "$f") in
+	*busybox*) busybox sh -n "$f" ;;
+	*/sh) sh -n "$f" ;;
+	*) bash -n "$f" ;;
+	esac || echo "$f: syntax"
+done 2>&1)
+report "shell syntax" "${#out}" "$out"
+
+mapfile -t tools_c < <(list 'tools/*.c' 'tests/unit/*.c' 'tests/selftests/*.c' \
+	'tests/workloads/*.c')
+mapfile -t kernel_c < <(list 'kmod/*.c' 'kmod/*.h' 'tests/kunit/*.c' 'uapi/*.h')
+mapfile -t tools_all < <(list 'tools/*.[ch]' 'tests/unit/*.[ch]' 'tests/selftests/*.[ch]' \
+	'tests/workloads/*.[ch]')
+flags="-std=gnu11 -D_GNU_SOURCE= -D_FILE_OFFSET_BITS=64 -Iuapi -Itools/libckpt -Itests/unit \
+-Itests/selftests $(pkg-config --cflags libnl-genl-3.0 libzstd libcrypto json-c)"
+
+if [ ${#tools_c[@]} -gt 0 ]; then
+	per_file sparse "sparse -Wsparse-error -Wno-unknown-attribute $flags" "${tools_c[@]}"
+	per_file clang-tidy "tests/lint/tidy.sh $flags -- " "${tools_c[@]}"
+fi
+source=$(tests/setup/linux-source.sh)
+perl="$source/scripts/checkpatch.pl --no-tree --terse --show-types --quiet --no-summary \
+--max-line-length=100 -f"
+both=FILE_PATH_CHANGES,SPLIT_STRING,MACRO_ARG_REUSE,EMBEDDED_FUNCTION_NAME,CONST_STRUCT
+# user space has no kernel types, macros or helpers
+user=$both,PREFER_KERNEL_TYPES,PREFER_FALLTHROUGH,SSCANF_TO_KSTRTO,VOLATILE,STRLCPY,STRCPY
+user=$user,PREFER_DEFINED_ATTRIBUTE_MACRO,CONSTANT_CONVERSION,AVOID_EXTERNS,NEW_TYPEDEFS
+user=$user,MACRO_WITH_FLOW_CONTROL,COMPLEX_MACRO,SPDX_LICENSE_TAG,ENOSYS,CONST_READ_MOSTLY
+user=$user,STATIC_CONST_CHAR_ARRAY,LINE_SPACING,LINUX_VERSION_CODE,BLOCK_COMMENT_STYLE,PREFER_PACKED
+if [ ${#tools_all[@]} -gt 0 ]; then
+	per_file checkpatch "$perl --ignore $user" "${tools_all[@]}"
+fi
+if [ -e kmod/Kbuild ]; then
+	per_file "checkpatch of the module" "$perl --ignore $both" "${kernel_c[@]}"
+	out=$(KMOD_LINT=1 tests/run/build-kmod.sh "$(tests/vm/runner/kernel.sh 6.1)/headers" 2>&1)
+	report "sparse of the module" $? "$out"
+fi
+pages=()
+[ ! -d docs/man ] || mapfile -t pages < <(list 'docs/man/*')
+if [ ${#pages[@]} -gt 0 ]; then
+	out=$(mandoc -Tlint -Wwarning "${pages[@]}" 2>&1)
+	report "man pages" $? "$out"
+fi
+tap_record lint "$log" 0
