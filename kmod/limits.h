@@ -30,4 +30,10 @@
 #define CKPT_LOCK_TRIES		50
 #define CKPT_LOCK_WAIT_US	400
 
+/* Roots of one group. */
+#define CKPT_ROOTS_MAX		64
+
+/* Inodes in the change sets of one group, some 110 bytes each; over it changes count as lost. */
+#define CKPT_INODES_MAX		(256U << 10)
+
 #endif
