@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Marking a super block
+ */
+#ifndef _CKPT_COMPAT_FSNOTIFY_H
+#define _CKPT_COMPAT_FSNOTIFY_H
+
+#include <linux/fsnotify_backend.h>
+
+/* Up to 6.8 a mark is added to a connector, from 6.9 to the object itself. */
+static inline int ckpt_fsnotify_mark_sb(struct fsnotify_mark *mark, struct super_block *sb)
+{
+#ifdef CKPT_HAVE_FSNOTIFY_ADD_MARK_OBJECT
+	return fsnotify_add_mark(mark, sb, FSNOTIFY_OBJ_TYPE_SB, 0);
+#else
+	return fsnotify_add_mark(mark, &sb->s_fsnotify_marks, FSNOTIFY_OBJ_TYPE_SB, 0, NULL);
+#endif
+}
+
+#endif

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The file side of a group: the epochs of its change sets
+ */
+#include <linux/fs.h>
+#include <linux/gfp.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include <uapi/linux/ckpt.h>
+
+#include "files.h"
+#include "fswatch.h"
+#include "group.h"
+#include "limits.h"
+
+#define BUCKET_BITS	14
+/* Nodes are added a page at a time, when fewer than this many are spare. */
+#define SPARE_LOW	64
+/* What a walk under spinlocks needs before it goes on. */
+#define SPARE_MIN	8
+
+struct chunk {
+	struct list_head link;
+	struct ckpt_node nodes[];
+};
+
+#define CHUNK_NODES	((PAGE_SIZE - sizeof(struct chunk)) / sizeof(struct ckpt_node))
+
+/**
+ * ckpt_files_scarce - should a walk under spinlocks stop for ckpt_files_reserve
+ * @files: the file side
+ *
+ * Return: true if the spare nodes are nearly used up and more may be had.
+ */
+bool ckpt_files_scarce(const struct ckpt_files *files)
+{
+	return READ_ONCE(files->set.spare) < SPARE_MIN &&
+	       READ_ONCE(files->set.nodes) < files->set.limit;
+}
+
+/**
+ * ckpt_files_reserve - have nodes ready for the changes to come
+ * @files: the file side
+ * @gfp: how to allocate; when there is no memory the spare nodes serve on
+ */
+void ckpt_files_reserve(struct ckpt_files *files, gfp_t gfp)
+{
+	struct chunk *chunk;
+
+	if (READ_ONCE(files->set.spare) >= SPARE_LOW ||
+	    READ_ONCE(files->set.nodes) >= files->set.limit)
+		return;
+	chunk = (struct chunk *)__get_free_page(gfp | __GFP_NOWARN);
+	if (!chunk)
+		return;
+	spin_lock(&files->lock);
+	ckpt_changeset_feed(&files->set, chunk->nodes, CHUNK_NODES);
+	list_add(&chunk->link, &files->chunks);
+	spin_unlock(&files->lock);
+}
+
+/**
+ * ckpt_files_record - record a change
+ * @files: the file side
+ * @inode: what changed
+ * @mask: CKPT_INODE_*
+ * @flags: CKPT_INODE_F_*
+ *
+ * Context: any process context, does not sleep.
+ */
+void ckpt_files_record(struct ckpt_files *files, const struct inode *inode, u32 mask, u32 flags)
+{
+	struct ckpt_change change = ckpt_files_key(inode);
+
+	change.mask = mask;
+	change.flags = flags | (S_ISDIR(inode->i_mode) ? CKPT_INODE_F_DIR : 0);
+	spin_lock(&files->lock);
+	ckpt_changeset_record(&files->set, &change);
+	spin_unlock(&files->lock);
+}
+
+/**
+ * ckpt_files_watch - somebody can write an inode without an event
+ * @files: the file side
+ * @inode: the regular file
+ * @flags: CKPT_INODE_F_* to report with it
+ *
+ * Context: any process context, does not sleep.
+ */
+void ckpt_files_watch(struct ckpt_files *files, const struct inode *inode, u32 flags)
+{
+	struct ckpt_change key = ckpt_files_key(inode);
+
+	key.flags = flags;
+	spin_lock(&files->lock);
+	ckpt_changeset_watch(&files->set, &key);
+	spin_unlock(&files->lock);
+}
+
+/**
+ * ckpt_files_lose - count something that changed and cannot be named
+ * @files: the file side
+ */
+void ckpt_files_lose(struct ckpt_files *files)
+{
+	spin_lock(&files->lock);
+	ckpt_changeset_lose(&files->set);
+	spin_unlock(&files->lock);
+}
+
+/**
+ * ckpt_files_create - the file side of a new group
+ * @group: the group; must outlive it
+ *
+ * Return: the file side without roots, or NULL without memory.
+ */
+struct ckpt_files *ckpt_files_create(struct ckpt_group *group)
+{
+	struct ckpt_files *files = kzalloc(sizeof(*files), GFP_KERNEL);
+	struct hlist_head *buckets;
+
+	if (!files)
+		return NULL;
+	buckets = kvmalloc_array(1UL << BUCKET_BITS, sizeof(*buckets), GFP_KERNEL);
+	if (!buckets) {
+		kfree(files);
+		return NULL;
+	}
+	files->group = group;
+	INIT_LIST_HEAD(&files->roots);
+	INIT_LIST_HEAD(&files->subs);
+	INIT_LIST_HEAD(&files->chunks);
+	spin_lock_init(&files->lock);
+	ckpt_changeset_init(&files->set, buckets, BUCKET_BITS, CKPT_INODES_MAX);
+	return files;
+}
+
+/**
+ * ckpt_files_destroy - end of the file side, roots and all
+ * @files: the file side, or NULL
+ *
+ * Context: sleeps; nobody else uses @files.
+ */
+void ckpt_files_destroy(struct ckpt_files *files)
+{
+	struct chunk *chunk, *next;
+
+	if (!files)
+		return;
+	ckpt_roots_free(files);
+	list_for_each_entry_safe(chunk, next, &files->chunks, link)
+		free_page((unsigned long)chunk);
+	kvfree(files->set.buckets);
+	kfree(files);
+}
+
+/**
+ * ckpt_files_take - one round: what is live joins the taken set
+ * @files: the file side; its group's lock is held
+ * @final: every task of the group is stopped
+ *
+ * Context: sleeps; in the mount namespace that the roots' paths are of.
+ * Return: 0.
+ */
+int ckpt_files_take(struct ckpt_files *files, bool final)
+{
+	bool more;
+
+	lockdep_assert_held(&files->group->lock);
+	ckpt_roots_check(files);
+	ckpt_suspect_find(files, !files->open);
+	files->open = true;
+
+	spin_lock(&files->lock);
+	ckpt_changeset_round_drop(&files->set);
+	ckpt_changeset_round_begin(&files->set);
+	spin_unlock(&files->lock);
+	do {
+		cond_resched();
+		spin_lock(&files->lock);
+		more = ckpt_changeset_round_move(&files->set);
+		spin_unlock(&files->lock);
+	} while (more);
+	return 0;
+}
+
+static void epoch_end(struct ckpt_files *files, bool (*step)(struct ckpt_changeset *set))
+{
+	bool more;
+
+	lockdep_assert_held(&files->group->lock);
+	files->open = false;
+	spin_lock(&files->lock);
+	ckpt_changeset_round_drop(&files->set);
+	spin_unlock(&files->lock);
+	do {
+		cond_resched();
+		spin_lock(&files->lock);
+		more = step(&files->set);
+		spin_unlock(&files->lock);
+	} while (more);
+}
+
+/**
+ * ckpt_files_commit - what was taken is durable: forget it
+ * @files: the file side; its group's lock is held
+ */
+void ckpt_files_commit(struct ckpt_files *files)
+{
+	epoch_end(files, ckpt_changeset_commit);
+}
+
+/**
+ * ckpt_files_abort - what was taken is live again
+ * @files: the file side; its group's lock is held
+ */
+void ckpt_files_abort(struct ckpt_files *files)
+{
+	epoch_end(files, ckpt_changeset_abort);
+}
+
+/**
+ * ckpt_files_round_get - read a change of the last round
+ * @files: the file side; its group's lock is held
+ * @index: from 0 in a stable order; going up by one is cheap
+ * @ret: the change
+ *
+ * Return: 0, or -ENOENT past the end.
+ */
+int ckpt_files_round_get(struct ckpt_files *files, unsigned long index, struct ckpt_change *ret)
+{
+	lockdep_assert_held(&files->group->lock);
+	return ckpt_changeset_round_get(&files->set, index, ret);
+}
+
+/**
+ * ckpt_files_changed - inodes with changes not yet taken
+ * @files: the file side
+ *
+ * Return: their number at one moment.
+ */
+u64 ckpt_files_changed(struct ckpt_files *files)
+{
+	return READ_ONCE(files->set.nr_live);
+}
+
+/**
+ * ckpt_files_round_count - inodes of the last round
+ * @files: the file side
+ *
+ * Return: their number, 0 outside an epoch.
+ */
+u64 ckpt_files_round_count(struct ckpt_files *files)
+{
+	return READ_ONCE(files->set.nr_round);
+}
+
+/**
+ * ckpt_files_lost - what the change sets lack
+ * @files: the file side; its group's lock is held
+ *
+ * Return: changes not recorded since the last commit, plus roots whose path
+ * leads nowhere or whose file system is gone.  Not 0: the sets are incomplete.
+ */
+u64 ckpt_files_lost(struct ckpt_files *files)
+{
+	u64 lost;
+
+	lockdep_assert_held(&files->group->lock);
+	spin_lock(&files->lock);
+	lost = ckpt_changeset_lost(&files->set);
+	spin_unlock(&files->lock);
+	return lost + ckpt_roots_gone(files);
+}
+
+/**
+ * ckpt_files_module_init - make ready for groups
+ *
+ * Return: 0 or a negative errno.
+ */
+int ckpt_files_module_init(void)
+{
+	return ckpt_fswatch_init();
+}
+
+/**
+ * ckpt_files_module_exit - no group is left
+ */
+void ckpt_files_module_exit(void)
+{
+	ckpt_fswatch_exit();
+}

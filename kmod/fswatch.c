@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Events of watched super blocks
+ *
+ * One fsnotify group of our own with one mark per super block.  The handler
+ * runs in the context of whoever changes a file, inside the group or not: it
+ * takes no lock that is held over sleep and allocates without recursion into
+ * file systems.
+ */
+#include <linux/dcache.h>
+#include <linux/fs.h>
+#include <linux/fsnotify_backend.h>
+#include <linux/rculist.h>
+#include <linux/seqlock.h>
+#include <linux/slab.h>
+
+#include <uapi/linux/ckpt.h>
+
+#include "compat/fsnotify.h"
+#include "files.h"
+#include "fswatch.h"
+#include "group.h"
+
+/* Events that name an inode, and events that name a directory and an inode. */
+#define INODE_EVENTS	(FS_MODIFY | FS_ATTRIB | FS_OPEN | FS_CLOSE_WRITE | FS_DELETE_SELF)
+#define ENTRY_EVENTS	(FS_CREATE | FS_DELETE | FS_MOVED_FROM | FS_MOVED_TO)
+/* Events of an open file; they say that somebody may go on writing. */
+#define WRITER_EVENTS	(FS_OPEN | FS_MODIFY | FS_CLOSE_WRITE)
+
+DEFINE_SRCU(ckpt_events_srcu);
+
+static struct fsnotify_group *notify_group;
+static LIST_HEAD(watches);
+static DEFINE_MUTEX(watches_lock);
+
+static bool is_root(const struct ckpt_sub *sub, const struct inode *inode)
+{
+	const struct ckpt_root *root;
+
+	list_for_each_entry_rcu(root, &sub->roots, in_sub, srcu_read_lock_held(&ckpt_events_srcu))
+		if (root->ino == inode->i_ino && root->generation == inode->i_generation)
+			return true;
+	return false;
+}
+
+/* Is no root above a dentry?  False also when a rename makes that unsure. */
+static bool no_root_above(const struct ckpt_sub *sub, struct dentry *dentry)
+{
+	unsigned int seq = raw_read_seqcount(&rename_lock.seqcount);
+	const struct inode *inode;
+	struct dentry *parent;
+	bool outside = false;
+
+	if (seq & 1)
+		return false;
+	rcu_read_lock();
+	for (;; dentry = parent) {
+		inode = d_inode_rcu(dentry);
+		if (!inode || is_root(sub, inode))
+			break;
+		parent = READ_ONCE(dentry->d_parent);
+		if (parent == dentry) {
+			outside = dentry == dentry->d_sb->s_root;
+			break;
+		}
+	}
+	rcu_read_unlock();
+	return outside && !read_seqcount_retry(&rename_lock.seqcount, seq);
+}
+
+/**
+ * ckpt_fswatch_outside - is an inode certainly in no root of a group
+ * @sub: the group's subscription to the inode's super block; the caller is in
+ *	a read section of ckpt_events_srcu
+ * @inode: the inode, referenced or with its list locked
+ * @dentry: the name it was reached by, or NULL
+ *
+ * A file with several links, or reached by a name that is gone, may have
+ * another name in a root: that is unsure.
+ *
+ * Context: does not sleep.
+ * Return: true only if it is certain.
+ */
+bool ckpt_fswatch_outside(const struct ckpt_sub *sub, struct inode *inode, struct dentry *dentry)
+{
+	bool outside = false;
+
+	if (!S_ISDIR(inode->i_mode) && inode->i_nlink > 1)
+		return false;
+	if (dentry)
+		return (!d_unhashed(dentry) || !inode->i_nlink) && no_root_above(sub, dentry);
+
+	spin_lock(&inode->i_lock);
+	hlist_for_each_entry(dentry, &inode->i_dentry, d_u.d_alias) {
+		/* A second alias, or one that is gone: unsure. */
+		outside = !dentry->d_u.d_alias.next && (!d_unhashed(dentry) || !inode->i_nlink) &&
+			  no_root_above(sub, dentry);
+		break;
+	}
+	spin_unlock(&inode->i_lock);
+	return outside;
+}
+
+static bool has_writer(const struct inode *inode)
+{
+	return S_ISREG(inode->i_mode) && atomic_read(&inode->i_writecount) > 0;
+}
+
+/* What an event says of the inode it is about. */
+static u32 inode_mask(u32 event, const struct inode *inode)
+{
+	u32 mask = 0;
+
+	if (event & FS_MODIFY)
+		mask |= S_ISREG(inode->i_mode) ? CKPT_INODE_DATA : CKPT_INODE_META;
+	if (event & FS_ATTRIB)
+		mask |= CKPT_INODE_META;
+	if (event & FS_CREATE)
+		mask |= CKPT_INODE_CREATED;
+	if (event & (FS_DELETE | FS_DELETE_SELF))
+		mask |= CKPT_INODE_DELETED;
+	if (event & FS_MOVE)
+		mask |= CKPT_INODE_MOVED;
+	return mask;
+}
+
+static void entry_event(struct ckpt_sub *sub, u32 event, struct inode *inode, struct inode *dir,
+			u32 flags)
+{
+	bool outside = ckpt_fswatch_outside(sub, dir, NULL);
+
+	if (!outside)
+		ckpt_files_record(sub->files, dir, CKPT_INODE_ENTRIES, flags);
+	/* Of a file in an outside directory, another link may be inside. */
+	if (inode && !(outside && (S_ISDIR(inode->i_mode) || inode->i_nlink <= 1)))
+		ckpt_files_record(sub->files, inode, inode_mask(event, inode), flags);
+}
+
+static void inode_event(struct ckpt_sub *sub, u32 event, struct inode *inode,
+			struct dentry *dentry, u32 flags)
+{
+	struct ckpt_change key = ckpt_files_key(inode);
+	u32 mask = inode_mask(event, inode);
+	bool known;
+
+	spin_lock(&sub->files->lock);
+	known = ckpt_changeset_knows(&sub->files->set, &key);
+	spin_unlock(&sub->files->lock);
+	if (!known) {
+		/* The last name went: the event of its directory tells that. */
+		if (!dentry && !inode->i_nlink)
+			return;
+		if (ckpt_fswatch_outside(sub, inode, dentry))
+			return;
+	}
+	if (mask)
+		ckpt_files_record(sub->files, inode, mask, flags);
+	if ((event & WRITER_EVENTS) && has_writer(inode))
+		ckpt_files_watch(sub->files, inode, 0);
+}
+
+static int handle_event(struct fsnotify_group *group, u32 event, const void *data, int data_type,
+			struct inode *dir, const struct qstr *name, u32 cookie,
+			struct fsnotify_iter_info *iter)
+{
+	struct inode *inode = fsnotify_data_inode(data, data_type);
+	struct fsnotify_mark *mark = fsnotify_iter_sb_mark(iter);
+	struct ckpt_watch *watch;
+	struct ckpt_sub *sub;
+	u32 flags;
+	int idx;
+
+	if (!mark || !((event & ENTRY_EVENTS) ? dir : inode))
+		return 0;
+	/* Reading is most of what happens: be gone quickly. */
+	if (!(event & (ENTRY_EVENTS | INODE_EVENTS) & ~FS_OPEN) && !has_writer(inode))
+		return 0;
+
+	watch = container_of(mark, struct ckpt_watch, mark);
+	idx = srcu_read_lock(&ckpt_events_srcu);
+	list_for_each_entry_srcu(sub, &watch->subs, in_watch,
+				 srcu_read_lock_held(&ckpt_events_srcu)) {
+		flags = ckpt_group_has_task(sub->files->group, current) ? CKPT_INODE_F_INSIDE
+									: CKPT_INODE_F_OUTSIDE;
+		ckpt_files_reserve(sub->files, GFP_NOFS);
+		if (event & ENTRY_EVENTS)
+			entry_event(sub, event, inode, dir, flags);
+		else
+			inode_event(sub, event, inode, fsnotify_data_dentry(data, data_type),
+				    flags);
+	}
+	srcu_read_unlock(&ckpt_events_srcu, idx);
+	return 0;
+}
+
+/* The mark goes: by our own hand, or because its super block is shut down. */
+static void freeing_mark(struct fsnotify_mark *mark, struct fsnotify_group *group)
+{
+	struct ckpt_watch *watch = container_of(mark, struct ckpt_watch, mark);
+
+	spin_lock(&watch->lock);
+	watch->dead = true;
+	spin_unlock(&watch->lock);
+}
+
+static void free_mark(struct fsnotify_mark *mark)
+{
+	kfree(container_of(mark, struct ckpt_watch, mark));
+}
+
+static const struct fsnotify_ops notify_ops = {
+	.handle_event = handle_event,
+	.freeing_mark = freeing_mark,
+	.free_mark = free_mark,
+};
+
+/* A file system that keeps its inodes in the common hash table by number. */
+static bool finds_by_number(struct super_block *sb)
+{
+	struct inode *root = d_inode(sb->s_root);
+	struct inode *found = ilookup(sb, root->i_ino);
+	bool same = found == root;
+
+	iput(found);
+	return same;
+}
+
+static struct ckpt_watch *watch_new(struct super_block *sb)
+{
+	struct ckpt_watch *watch = kzalloc(sizeof(*watch), GFP_KERNEL);
+	int err;
+
+	if (!watch)
+		return ERR_PTR(-ENOMEM);
+	INIT_LIST_HEAD(&watch->subs);
+	spin_lock_init(&watch->lock);
+	watch->sb = sb;
+	watch->dev = ckpt_files_dev(sb);
+	watch->hashed = finds_by_number(sb);
+	fsnotify_init_mark(&watch->mark, notify_group);
+	watch->mark.mask = INODE_EVENTS | ENTRY_EVENTS | FS_ISDIR;
+	err = ckpt_fsnotify_mark_sb(&watch->mark, sb);
+	if (err) {
+		fsnotify_put_mark(&watch->mark);
+		return ERR_PTR(err);
+	}
+	list_add(&watch->link, &watches);
+	return watch;
+}
+
+/**
+ * ckpt_fswatch_get - watch a super block
+ * @sb: kept alive by the caller over the call
+ *
+ * Return: the watch with one more user, or an error pointer.
+ */
+struct ckpt_watch *ckpt_fswatch_get(struct super_block *sb)
+{
+	struct ckpt_watch *watch;
+
+	mutex_lock(&watches_lock);
+	list_for_each_entry(watch, &watches, link)
+		if (watch->sb == sb && !READ_ONCE(watch->dead))
+			goto found;
+	watch = watch_new(sb);
+	if (IS_ERR(watch))
+		goto unlock;
+found:
+	watch->users++;
+unlock:
+	mutex_unlock(&watches_lock);
+	return watch;
+}
+
+/**
+ * ckpt_fswatch_put - one user less; the last one ends the watch
+ * @watch: the watch, not to be used again
+ */
+void ckpt_fswatch_put(struct ckpt_watch *watch)
+{
+	mutex_lock(&watches_lock);
+	if (!--watch->users) {
+		list_del(&watch->link);
+		/* Under the lock: a super block takes one mark of a group at a time. */
+		fsnotify_destroy_mark(&watch->mark, notify_group);
+		fsnotify_put_mark(&watch->mark);
+	}
+	mutex_unlock(&watches_lock);
+}
+
+/**
+ * ckpt_fswatch_subscribe - let events of sub->watch reach sub->files
+ * @sub: complete, with at least one root
+ */
+void ckpt_fswatch_subscribe(struct ckpt_sub *sub)
+{
+	mutex_lock(&watches_lock);
+	list_add_rcu(&sub->in_watch, &sub->watch->subs);
+	mutex_unlock(&watches_lock);
+}
+
+/**
+ * ckpt_fswatch_unsubscribe - end it; no handler uses @sub after the return
+ * @sub: the subscription, the caller's to free
+ */
+void ckpt_fswatch_unsubscribe(struct ckpt_sub *sub)
+{
+	mutex_lock(&watches_lock);
+	list_del_rcu(&sub->in_watch);
+	mutex_unlock(&watches_lock);
+	synchronize_srcu(&ckpt_events_srcu);
+}
+
+/**
+ * ckpt_fswatch_sb_get - keep a watched super block alive for a while
+ * @watch: the watch
+ *
+ * Return: the super block, to be given back with deactivate_super(), or NULL
+ * when it is shut down or about to be.
+ */
+struct super_block *ckpt_fswatch_sb_get(struct ckpt_watch *watch)
+{
+	struct super_block *sb = NULL;
+
+	/* The mark is freed before the super block's memory, so !dead means it is there. */
+	spin_lock(&watch->lock);
+	if (!watch->dead && atomic_inc_not_zero(&watch->sb->s_active))
+		sb = watch->sb;
+	spin_unlock(&watch->lock);
+	return sb;
+}
+
+/**
+ * ckpt_fswatch_init - make the fsnotify group
+ *
+ * Return: 0 or a negative errno.
+ */
+int ckpt_fswatch_init(void)
+{
+	notify_group = fsnotify_alloc_group(&notify_ops, FSNOTIFY_GROUP_NOFS);
+	return PTR_ERR_OR_ZERO(notify_group);
+}
+
+/**
+ * ckpt_fswatch_exit - wait until fsnotify has let go of every mark
+ *
+ * No watch has users any more.
+ */
+void ckpt_fswatch_exit(void)
+{
+	WARN_ON(!list_empty(&watches));
+	fsnotify_wait_marks_destroyed();
+	fsnotify_put_group(notify_group);
+	rcu_barrier();
+}

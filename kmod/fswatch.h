@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Watched super blocks, and what the files of the file side share
+ *
+ * REFCNT
+ * A watch (one mark on one super block) lives while a group has a root there;
+ * its ->users counts the subscriptions under watches_lock.  The memory goes
+ * with the mark's last reference, which fsnotify may hold a little longer.
+ *
+ * LOCKING
+ * group->lock > watches_lock > fsnotify's mark_mutex.  Subscriptions and their
+ * roots change under group->lock and are read by event handlers under
+ * ckpt_events_srcu.  files->lock is innermost, taken in the writer's context.
+ *
+ * LIFETIME
+ * Nothing pins a file system: no path, dentry or inode reference is kept.  A
+ * root is known by inode number and generation.  When the super block goes,
+ * fsnotify frees the mark, and watch->dead is set before the super block's
+ * memory can go; its roots then count as lost until they are removed or found
+ * elsewhere.
+ */
+#ifndef _CKPT_FSWATCH_H
+#define _CKPT_FSWATCH_H
+
+#include <linux/fs.h>
+#include <linux/fsnotify_backend.h>
+#include <linux/kdev_t.h>
+#include <linux/list.h>
+#include <linux/spinlock.h>
+#include <linux/srcu.h>
+
+#include "changeset.h"
+
+extern struct srcu_struct ckpt_events_srcu;
+
+/**
+ * struct ckpt_watch - a marked super block
+ * @mark: on @sb
+ * @link: in the list of watches
+ * @subs: struct ckpt_sub of the groups with roots here
+ * @users: their number
+ * @lock: guards @dead against the end of @sb
+ * @dead: @sb was shut down; its pointer means nothing
+ * @sb: the super block, not referenced
+ * @dev: its device as reported
+ * @hashed: ilookup finds the inodes of this kind of file system
+ */
+struct ckpt_watch {
+	struct fsnotify_mark mark;
+	struct list_head link;
+	struct list_head subs;
+	unsigned int users;
+	spinlock_t lock;
+	bool dead;
+	struct super_block *sb;
+	u64 dev;
+	bool hashed;
+};
+
+/**
+ * struct ckpt_sub - the interest of one group in one super block
+ * @in_watch: in watch->subs
+ * @in_files: in files->subs
+ * @roots: struct ckpt_root, never empty once it is in watch->subs
+ * @watch: the super block
+ * @files: the group's file side
+ */
+struct ckpt_sub {
+	struct list_head in_watch;
+	struct list_head in_files;
+	struct list_head roots;
+	struct ckpt_watch *watch;
+	struct ckpt_files *files;
+};
+
+/**
+ * struct ckpt_root - a tree whose changes belong to the group
+ * @in_files: in files->roots, in the order they were added
+ * @in_sub: in sub->roots
+ * @sub: where it is, NULL while its path leads nowhere
+ * @ino: inode number of the directory
+ * @generation: i_generation of it
+ * @path: as it was given
+ */
+struct ckpt_root {
+	struct list_head in_files;
+	struct list_head in_sub;
+	struct ckpt_sub *sub;
+	unsigned long ino;
+	u32 generation;
+	char path[];
+};
+
+/**
+ * struct ckpt_files - the file side of a group
+ * @group: the group
+ * @roots: struct ckpt_root [group->lock]
+ * @subs: struct ckpt_sub [group->lock]
+ * @nr_roots: number of roots [group->lock]
+ * @open: an epoch has taken something [group->lock]
+ * @lock: guards @set and @chunks
+ * @set: the change sets
+ * @chunks: pages of nodes given to @set
+ */
+struct ckpt_files {
+	struct ckpt_group *group;
+	struct list_head roots;
+	struct list_head subs;
+	unsigned int nr_roots;
+	bool open;
+	spinlock_t lock;
+	struct ckpt_changeset set;
+	struct list_head chunks;
+};
+
+/* files.c */
+void ckpt_files_reserve(struct ckpt_files *files, gfp_t gfp);
+bool ckpt_files_scarce(const struct ckpt_files *files);
+void ckpt_files_record(struct ckpt_files *files, const struct inode *inode, u32 mask, u32 flags);
+void ckpt_files_watch(struct ckpt_files *files, const struct inode *inode, u32 flags);
+void ckpt_files_lose(struct ckpt_files *files);
+
+/* roots.c */
+void ckpt_roots_check(struct ckpt_files *files);
+unsigned int ckpt_roots_gone(const struct ckpt_files *files);
+void ckpt_roots_free(struct ckpt_files *files);
+
+/* fswatch.c */
+int ckpt_fswatch_init(void);
+void ckpt_fswatch_exit(void);
+struct ckpt_watch *ckpt_fswatch_get(struct super_block *sb);
+void ckpt_fswatch_put(struct ckpt_watch *watch);
+void ckpt_fswatch_subscribe(struct ckpt_sub *sub);
+void ckpt_fswatch_unsubscribe(struct ckpt_sub *sub);
+bool ckpt_fswatch_outside(const struct ckpt_sub *sub, struct inode *inode, struct dentry *dentry);
+struct super_block *ckpt_fswatch_sb_get(struct ckpt_watch *watch);
+
+/* suspect.c */
+void ckpt_suspect_root(struct ckpt_sub *sub);
+void ckpt_suspect_find(struct ckpt_files *files, bool first);
+
+static inline u64 ckpt_files_dev(const struct super_block *sb)
+{
+	return (u64)MAJOR(sb->s_dev) << 32 | MINOR(sb->s_dev);
+}
+
+static inline struct ckpt_change ckpt_files_key(const struct inode *inode)
+{
+	return (struct ckpt_change){
+		.dev = ckpt_files_dev(inode->i_sb),
+		.ino = inode->i_ino,
+		.generation = inode->i_generation,
+	};
+}
+
+#endif

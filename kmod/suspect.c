@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What events cannot show: files that may be written without one
+ *
+ * Stores through a shared mapping and asynchronous I/O make no event, and on
+ * an overlay the mapping belongs to an inode of another super block that
+ * outlives the descriptor.  All of them need somebody who has the file open
+ * for writing, and the inode's count of writers tells that: an inode that has
+ * or had a writer since the last take is suspect, once more after the last
+ * writer is gone.
+ */
+#include <linux/dcache.h>
+#include <linux/delay.h>
+#include <linux/fdtable.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
+#include <linux/mm.h>
+#include <linux/rculist.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+
+#include <uapi/linux/ckpt.h>
+
+#include "fswatch.h"
+#include "group.h"
+#include "limits.h"
+
+/* Inodes visited before the list's lock is given up once. */
+#define INODES_CHUNK 1024
+
+static bool is_overlay(const struct super_block *sb)
+{
+	return sb->s_magic == OVERLAYFS_SUPER_MAGIC;
+}
+
+static bool inode_busy(const struct inode *inode)
+{
+	return atomic_read(&inode->i_writecount) > 0 || mapping_writably_mapped(inode->i_mapping);
+}
+
+/* The same for an inode that stands for one of another file system. */
+static bool real_inode_busy(struct inode *inode)
+{
+	struct dentry *dentry = d_find_any_alias(inode);
+	const struct inode *real = dentry ? d_real_inode(dentry) : NULL;
+	bool busy = real && inode_busy(real);
+
+	dput(dentry);
+	return busy;
+}
+
+/* Watch an inode on if it has a writer. */
+static void look_at(struct ckpt_sub *sub, struct inode *inode)
+{
+	u32 flags = mapping_writably_mapped(inode->i_mapping) ? CKPT_INODE_F_MAPPED : 0;
+
+	if (!inode_busy(inode) && !(is_overlay(inode->i_sb) && real_inode_busy(inode)))
+		return;
+	if (!ckpt_fswatch_outside(sub, inode, NULL))
+		ckpt_files_watch(sub->files, inode, flags);
+}
+
+static bool asked(struct ckpt_files *files, const struct inode *inode)
+{
+	struct ckpt_change key = ckpt_files_key(inode);
+	bool yes;
+
+	spin_lock(&files->lock);
+	yes = ckpt_changeset_asks(&files->set, &key);
+	spin_unlock(&files->lock);
+	return yes;
+}
+
+/*
+ * Is an inode worth giving up the list's lock for?  On a plain file system its
+ * own count of writers decides; on an overlay the real inode has to be found.
+ */
+static bool worth_a_look(struct ckpt_sub *sub, const struct inode *inode, bool all)
+{
+	if (!S_ISREG(inode->i_mode))
+		return false;
+	if (!is_overlay(inode->i_sb))
+		return inode_busy(inode);
+	return all || asked(sub->files, inode);
+}
+
+/*
+ * Visit the inodes in memory of a super block.  Anything not in memory has no
+ * writer.  @all: not only those on the watch list.
+ */
+static void look_at_all(struct ckpt_sub *sub, struct super_block *sb, bool all)
+{
+	struct inode *inode, *held = NULL;
+	unsigned int n = 0;
+
+	spin_lock(&sb->s_inode_list_lock);
+	list_for_each_entry(inode, &sb->s_inodes, i_sb_list) {
+		bool look = worth_a_look(sub, inode, all);
+
+		if (!look && ++n < INODES_CHUNK)
+			continue;
+		if (!igrab(inode))
+			continue;
+		/* The reference keeps its place in the list while the lock is not held. */
+		spin_unlock(&sb->s_inode_list_lock);
+		iput(held);
+		held = inode;
+		n = 0;
+		if (look) {
+			ckpt_files_reserve(sub->files, GFP_KERNEL);
+			look_at(sub, inode);
+		}
+		cond_resched();
+		spin_lock(&sb->s_inode_list_lock);
+	}
+	spin_unlock(&sb->s_inode_list_lock);
+	iput(held);
+}
+
+/* Look at each inode that is asked for, found by its number. */
+static void look_at_asked(struct ckpt_sub *sub, struct super_block *sb)
+{
+	struct ckpt_files *files = sub->files;
+	unsigned long left = READ_ONCE(files->set.nr_watched);
+	struct ckpt_change key;
+	struct inode *inode;
+	bool ask;
+
+	for (; left; left--) {
+		spin_lock(&files->lock);
+		ask = ckpt_changeset_rotate(&files->set, &key);
+		spin_unlock(&files->lock);
+		if (!ask || key.dev != sub->watch->dev)
+			continue;
+		inode = ilookup(sb, key.ino);
+		if (inode && inode->i_generation == key.generation)
+			look_at(sub, inode);
+		iput(inode);
+		cond_resched();
+	}
+}
+
+/**
+ * ckpt_suspect_root - find who could write below a new root before it was one
+ * @sub: the group's subscription to the root's super block, active
+ *
+ * Context: sleeps; the group's lock is held.
+ */
+void ckpt_suspect_root(struct ckpt_sub *sub)
+{
+	struct super_block *sb = ckpt_fswatch_sb_get(sub->watch);
+	int idx;
+
+	if (!sb)
+		return;
+	idx = srcu_read_lock(&ckpt_events_srcu);
+	look_at_all(sub, sb, true);
+	srcu_read_unlock(&ckpt_events_srcu, idx);
+	deactivate_super(sb);
+}
+
+/* Find out which inodes of the watch list have no writer any more. */
+static void look_at_watched(struct ckpt_files *files)
+{
+	unsigned long left = READ_ONCE(files->set.nr_watched);
+	struct super_block *sb;
+	struct ckpt_sub *sub;
+
+	while (left) {
+		spin_lock(&files->lock);
+		left = ckpt_changeset_ask(&files->set, left);
+		spin_unlock(&files->lock);
+	}
+	list_for_each_entry(sub, &files->subs, in_files) {
+		sb = ckpt_fswatch_sb_get(sub->watch);
+		if (!sb)
+			continue;
+		if (sub->watch->hashed)
+			look_at_asked(sub, sb);
+		else
+			look_at_all(sub, sb, false);
+		deactivate_super(sb);
+	}
+}
+
+static void suspect_inode(struct ckpt_files *files, struct inode *inode, struct dentry *dentry,
+			  u32 flags)
+{
+	struct ckpt_sub *sub;
+
+	list_for_each_entry(sub, &files->subs, in_files) {
+		if (sub->watch->sb != inode->i_sb || READ_ONCE(sub->watch->dead))
+			continue;
+		if (!ckpt_fswatch_outside(sub, inode, dentry))
+			ckpt_files_watch(files, inode, flags);
+	}
+}
+
+/* The inode that a file was opened as, and the one its pages belong to. */
+static void suspect_file(struct ckpt_files *files, struct file *file, u32 flags)
+{
+	struct dentry *dentry = file->f_path.dentry;
+	struct inode *inode = d_inode(dentry);
+
+	if (!S_ISREG(inode->i_mode))
+		return;
+	suspect_inode(files, inode, dentry, flags);
+	if (file_inode(file) != inode)
+		suspect_inode(files, file_inode(file), NULL, flags);
+}
+
+struct fd_walk {
+	struct ckpt_files *files;
+	bool force;	/* there is no memory for more nodes: losses are counted */
+};
+
+static int suspect_fd(const void *data, struct file *file, unsigned int fd)
+{
+	const struct fd_walk *walk = data;
+
+	if (!(file->f_mode & FMODE_WRITE))
+		return 0;
+	if (ckpt_files_scarce(walk->files) && !walk->force)
+		return fd + 1;
+	suspect_file(walk->files, file, CKPT_INODE_F_OPEN);
+	return 0;
+}
+
+static void suspect_fds(struct ckpt_files *files, struct task_struct *task)
+{
+	struct fd_walk walk = { .files = files };
+	unsigned int stop = 0;
+
+	do {
+		ckpt_files_reserve(files, GFP_KERNEL);
+		walk.force = ckpt_files_scarce(files);
+		task_lock(task);
+		/* It stopped at descriptor stop - 1, which is not done yet. */
+		stop = task->files ? iterate_fd(task->files, stop ? stop - 1 : 0, suspect_fd, &walk)
+				   : 0;
+		task_unlock(task);
+	} while (stop);
+}
+
+/* Bounded: a holder of the lock may wait for a task that is stopped. */
+static bool lock_mm(struct mm_struct *mm)
+{
+	unsigned int tries;
+
+	for (tries = 0; tries < CKPT_LOCK_TRIES; tries++) {
+		if (mmap_read_trylock(mm))
+			return true;
+		usleep_range(CKPT_LOCK_WAIT_US, 2 * CKPT_LOCK_WAIT_US);
+	}
+	return false;
+}
+
+static void suspect_maps(struct ckpt_files *files, struct mm_struct *mm)
+{
+	VMA_ITERATOR(vmi, mm, 0);
+	struct vm_area_struct *vma;
+
+	if (!lock_mm(mm)) {
+		/* What it maps is not known, so neither is what it wrote. */
+		ckpt_files_lose(files);
+		return;
+	}
+	for_each_vma(vmi, vma) {
+		if (!vma->vm_file || (~vma->vm_flags & (VM_SHARED | VM_MAYWRITE)))
+			continue;
+		ckpt_files_reserve(files, GFP_NOFS);
+		suspect_file(files, vma->vm_file, CKPT_INODE_F_MAPPED);
+	}
+	mmap_read_unlock(mm);
+}
+
+/* Tables and address spaces that a thread shares with its leader are the leader's to show. */
+static void suspect_task(struct ckpt_files *files, struct task_struct *task)
+{
+	struct task_struct *leader = task->group_leader;
+	struct mm_struct *mm;
+
+	if (task == leader || task->files != leader->files)
+		suspect_fds(files, task);
+	if (task != leader && task->mm == leader->mm)
+		return;
+	mm = get_task_mm(task);
+	if (!mm)
+		return;
+	suspect_maps(files, mm);
+	mmput(mm);
+}
+
+/* The tasks of the group at one moment, each with a reference; more are counted only. */
+static unsigned int collect(const struct ckpt_group *group, struct task_struct **tasks,
+			    unsigned int room)
+{
+	struct task_struct *process, *task;
+	unsigned int n = 0;
+
+	rcu_read_lock();
+	for_each_process_thread(process, task) {
+		if (!ckpt_group_has_task(group, task))
+			continue;
+		if (n < room)
+			tasks[n] = get_task_struct(task);
+		n++;
+	}
+	rcu_read_unlock();
+	return n;
+}
+
+/*
+ * A task that comes after the collection has opened nothing for writing that
+ * its parent had not, or there was an event.
+ */
+static void suspect_tasks(struct ckpt_files *files)
+{
+	unsigned int room = 64, n, i;
+	struct task_struct **tasks;
+
+	for (;;) {
+		tasks = kvmalloc_array(room, sizeof(*tasks), GFP_KERNEL);
+		if (!tasks) {
+			ckpt_files_lose(files);
+			return;
+		}
+		n = collect(files->group, tasks, room);
+		if (n <= room)
+			break;
+		for (i = 0; i < room; i++)
+			put_task_struct(tasks[i]);
+		kvfree(tasks);
+		room = n + n / 8;
+	}
+	for (i = 0; i < n; i++) {
+		suspect_task(files, tasks[i]);
+		put_task_struct(tasks[i]);
+		cond_resched();
+	}
+	kvfree(tasks);
+}
+
+/**
+ * ckpt_suspect_find - put on the live set what may have changed unseen
+ * @files: the file side; its group's lock is held
+ * @first: first take of an epoch: also look whose writers are gone
+ *
+ * Context: sleeps.
+ */
+void ckpt_suspect_find(struct ckpt_files *files, bool first)
+{
+	unsigned long left;
+	int idx;
+
+	if (list_empty(&files->subs))
+		return;
+	idx = srcu_read_lock(&ckpt_events_srcu);
+	if (first)
+		look_at_watched(files);
+	suspect_tasks(files);
+	srcu_read_unlock(&ckpt_events_srcu, idx);
+
+	left = READ_ONCE(files->set.nr_watched);
+	while (left) {
+		spin_lock(&files->lock);
+		left = ckpt_changeset_settle(&files->set, left);
+		spin_unlock(&files->lock);
+	}
+}
