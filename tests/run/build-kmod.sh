@@ -15,11 +15,12 @@ if [ -z "$kdir" ]; then
 	kdir=/lib/modules/$(uname -r)/build
 	[ -e "$kdir/Makefile" ] || kdir=$("$repo/tests/vm/runner/kernel.sh" 6.1)/headers
 fi
-if [ ! -e "$kdir/include/config/kernel.release" ]; then
+uts=$kdir/include/generated/utsrelease.h
+if [ ! -e "$uts" ]; then
 	echo "kmod: $kdir holds no kernel headers, give KDIR=" >&2
 	exit 1
 fi
-release=$(cat "$kdir/include/config/kernel.release")
+release=$(sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' "$uts")
 dir=$repo/build/kmod/$release
 flags=(W=1)
 if [ -n "${KMOD_LINT:-}" ]; then
