@@ -47,7 +47,7 @@ mapfile -t objects < <(printf '%s\n' "${objects[@]}" | sort -u)
 cat >"$dir/Kbuild.new" <<K
 obj-m := ckpt_kunit.o
 ckpt_kunit-y := ${objects[*]}
-ccflags-y := -I\$(src)/kmod -I\$(src)/uapi -Wall -Werror -g
+ccflags-y := -I\$(src) -I\$(src)/kmod -I\$(src)/uapi -Wall -Werror -g
 K
 cmp -s "$dir/Kbuild.new" "$dir/Kbuild" || cp "$dir/Kbuild.new" "$dir/Kbuild"
 make -s -C "$kernel" ARCH=um M="$dir" modules >"$dir/build.log" 2>&1 </dev/null || {
