@@ -68,6 +68,12 @@ static bool no_root_above(const struct ckpt_sub *sub, struct dentry *dentry)
 	return outside && !read_seqcount_retry(&rename_lock.seqcount, seq);
 }
 
+/* A name that is gone says nothing of others, unless there is none. */
+static bool name_tells(const struct inode *inode, const struct dentry *dentry)
+{
+	return !d_unhashed(dentry) || IS_ROOT(dentry) || !inode->i_nlink;
+}
+
 /**
  * ckpt_fswatch_outside - is an inode certainly in no root of a group
  * @sub: the group's subscription to the inode's super block; the caller is in
@@ -88,12 +94,12 @@ bool ckpt_fswatch_outside(const struct ckpt_sub *sub, struct inode *inode, struc
 	if (!S_ISDIR(inode->i_mode) && inode->i_nlink > 1)
 		return false;
 	if (dentry)
-		return (!d_unhashed(dentry) || !inode->i_nlink) && no_root_above(sub, dentry);
+		return name_tells(inode, dentry) && no_root_above(sub, dentry);
 
 	spin_lock(&inode->i_lock);
 	hlist_for_each_entry(dentry, &inode->i_dentry, d_u.d_alias) {
-		/* A second alias, or one that is gone: unsure. */
-		outside = !dentry->d_u.d_alias.next && (!d_unhashed(dentry) || !inode->i_nlink) &&
+		/* With a second name in memory it is unsure. */
+		outside = !dentry->d_u.d_alias.next && name_tells(inode, dentry) &&
 			  no_root_above(sub, dentry);
 		break;
 	}
