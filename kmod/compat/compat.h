@@ -10,9 +10,30 @@
 
 #include <linux/kobject.h>
 #include <linux/mm.h>
+#include <linux/swap.h>
+#include <linux/swapops.h>
 #include <net/genetlink.h>
 
 #include "have.h"
+
+/* 6.6 API change: user shadow stacks. */
+#ifndef VM_SHADOW_STACK
+#define VM_SHADOW_STACK 0
+#endif
+
+/* 6.15 API change: guard markers (and where they are backported). */
+#ifdef PTE_MARKER_GUARD
+#define CKPT_MARKER_GUARD PTE_MARKER_GUARD
+#else
+#define CKPT_MARKER_GUARD 0
+#endif
+
+/* 6.6 API change: poison has a marker. */
+#ifdef PTE_MARKER_POISONED
+#define CKPT_MARKER_POISON PTE_MARKER_POISONED
+#else
+#define CKPT_MARKER_POISON 0
+#endif
 
 /* 6.2 API change: kobject_init takes a const type. */
 #ifdef CKPT_HAVE_CONST_KTYPE

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The address spaces of a group
+ *
+ * REFCNT
+ * A struct ckpt_mm pins the mm_struct (mmgrab), so its pointer stays unique,
+ * but not what is mapped; that is held (mmget) for the length of a round only.
+ *
+ * LOCKING
+ * All of it is under the group's mutex.
+ *
+ * LIFETIME
+ * From the first round that finds a task of the group using the mm to the
+ * first that does not: exit, exec, or the task left the group.  One that
+ * comes back gets a new cookie.
+ */
+#ifndef _CKPT_MEMBERS_H
+#define _CKPT_MEMBERS_H
+
+#include <linux/list.h>
+#include <linux/mm_types.h>
+#include <linux/pid.h>
+
+#include "dirty.h"
+
+struct ckpt_group;
+struct netlink_ext_ack;
+
+/**
+ * struct ckpt_mm - an address space and what was taken of it
+ * @link: in the group's list, in order of cookie
+ * @mm: the address space
+ * @pid: a thread group that uses it
+ * @cookie: unique per mm in a module load
+ * @seen: number of the last collection that found it
+ * @users: mmget is held (during a round)
+ * @flushing: its page tables were changed in this round, the flush is due
+ * @based: @areas and @tables are those of a complete take
+ * @flags: CKPT_MM_* of the last round
+ * @dirty_pages: reported dirty in the last round
+ * @resident_pages: with a page or swap entry in the last round
+ * @areas: areas at the last take, to compare with and to dump
+ * @tables: page tables at the last take, to compare with
+ * @runs: state map of the last round
+ * @taken: reported dirty since the epoch began
+ * @carry: to be reported dirty by the next complete walk
+ */
+struct ckpt_mm {
+	struct list_head link;
+	struct mm_struct *mm;
+	struct pid *pid;
+	u64 cookie;
+	u64 seen;
+	bool users;
+	bool flushing;
+	bool based;
+	u32 flags;
+	u64 dirty_pages;
+	u64 resident_pages;
+	struct ckpt_areas areas;
+	struct ckpt_tables tables;
+	struct ckpt_runs runs;
+	struct ckpt_ranges taken;
+	struct ckpt_ranges carry;
+};
+
+int ckpt_members_update(struct ckpt_group *group, struct netlink_ext_ack *extack);
+void ckpt_members_free(struct ckpt_mm *m);
+
+#endif

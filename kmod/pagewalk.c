@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * One walk over an address space: read and clear
+ *
+ * The walk goes from pgd to pte by hand, under the mmap write lock, given up
+ * and taken again every CKPT_WALK_CHUNK page tables.  What it finds of a page
+ * is decided in pte.c; here are the areas, the levels and the locks.
+ *
+ * LOCKING
+ * group->lock > mmap_lock (write) > page-table lock.  In a live round the mmap
+ * lock is only tried for: a reader stuck in a fault (FUSE, userfaultfd) plus a
+ * queued writer would block every fault of the process.
+ *
+ * WHAT IS PROTECTED
+ * Private areas.  Their anonymous pages lose the write, dirty and soft-dirty
+ * bits; the next write faults and sets the latter two again.  The bits of
+ * shared areas are no record (they die with the pte, and the page is written
+ * by other mappings and by write(2)), so shared areas are mapped out, reported
+ * dirty (AREA_WHOLE) and not touched; whether their inode changed is for the
+ * file side and a comparison of content.
+ *
+ * WHEN A PRIVATE PAGE IS DIRTY
+ * - its area was not there, with the same identity, at the last take;
+ * - the page table it hangs on is another one than at the last take (mremap
+ *   moves whole tables and marks nothing, and may move the same way twice);
+ * - a bit says so: soft-dirty, writable, or dirty.  The dirty bit is moved to
+ *   the page at every take, so it is a second record, of the hardware's, that
+ *   an upgrade to writable by mprotect does not slip by;
+ * - it cannot be known: KSM, a migration entry, a reference that no mapping
+ *   explains, uprobes.
+ * VM_SOFTDIRTY alone is not a reason: the kernel sets it on a whole area when
+ * a neighbour is merged into it (every growth of a heap).  New memory in an
+ * old area is seen by its bits and, where there are none, by its state.  Only
+ * where the area cannot be written (now or at the last take) it makes all of it
+ * dirty, because a debugger's write there leaves no other trace; and then its
+ * swap entries, which carry no dirty bit.
+ *
+ * WHAT IS NOT SEEN
+ * Another program that clears soft-dirty bits (CRIU --track-mem, "4" written
+ * to clear_refs) leaves the pages writable or write-protected and not marked.
+ * Writable ones and those with a dirty bit are still reported; pages written
+ * and then swapped out or forked before the other program cleared them may
+ * not be.  A debugger's forced write into an area that was made read-only and
+ * writable again within an epoch, in which new memory was also merged into
+ * it, is not seen either.
+ */
+#include <linux/cgroup.h>
+#include <linux/delay.h>
+#include <linux/fs.h>
+#include <linux/hugetlb_inline.h>
+#include <linux/magic.h>
+#include <linux/mm.h>
+#include <linux/mm_inline.h>
+#include <linux/mmu_notifier.h>
+#include <linux/pgtable.h>
+#include <linux/sched/coredump.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "limits.h"
+#include "members.h"
+#include "pagewalk.h"
+#include "pte.h"
+
+/* VMs of the kernel that are neither anonymous nor plain page cache. */
+#define VM_STRANGE (VM_IO | VM_PFNMAP | VM_MIXEDMAP)
+
+static bool is_page_cache(const struct vm_area_struct *vma)
+{
+	const struct inode *inode;
+
+	if (!vma->vm_file)
+		return false;
+	inode = file_inode(vma->vm_file);
+	return S_ISREG(inode->i_mode) && !IS_DAX(inode) &&
+	       inode->i_sb->s_magic != SECRETMEM_MAGIC;
+}
+
+static u32 area_flags(struct vm_area_struct *vma)
+{
+	static const struct { unsigned long vm; u32 area; } map[] = {
+		{ VM_READ, CKPT_AREA_READ },
+		{ VM_WRITE, CKPT_AREA_WRITE },
+		{ VM_EXEC, CKPT_AREA_EXEC },
+		{ VM_SHARED, CKPT_AREA_SHARED },
+		{ VM_MAYWRITE, CKPT_AREA_MAYWRITE },
+		{ VM_HUGETLB, CKPT_AREA_HUGETLB },
+		{ VM_GROWSDOWN, CKPT_AREA_GROWSDOWN },
+		{ VM_WIPEONFORK, CKPT_AREA_WIPEONFORK },
+	};
+	u32 flags = 0;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(map); i++)
+		if (vma->vm_flags & map[i].vm)
+			flags |= map[i].area;
+	/* VM_SHARED is dropped from read-only shared mappings, VM_MAYSHARE is not. */
+	if (vma->vm_flags & VM_MAYSHARE)
+		flags |= CKPT_AREA_SHARED;
+	return flags;
+}
+
+/* Describe the rest of @vma from @start and decide how it is walked. */
+static void enter_area(struct ckpt_walk *w, struct vm_area_struct *vma, u64 start)
+{
+	struct ckpt_area *area = &w->area;
+	const struct inode *inode;
+
+	*area = (struct ckpt_area){
+		.start = start,
+		.end = vma->vm_end,
+		.pgoff = vma->vm_pgoff + ((start - vma->vm_start) >> PAGE_SHIFT),
+		.flags = area_flags(vma),
+		.run = w->runs.nr,
+	};
+	/* A private map of /dev/zero has a file and is plain anonymous memory. */
+	if (vma->vm_file && !vma_is_anonymous(vma)) {
+		inode = file_inode(vma->vm_file);
+		area->dev = (u64)MAJOR(inode->i_sb->s_dev) << 32 | MINOR(inode->i_sb->s_dev);
+		area->ino = inode->i_ino;
+		area->flags |= CKPT_AREA_FILE;
+		if (inode->i_sb->s_magic == TMPFS_MAGIC)
+			area->flags |= CKPT_AREA_SHMEM;
+	}
+	w->vma = vma;
+	w->private = !(area->flags & CKPT_AREA_SHARED);
+	w->clear = w->private && !(w->m->flags & CKPT_MM_NOTIFIERS);
+	w->marked = vma->vm_flags & VM_SOFTDIRTY;
+	w->uprobes = vma->vm_file && (vma->vm_flags & VM_EXEC) &&
+		     test_bit(MMF_HAS_UPROBES, &w->mm->flags);
+	if (is_vm_hugetlb_page(vma) || (vma->vm_flags & VM_STRANGE) ||
+	    !(vma_is_anonymous(vma) || is_page_cache(vma)))
+		area->flags |= CKPT_AREA_UNWALKED;
+	/* Shadow stacks are written by calls, whatever the bits say. */
+	if (!w->private || (vma->vm_flags & VM_SHADOW_STACK)) {
+		area->flags |= CKPT_AREA_WHOLE;
+		w->clear = false;
+	}
+	if (!w->m->based || !ckpt_areas_known(&w->m->areas, &w->area_cursor, area))
+		area->flags |= CKPT_AREA_NEW;
+}
+
+/* Find the next pmd in use; whole empty subtrees are stepped over. */
+static pmd_t *next_pmd(struct mm_struct *mm, u64 *addr, u64 end)
+{
+	while (*addr < end) {
+		pgd_t *pgd = pgd_offset(mm, *addr);
+		p4d_t *p4d;
+		pud_t *pud;
+		pmd_t *pmd;
+
+		if (pgd_none(*pgd)) {
+			*addr = pgd_addr_end(*addr, end);
+			continue;
+		}
+		p4d = p4d_offset(pgd, *addr);
+		if (p4d_none(*p4d)) {
+			*addr = p4d_addr_end(*addr, end);
+			continue;
+		}
+		pud = pud_offset(p4d, *addr);
+		/* Leaves at this level are hugetlb or DAX, which are not walked. */
+		if (pud_none(*pud) || WARN_ON_ONCE(!pud_present(*pud) || pud_bad(*pud))) {
+			*addr = pud_addr_end(*addr, end);
+			continue;
+		}
+		pmd = pmd_offset(pud, *addr);
+		if (!pmd_none(READ_ONCE(*pmd)))
+			return pmd;
+		*addr = pmd_addr_end(*addr, end);
+	}
+	return NULL;
+}
+
+/*
+ * Walk the area entered, from its start.
+ * Return: up to where; less than its end if the lock must be given up.
+ */
+static u64 walk_area(struct ckpt_walk *w)
+{
+	u64 addr = w->area.start, end = w->area.end, next;
+	pmd_t *pmd;
+
+	while ((pmd = next_pmd(w->mm, &addr, end))) {
+		next = pmd_addr_end(addr, end);
+		ckpt_walk_pmd(w, pmd, addr, next);
+		addr = next;
+		/*
+		 * An area that is marked loses its mark at its end, so it is
+		 * walked in one go.
+		 */
+		if (++w->tables_walked >= CKPT_WALK_CHUNK && !w->marked && addr < end)
+			return addr;
+		cond_resched();
+	}
+	return end;
+}
+
+/*
+ * Walk areas from @pos on, as far as one hold of the mmap lock may go.
+ * Return: true at the end of the address space.
+ */
+static bool walk_chunk(struct ckpt_walk *w, u64 *pos)
+{
+	struct vm_area_struct *vma;
+	VMA_ITERATOR(vmi, w->mm, *pos);
+
+	w->tables_walked = 0;
+	for_each_vma(vmi, vma) {
+		enter_area(w, vma, max_t(u64, *pos, vma->vm_start));
+		if (!(w->area.flags & CKPT_AREA_UNWALKED))
+			w->area.end = walk_area(w);
+		w->area.nr_runs = w->runs.nr - w->area.run;
+		if (ckpt_areas_add(&w->areas, &w->area, CKPT_AREAS_MAX))
+			w->unbased = true;
+		*pos = w->area.end;
+		if (*pos < vma->vm_end)
+			return false;
+		if (w->marked && w->clear && !(w->area.flags & CKPT_AREA_UNWALKED))
+			ckpt_vma_clear_soft_dirty(vma);
+		if (w->tables_walked >= CKPT_WALK_CHUNK)
+			return false;
+	}
+	return true;
+}
+
+static int lock_mm(struct mm_struct *mm, bool final)
+{
+	int tries;
+
+	if (final)
+		return mmap_write_lock_killable(mm);
+	for (tries = 0; !mmap_write_trylock(mm); tries++) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		if (tries == CKPT_LOCK_TRIES)
+			return -EAGAIN;
+		usleep_range(CKPT_LOCK_WAIT_US, 2 * CKPT_LOCK_WAIT_US);
+	}
+	return 0;
+}
+
+static int walk_all(struct ckpt_walk *w, bool final)
+{
+	bool done = false;
+	u64 pos = 0;
+	int err;
+
+	while (!done) {
+		err = lock_mm(w->mm, final);
+		if (err)
+			return err;
+		if (!w->m->flushing) {
+			w->m->flushing = true;
+			inc_tlb_flush_pending(w->mm);
+		}
+		/* Asked for at every hold: one may come in between. */
+		if (mm_has_notifiers(w->mm)) {
+			w->m->flags |= CKPT_MM_NOTIFIERS;
+			w->unbased = true;
+		}
+		done = walk_chunk(w, &pos);
+		mmap_write_unlock(w->mm);
+		cond_resched();
+	}
+	return 0;
+}
+
+/* The walk is complete: it is what the next one compares with. */
+static void finish(struct ckpt_walk *w)
+{
+	struct ckpt_mm *m = w->m;
+
+	swap(m->areas, w->areas);
+	swap(m->tables, w->tables);
+	m->based = !w->unbased;
+	m->dirty_pages = w->dirty_pages;
+	m->resident_pages = w->resident_pages;
+	ckpt_ranges_merge(&m->taken, &m->carry, CKPT_RANGES_MAX);
+	if (w->overflow || w->unbased) {
+		if (!(m->flags & CKPT_MM_NOTIFIERS) || w->overflow)
+			m->flags |= CKPT_MM_OVERFLOW;
+		ckpt_ranges_set_whole(&m->taken);
+	} else {
+		ckpt_ranges_add_runs(&m->taken, &w->runs, CKPT_RANGES_MAX);
+	}
+	if (!(m->flags & CKPT_MM_OVERFLOW))
+		swap(m->runs, w->runs);
+}
+
+/* The walk stopped half way: what it cleared is for the next one to report. */
+static void give_up(struct ckpt_walk *w)
+{
+	struct ckpt_mm *m = w->m;
+
+	if (w->overflow)
+		ckpt_ranges_set_whole(&m->carry);
+	else
+		ckpt_ranges_add_runs(&m->carry, &w->runs, CKPT_RANGES_MAX);
+	m->flags |= CKPT_MM_BUSY;
+}
+
+/**
+ * ckpt_walk_mm - take what an address space has written since the last take
+ * @m: the address space; mmget is held, and stays held until after the flush
+ * @final: all its users are stopped: wait for its lock
+ *
+ * On return ->flushing says whether a TLB flush and dec_tlb_flush_pending are
+ * due; pages may be copied only after the flush.  An mm whose lock was not had
+ * is flagged MM_BUSY and nothing of it is lost.
+ *
+ * Context: sleeps; under the group's lock.
+ * Return: 0, -EINTR (killed; what was taken is carried) or -ENOMEM.
+ */
+int ckpt_walk_mm(struct ckpt_mm *m, bool final)
+{
+	struct ckpt_walk *w = kvzalloc(sizeof(*w), GFP_KERNEL);
+	int err;
+
+	m->flags = m->based ? 0 : CKPT_MM_NEW;
+	m->dirty_pages = 0;
+	ckpt_runs_free(&m->runs);
+	if (!w)
+		return -ENOMEM;
+	w->m = m;
+	w->mm = m->mm;
+	err = walk_all(w, final);
+	if (err)
+		give_up(w);
+	else
+		finish(w);
+	ckpt_areas_free(&w->areas);
+	ckpt_tables_free(&w->tables);
+	ckpt_runs_free(&w->runs);
+	kvfree(w);
+	return err == -EAGAIN ? 0 : err;
+}

@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * One step of a walk: the pages under one pmd
+ *
+ * Three passes under the page-table lock: read and clear every entry; look for
+ * references that no mapping explains (they count only once the entry is
+ * write-protected: a fast GUP may come until then); set the bit of such pages
+ * again.  Then, without the lock, the states become runs.
+ */
+#include <linux/huge_mm.h>
+#include <linux/mm.h>
+#include <linux/page-flags.h>
+#include <linux/pgtable.h>
+#include <linux/swap.h>
+#include <linux/swapops.h>
+
+#include "limits.h"
+#include "members.h"
+#include "pte.h"
+
+/* What is known of the pages before their entries are read: doubt = dirty. */
+static void set_doubts(struct ckpt_walk *w, u64 addr, u64 end)
+{
+	const struct ckpt_mm *m = w->m;
+	const struct ckpt_area *then;
+	u64 until, carried_until;
+	bool doubt;
+	u32 i;
+
+	while (addr < end) {
+		doubt = ckpt_ranges_cover(&m->carry, &w->carry_cursor, addr, &carried_until);
+		until = U64_MAX;
+		if (!w->private || !m->based || (w->area.flags & CKPT_AREA_WHOLE) ||
+		    (m->flags & CKPT_MM_NOTIFIERS)) {
+			doubt = true;
+		} else {
+			then = ckpt_areas_lookup(&m->areas, &w->page_cursor, &w->area, addr,
+						 &until);
+			if (!then || (w->marked &&
+				      !(then->flags & w->area.flags & CKPT_AREA_WRITE)))
+				doubt = true;
+		}
+		until = min3(until, carried_until, end);
+		for (; addr < until; addr += PAGE_SIZE) {
+			i = pte_index(addr);
+			w->state[i] = CKPT_PAGE_NONE;
+			w->run_flags[i] = doubt ? CKPT_RUN_DIRTY : 0;
+		}
+	}
+}
+
+/*
+ * Compare what hangs on the pmd with the last take.  A table that was not
+ * here then holds pages of which the bits tell nothing about this place.
+ */
+static void compare_table(struct ckpt_walk *w, u64 addr, u64 end, u64 id)
+{
+	u64 then;
+	u32 i;
+
+	ckpt_tables_add(&w->tables, addr & PMD_MASK, id);
+	w->split_from = 0;
+	if (!w->private || !w->m->based)
+		return;
+	then = ckpt_tables_lookup(&w->m->tables, &w->table_cursor, addr & PMD_MASK);
+	/* A huge page is marked by whatever puts it here: fault, collapse, move. */
+	if (then == id || (id & 1))
+		return;
+	if (then & 1) {
+		/* Split since: each page must be the piece that belongs here. */
+		w->split_from = then >> 1;
+		return;
+	}
+	for (i = pte_index(addr); addr < end; addr += PAGE_SIZE, i++)
+		w->run_flags[i] |= CKPT_RUN_DIRTY;
+}
+
+/*
+ * A reference beyond those of mappings and swap cache: direct I/O, io_uring,
+ * RDMA may write the page behind the mapping.  Pages that wait in a CPU's LRU
+ * batch look the same and are reported once too often.
+ */
+static bool has_strange_reference(struct folio *folio)
+{
+	int refs, maps, tries;
+
+	for (tries = 0; tries < 2; tries++) {
+		refs = folio_ref_count(folio);
+		maps = ckpt_anon_mapcount(folio);
+		if (folio_test_swapcache(folio))
+			maps += folio_nr_pages(folio);
+		if (refs != maps)
+			return true;
+		smp_rmb();	/* read both again: they may have changed between */
+	}
+	return false;
+}
+
+/* --- entries of a page table --- */
+
+static void take_anon(struct ckpt_walk *w, pte_t *ptep, u64 addr, u32 i, pte_t pte,
+		      struct page *page)
+{
+	bool written = pte_soft_dirty(pte) || pte_write(pte) || pte_dirty(pte);
+
+	w->state[i] = CKPT_PAGE_ANON;
+	if (PageKsm(page)) {
+		w->run_flags[i] |= CKPT_RUN_DIRTY | CKPT_RUN_KSM;
+		return;
+	}
+	if (written || w->uprobes ||
+	    (w->split_from && page_to_pfn(page) != w->split_from + i))
+		w->run_flags[i] |= CKPT_RUN_DIRTY;
+	if (!written || !w->clear)
+		return;
+	pte = ptep_modify_prot_start(w->vma, addr, ptep);
+	if (pte_dirty(pte))
+		folio_mark_dirty(page_folio(page));
+	ptep_modify_prot_commit(w->vma, addr, ptep, pte,
+				pte_clear_soft_dirty(pte_mkclean(pte_wrprotect(pte))));
+	__set_bit(i, w->cleared);
+}
+
+static void take_present(struct ckpt_walk *w, pte_t *ptep, u64 addr, u32 i, pte_t pte)
+{
+	unsigned long pfn = pte_pfn(pte);
+	struct page *page;
+
+	/* In this order: not every pfn has a struct page. */
+	if (pte_special(pte) || pte_devmap(pte) || !pfn_valid(pfn)) {
+		w->state[i] = is_zero_pfn(pfn) ? CKPT_PAGE_ZERO : CKPT_PAGE_SPECIAL;
+		if (w->state[i] == CKPT_PAGE_SPECIAL)
+			w->run_flags[i] |= CKPT_RUN_DIRTY;
+		return;
+	}
+	page = pfn_to_page(pfn);
+	if (is_zero_pfn(pfn))
+		w->state[i] = CKPT_PAGE_ZERO;
+	else if (PageAnon(page) && w->private)
+		take_anon(w, ptep, addr, i, pte, page);
+	else
+		w->state[i] = CKPT_PAGE_FILE;
+}
+
+static void take_marker(struct ckpt_walk *w, u32 i, swp_entry_t entry)
+{
+	pte_marker marker = pte_marker_get(entry);
+
+	if (marker & CKPT_MARKER_GUARD) {
+		w->state[i] = CKPT_PAGE_GUARD;
+	} else if (marker & CKPT_MARKER_POISON) {
+		w->state[i] = CKPT_PAGE_SPECIAL;
+		w->run_flags[i] |= CKPT_RUN_DIRTY;
+	}
+	/* A write-protect marker of userfaultfd stands where there is no page. */
+}
+
+static void take_absent(struct ckpt_walk *w, pte_t *ptep, u64 addr, u32 i, pte_t pte)
+{
+	swp_entry_t entry = pte_to_swp_entry(pte);
+
+	if (is_pte_marker_entry(entry)) {
+		take_marker(w, i, entry);
+	} else if (!non_swap_entry(entry)) {
+		w->state[i] = CKPT_PAGE_SWAP;
+		if (pte_swp_soft_dirty(pte) || w->marked || w->split_from)
+			w->run_flags[i] |= CKPT_RUN_DIRTY;
+		if (w->clear && pte_swp_soft_dirty(pte))
+			set_pte_at(w->mm, addr, ptep, pte_swp_clear_soft_dirty(pte));
+	} else {
+		/*
+		 * A migration entry is left alone: its bit comes back with the
+		 * page, and this round copies it.
+		 */
+		w->state[i] = is_migration_entry(entry) ? CKPT_PAGE_MIGRATION : CKPT_PAGE_SPECIAL;
+		w->run_flags[i] |= CKPT_RUN_DIRTY;
+	}
+}
+
+/* Pages whose bits were cleared and that somebody may write unseen: again next time. */
+static void remark(struct ckpt_walk *w, pte_t *first, u64 base)
+{
+	struct folio *folio, *last = NULL;
+	bool strange = false;
+	u64 addr;
+	pte_t pte;
+	u32 i;
+
+	for_each_set_bit(i, w->cleared, PTRS_PER_PTE) {
+		/* All entries here are protected by now: one answer for a whole folio. */
+		folio = page_folio(pte_page(first[i]));
+		if (folio != last)
+			strange = has_strange_reference(folio);
+		last = folio;
+		if (!strange)
+			continue;
+		addr = base + ((u64)i << PAGE_SHIFT);
+		pte = ptep_modify_prot_start(w->vma, addr, &first[i]);
+		ptep_modify_prot_commit(w->vma, addr, &first[i], pte, pte_mksoft_dirty(pte));
+		w->run_flags[i] |= CKPT_RUN_DMA;
+	}
+}
+
+/* Return: false if the table went away; nothing was done then. */
+static bool take_table(struct ckpt_walk *w, pmd_t *pmd, pmd_t pmdval, u64 addr, u64 end)
+{
+	u64 base = addr & PMD_MASK;
+	spinlock_t *ptl;
+	pte_t *first;
+	pte_t pte;
+	u32 i;
+
+	/* The table may be freed under us until its lock is held and it is still there. */
+	rcu_read_lock();
+	ptl = pte_lockptr(w->mm, &pmdval);
+	spin_lock(ptl);
+	if (!pmd_same(pmdval, READ_ONCE(*pmd))) {
+		spin_unlock(ptl);
+		rcu_read_unlock();
+		return false;
+	}
+	compare_table(w, addr, end, (u64)pmd_pfn(pmdval) << 1);
+	bitmap_zero(w->cleared, PTRS_PER_PTE);
+	first = pte_offset_kernel(&pmdval, base);
+	for (i = pte_index(addr); addr < end; addr += PAGE_SIZE, i++) {
+		pte = READ_ONCE(first[i]);
+		if (pte_none(pte))
+			continue;
+		if (pte_present(pte))
+			take_present(w, &first[i], addr, i, pte);
+		else
+			take_absent(w, &first[i], addr, i, pte);
+	}
+	remark(w, first, base);
+	spin_unlock(ptl);
+	rcu_read_unlock();
+	return true;
+}
+
+/* --- huge pages --- */
+
+/*
+ * Change a huge entry.  The CPU may set bits in it at any time and none may be
+ * lost (a dirty bit dropped is data dropped), so never a blind exchange.
+ */
+static pmd_t change_huge(pmd_t *pmd, pmd_t old, bool clear)
+{
+	pmd_t now, new;
+
+	for (;;) {
+		if (clear && pmd_dirty(old))
+			folio_mark_dirty(page_folio(pmd_page(old)));
+		new = clear ? pmd_clear_soft_dirty(pmd_mkclean(pmd_wrprotect(old))) :
+			      pmd_mksoft_dirty(old);
+		now = native_make_pmd(cmpxchg((pmdval_t *)pmd, native_pmd_val(old),
+					      native_pmd_val(new)));
+		if (pmd_same(now, old))
+			return new;
+		old = now;
+	}
+}
+
+static void take_huge_anon(struct ckpt_walk *w, pmd_t *pmd, pmd_t val, u16 *flags)
+{
+	bool written = pmd_soft_dirty(val) || pmd_write(val) || pmd_dirty(val);
+
+	if (written)
+		*flags |= CKPT_RUN_DIRTY;
+	if (!written || !w->clear)
+		return;
+	val = change_huge(pmd, val, true);
+	if (has_strange_reference(page_folio(pmd_page(val)))) {
+		change_huge(pmd, val, false);
+		*flags |= CKPT_RUN_DMA;
+	}
+}
+
+/* Return: false if it is no huge page any more; nothing was done then. */
+static bool take_huge(struct ckpt_walk *w, pmd_t *pmd, u64 addr, u64 end)
+{
+	u16 state = CKPT_PAGE_SPECIAL, flags = CKPT_RUN_HUGE;
+	spinlock_t *ptl = pmd_lock(w->mm, pmd);
+	pmd_t val = READ_ONCE(*pmd);
+	struct page *page;
+	u32 i;
+
+	if (pmd_none(val) || !(is_swap_pmd(val) || pmd_trans_huge(val) || pmd_devmap(val))) {
+		spin_unlock(ptl);
+		return pmd_none(val);
+	}
+	if (is_swap_pmd(val)) {
+		if (is_pmd_migration_entry(val))
+			state = CKPT_PAGE_MIGRATION;
+		flags |= CKPT_RUN_DIRTY;
+	} else if (pmd_devmap(val)) {
+		flags |= CKPT_RUN_DIRTY;
+	} else {
+		page = pmd_page(val);
+		compare_table(w, addr, end, (u64)pmd_pfn(val) << 1 | 1);
+		if (PageAnon(page) && w->private) {
+			state = CKPT_PAGE_ANON;
+			take_huge_anon(w, pmd, val, &flags);
+		} else if (w->private && !READ_ONCE(page->mapping)) {
+			/* No file's and not anonymous: the huge zero page. */
+			state = CKPT_PAGE_ZERO;
+		} else {
+			state = CKPT_PAGE_FILE;
+		}
+	}
+	spin_unlock(ptl);
+	for (i = pte_index(addr); addr < end; addr += PAGE_SIZE, i++) {
+		w->state[i] = state;
+		w->run_flags[i] |= flags;
+	}
+	return true;
+}
+
+/* --- the step --- */
+
+/* Of a private page that is not there, or is the file's, the state says it all. */
+static bool says_all(const struct ckpt_walk *w, u16 state)
+{
+	return state == CKPT_PAGE_NONE || state == CKPT_PAGE_ZERO || state == CKPT_PAGE_GUARD ||
+	       (state == CKPT_PAGE_FILE && w->private);
+}
+
+static void record(struct ckpt_walk *w, u64 addr, u64 end)
+{
+	u32 i, last, from = pte_index(addr), to = from + ((end - addr) >> PAGE_SHIFT);
+
+	for (i = from; i < to; i++) {
+		if (says_all(w, w->state[i]))
+			w->run_flags[i] &= ~CKPT_RUN_DIRTY;
+		else
+			w->resident_pages++;
+		w->dirty_pages += !!(w->run_flags[i] & CKPT_RUN_DIRTY);
+	}
+	if (w->overflow)
+		return;
+	for (i = from; i < to; i = last) {
+		for (last = i + 1; last < to && w->state[last] == w->state[i] &&
+		     w->run_flags[last] == w->run_flags[i]; last++)
+			;
+		ckpt_runs_add(&w->runs, w->area.run, addr + ((u64)(i - from) << PAGE_SHIFT),
+			      last - i, w->state[i], w->run_flags[i]);
+	}
+}
+
+/**
+ * ckpt_walk_pmd - read and clear what is under one pmd
+ * @w: the walk, an area entered
+ * @pmd: the pmd
+ * @addr: first address, inside the area
+ * @end: first address after it, under the same pmd
+ *
+ * Context: under the mmap write lock; takes the page-table lock.
+ */
+void ckpt_walk_pmd(struct ckpt_walk *w, pmd_t *pmd, u64 addr, u64 end)
+{
+	u32 page_cursor = w->page_cursor, carry_cursor = w->carry_cursor;
+	bool done = false;
+	pmd_t val;
+
+	if (!w->overflow && ckpt_runs_reserve(&w->runs, PTRS_PER_PTE, CKPT_RUNS_MAX))
+		w->overflow = true;
+	if (ckpt_tables_reserve(&w->tables, CKPT_TABLES_MAX))
+		w->unbased = true;
+	while (!done) {
+		/* A second try asks for the same addresses again. */
+		w->page_cursor = page_cursor;
+		w->carry_cursor = carry_cursor;
+		set_doubts(w, addr, end);
+		val = READ_ONCE(*pmd);
+		if (pmd_none(val))
+			return;
+		if (is_swap_pmd(val) || pmd_trans_huge(val) || pmd_devmap(val)) {
+			done = take_huge(w, pmd, addr, end);
+		} else if (WARN_ON_ONCE(pmd_bad(val))) {
+			w->unbased = true;
+			return;
+		} else {
+			done = take_table(w, pmd, val, addr, end);
+		}
+	}
+	record(w, addr, end);
+}
