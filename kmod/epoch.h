@@ -16,7 +16,7 @@
 #include <linux/list.h>
 #include <linux/types.h>
 
-#include <uapi/linux/ckpt.h>
+#include <linux/ckpt.h>
 
 struct ckpt_group;
 struct net;

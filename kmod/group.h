@@ -26,7 +26,7 @@
 #include <linux/mutex.h>
 #include <linux/sched.h>
 
-#include <uapi/linux/ckpt.h>
+#include <linux/ckpt.h>
 
 #include "epoch.h"
 

@@ -1,0 +1,479 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The generic netlink door: requests on groups and epochs
+ *
+ * The two dumps of a round are in netlink-dump.c.  The family runs its
+ * operations in parallel: a walk may take long and must not hold up other
+ * users of generic netlink; what it needs is under the group's mutex.
+ */
+#include <linux/capability.h>
+#include <linux/module.h>
+#include <linux/netlink.h>
+#include <net/genetlink.h>
+#include <net/sock.h>
+
+#include "files.h"
+#include "group.h"
+#include "netlink.h"
+#include "netlink-dump.h"
+
+static const struct nla_policy ckpt_policy[CKPT_A_MAX + 1] = {
+	[CKPT_A_GROUP_NAME] = { .type = NLA_NUL_STRING, .len = CKPT_NAME_MAX },
+	[CKPT_A_GROUP_CGROUP] = { .type = NLA_NUL_STRING, .len = PATH_MAX - 1 },
+	[CKPT_A_ROOT_PATH] = { .type = NLA_NUL_STRING, .len = PATH_MAX - 1 },
+	[CKPT_A_EPOCH] = { .type = NLA_U64 },
+	[CKPT_A_EPOCH_FLAGS] = NLA_POLICY_MASK(NLA_U32, CKPT_EPOCH_FINAL),
+	[CKPT_A_CHECKPOINT_ID] = NLA_POLICY_EXACT_LEN(CKPT_ID_LEN),
+};
+
+static struct genl_family ckpt_family;
+
+/**
+ * ckpt_netlink_allowed - may the sender use this family
+ * @skb: its message
+ * @extack: where the sentence of a refusal goes
+ *
+ * Asks for the capability in the initial user namespace, of the sender now
+ * and of whoever opened the socket.
+ *
+ * Return: true if it may.
+ */
+bool ckpt_netlink_allowed(const struct sk_buff *skb, struct netlink_ext_ack *extack)
+{
+	if (netlink_capable(skb, CAP_CHECKPOINT_RESTORE) || netlink_capable(skb, CAP_SYS_ADMIN))
+		return true;
+	NL_SET_ERR_MSG(extack, "ckpt: needs CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN");
+	return false;
+}
+
+/**
+ * ckpt_netlink_group - the group a request names
+ * @attrs: attributes of the request
+ * @extack: where the sentence of a refusal goes
+ *
+ * Return: the group with a reference for the caller, or an ERR_PTR.
+ */
+struct ckpt_group *ckpt_netlink_group(struct nlattr **attrs, struct netlink_ext_ack *extack)
+{
+	struct ckpt_group *group;
+
+	if (!attrs || !attrs[CKPT_A_GROUP_NAME]) {
+		NL_SET_ERR_MSG(extack, "ckpt: the request names no group");
+		return ERR_PTR(-EINVAL);
+	}
+	group = ckpt_group_find(nla_data(attrs[CKPT_A_GROUP_NAME]));
+	if (!group) {
+		NL_SET_ERR_MSG_ATTR(extack, attrs[CKPT_A_GROUP_NAME],
+				    "ckpt: there is no group of this name");
+		return ERR_PTR(-ENOENT);
+	}
+	return group;
+}
+
+/* A request on one group: found, locked, still registered. */
+static struct ckpt_group *group_lock(struct sk_buff *skb, struct genl_info *info)
+{
+	struct ckpt_group *group;
+
+	if (!ckpt_netlink_allowed(skb, info->extack))
+		return ERR_PTR(-EPERM);
+	group = ckpt_netlink_group(info->attrs, info->extack);
+	if (IS_ERR(group))
+		return group;
+	mutex_lock(&group->lock);
+	if (group->dead) {
+		mutex_unlock(&group->lock);
+		ckpt_group_put(group);
+		NL_SET_ERR_MSG(info->extack, "ckpt: the group was just removed");
+		return ERR_PTR(-ENOENT);
+	}
+	return group;
+}
+
+static void group_unlock(struct ckpt_group *group)
+{
+	mutex_unlock(&group->lock);
+	ckpt_group_put(group);
+}
+
+/* --- groups and roots --- */
+
+static int group_new_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct nlattr **attrs = info->attrs;
+
+	if (!ckpt_netlink_allowed(skb, info->extack))
+		return -EPERM;
+	if (!attrs[CKPT_A_GROUP_NAME] || !attrs[CKPT_A_GROUP_CGROUP]) {
+		NL_SET_ERR_MSG(info->extack, "group-new: needs a name and a cgroup path");
+		return -EINVAL;
+	}
+	return ckpt_group_new(nla_data(attrs[CKPT_A_GROUP_NAME]),
+			      nla_data(attrs[CKPT_A_GROUP_CGROUP]), info->extack);
+}
+
+static int group_del_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	if (!ckpt_netlink_allowed(skb, info->extack))
+		return -EPERM;
+	if (!info->attrs[CKPT_A_GROUP_NAME]) {
+		NL_SET_ERR_MSG(info->extack, "group-del: the request names no group");
+		return -EINVAL;
+	}
+	return ckpt_group_del(nla_data(info->attrs[CKPT_A_GROUP_NAME]), info->extack);
+}
+
+static int put_roots(struct sk_buff *msg, struct ckpt_group *group)
+{
+	const char *path;
+	unsigned int i;
+
+	for (i = 0; (path = ckpt_files_root(group->files, i)); i++)
+		if (nla_put_string(msg, CKPT_A_ROOT_PATH, path))
+			return -EMSGSIZE;
+	return 0;
+}
+
+static int put_group(struct sk_buff *msg, struct ckpt_group *group)
+{
+	const struct ckpt_epoch *epoch = &group->epoch;
+	char *path = kmalloc(PATH_MAX, GFP_KERNEL);
+	int err = -EMSGSIZE;
+
+	lockdep_assert_held(&group->lock);
+	if (!path)
+		return -ENOMEM;
+	if (ckpt_group_path(group, path, PATH_MAX) < 0)
+		path[0] = '\0';
+	if (nla_put_string(msg, CKPT_A_GROUP_NAME, group->name) ||
+	    nla_put_string(msg, CKPT_A_GROUP_CGROUP, path) ||
+	    nla_put_u64_64bit(msg, CKPT_A_GROUP_GENERATION, group->generation, CKPT_A_PAD) ||
+	    nla_put_u32(msg, CKPT_A_GROUP_STATE, ckpt_group_state(group)) ||
+	    nla_put_u32(msg, CKPT_A_GROUP_TASKS, ckpt_group_tasks(group)) ||
+	    put_roots(msg, group) ||
+	    nla_put_u64_64bit(msg, CKPT_A_LOAD_COOKIE, ckpt_load_cookie(), CKPT_A_PAD) ||
+	    nla_put_u32(msg, CKPT_A_FEATURES, CKPT_FEATURE_PAGES | CKPT_FEATURE_INODES) ||
+	    nla_put_u64_64bit(msg, CKPT_A_EPOCH, epoch->number, CKPT_A_PAD) ||
+	    nla_put_u32(msg, CKPT_A_ROUND, epoch->round) ||
+	    nla_put(msg, CKPT_A_CHECKPOINT_ID, CKPT_ID_LEN, epoch->id) ||
+	    nla_put_u64_64bit(msg, CKPT_A_DIRTY_PAGES, epoch->dirty_pages, CKPT_A_PAD) ||
+	    nla_put_u64_64bit(msg, CKPT_A_RESIDENT_PAGES, epoch->resident_pages, CKPT_A_PAD) ||
+	    nla_put_u64_64bit(msg, CKPT_A_CHANGED_INODES, ckpt_files_changed(group->files),
+			      CKPT_A_PAD) ||
+	    nla_put_u64_64bit(msg, CKPT_A_TAKEN, epoch->taken_pages, CKPT_A_PAD) ||
+	    nla_put_u64_64bit(msg, CKPT_A_LOST, ckpt_files_lost(group->files), CKPT_A_PAD))
+		goto out;
+	err = 0;
+out:
+	kfree(path);
+	return err;
+}
+
+static int group_get_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct ckpt_group *group = group_lock(skb, info);
+	struct sk_buff *msg;
+	void *head;
+	int err;
+
+	if (IS_ERR(group))
+		return PTR_ERR(group);
+	/* Roots are long paths: room for all of them, or the reply is refused. */
+	msg = nlmsg_new(NLMSG_GOODSIZE * 4, GFP_KERNEL);
+	err = -ENOMEM;
+	if (!msg)
+		goto unlock;
+	head = genlmsg_put_reply(msg, info, &ckpt_family, 0, CKPT_CMD_GROUP_GET);
+	err = head ? put_group(msg, group) : -EMSGSIZE;
+	if (err)
+		goto free;
+	genlmsg_end(msg, head);
+	group_unlock(group);
+	return genlmsg_reply(msg, info);
+
+free:
+	nlmsg_free(msg);
+	if (err == -EMSGSIZE)
+		NL_SET_ERR_MSG(info->extack, "group-get: too many roots for one message");
+unlock:
+	group_unlock(group);
+	return err;
+}
+
+static int group_get_start(struct netlink_callback *cb)
+{
+	return ckpt_netlink_allowed(cb->skb, cb->extack) ? 0 : -EPERM;
+}
+
+static int group_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	u64 *after = (u64 *)cb->ctx;
+	struct ckpt_group *group;
+	void *head;
+	int err;
+
+	while ((group = ckpt_group_next(*after))) {
+		head = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq,
+				   &ckpt_family, NLM_F_MULTI, CKPT_CMD_GROUP_GET);
+		mutex_lock(&group->lock);
+		err = !head ? -EMSGSIZE : group->dead ? -ENODEV : put_group(skb, group);
+		mutex_unlock(&group->lock);
+		if (err && head)
+			genlmsg_cancel(skb, head);
+		else if (!err)
+			genlmsg_end(skb, head);
+		if (!err || err == -ENODEV)
+			*after = group->generation;
+		ckpt_group_put(group);
+		if (err && err != -ENODEV)
+			return skb->len ? skb->len : err;
+	}
+	return skb->len;
+}
+
+static int root_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct ckpt_group *group = group_lock(skb, info);
+	const char *path;
+	int err = -EINVAL;
+
+	if (IS_ERR(group))
+		return PTR_ERR(group);
+	if (!info->attrs[CKPT_A_ROOT_PATH]) {
+		NL_SET_ERR_MSG(info->extack, "root: the request names no path");
+		goto unlock;
+	}
+	path = nla_data(info->attrs[CKPT_A_ROOT_PATH]);
+	if (info->genlhdr->cmd == CKPT_CMD_ROOT_ADD)
+		err = ckpt_files_root_add(group->files, path, info->extack);
+	else
+		err = ckpt_files_root_del(group->files, path, info->extack);
+unlock:
+	group_unlock(group);
+	return err;
+}
+
+/* --- epochs --- */
+
+static int reply_round(struct genl_info *info, struct ckpt_group *group)
+{
+	const struct ckpt_epoch *epoch = &group->epoch;
+	struct sk_buff *msg = nlmsg_new(NLMSG_GOODSIZE, GFP_KERNEL);
+	void *head;
+
+	lockdep_assert_held(&group->lock);
+	if (!msg)
+		return -ENOMEM;
+	head = genlmsg_put_reply(msg, info, &ckpt_family, 0, info->genlhdr->cmd);
+	if (!head ||
+	    nla_put_u64_64bit(msg, CKPT_A_EPOCH, epoch->number, CKPT_A_PAD) ||
+	    nla_put_u32(msg, CKPT_A_ROUND, epoch->round) ||
+	    nla_put(msg, CKPT_A_CHECKPOINT_ID, CKPT_ID_LEN, epoch->id) ||
+	    nla_put_u64_64bit(msg, CKPT_A_LOAD_COOKIE, ckpt_load_cookie(), CKPT_A_PAD) ||
+	    nla_put_u64_64bit(msg, CKPT_A_GROUP_GENERATION, group->generation, CKPT_A_PAD) ||
+	    nla_put_u64_64bit(msg, CKPT_A_DIRTY_PAGES, epoch->dirty_pages, CKPT_A_PAD) ||
+	    nla_put_u64_64bit(msg, CKPT_A_RESIDENT_PAGES, epoch->resident_pages, CKPT_A_PAD) ||
+	    nla_put_u64_64bit(msg, CKPT_A_TAKEN_INODES, ckpt_files_round_count(group->files),
+			      CKPT_A_PAD) ||
+	    nla_put_u64_64bit(msg, CKPT_A_LOST, ckpt_files_lost(group->files), CKPT_A_PAD)) {
+		nlmsg_free(msg);
+		return -EMSGSIZE;
+	}
+	genlmsg_end(msg, head);
+	return genlmsg_reply(msg, info);
+}
+
+static int epoch_begin_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct ckpt_group *group = group_lock(skb, info);
+	int err;
+
+	if (IS_ERR(group))
+		return PTR_ERR(group);
+	err = ckpt_epoch_begin(group, genl_info_net(info), info->snd_portid, info->extack);
+	if (!err)
+		err = reply_round(info, group);
+	group_unlock(group);
+	return err;
+}
+
+static int epoch_next_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct ckpt_group *group = group_lock(skb, info);
+	u32 flags = 0;
+	int err;
+
+	if (IS_ERR(group))
+		return PTR_ERR(group);
+	if (info->attrs[CKPT_A_EPOCH_FLAGS])
+		flags = nla_get_u32(info->attrs[CKPT_A_EPOCH_FLAGS]);
+	err = ckpt_epoch_next(group, genl_info_net(info), info->snd_portid, flags, info->extack);
+	if (!err)
+		err = reply_round(info, group);
+	group_unlock(group);
+	return err;
+}
+
+static int epoch_end_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	bool commit = info->genlhdr->cmd == CKPT_CMD_EPOCH_COMMIT;
+	struct ckpt_group *group = group_lock(skb, info);
+	struct nlattr **attrs = info->attrs;
+	u64 number;
+	int err = -EINVAL;
+
+	if (IS_ERR(group))
+		return PTR_ERR(group);
+	if (!attrs[CKPT_A_EPOCH]) {
+		NL_SET_ERR_MSG(info->extack, "epoch: the request names no epoch");
+		goto unlock;
+	}
+	if (commit && !attrs[CKPT_A_CHECKPOINT_ID]) {
+		NL_SET_ERR_MSG(info->extack, "epoch-commit: the request holds no checkpoint id");
+		goto unlock;
+	}
+	number = nla_get_u64(attrs[CKPT_A_EPOCH]);
+	if (commit)
+		err = ckpt_epoch_commit(group, genl_info_net(info), info->snd_portid, number,
+					nla_data(attrs[CKPT_A_CHECKPOINT_ID]), info->extack);
+	else
+		err = ckpt_epoch_abort(group, genl_info_net(info), info->snd_portid, number,
+				       info->extack);
+unlock:
+	group_unlock(group);
+	return err;
+}
+
+/* --- owner's socket, events, registration --- */
+
+struct gone_socket {
+	const struct net *net;
+	u32 portid;
+};
+
+static void abort_owned(struct ckpt_group *group, void *data)
+{
+	const struct gone_socket *gone = data;
+
+	mutex_lock(&group->lock);
+	if (!group->dead)
+		ckpt_epoch_owner_gone(group, gone->net, gone->portid);
+	mutex_unlock(&group->lock);
+}
+
+static int socket_released(struct notifier_block *nb, unsigned long action, void *data)
+{
+	const struct netlink_notify *notify = data;
+	struct gone_socket gone = { .net = notify->net, .portid = notify->portid };
+
+	if (action == NETLINK_URELEASE && notify->protocol == NETLINK_GENERIC)
+		ckpt_group_each(abort_owned, &gone);
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block release_notifier = { .notifier_call = socket_released };
+
+enum { EVENTS_GROUP };
+
+static const struct genl_multicast_group ckpt_mcgrps[] = {
+	[EVENTS_GROUP] = { .name = CKPT_MCGRP_EVENTS, .flags = GENL_MCAST_CAP_SYS_ADMIN },
+};
+
+/**
+ * ckpt_netlink_event - tell whoever listens
+ * @group: the group it is about
+ * @event: what happened
+ * @value: its value
+ *
+ * Context: sleeps.  An event that finds no memory is dropped: listeners are
+ * told to treat events as hints.
+ */
+void ckpt_netlink_event(const struct ckpt_group *group, enum ckpt_event event, u64 value)
+{
+	struct sk_buff *msg = nlmsg_new(NLMSG_DEFAULT_SIZE, GFP_KERNEL);
+	void *head;
+
+	if (!msg)
+		return;
+	head = genlmsg_put(msg, 0, 0, &ckpt_family, 0, CKPT_CMD_EVENT_NTF);
+	if (!head || nla_put_string(msg, CKPT_A_GROUP_NAME, group->name) ||
+	    nla_put_u32(msg, CKPT_A_EVENT, event) ||
+	    nla_put_u64_64bit(msg, CKPT_A_EVENT_VALUE, value, CKPT_A_PAD)) {
+		nlmsg_free(msg);
+		return;
+	}
+	genlmsg_end(msg, head);
+	genlmsg_multicast_netns(&ckpt_family, &init_net, msg, 0, EVENTS_GROUP, GFP_KERNEL);
+}
+
+static const struct genl_ops ckpt_ops[] = {
+	{ .cmd = CKPT_CMD_GROUP_NEW, .doit = group_new_doit },
+	{ .cmd = CKPT_CMD_GROUP_DEL, .doit = group_del_doit },
+	{ .cmd = CKPT_CMD_GROUP_GET, .doit = group_get_doit,
+	  .start = group_get_start, .dumpit = group_get_dumpit },
+	{ .cmd = CKPT_CMD_ROOT_ADD, .doit = root_doit },
+	{ .cmd = CKPT_CMD_ROOT_DEL, .doit = root_doit },
+	{ .cmd = CKPT_CMD_EPOCH_BEGIN, .doit = epoch_begin_doit },
+	{ .cmd = CKPT_CMD_EPOCH_NEXT, .doit = epoch_next_doit },
+	{ .cmd = CKPT_CMD_EPOCH_COMMIT, .doit = epoch_end_doit },
+	{ .cmd = CKPT_CMD_EPOCH_ABORT, .doit = epoch_end_doit },
+	{ .cmd = CKPT_CMD_PAGE_DUMP, .start = ckpt_page_dump_start,
+	  .dumpit = ckpt_page_dump, .done = ckpt_dump_done },
+	{ .cmd = CKPT_CMD_INODE_DUMP, .start = ckpt_inode_dump_start,
+	  .dumpit = ckpt_inode_dump, .done = ckpt_dump_done },
+};
+
+static struct genl_family ckpt_family __ro_after_init = {
+	.name = CKPT_GENL_NAME,
+	.version = CKPT_GENL_VERSION,
+	.maxattr = CKPT_A_MAX,
+	.policy = ckpt_policy,
+	.netnsok = true,
+	.parallel_ops = true,
+	.module = THIS_MODULE,
+	.ops = ckpt_ops,
+	.n_ops = ARRAY_SIZE(ckpt_ops),
+	.resv_start_op = __CKPT_CMD_MAX,
+	.mcgrps = ckpt_mcgrps,
+	.n_mcgrps = ARRAY_SIZE(ckpt_mcgrps),
+};
+
+/**
+ * ckpt_netlink_put - begin a message of a dump
+ * @skb: where it goes
+ * @cb: the dump
+ * @cmd: its operation
+ *
+ * Return: the message's head, or NULL when it does not fit.
+ */
+void *ckpt_netlink_put(struct sk_buff *skb, struct netlink_callback *cb, u8 cmd)
+{
+	return genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq, &ckpt_family,
+			   NLM_F_MULTI, cmd);
+}
+
+/**
+ * ckpt_netlink_init - open the door
+ *
+ * Return: 0 or a negative errno.
+ */
+int ckpt_netlink_init(void)
+{
+	int err = netlink_register_notifier(&release_notifier);
+
+	if (err)
+		return err;
+	err = genl_register_family(&ckpt_family);
+	if (err)
+		netlink_unregister_notifier(&release_notifier);
+	return err;
+}
+
+/**
+ * ckpt_netlink_exit - close it; waits for requests that run
+ */
+void ckpt_netlink_exit(void)
+{
+	genl_unregister_family(&ckpt_family);
+	netlink_unregister_notifier(&release_notifier);
+}
