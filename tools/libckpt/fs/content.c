@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Content of a regular file as a space of pages. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fs/content.h"
+
+static uint64_t pages_of(uint64_t bytes)
+{
+	return (bytes + CKPT_PAGE_LEN - 1) >> CKPT_PAGE_SHIFT;
+}
+
+/* Read until @len bytes or the end of the file. Return: bytes, or -1 with errno. */
+static ssize_t read_full(int fd, void *buf, size_t len, uint64_t at)
+{
+	size_t have = 0;
+
+	while (have < len) {
+		ssize_t n = pread(fd, (char *)buf + have, len - have, at + have);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		if (!n)
+			break;
+		have += n;
+	}
+	return have;
+}
+
+static int drop(const struct ckpt_sink *sink, uint32_t space, uint64_t from, uint64_t to,
+		struct ckpt_err *err)
+{
+	return to > from ? sink->drop(sink->self, space, from, to - from, err) : 0;
+}
+
+/* Data from @start, page aligned, to @end. Return: where it ended, or -1. */
+static int64_t read_range(int fd, uint64_t start, uint64_t end, const struct ckpt_sink *sink,
+			  uint32_t space, uint8_t *buf, const char *path,
+			  struct ckpt_fs_stats *stats, struct ckpt_err *err)
+{
+	while (start < end) {
+		size_t want = end - start < CKPT_FS_CHUNK ? end - start : CKPT_FS_CHUNK;
+		ssize_t n = read_full(fd, buf, want, start);
+		size_t padded;
+
+		if (n < 0)
+			return ckpt_fail(err, CKPT_FAILED, errno, "read %s", path);
+		if (!n)
+			break;
+		stats->bytes_read += n;
+		padded = pages_of(n) << CKPT_PAGE_SHIFT;
+		memset(buf + n, 0, padded - n);
+		if (sink->put(sink->self, space, start >> CKPT_PAGE_SHIFT, buf,
+			      padded >> CKPT_PAGE_SHIFT, err))
+			return -1;
+		start += padded;
+		if ((size_t)n < want)
+			break;
+	}
+	return start;
+}
+
+int ckpt_fs_content_read(int fd, uint64_t size, bool dense, const struct ckpt_sink *sink,
+			 uint32_t space, void *buf, const char *path,
+			 struct ckpt_fs_stats *stats, struct ckpt_err *err)
+{
+	uint64_t at = 0;
+
+	if (size > CKPT_PAGE_MAX << CKPT_PAGE_SHIFT)
+		return ckpt_fail(err, CKPT_REFUSED, 0, "%s is larger than an image can hold", path);
+	stats->files++;
+	while (at < size) {
+		int64_t start = at, end = size, last;
+
+		if (!dense) {
+			start = lseek(fd, at, SEEK_DATA);
+			if (start < 0 && errno != ENXIO)
+				return ckpt_fail(err, CKPT_FAILED, errno, "seek in %s", path);
+			end = start < 0 ? -1 : lseek(fd, start, SEEK_HOLE);
+			/* No data any more, or the file shrank under our feet. */
+			if (start < 0 || end < 0 || (uint64_t)start >= size)
+				break;
+			start &= -(int64_t)CKPT_PAGE_LEN;
+			if ((uint64_t)end > size)
+				end = size;
+			end = pages_of(end) << CKPT_PAGE_SHIFT;
+			if ((uint64_t)end > size)
+				end = size;
+		}
+		if (drop(sink, space, at >> CKPT_PAGE_SHIFT, start >> CKPT_PAGE_SHIFT, err))
+			return -1;
+		last = read_range(fd, start, end, sink, space, buf, path, stats, err);
+		if (last < 0)
+			return -1;
+		at = last;
+		if (last < end)
+			break;
+	}
+	return drop(sink, space, pages_of(at), CKPT_PAGE_MAX + 1, err);
+}
+
+static int write_full(int fd, const void *buf, size_t len, uint64_t at)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t n = pwrite(fd, (const char *)buf + done, len - done, at + done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return -1;
+		done += n;
+	}
+	return 0;
+}
+
+/* Fetch up to a chunk of pages of one run. Return: bytes, 0 never, -1 error. */
+static ssize_t fetch(const struct ckpt_source *source, uint32_t space, uint64_t page,
+		     uint64_t count, enum ckpt_page_kind kind, uint8_t *buf, struct ckpt_err *err)
+{
+	size_t n = count < CKPT_FS_CHUNK / CKPT_PAGE_LEN ? count : CKPT_FS_CHUNK / CKPT_PAGE_LEN;
+
+	if (kind == CKPT_PAGE_IS_ZERO) {
+		memset(buf, 0, n * CKPT_PAGE_LEN);
+		return n * CKPT_PAGE_LEN;
+	}
+	for (size_t i = 0; i < n; i++)
+		if (source->get(source->self, space, page + i, buf + i * CKPT_PAGE_LEN, &kind, err))
+			return -1;
+	return n * CKPT_PAGE_LEN;
+}
+
+int ckpt_fs_content_write(int fd, uint64_t size, const struct ckpt_source *source,
+			  uint32_t space, void *buf, const char *path,
+			  struct ckpt_fs_stats *stats, struct ckpt_err *err)
+{
+	uint64_t page = 0, end = pages_of(size), count;
+	enum ckpt_page_kind kind;
+	int rc = 0;
+
+	stats->files++;
+	if (ftruncate(fd, size))
+		return ckpt_fail(err, CKPT_FAILED, errno, "set the length of %s", path);
+	while (page < end && (rc = source->next(source->self, space, &page, &count, &kind, err)) == 1) {
+		uint64_t stop = count < end - page ? page + count : end;
+
+		while (page < stop) {
+			uint64_t at = page << CKPT_PAGE_SHIFT;
+			ssize_t n = fetch(source, space, page, stop - page, kind, buf, err);
+			size_t use;
+
+			if (n < 0)
+				return -1;
+			use = at + n > size ? size - at : (size_t)n;
+			if (write_full(fd, buf, use, at))
+				return ckpt_fail(err, CKPT_FAILED, errno, "write %s", path);
+			stats->bytes_written += use;
+			page += n >> CKPT_PAGE_SHIFT;
+		}
+	}
+	return rc < 0 ? -1 : 0;
+}
+
+static bool all_zero(const uint8_t *p, size_t n)
+{
+	return !n || (!p[0] && !memcmp(p, p + 1, n - 1));
+}
+
+/* Bytes [at, end) of the file are zeros or a hole. Return: 1 yes, 0 no, -1 error. */
+static int zero_range(int fd, uint64_t at, uint64_t end, uint8_t *buf, const char *path,
+		      struct ckpt_fs_stats *stats, struct ckpt_err *err)
+{
+	while (at < end) {
+		int64_t start = lseek(fd, at, SEEK_DATA);
+		size_t want;
+		ssize_t n;
+
+		if (start < 0 && errno == ENXIO)
+			return 1;
+		if (start < 0)
+			return ckpt_fail(err, CKPT_FAILED, errno, "seek in %s", path);
+		if ((uint64_t)start >= end)
+			return 1;
+		want = end - start < CKPT_FS_CHUNK ? end - start : CKPT_FS_CHUNK;
+		n = read_full(fd, buf, want, start);
+		if (n < 0)
+			return ckpt_fail(err, CKPT_FAILED, errno, "read %s", path);
+		stats->bytes_read += n;
+		if ((size_t)n < want || !all_zero(buf, n))
+			return 0;
+		at = start + n;
+	}
+	return 1;
+}
+
+/* Pages [page, stop), all captured. Return: 1 equal, 0 not, -1 error. */
+static int same_run(int fd, uint64_t size, uint64_t page, uint64_t stop,
+		    const struct ckpt_source *source, uint32_t space, uint8_t *buf,
+		    const char *path, struct ckpt_fs_stats *stats, struct ckpt_err *err)
+{
+	uint8_t want[CKPT_PAGE_LEN];
+	enum ckpt_page_kind kind;
+
+	while (page < stop) {
+		uint64_t at = page << CKPT_PAGE_SHIFT, bytes = (stop - page) << CKPT_PAGE_SHIFT;
+		size_t len = bytes < CKPT_FS_CHUNK ? bytes : CKPT_FS_CHUNK;
+		ssize_t n;
+
+		if (at + len > size)
+			len = size - at;
+		n = read_full(fd, buf, len, at);
+		if (n < 0)
+			return ckpt_fail(err, CKPT_FAILED, errno, "read %s", path);
+		stats->bytes_read += n;
+		if ((size_t)n < len)
+			return 0;
+		for (size_t i = 0; i < len; i += CKPT_PAGE_LEN) {
+			size_t use = len - i < CKPT_PAGE_LEN ? len - i : CKPT_PAGE_LEN;
+
+			if (source->get(source->self, space, page++, want, &kind, err))
+				return -1;
+			if (memcmp(want, buf + i, use))
+				return 0;
+		}
+	}
+	return 1;
+}
+
+int ckpt_fs_content_same(int fd, uint64_t size, const struct ckpt_source *source,
+			 uint32_t space, void *buf, const char *path,
+			 struct ckpt_fs_stats *stats, struct ckpt_err *err)
+{
+	uint64_t at = 0, end = pages_of(size), page = 0, count;
+	enum ckpt_page_kind kind;
+	int rc = 0, same;
+
+	while (at < end) {
+		uint64_t stop;
+
+		page = at;
+		rc = source->next(source->self, space, &page, &count, &kind, err);
+		if (rc < 0)
+			return -1;
+		if (!rc || page >= end)
+			break;
+		stop = count < end - page ? page + count : end;
+		same = zero_range(fd, at << CKPT_PAGE_SHIFT, page << CKPT_PAGE_SHIFT, buf, path,
+				  stats, err);
+		if (same == 1)
+			same = same_run(fd, size, page, stop, source, space, buf, path, stats, err);
+		if (same != 1)
+			return same;
+		at = stop;
+	}
+	return at < end ? zero_range(fd, at << CKPT_PAGE_SHIFT, size, buf, path, stats, err) : 1;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Content of a regular file as a space of pages, holes kept. */
+#ifndef CKPT_FS_CONTENT_H
+#define CKPT_FS_CONTENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/pages.h"
+
+#define CKPT_FS_CHUNK (1u << 20)
+
+/**
+ * struct ckpt_fs_stats - what a call did; added up, never reset by the library
+ * @files: regular files whose content was read or written
+ * @nodes: entries whose metadata was read again or put back
+ * @dirs: directories opened for reading
+ * @removed: entries that are gone
+ * @bytes_read, @bytes_written: file content
+ */
+struct ckpt_fs_stats {
+	uint64_t files, nodes, dirs, removed;
+	uint64_t bytes_read, bytes_written;
+};
+
+/**
+ * ckpt_fs_content_read - copy a file into a space
+ * @fd: open for reading
+ * @size: its length; bytes beyond it are not looked at, missing ones are holes
+ * @dense: it has no holes worth asking for
+ * @buf: CKPT_FS_CHUNK bytes of scratch memory
+ * @path: for the error sentence
+ *
+ * Every page of the space is put or dropped.
+ */
+int ckpt_fs_content_read(int fd, uint64_t size, bool dense, const struct ckpt_sink *sink,
+			 uint32_t space, void *buf, const char *path,
+			 struct ckpt_fs_stats *stats, struct ckpt_err *err);
+
+/* Write a space into @fd, an empty file open for writing; absent pages stay holes. */
+int ckpt_fs_content_write(int fd, uint64_t size, const struct ckpt_source *source,
+			  uint32_t space, void *buf, const char *path,
+			  struct ckpt_fs_stats *stats, struct ckpt_err *err);
+
+/**
+ * ckpt_fs_content_same - compare a file of @size bytes with a space, byte by byte
+ *
+ * Return: 1 equal, 0 different, -1 error.
+ */
+int ckpt_fs_content_same(int fd, uint64_t size, const struct ckpt_source *source,
+			 uint32_t space, void *buf, const char *path,
+			 struct ckpt_fs_stats *stats, struct ckpt_err *err);
+
+#endif

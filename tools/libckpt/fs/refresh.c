@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* One node read again: metadata, and content where it may have changed. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/ckpt.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "fs/path.h"
+#include "fs/round.h"
+
+#define CONTENT (CKPT_INODE_DATA | CKPT_INODE_SUSPECT | CKPT_INODE_CREATED | CKPT_FS_WHOLE)
+#define HELD (CKPT_INODE_F_MAPPED | CKPT_INODE_F_OPEN)
+#define FINAL_TRIES 3
+
+uint32_t ckpt_fs_change_of(const struct ckpt_fs_round *r, const struct ckpt_fs_root *root,
+			   uint64_t ino, uint32_t *ret_flags)
+{
+	size_t low = 0, high = r->n_changes;
+	uint32_t mask = 0, flags = 0;
+
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+
+		if (r->changes[mid].ino < ino)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	for (; low < r->n_changes && r->changes[low].ino == ino; low++)
+		if (r->changes[low].dev == root->dev) {
+			mask |= r->changes[low].mask;
+			flags |= r->changes[low].flags;
+		}
+	if (ret_flags)
+		*ret_flags = flags;
+	return mask;
+}
+
+int ckpt_fs_check_mount(struct ckpt_fs_round *r, const struct ckpt_fs_root *root,
+			const struct ckpt_fs_meta *m, const char *path)
+{
+	if (m->mnt == root->mnt && !m->mount_root)
+		return 0;
+	return ckpt_fail(r->err, CKPT_REFUSED, 0,
+			 "%s in root %s is a mount point; unmount it or make it a root instead",
+			 path, root->path);
+}
+
+void ckpt_fs_update(struct ckpt_fs_round *r, struct ckpt_fs_inode *i, struct ckpt_fs_meta *m)
+{
+	r->stats->nodes++;
+	if (ckpt_fs_meta_same_entry(&i->meta, m)) {
+		ckpt_fs_meta_done(m);
+		return;
+	}
+	for (struct ckpt_fs_node *n = i->names; n; n = n->other)
+		n->dir->dirty = true;
+	ckpt_fs_inode_set(r->t, i, m);
+}
+
+/* While scanning: may the content or a part of the metadata differ from the table? */
+static bool doubtful(const struct ckpt_fs_round *r, const struct ckpt_fs_inode *i,
+		     const struct ckpt_fs_root *root, const struct ckpt_fs_meta *seen)
+{
+	if ((r->flags & CKPT_FS_AUDIT) || (i->meta.flags & CKPT_FS_RECHECK) ||
+	    (S_ISREG(i->meta.mode) && !root->times_tell))
+		return true;
+	return !ckpt_fs_meta_same_times(&i->meta, seen) || i->meta.nlink != seen->nlink;
+}
+
+/* Nothing at the path any more, or something of another kind. */
+static bool vanished(int error)
+{
+	return error == -ENOENT || error == -ENOTDIR || error == -ELOOP || error == -ENXIO ||
+	       error == -ESTALE;
+}
+
+static int fail_open(struct ckpt_fs_round *r, const struct ckpt_fs_root *root, const char *path,
+		     int error)
+{
+	if (error == -EXDEV)
+		return ckpt_fail(r->err, CKPT_REFUSED, 0,
+				 "%s in root %s is behind a mount point; unmount it or make it a root",
+				 path, root->path);
+	return ckpt_fail(r->err, CKPT_FAILED, -error, "open %s/%s", root->path, path);
+}
+
+/* Copy the content; in the final round it must stand still meanwhile. */
+static int read_content(struct ckpt_fs_round *r, struct ckpt_fs_inode *i, int fd,
+			struct ckpt_fs_meta *m, const char *path)
+{
+	for (int tries = 0; tries < FINAL_TRIES; tries++) {
+		struct ckpt_fs_meta after;
+		int rc;
+
+		if (ckpt_fs_content_read(fd, m->size, m->blocks * 512 >= m->size, r->sink, i->space,
+					 r->t->buf, path, r->stats, r->err))
+			return -1;
+		if (!(r->flags & CKPT_FS_FINAL))
+			return 0;
+		rc = ckpt_fs_meta_stat(fd, "", &after);
+		if (rc)
+			return ckpt_fail(r->err, CKPT_FAILED, -rc, "stat %s", path);
+		if (ckpt_fs_meta_same_times(m, &after))
+			return 0;
+		*m = after;
+	}
+	return ckpt_fail(r->err, CKPT_FAILED, 0,
+			 "%s is being written while the tree stands still; stop its writer", path);
+}
+
+int ckpt_fs_refresh(struct ckpt_fs_round *r, struct ckpt_fs_inode *i, struct ckpt_fs_root *root,
+		    int dirfd, const char *path, const struct ckpt_fs_meta *seen, uint32_t mask)
+{
+	cleanup_meta struct ckpt_fs_meta m = { 0 };
+	bool regular = S_ISREG(i->meta.mode), content;
+	cleanup_close int fd = -1;
+	int64_t now = ckpt_fs_now_ns();
+	uint32_t flags;
+	int rc;
+
+	mask |= ckpt_fs_change_of(r, root, i->meta.ino, &flags);
+	if (flags & HELD)
+		mask |= CKPT_INODE_SUSPECT;
+	if (r->scanning && !(mask & CONTENT) && seen && !doubtful(r, i, root, seen))
+		return 0;
+	content = regular && (r->scanning || (mask & CONTENT));
+again:
+	fd = ckpt_fs_open(dirfd, path, content ? O_RDONLY | O_NOATIME | O_NONBLOCK | O_NOCTTY : O_PATH);
+	if (fd < 0)
+		return vanished(fd) ? 1 : fail_open(r, root, path, fd);
+	rc = ckpt_fs_meta_stat(fd, "", &m);
+	if (rc)
+		return ckpt_fail(r->err, CKPT_FAILED, -rc, "stat %s/%s", root->path, path);
+	if (!ckpt_fs_meta_same_inode(&m, &i->meta))
+		return 1;
+	if (regular && !content && (m.size != i->meta.size || m.mtime_ns != i->meta.mtime_ns)) {
+		content = true;
+		close(take_fd(fd));
+		goto again;
+	}
+	if (content && read_content(r, i, fd, &m, path))
+		return -1;
+	rc = ckpt_fs_meta_rest(fd, &m);
+	if (rc)
+		return ckpt_fail(r->err, CKPT_FAILED, -rc,
+				 "read the extended attributes of %s/%s", root->path, path);
+	if (regular && !content)
+		m.flags = i->meta.flags;
+	if (m.ctime_ns > now - CKPT_FS_RACY_NS || (regular && (flags & HELD)))
+		m.flags |= CKPT_FS_RECHECK;
+	ckpt_fs_update(r, i, &m);
+	i->fresh = false;
+	return 0;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One round of capture: what its steps share. */
+#ifndef CKPT_FS_ROUND_H
+#define CKPT_FS_ROUND_H
+
+#include "fs/capture.h"
+
+/* In a restore's stage directory inside a root; a root that has one is not captured. */
+#define CKPT_FS_STAGE_INSIDE ".ckpt-stage"
+
+/* Pending beside CKPT_INODE_*: everything about the node is to be read. */
+#define CKPT_FS_WHOLE (1u << 31)
+
+/**
+ * struct ckpt_fs_round - a round under way
+ * @scanning: look at everything and compare times
+ * @changes: sorted by inode number
+ * @again: a directory was put on the list of work
+ */
+struct ckpt_fs_round {
+	struct ckpt_fs_table *t;
+	const struct ckpt_sink *sink;
+	unsigned int flags;
+	bool scanning, again;
+	struct ckpt_fs_change *changes;
+	size_t n_changes;
+	struct ckpt_fs_stats *stats;
+	struct ckpt_err *err;
+};
+
+/**
+ * ckpt_fs_refresh - read a node again as far as needed
+ * @dirfd, @path: where it is
+ * @seen: its metadata as just read, or NULL
+ * @mask: CKPT_INODE_*, CKPT_FS_WHOLE
+ *
+ * Return: 0 done, 1 when something else (or nothing) is there, -1 error.
+ */
+int ckpt_fs_refresh(struct ckpt_fs_round *r, struct ckpt_fs_inode *i, struct ckpt_fs_root *root,
+		    int dirfd, const char *path, const struct ckpt_fs_meta *seen, uint32_t mask);
+
+/* Take over metadata just read; the listings that show it become dirty. */
+void ckpt_fs_update(struct ckpt_fs_round *r, struct ckpt_fs_inode *i, struct ckpt_fs_meta *m);
+
+/* What the change set says of an inode number: mask, and flags if @ret_flags. */
+uint32_t ckpt_fs_change_of(const struct ckpt_fs_round *r, const struct ckpt_fs_root *root,
+			   uint64_t ino, uint32_t *ret_flags);
+
+/* Is the node on the mount of its root? Refuses if not. */
+int ckpt_fs_check_mount(struct ckpt_fs_round *r, const struct ckpt_fs_root *root,
+			const struct ckpt_fs_meta *m, const char *path);
+
+#endif
