@@ -5,7 +5,7 @@
 #
 # usage: kernel.sh KERNEL        prints the folder, which then holds
 #	release      the kernel's release string
-#	vmlinuz      the bootable file
+#	vmlinux      the bootable file
 #	modules/     /lib/modules/<release>, with modules.dep
 #	headers      what KDIR has to be
 #
@@ -81,7 +81,7 @@ flock 9
 known=$cache/resolved-$kernel
 lists=/var/lib/apt/lists
 [ -z "$suite" ] || lists=$cache/apt-$suite/lists
-if [ "$known" -nt "$lists" ] && [ -e "$(cat "$known")/release" ]; then
+if [ "$known" -nt "$lists" ] && [ -e "$(cat "$known")/vmlinux" ]; then
 	exec cat "$known"
 fi
 [ -z "$suite" ] || use_suite "$suite"
@@ -121,6 +121,23 @@ if [ ! -e "$final/release" ]; then
 	echo "$release" >"$tmp/release"
 	rm -rf "$final"
 	mv "$tmp" "$final"
+fi
+# The bootable file unpacks itself, which takes seconds under emulation: do it here. What
+# follows the compressed data makes the unpacker complain, so the result is looked at.
+if [ ! -e "$final/vmlinux" ]; then
+	for magic in '\xfd7zXZ\x00 xz' '\x28\xb5\x2f\xfd zstd'; do
+		at=$(LC_ALL=C grep -abom1 -P "${magic% *}" "$final/vmlinuz" |
+			head -n 1 | cut -d: -f1) || true
+		[ -n "$at" ] || continue
+		tail -c +$((at + 1)) "$final/vmlinuz" | "${magic#* }" -dcq 2>/dev/null \
+			>"$final/vmlinux.tmp" || true
+		if [ "$(head -c 4 "$final/vmlinux.tmp" | tail -c 3)" = ELF ]; then
+			mv "$final/vmlinux.tmp" "$final/vmlinux"
+			break
+		fi
+	done
+	rm -f "$final/vmlinux.tmp"
+	[ -e "$final/vmlinux" ] || cp "$final/vmlinuz" "$final/vmlinux"
 fi
 echo "$final" >"$known"
 echo "$final"

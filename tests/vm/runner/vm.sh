@@ -94,8 +94,8 @@ set +e
 timeout -k 5 "$timeout" qemu-system-x86_64 \
 	-accel tcg,thread=multi -machine q35 -cpu max,-erms,-fsrm -smp "$cpus" -m "$mem" \
 	-nodefaults -no-user-config -display none -no-reboot -net none \
-	-kernel "$kdir/vmlinuz" -initrd "$initramfs" \
-	-append "console=ttyS0 quiet loglevel=6 panic=-1 cgroup_no_v1=all tsc=nowatchdog \
+	-kernel "$kdir/vmlinux" -initrd "$initramfs" \
+	-append "console=ttyS0 quiet loglevel=6 panic=-1 cgroup_no_v1=all tsc=reliable clocksource=tsc no_timer_check \
 rcupdate.rcu_cpu_stall_timeout=120 random.trust_cpu=on mitigations=off audit=0 nokaslr" \
 	-serial "file:$out/console" \
 	-device virtio-serial-pci -chardev file,id=out,path=/proc/self/fd/1 \
