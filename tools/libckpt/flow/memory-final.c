@@ -65,6 +65,7 @@ static int copy_missing(struct final *f, uint64_t page, uint64_t end, struct ckp
 	struct ckpt_range r;
 
 	while (ckpt_ranges_missing(&f->mm->have, page, end, &r)) {
+		f->mem->dirty_pages += r.end - r.start;
 		if (copy(f, r.start, r.end, err))
 			return -1;
 		page = r.end;

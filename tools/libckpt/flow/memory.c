@@ -152,10 +152,9 @@ struct live {
 	uint8_t *piece;
 };
 
-static int live_run(struct live *l, const struct ckpt_run *run, struct ckpt_err *err)
+static int live_copy(struct live *l, uint64_t page, uint64_t end, struct ckpt_err *err)
 {
-	uint64_t page = run->start >> CKPT_PAGE_SHIFT, end = page + run->pages;
-
+	l->mem->round_pages += end - page;
 	while (page < end) {
 		size_t want = end - page < PIECE ? end - page : PIECE;
 		size_t got = ckpt_memory_read(&l->mm->from, page << CKPT_PAGE_SHIFT, l->piece,
@@ -174,8 +173,24 @@ static int live_run(struct live *l, const struct ckpt_run *run, struct ckpt_err 
 
 static bool copied_live(const struct ckpt_take_area *area, const struct ckpt_run *run)
 {
-	return (run->flags & CKPT_RUN_DIRTY) && !(area->flags & CKPT_AREA_SHARED) &&
+	return !(area->flags & CKPT_AREA_SHARED) &&
 	       (run->state == CKPT_PAGE_ANON || run->state == CKPT_PAGE_SWAP);
+}
+
+/* A dirty run whole; of a clean one what nobody has yet. */
+static int live_run(struct live *l, const struct ckpt_run *run, struct ckpt_err *err)
+{
+	uint64_t page = run->start >> CKPT_PAGE_SHIFT, end = page + run->pages;
+	struct ckpt_range r;
+
+	if (run->flags & CKPT_RUN_DIRTY)
+		return live_copy(l, page, end, err);
+	while (ckpt_ranges_missing(&l->mm->have, page, end, &r)) {
+		if (live_copy(l, r.start, r.end, err))
+			return -1;
+		page = r.end;
+	}
+	return 0;
 }
 
 static int live_mm(struct ckpt_mem *mem, const struct ckpt_take_mm *take, uint8_t *piece,
@@ -196,12 +211,9 @@ static int live_mm(struct ckpt_mem *mem, const struct ckpt_take_mm *take, uint8_
 	for (size_t a = 0; a < take->n_areas && !ret; a++) {
 		const struct ckpt_take_area *area = &take->areas[a];
 
-		for (size_t r = 0; r < area->n_runs && !ret; r++) {
-			if (!copied_live(area, &area->runs[r]))
-				continue;
-			mem->round_pages += area->runs[r].pages;
-			ret = live_run(&l, &area->runs[r], err);
-		}
+		for (size_t r = 0; r < area->n_runs && !ret; r++)
+			if (copied_live(area, &area->runs[r]))
+				ret = live_run(&l, &area->runs[r], err);
 	}
 	if (!ret && ckpt_ranges_join(&l.mm->have, &l.copied))
 		ret = ckpt_fail(err, CKPT_FAILED, 0, "no memory for a round");

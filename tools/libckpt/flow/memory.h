@@ -37,7 +37,7 @@ struct ckpt_mem_mm {
 
 /**
  * struct ckpt_mem - the memory of a group while it is captured
- * @dirty_pages: reported dirty, all rounds
+ * @dirty_pages: reported dirty, or clean and not known before; all rounds
  * @pages_read: copied out of the group, all rounds
  * @final_pages: of them, copied while it was stopped
  * @resident_pages: populated pages in the final take
@@ -62,8 +62,8 @@ int ckpt_mem_load(struct ckpt_mem *mem, const void *data, size_t len,
  * @take: the round
  * @sink: where it goes
  *
- * Pages that vanish meanwhile are left to the next round.  mem->round_pages
- * tells how many were reported dirty.
+ * Copied is what is dirty and what no one has yet.  Pages that vanish meanwhile
+ * are left to the next round.  mem->round_pages tells how many there were.
  */
 int ckpt_mem_live(struct ckpt_mem *mem, const struct ckpt_take *take,
 		  const struct ckpt_sink *sink, struct ckpt_err *err);
