@@ -83,6 +83,8 @@ struct ckpt_area {
  * @auxv: saved auxiliary vector bytes
  * @exe: index of the executable in image->files
  * @areas: sorted by start
+ * @membarrier: commands registered, as MEMBARRIER_CMD_GET_REGISTRATIONS gives
+ *	them (Linux 6.3 and newer); 0: none
  * @skip_start, @skip_end: memory of our own in it while it was captured, not stored
  */
 struct ckpt_mm {
@@ -98,6 +100,7 @@ struct ckpt_mm {
 	uint64_t skip_start;
 	uint64_t skip_end;
 	bool thp_disabled;
+	uint32_t membarrier;
 };
 
 enum ckpt_file_kind {
@@ -305,6 +308,11 @@ void ckpt_image_done(struct ckpt_image *image);
 
 /* Append the records of @image to @ret. */
 int ckpt_image_encode(const struct ckpt_image *image, struct ckpt_buf *ret, struct ckpt_err *err);
+/*
+ * Check every index, count and order, as a decoded image promises them.
+ * Return: 0, or -1 with the first contradiction as the error (CKPT_DAMAGED).
+ */
+int ckpt_image_check(const struct ckpt_image *image, struct ckpt_err *err);
 /*
  * Build an image from records; every index, count and order is checked, so
  * that restore may trust them.  Outputs untouched on failure.

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Consistency of images: what restore may rely on. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/cleanup.h"
+#include "base/pages.h"
+#include "proc/image.h"
+
+#define ADDRESS_MAX 0x00ffffffffffffffull
+#define XSTATE_MIN 576u		/* legacy area and header */
+#define XSTATE_MAX 65536u
+#define AUXV_MAX 1024u
+#define PIPE_MAX (1u << 31)
+
+#define BAD(...) ckpt_fail(err, CKPT_DAMAGED, 0, "process image: " __VA_ARGS__)
+
+static bool in_or_none(uint32_t index, size_t n)
+{
+	return index == CKPT_NONE || index < n;
+}
+
+static bool text_ends(const char *text, size_t len)
+{
+	return memchr(text, 0, len) != NULL;
+}
+
+static int check_area(const struct ckpt_image *image, const struct ckpt_area *a,
+		      struct ckpt_err *err)
+{
+	bool file = a->kind == CKPT_AREA_KIND_FILE_PRIVATE ||
+		    a->kind == CKPT_AREA_KIND_FILE_SHARED;
+
+	if (a->start >= a->end || (a->end > ADDRESS_MAX && a->kind != CKPT_AREA_KIND_VSYSCALL) ||
+	    (a->start | a->end | a->pgoff) & (CKPT_PAGE_LEN - 1))
+		return BAD("area at 0x%lx has no sound bounds", a->start);
+	if (a->kind > CKPT_AREA_KIND_VSYSCALL || a->prot & ~(PROT_READ | PROT_WRITE | PROT_EXEC))
+		return BAD("area at 0x%lx is of no known kind", a->start);
+	if (file ? a->file >= image->n_files : a->file != CKPT_NONE)
+		return BAD("area at 0x%lx names a file that is not there", a->start);
+	if (file && image->files[a->file].kind != CKPT_FILE_REG)
+		return BAD("area at 0x%lx maps what is no regular file", a->start);
+	return 0;
+}
+
+static int check_mm(const struct ckpt_image *image, const struct ckpt_mm *mm, struct ckpt_err *err)
+{
+	uint64_t last = 0;
+	size_t i;
+
+	if (mm->space > CKPT_SPACE_MAX || mm->exe >= image->n_files)
+		return BAD("an address space names a space or executable that is not there");
+	if (image->files[mm->exe].kind != CKPT_FILE_REG)
+		return BAD("an executable is no regular file");
+	if (mm->auxv_len > AUXV_MAX || mm->auxv_len % 16)
+		return BAD("an auxiliary vector has %zu bytes", mm->auxv_len);
+	for (i = 0; i < mm->n_areas; i++) {
+		if (check_area(image, &mm->areas[i], err))
+			return -1;
+		if (mm->areas[i].start < last)
+			return BAD("areas at 0x%lx overlap", mm->areas[i].start);
+		last = mm->areas[i].end;
+	}
+	return 0;
+}
+
+static int check_file(const struct ckpt_image *image, const struct ckpt_file *f,
+		      struct ckpt_err *err)
+{
+	if (f->kind > CKPT_FILE_OUTER || f->space > CKPT_SPACE_MAX)
+		return BAD("a file is of no known kind");
+	if (f->kind == CKPT_FILE_PIPE && f->pipe >= image->n_pipes)
+		return BAD("a pipe end has no pipe");
+	if (f->kind == CKPT_FILE_FIFO && !in_or_none(f->pipe, image->n_pipes))
+		return BAD("a fifo names a pipe that is not there");
+	if (f->kind != CKPT_FILE_PIPE && f->kind != CKPT_FILE_OUTER &&
+	    (!f->path || f->path[0] != '/'))
+		return BAD("a file has no absolute path");
+	if (f->pos > INT64_MAX || f->size > INT64_MAX)
+		return BAD("a file has an impossible position or size");
+	return 0;
+}
+
+static int check_pipe(const struct ckpt_pipe *p, struct ckpt_err *err)
+{
+	if (!p->capacity || p->capacity > PIPE_MAX || p->len > p->capacity)
+		return BAD("a pipe holds %zu bytes in %u", p->len, p->capacity);
+	return 0;
+}
+
+static int check_fdtable(const struct ckpt_image *image, const struct ckpt_fdtable *t,
+			 struct ckpt_err *err)
+{
+	int32_t last = -1;
+	size_t i;
+
+	for (i = 0; i < t->n_fds; i++) {
+		if (t->fds[i].fd <= last)
+			return BAD("descriptors are not in order");
+		last = t->fds[i].fd;
+		if (t->fds[i].file >= image->n_files)
+			return BAD("descriptor %d has no file", last);
+	}
+	return 0;
+}
+
+static int check_thread(const struct ckpt_thread *t, struct ckpt_err *err)
+{
+	if (t->tid <= 0 || !text_ends(t->comm, sizeof(t->comm)))
+		return BAD("a thread has no sound id or name");
+	if (t->xstate_len < XSTATE_MIN || t->xstate_len > XSTATE_MAX)
+		return BAD("thread %d has an extended state of %zu bytes", t->tid, t->xstate_len);
+	if (t->affinity_len > sizeof(t->affinity))
+		return BAD("thread %d has an impossible affinity", t->tid);
+	return 0;
+}
+
+static int check_task(const struct ckpt_image *image, const struct ckpt_task *t,
+		      struct ckpt_err *err)
+{
+	size_t i;
+
+	if (t->pid <= 0 || t->ppid < 0 || t->pgid < 0 || t->sid < 0 || t->ppid == t->pid)
+		return BAD("task %d has impossible ids", t->pid);
+	if (t->state > CKPT_TASK_ZOMBIE || !text_ends(t->comm, sizeof(t->comm)))
+		return BAD("task %d is in no known state", t->pid);
+	if (t->state == CKPT_TASK_ZOMBIE)
+		return t->n_threads ? BAD("zombie %d has threads", t->pid) : 0;
+	if (t->mm >= image->n_mms || t->fdtable >= image->n_fdtables ||
+	    t->cwd >= image->n_files || !in_or_none(t->root, image->n_files))
+		return BAD("task %d names objects that are not there", t->pid);
+	if (!t->n_threads || t->threads[0].tid != t->pid)
+		return BAD("task %d has no leader", t->pid);
+	for (i = 0; i < t->n_threads; i++) {
+		if (check_thread(&t->threads[i], err))
+			return -1;
+	}
+	for (i = 0; i < 3; i++) {
+		if (t->itimers[i].value_ns < 0 || t->itimers[i].interval_ns < 0)
+			return BAD("task %d has a timer of negative time", t->pid);
+	}
+	return 0;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Every pid and tid once. */
+static int check_ids(const struct ckpt_image *image, struct ckpt_err *err)
+{
+	cleanup_free int32_t *ids = NULL;
+	size_t i, j, n = image->n_tasks, at = 0;
+
+	for (i = 0; i < image->n_tasks; i++)
+		n += image->tasks[i].n_threads;
+	ids = calloc(n, sizeof(*ids));
+	if (!ids)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory to check the process image");
+	for (i = 0; i < image->n_tasks; i++) {
+		ids[at++] = image->tasks[i].pid;
+		for (j = 1; j < image->tasks[i].n_threads; j++)
+			ids[at++] = image->tasks[i].threads[j].tid;
+	}
+	qsort(ids, at, sizeof(*ids), by_number);
+	for (i = 1; i < at; i++) {
+		if (ids[i] == ids[i - 1])
+			return BAD("id %d is there twice", ids[i]);
+	}
+	return 0;
+}
+
+static const struct ckpt_task *parent_of(const struct ckpt_image *image, const struct ckpt_task *t)
+{
+	size_t i;
+
+	for (i = 0; i < image->n_tasks; i++) {
+		if (image->tasks[i].pid == t->ppid)
+			return &image->tasks[i];
+	}
+	return NULL;
+}
+
+/* Every parent is there, is alive, and nobody is its own ancestor. */
+static int check_parents(const struct ckpt_image *image, struct ckpt_err *err)
+{
+	const struct ckpt_task *t;
+	size_t i, depth;
+
+	for (i = 0; i < image->n_tasks; i++) {
+		t = &image->tasks[i];
+		for (depth = 0; t->ppid; depth++) {
+			t = parent_of(image, t);
+			if (!t || t->state == CKPT_TASK_ZOMBIE || depth > image->n_tasks)
+				return BAD("task %d has no parent", image->tasks[i].pid);
+		}
+	}
+	return 0;
+}
+
+int ckpt_image_check(const struct ckpt_image *image, struct ckpt_err *err)
+{
+	size_t i;
+
+	if (!image->n_tasks)
+		return BAD("no task in it");
+	if (!text_ends(image->kernel, sizeof(image->kernel)))
+		return BAD("its kernel has no name");
+	for (i = 0; i < image->n_mms; i++) {
+		if (check_mm(image, &image->mms[i], err))
+			return -1;
+	}
+	for (i = 0; i < image->n_files; i++) {
+		if (check_file(image, &image->files[i], err))
+			return -1;
+	}
+	for (i = 0; i < image->n_pipes; i++) {
+		if (check_pipe(&image->pipes[i], err))
+			return -1;
+	}
+	for (i = 0; i < image->n_fdtables; i++) {
+		if (check_fdtable(image, &image->fdtables[i], err))
+			return -1;
+	}
+	for (i = 0; i < image->n_tasks; i++) {
+		if (check_task(image, &image->tasks[i], err))
+			return -1;
+	}
+	return check_ids(image, err) ? -1 : check_parents(image, err);
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Shape of the image. */
+#include "proc/image-fields.h"
+#include "proc/image.h"
+
+#define SIZE_OF(type, member) sizeof(((struct type *)0)->member)
+#define FIELD(tag_, kind_, type, member) \
+	{ .tag = tag_, .kind = kind_, .offset = offsetof(struct type, member), \
+	  .size = SIZE_OF(type, member) }
+#define UINT(tag, type, member) FIELD(tag, CKPT_FIELD_UINT, type, member)
+#define INT(tag, type, member) FIELD(tag, CKPT_FIELD_INT, type, member)
+#define BOOL(tag, type, member) FIELD(tag, CKPT_FIELD_BOOL, type, member)
+#define BYTES(tag, type, member) FIELD(tag, CKPT_FIELD_BYTES, type, member)
+#define STR(tag_, type, member) \
+	{ .tag = tag_, .kind = CKPT_FIELD_STR, .optional = 1, \
+	  .offset = offsetof(struct type, member) }
+#define BLOB(tag_, type, member, count_) \
+	{ .tag = tag_, .kind = CKPT_FIELD_BLOB, .offset = offsetof(struct type, member), \
+	  .size = sizeof(*((struct type *)0)->member), .count = offsetof(struct type, count_) }
+#define LIST(tag_, type, member, count_, shape_) \
+	{ .tag = tag_, .kind = CKPT_FIELD_LIST, .optional = 1, \
+	  .offset = offsetof(struct type, member), .size = sizeof(*((struct type *)0)->member), \
+	  .count = offsetof(struct type, count_), .shape = &shape_ }
+#define SHAPE(type, fields_) \
+	{ .size = sizeof(struct type), .n = sizeof(fields_) / sizeof(fields_[0]), \
+	  .fields = fields_ }
+
+static const struct ckpt_field area_fields[] = {
+	UINT(1, ckpt_area, start),
+	UINT(2, ckpt_area, end),
+	UINT(3, ckpt_area, prot),
+	UINT(4, ckpt_area, flags),
+	UINT(5, ckpt_area, kind),
+	UINT(6, ckpt_area, pgoff),
+	UINT(7, ckpt_area, file),
+	STR(8, ckpt_area, name),
+};
+static const struct ckpt_shape area_shape = SHAPE(ckpt_area, area_fields);
+
+static const struct ckpt_field mm_fields[] = {
+	UINT(1, ckpt_mm, space),
+	BYTES(2, ckpt_mm, layout),
+	BLOB(3, ckpt_mm, auxv, auxv_len),
+	UINT(4, ckpt_mm, exe),
+	LIST(5, ckpt_mm, areas, n_areas, area_shape),
+	BOOL(6, ckpt_mm, thp_disabled),
+	UINT(7, ckpt_mm, membarrier),
+};
+static const struct ckpt_shape mm_shape = SHAPE(ckpt_mm, mm_fields);
+
+static const struct ckpt_field file_fields[] = {
+	UINT(1, ckpt_file, kind),
+	STR(2, ckpt_file, path),
+	UINT(3, ckpt_file, flags),
+	UINT(4, ckpt_file, pos),
+	UINT(5, ckpt_file, dev),
+	UINT(6, ckpt_file, ino),
+	UINT(7, ckpt_file, mode),
+	UINT(8, ckpt_file, rdev),
+	UINT(9, ckpt_file, size),
+	INT(10, ckpt_file, mtime_ns),
+	BOOL(11, ckpt_file, deleted),
+	BOOL(12, ckpt_file, writable),
+	UINT(13, ckpt_file, space),
+	UINT(14, ckpt_file, pipe),
+	BOOL(15, ckpt_file, pipe_write),
+	INT(16, ckpt_file, owner_type),
+	INT(17, ckpt_file, owner_pid),
+	INT(18, ckpt_file, owner_sig),
+};
+static const struct ckpt_shape file_shape = SHAPE(ckpt_file, file_fields);
+
+static const struct ckpt_field pipe_fields[] = {
+	UINT(1, ckpt_pipe, ino),
+	UINT(2, ckpt_pipe, capacity),
+	BLOB(3, ckpt_pipe, data, len),
+	UINT(4, ckpt_pipe, uid),
+	UINT(5, ckpt_pipe, gid),
+};
+static const struct ckpt_shape pipe_shape = SHAPE(ckpt_pipe, pipe_fields);
+
+static const struct ckpt_field fd_fields[] = {
+	INT(1, ckpt_fd, fd),
+	BOOL(2, ckpt_fd, cloexec),
+	UINT(3, ckpt_fd, file),
+};
+static const struct ckpt_shape fd_shape = SHAPE(ckpt_fd, fd_fields);
+
+static const struct ckpt_field fdtable_fields[] = {
+	LIST(1, ckpt_fdtable, fds, n_fds, fd_shape),
+};
+static const struct ckpt_shape fdtable_shape = SHAPE(ckpt_fdtable, fdtable_fields);
+
+static const struct ckpt_field thread_fields[] = {
+	INT(1, ckpt_thread, tid),
+	BYTES(2, ckpt_thread, comm),
+	BYTES(3, ckpt_thread, regs),
+	BLOB(4, ckpt_thread, xstate, xstate_len),
+	UINT(5, ckpt_thread, sigmask),
+	BLOB(6, ckpt_thread, pending, n_pending),
+	UINT(7, ckpt_thread, altstack_sp),
+	UINT(8, ckpt_thread, altstack_size),
+	UINT(9, ckpt_thread, altstack_flags),
+	UINT(10, ckpt_thread, robust_head),
+	UINT(11, ckpt_thread, robust_len),
+	UINT(12, ckpt_thread, rseq_ptr),
+	UINT(13, ckpt_thread, rseq_size),
+	UINT(14, ckpt_thread, rseq_sig),
+	UINT(15, ckpt_thread, rseq_flags),
+	UINT(16, ckpt_thread, clear_tid),
+	INT(17, ckpt_thread, sched_policy),
+	INT(18, ckpt_thread, sched_prio),
+	INT(19, ckpt_thread, nice),
+	BYTES(20, ckpt_thread, affinity),
+	UINT(21, ckpt_thread, affinity_len),
+	BYTES(22, ckpt_thread, creds.uid),
+	BYTES(23, ckpt_thread, creds.gid),
+	BLOB(24, ckpt_thread, creds.groups, creds.n_groups),
+	UINT(25, ckpt_thread, creds.cap_inh),
+	UINT(26, ckpt_thread, creds.cap_prm),
+	UINT(27, ckpt_thread, creds.cap_eff),
+	UINT(28, ckpt_thread, creds.cap_bnd),
+	UINT(29, ckpt_thread, creds.cap_amb),
+	UINT(30, ckpt_thread, creds.securebits),
+	BOOL(31, ckpt_thread, creds.no_new_privs),
+	UINT(32, ckpt_thread, timerslack_ns),
+};
+static const struct ckpt_shape thread_shape = SHAPE(ckpt_thread, thread_fields);
+
+static const struct ckpt_field task_fields[] = {
+	INT(1, ckpt_task, pid),
+	INT(2, ckpt_task, ppid),
+	INT(3, ckpt_task, pgid),
+	INT(4, ckpt_task, sid),
+	UINT(5, ckpt_task, state),
+	INT(6, ckpt_task, exit_code),
+	INT(7, ckpt_task, stop_signal),
+	INT(8, ckpt_task, exit_signal),
+	BYTES(9, ckpt_task, comm),
+	UINT(10, ckpt_task, mm),
+	UINT(11, ckpt_task, fdtable),
+	UINT(12, ckpt_task, cwd),
+	UINT(13, ckpt_task, root),
+	UINT(14, ckpt_task, umask),
+	UINT(15, ckpt_task, personality),
+	INT(16, ckpt_task, pdeath_sig),
+	BOOL(17, ckpt_task, child_subreaper),
+	INT(18, ckpt_task, dumpable),
+	INT(19, ckpt_task, oom_score_adj),
+	BYTES(20, ckpt_task, limits),
+	BYTES(21, ckpt_task, actions),
+	BLOB(22, ckpt_task, pending, n_pending),
+	BYTES(23, ckpt_task, itimers),
+	LIST(24, ckpt_task, threads, n_threads, thread_shape),
+};
+static const struct ckpt_shape task_shape = SHAPE(ckpt_task, task_fields);
+
+static const struct ckpt_field image_fields[] = {
+	LIST(1, ckpt_image, tasks, n_tasks, task_shape),
+	LIST(2, ckpt_image, mms, n_mms, mm_shape),
+	LIST(3, ckpt_image, files, n_files, file_shape),
+	LIST(4, ckpt_image, pipes, n_pipes, pipe_shape),
+	LIST(5, ckpt_image, fdtables, n_fdtables, fdtable_shape),
+	UINT(6, ckpt_image, monotonic_ns),
+	UINT(7, ckpt_image, boottime_ns),
+	UINT(8, ckpt_image, realtime_ns),
+	BOOL(9, ckpt_image, private_pidns),
+	BYTES(10, ckpt_image, vdso_hash),
+	BYTES(11, ckpt_image, kernel),
+	STR(12, ckpt_image, unquiesced),
+};
+const struct ckpt_shape ckpt_image_shape = SHAPE(ckpt_image, image_fields);
