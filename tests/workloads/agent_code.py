@@ -4,6 +4,7 @@ import hashlib
 import os
 import stat
 import subprocess
+import time
 
 from agent_memory import Broken
 
@@ -59,8 +60,9 @@ program: $(objects)
 class Project:
     """C files in the current directory, and what the agent knows about them."""
 
-    def __init__(self, rng):
+    def __init__(self, rng, think):
         self.random = rng
+        self.think = think
         self.modules = []
         self.environment = dict(os.environ, LC_ALL="C")
         self.write("Makefile", MAKEFILE.format(cflags=" ".join(CFLAGS)))
@@ -176,6 +178,7 @@ class Project:
             module = self.random.choice(self.modules)
             x = self.random.randrange(1 << 32)
             rounds = self.random.randrange(200, 2000)
+            time.sleep(self.think)
             child.stdin.write(b"%d %d %d\n" % (module["name"], x, rounds))
             child.stdin.flush()
             answer = child.stdout.readline().strip()

@@ -166,9 +166,9 @@ class LateChild:
     def turn(self, number):
         """Start one, or wait for the one that is a zombie by now."""
         if self.child is None:
-            self.child = subprocess.Popen(["/bin/sh", "-c", "exit %d" % (number % 100)])
+            self.child = subprocess.Popen(["/usr/bin/test", "0", "=", str(number % 2)])
             self.due = number + 2
-            self.status = number % 100
+            self.status = number % 2
         elif number >= self.due:
             status = self.child.wait()
             self.child = None

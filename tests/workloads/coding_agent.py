@@ -37,7 +37,7 @@ class Agent:
         self.state = agent_memory.State(self.random, options.state_mb)
         self.scratch = agent_memory.Pages(self.random, 256)
         self.history = agent_memory.History(self.random)
-        self.code = agent_code.Project(self.random)
+        self.code = agent_code.Project(self.random, options.think_ms / 1000)
         self.copied = agent_memory.Pages(self.random, 64, "corpus.bin")
         self.shell = agent_parts.Shell()
         self.workers = agent_parts.Workers(2)
@@ -91,6 +91,10 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--state-mb", type=int, default=48, help="state kept in memory")
     parser.add_argument("--pause-ms", type=int, default=0, help="sleep after each iteration")
+    parser.add_argument("--pause-every", type=int, default=1,
+                        help="only after each so many iterations")
+    parser.add_argument("--think-ms", type=int, default=0,
+                        help="sleep before each of the four questions to a test program")
     parser.add_argument("--verify-every", type=int, default=8,
                         help="check all the state after so many iterations")
     parser.add_argument("--journal", help="default: journal in the workspace")
@@ -105,7 +109,7 @@ def main():
     try:
         for number in range(1, options.iterations + 1):
             agent.iterate(number)
-            if options.pause_ms:
+            if number % options.pause_every == 0:
                 time.sleep(options.pause_ms / 1000)
         print("final", agent.finish(), flush=True)
     except agent_memory.Broken as broken:

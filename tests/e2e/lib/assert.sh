@@ -4,7 +4,9 @@
 #
 # A case is one call of ok, is, at_most, ... A test ends with done_testing, which prints
 # the plan and exits 1 when a case has failed; one that stops before has no plan and fails.
-cases=0 failures=0
+# With CKPT_DEMO set the same cases are told to a person, and the first failure is the end.
+cases=0 failures=0 prefix='# '
+[ -z "${CKPT_DEMO:-}" ] || prefix=
 work=$(mktemp -d "${TMPDIR:-/tmp}/ckpt-e2e.XXXXXX")
 cleanups=('rm -rf "$work"')
 
@@ -21,7 +23,7 @@ trap 'exit 130' INT TERM
 
 at_exit() { cleanups+=("$1"); }
 
-note() { printf '# %s\n' "$@"; }
+note() { printf "$prefix%s\n" "$@"; }
 
 bail() { echo "Bail out! $*"; exit 1; }
 
@@ -31,13 +33,17 @@ case_result() {	# STATUS NAME [DETAIL]...
 	shift 2
 	cases=$((cases + 1))
 	if [ "$status" = 0 ]; then
-		echo "ok $cases - $name"
+		if [ -n "${CKPT_DEMO:-}" ]; then
+			echo "   + $name"
+		else
+			echo "ok $cases - $name"
+		fi
 		return 0
 	fi
 	failures=$((failures + 1))
 	echo "not ok $cases - $name"
 	[ $# = 0 ] || printf '%s\n' "$@" | sed 's/^/#   /'
-	return 0
+	[ -z "${CKPT_DEMO:-}" ] || exit 1
 }
 
 ok() {	# NAME COMMAND...: the command succeeds
@@ -103,7 +109,7 @@ wait_for() {	# SECONDS COMMAND...: until it succeeds
 }
 
 done_testing() {
-	echo "1..$cases"
+	[ -n "${CKPT_DEMO:-}" ] || echo "1..$cases"
 	[ $failures = 0 ] && [ $cases -gt 0 ]
 	exit
 }
