@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A plain client of the module's netlink family, for tests
+ */
+#ifndef TESTS_CLIENT_H
+#define TESTS_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <linux/ckpt.h>
+
+struct nl_sock;
+
+/**
+ * struct client - one socket
+ * @sk: the socket
+ * @family: id of the family
+ * @text: sentence of the last refusal, empty if none came
+ */
+struct client {
+	struct nl_sock *sk;
+	int family;
+	char text[256];
+};
+
+/* What a round's reply holds. */
+struct round {
+	uint64_t epoch;
+	uint64_t generation;
+	uint64_t load_cookie;
+	uint64_t dirty_pages;
+	uint64_t resident_pages;
+	uint64_t lost;
+	uint32_t round;
+	uint8_t id[CKPT_ID_LEN];
+};
+
+/* One message of a page-dump; areas in several parts are several entries. */
+struct area {
+	uint64_t cookie;
+	uint64_t start;
+	uint64_t end;
+	uint64_t pgoff;
+	uint64_t dev;
+	uint64_t ino;
+	pid_t pid;
+	uint32_t mm_flags;
+	uint32_t flags;
+	size_t run;
+	size_t nr_runs;
+};
+
+struct pages {
+	struct area *area;
+	size_t nr_areas;
+	struct ckpt_run *run;
+	size_t nr_runs;
+};
+
+/* All return 0 or a negative errno as the kernel answered; c->text has the sentence. */
+int client_open(struct client *c);
+void client_close(struct client *c);
+int client_group_new(struct client *c, const char *name, const char *cgroup);
+int client_group_del(struct client *c, const char *name);
+int client_group_state(struct client *c, const char *name, uint32_t *ret_state);
+int client_root(struct client *c, int cmd, const char *name, const char *path);
+int client_begin(struct client *c, const char *name, struct round *ret);
+int client_next(struct client *c, const char *name, uint32_t flags, struct round *ret);
+int client_commit(struct client *c, const char *name, uint64_t epoch, const uint8_t *id);
+int client_abort(struct client *c, const char *name, uint64_t epoch);
+int client_bare(struct client *c, int cmd);	/* a request without attributes */
+/* Begin a page-dump and leave it unread after one buffer; then read on with the second. */
+int client_pages_start(struct client *c, const char *name);
+int client_pages_finish(struct client *c, struct pages *ret);
+int client_pages(struct client *c, const char *name, struct pages *ret);
+void pages_free(struct pages *pages);
+
+/* The area of an mm that holds an address, or NULL. */
+const struct area *pages_area(const struct pages *pages, pid_t pid, uint64_t addr);
+/* State of a page; flags are 0 for CKPT_PAGE_NONE. */
+int pages_state(const struct pages *pages, pid_t pid, uint64_t addr, uint32_t *ret_flags);
+/* How many pages of a range are reported dirty. */
+size_t pages_dirty(const struct pages *pages, pid_t pid, uint64_t start, uint64_t end);
+uint32_t pages_mm_flags(const struct pages *pages, pid_t pid);
+uint64_t pages_mm_cookie(const struct pages *pages, pid_t pid);
+
+#endif
