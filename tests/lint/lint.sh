@@ -67,25 +67,28 @@ report "shell syntax" "${#out}" "$out"
 
 mapfile -t tools_c < <(list 'tools/*.c' 'tests/unit/*.c' 'tests/selftests/*.c' \
 	'tests/workloads/*.c')
-mapfile -t kernel_c < <(list 'kmod/*.c' 'kmod/*.h' 'tests/kunit/*.c' 'uapi/*.h')
+mapfile -t kernel_c < <(list 'kmod/*.[ch]' 'tests/kunit/*.[ch]' 'uapi/*.h' ':!kmod/compat/probes')
 mapfile -t tools_all < <(list 'tools/*.[ch]' 'tests/unit/*.[ch]' 'tests/selftests/*.[ch]' \
 	'tests/workloads/*.[ch]')
 flags="-std=gnu11 -D_GNU_SOURCE= -D_FILE_OFFSET_BITS=64 -Iuapi -Itools/libckpt -Itests/unit \
 -Itests/selftests $(pkg-config --cflags libnl-genl-3.0 libzstd libcrypto json-c)"
 
 if [ ${#tools_c[@]} -gt 0 ]; then
-	per_file sparse "sparse -Wsparse-error -Wno-unknown-attribute $flags" "${tools_c[@]}"
+	# sparse has no __has_include, so glibc hides the newer fields of struct statx from it
+	statx="-D__GLIBC__=2 -D__statx_defined=1 -D__statx_timestamp_defined=1"
+	per_file sparse "sparse -Wsparse-error -Wno-unknown-attribute $statx \
+-include linux/stat.h $flags" "${tools_c[@]}"
 	per_file clang-tidy "tests/lint/tidy.sh $flags -- " "${tools_c[@]}"
 fi
 source=$(tests/setup/linux-source.sh)
 perl="$source/scripts/checkpatch.pl --no-tree --terse --show-types --quiet --no-summary \
 --max-line-length=100 -f"
-both=FILE_PATH_CHANGES,SPLIT_STRING,MACRO_ARG_REUSE,EMBEDDED_FUNCTION_NAME,CONST_STRUCT
+both=FILE_PATH_CHANGES,SPLIT_STRING,MACRO_ARG_REUSE,EMBEDDED_FUNCTION_NAME,CONST_STRUCT,LINE_SPACING
 # user space has no kernel types, macros or helpers
-user=$both,PREFER_KERNEL_TYPES,PREFER_FALLTHROUGH,SSCANF_TO_KSTRTO,VOLATILE,STRLCPY,STRCPY
+user=$both,QUOTED_WHITESPACE_BEFORE_NEWLINE,SPACING,PREFER_KERNEL_TYPES,PREFER_FALLTHROUGH,SSCANF_TO_KSTRTO,VOLATILE,STRLCPY,STRCPY
 user=$user,PREFER_DEFINED_ATTRIBUTE_MACRO,CONSTANT_CONVERSION,AVOID_EXTERNS,NEW_TYPEDEFS
 user=$user,MACRO_WITH_FLOW_CONTROL,COMPLEX_MACRO,SPDX_LICENSE_TAG,ENOSYS,CONST_READ_MOSTLY
-user=$user,STATIC_CONST_CHAR_ARRAY,LINE_SPACING,LINUX_VERSION_CODE,BLOCK_COMMENT_STYLE,PREFER_PACKED
+user=$user,STATIC_CONST_CHAR_ARRAY,LINE_SPACING,ARRAY_SIZE,LINUX_VERSION_CODE,BLOCK_COMMENT_STYLE,PREFER_PACKED
 if [ ${#tools_all[@]} -gt 0 ]; then
 	per_file checkpatch "$perl --ignore $user" "${tools_all[@]}"
 fi

@@ -24,7 +24,7 @@ PURE_BANNED_INCLUDES = re.compile(
 SOFT, HARD = 500, 800
 SOURCE = re.compile(r"(\.(c|h|S|sh|py|yaml|mk)|/Kbuild|(^|/)Makefile|^\.ci/run)$")
 CODE = re.compile(r"\.[chS]$")
-WORDS = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|\bfor now\b", re.I)
+WORDS = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|\b[Ff]or now\b")
 LICENCE = (
     (re.compile(r"^kmod/"), "GPL-2.0"),
     (re.compile(r"^tests/kunit/.*\.[ch]$"), "GPL-2.0"),
