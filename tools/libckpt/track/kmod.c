@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Tracker `kmod`: the module's dirty sets and change sets over netlink. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -154,17 +155,24 @@ static void kmod_close(void *self)
 	free(k);
 }
 
-int ckpt_tracker_open_kmod(const char *group, struct ckpt_tracker *ret, struct ckpt_err *err)
+int ckpt_tracker_open_kmod(const char *group, const char *cgroup, struct ckpt_tracker *ret,
+			   struct ckpt_err *err)
 {
 	cleanup_nl struct ckpt_nl *nl = NULL;
 	struct ckpt_nl_group known = { 0 };
 	struct kmod *k;
+	bool same;
 
 	if (strlen(group) > CKPT_NAME_MAX)
 		return ckpt_fail(err, CKPT_USAGE, 0, "'%s' is no group name", group);
 	if (ckpt_nl_open(&nl, err) || ckpt_nl_group_get(nl, group, &known, err))
 		return -1;
+	same = !strcmp(known.cgroup, cgroup);
 	ckpt_nl_group_done(&known);
+	if (!same)
+		return ckpt_fail(err, CKPT_REFUSED, ENOENT,
+				 "the module knows group '%s' by another cgroup than %s", group,
+				 cgroup);
 	k = calloc(1, sizeof(*k));
 	if (!k)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for the tracker");

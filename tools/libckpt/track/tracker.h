@@ -57,7 +57,12 @@ struct ckpt_tracker {
 void ckpt_tracker_close(struct ckpt_tracker *t);
 
 int ckpt_tracker_open_full(struct ckpt_tracker *ret, struct ckpt_err *err);
-/* Refused when the module is not loaded or does not know @group. */
-int ckpt_tracker_open_kmod(const char *group, struct ckpt_tracker *ret, struct ckpt_err *err);
+/*
+ * Refused when the module is not loaded, does not know @group, or knows it by
+ * another cgroup than @cgroup (err->os ENOENT), and when it is of another
+ * version (EPROTO).
+ */
+int ckpt_tracker_open_kmod(const char *group, const char *cgroup, struct ckpt_tracker *ret,
+			   struct ckpt_err *err);
 
 #endif
