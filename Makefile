@@ -2,24 +2,28 @@
 #
 # Top Makefile of ckpt: it only dispatches. `make help` prints these lines:
 #
-#:  make all            the tool, the module
-#:  make tools          build/ckpt-tool                D=inject: build/inject, D=asan
-#:  make kmod           build/ckpt.ko                  KDIR=kernel headers
-#:  make check          set up what is needed, run every test
-#:  make lint           sparse, checkpatch, clang-tidy, include rules
-#:  make unit           tests/unit, sanitizers on      TEST="name ..."
-#:  make kunit          tests/kunit, user-mode Linux   TEST=suite glob
-#:  make selftest       tests/selftests in the VM      TEST="name ..." KERNEL=
-#:  make vm-test        tests/vm and tests/e2e         TEST="name ..." KERNEL=
-#:  make e2e            tests/e2e                      TEST="name ..." KERNEL=
-#:  make install-deps   the Debian packages of tests/setup/packages.txt
-#:  make clean          remove build/
+#:  make all           the tool, the module
+#:  make tools         build/ckpt-tool                        D=inject: build/inject, D=asan
+#:  make kmod          build/ckpt.ko                          KDIR=kernel headers
+#:  make demo          the main job, shown                    DEMO=vm|nomodule|host
+#:  make install       ckpt-tool, its man pages               DESTDIR= PREFIX=/usr/local
+#:  make check         set up what is needed, run every test
+#:  make lint          sparse, checkpatch, clang-tidy, include rules
+#:  make unit          tests/unit, sanitizers on              TEST="name ..."
+#:  make kunit         tests/kunit, user-mode Linux            TEST="suite glob"
+#:  make selftest      tests/selftests in the VM              TEST="name ..." KERNEL=
+#:  make vm-test       tests/vm and tests/e2e                 TEST="name ..." KERNEL=
+#:  make e2e           tests/e2e                              TEST="name ..." KERNEL=
+#:  make install-deps  the Debian packages of tests/setup/packages.txt
+#:  make clean         remove build/
 #:
 #:  KERNEL is 6.1 (default) or 6.12; V=1 shows commands; caches (kernels, packages)
 #:  live in ${CKPT_CACHE:-~/.cache/ckpt}, not in the tree.
 
 KERNEL ?= 6.1
 TEST ?=
+DEMO ?= vm
+PREFIX ?= /usr/local
 MAKEFLAGS += --no-print-directory
 # in parallel, unless the caller has said how
 jobs = $(if $(findstring j,$(filter-out --%,$(MAKEFLAGS))),,-j$(shell nproc))
@@ -38,6 +42,16 @@ tools:
 
 kmod:
 	@tests/run/build-kmod.sh $(KDIR)
+
+install: tools
+	install -D -m 755 build/ckpt-tool $(DESTDIR)$(PREFIX)/sbin/ckpt-tool
+	@for page in $(wildcard docs/man/*.[1-9]); do \
+		install -D -m 644 -v $$page \
+			$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; \
+	done
+
+demo: install-deps test-programs
+	@KERNEL=$(KERNEL) tests/demo/demo.sh $(DEMO)
 
 check:
 	@tests/run/check.sh
@@ -69,5 +83,5 @@ test-programs:
 clean:
 	rm -rf build
 
-.PHONY: all help install-deps tools kmod check lint unit kunit selftest vm-test e2e \
+.PHONY: all help install-deps tools kmod install demo check lint unit kunit selftest vm-test e2e \
 	test-programs clean
