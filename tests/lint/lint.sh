@@ -54,6 +54,8 @@ for rule in spdx size words includes pure columns exec; do
 done
 out=$(tests/lint/rules-test.sh)
 report "of the lint rules themselves" $? "$out"
+out=$(tests/lint/counting-test.sh)
+report "of the counting of test cases" $? "$out"
 
 scripts() { list '*.sh' tests/vm/runner .ci/run tests/kunit/init; }
 out=$(scripts | while read -r f; do

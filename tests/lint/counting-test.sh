@@ -1,0 +1,51 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# counting-test.sh: the runners count what there is, and a broken test never passes
+set -u
+repo=$(cd "$(dirname "$0")/../.." && pwd)
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+CKPT_RESULTS=$tmp/results
+. "$repo/tests/run/tap.sh"
+bad=0
+
+count() {	# WANTED TEXT STATUS [ktap]: what tap_record makes of a log
+	local got
+
+	printf '%b' "$2" >"$tmp/log"
+	: >"$CKPT_RESULTS"
+	tap_record name "$tmp/log" "$3" "${4:-}" >/dev/null
+	got=$?:$(cat "$CKPT_RESULTS")
+	if [ "$got" != "$1 name" ]; then
+		echo "'$2' with status $3 gives $got, not $1"
+		bad=1
+	fi
+}
+sum() {	# WANTED STATUS RESULTS
+	local got
+
+	printf '%b' "$3" >"$CKPT_RESULTS"
+	got=$("$repo/tests/run/sum.sh" "$CKPT_RESULTS" "$2" | tail -n 1; echo "${PIPESTATUS[0]}")
+	if [ "$got" != "$1" ]; then
+		echo "'$3' sums up to $got, not $1"
+		bad=1
+	fi
+}
+
+count "0:2 0 0" "1..2\nok 1 - a\nok 2 - b\n" 0
+count "1:1 1 0" "ok 1 - a\nnot ok 2 - b\n1..2\n" 0
+count "1:1 1 0" "1..2\nok 1 - a\n" 0
+count "1:1 1 0" "1..1\nok 1 - a\n" 3
+count "1:0 1 0" "hello\n" 0
+count "0:1 0 1" "ok 1 - a\nok 2 - b # SKIP no such thing\n" 0
+count "1:1 1 0" "ok 1 - a\nBail out! gone\n" 1
+count "0:1 0 0" "okay\nnot okay\nok 1 - a\n" 0
+count "0:2 0 0" "    # Subtest: x\n    ok 1 a\n    ok 2 b\nok 1 x\n" 0 ktap
+count "1:1 1 0" "    ok 1 a\n    not ok 2 b\nnot ok 1 x\n" 0 ktap
+sum "$(printf '3 passed, 0 failed, 0 skipped\n0')" 0 "1 0 0 a\n2 0 0 b\n"
+sum "$(printf '1 passed, 1 failed, 0 skipped\n1')" 0 "1 0 0 a\n0 1 0 b\n"
+sum "$(printf '1 passed, 0 failed, 1 skipped\n1')" 0 "1 0 1 a\n"
+sum "$(printf '1 passed, 1 failed, 0 skipped\n1')" 1 "1 0 0 a\n"
+sum "$(printf '0 passed, 0 failed, 0 skipped\n1')" 0 ""
+exit $bad
