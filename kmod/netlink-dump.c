@@ -17,7 +17,7 @@
 
 /**
  * struct dump - where a dump stands; lives in cb->ctx
- * @group: one reference held
+ * @group: one reference held, NULL before the first call
  * @epoch: the round it belongs to
  * @round: the same
  * @area: index of the area told next, in the mm with @cookie
@@ -39,51 +39,41 @@ static struct dump *dump_of(struct netlink_callback *cb)
 	return (struct dump *)cb->ctx;
 }
 
-static int dump_start(struct netlink_callback *cb)
+/*
+ * The first call checks and finds the group (a start function could not send
+ * a sentence); every later one finds it in the dump.  Returns it locked.
+ */
+static struct ckpt_group *dump_lock(struct netlink_callback *cb)
 {
 	struct dump *d = dump_of(cb);
-	struct ckpt_group *group;
-	int err = 0;
+	struct ckpt_epoch *epoch;
+	int err;
 
-	if (!ckpt_netlink_allowed(cb->skb, cb->extack))
-		return -EPERM;
-	group = ckpt_netlink_group(ckpt_dump_attrs(cb), cb->extack);
-	if (IS_ERR(group))
-		return PTR_ERR(group);
-	mutex_lock(&group->lock);
-	if (group->dead || !group->epoch.open) {
-		NL_SET_ERR_MSG(cb->extack, "dump: no epoch is open, begin one first");
-		err = -EINVAL;
+	if (d->group) {
+		mutex_lock(&d->group->lock);
+	} else {
+		if (!ckpt_netlink_allowed(cb->skb, cb->extack))
+			return ERR_PTR(-EPERM);
+		d->group = ckpt_netlink_group(ckpt_dump_attrs(cb), cb->extack);
+		if (IS_ERR(d->group))
+			return ERR_CAST(xchg(&d->group, NULL));
+		mutex_lock(&d->group->lock);
+		d->epoch = d->group->epoch.number;
+		d->round = d->group->epoch.round;
 	}
-	*d = (struct dump){
-		.group = group, .epoch = group->epoch.number, .round = group->epoch.round,
-	};
-	mutex_unlock(&group->lock);
-	if (err)
-		ckpt_group_put(group);
-	return err;
-}
-
-/**
- * ckpt_page_dump_start - check and begin a page-dump
- * @cb: the dump
- *
- * Return: 0 or a negative errno.
- */
-int ckpt_page_dump_start(struct netlink_callback *cb)
-{
-	return dump_start(cb);
-}
-
-/**
- * ckpt_inode_dump_start - check and begin an inode-dump
- * @cb: the dump
- *
- * Return: 0 or a negative errno.
- */
-int ckpt_inode_dump_start(struct netlink_callback *cb)
-{
-	return dump_start(cb);
+	epoch = &d->group->epoch;
+	if (!d->group->dead && epoch->open && epoch->number == d->epoch &&
+	    epoch->round == d->round)
+		return d->group;
+	if (epoch->open) {
+		err = -EAGAIN;
+		NL_SET_ERR_MSG(cb->extack, "dump: a new round was taken, dump again");
+	} else {
+		err = -EINVAL;
+		NL_SET_ERR_MSG(cb->extack, "dump: no epoch is open, begin one first");
+	}
+	mutex_unlock(&d->group->lock);
+	return ERR_PTR(err);
 }
 
 /**
@@ -96,15 +86,6 @@ int ckpt_dump_done(struct netlink_callback *cb)
 {
 	ckpt_group_put(dump_of(cb)->group);
 	return 0;
-}
-
-static bool is_current(const struct dump *d)
-{
-	const struct ckpt_group *group = d->group;
-
-	lockdep_assert_held(&group->lock);
-	return !group->dead && group->epoch.open && group->epoch.number == d->epoch &&
-	       group->epoch.round == d->round;
 }
 
 /* --- pages --- */
@@ -204,15 +185,12 @@ static int tell_mm(struct sk_buff *skb, struct netlink_callback *cb, const struc
 int ckpt_page_dump(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	struct dump *d = dump_of(cb);
-	struct ckpt_group *group = d->group;
+	struct ckpt_group *group = dump_lock(cb);
 	const struct ckpt_mm *m;
 	int err = 0;
 
-	mutex_lock(&group->lock);
-	if (!is_current(d)) {
-		err = -EAGAIN;
-		goto unlock;
-	}
+	if (IS_ERR(group))
+		return PTR_ERR(group);
 	list_for_each_entry(m, &group->epoch.mms, link) {
 		if (m->cookie < d->cookie)
 			continue;
@@ -265,13 +243,12 @@ static int put_change(struct sk_buff *skb, struct netlink_callback *cb,
 int ckpt_inode_dump(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	struct dump *d = dump_of(cb);
-	struct ckpt_group *group = d->group;
+	struct ckpt_group *group = dump_lock(cb);
 	struct ckpt_change change;
 	int err = 0;
 
-	mutex_lock(&group->lock);
-	if (!is_current(d))
-		err = -EAGAIN;
+	if (IS_ERR(group))
+		return PTR_ERR(group);
 	while (!err) {
 		err = ckpt_files_round_get(group->files, d->run, &change);
 		if (!err)

@@ -15,9 +15,7 @@ struct ckpt_group *ckpt_netlink_group(struct nlattr **attrs, struct netlink_ext_
 void *ckpt_netlink_put(struct sk_buff *skb, struct netlink_callback *cb, u8 cmd);
 
 /* netlink-dump.c */
-int ckpt_page_dump_start(struct netlink_callback *cb);
 int ckpt_page_dump(struct sk_buff *skb, struct netlink_callback *cb);
-int ckpt_inode_dump_start(struct netlink_callback *cb);
 int ckpt_inode_dump(struct sk_buff *skb, struct netlink_callback *cb);
 int ckpt_dump_done(struct netlink_callback *cb);
 

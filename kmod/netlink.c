@@ -18,7 +18,8 @@
 #include "netlink-dump.h"
 
 static const struct nla_policy ckpt_policy[CKPT_A_MAX + 1] = {
-	[CKPT_A_GROUP_NAME] = { .type = NLA_NUL_STRING, .len = CKPT_NAME_MAX },
+	/* Longer than a name may be, so that the refusal says what a name is. */
+	[CKPT_A_GROUP_NAME] = { .type = NLA_NUL_STRING, .len = NAME_MAX },
 	[CKPT_A_GROUP_CGROUP] = { .type = NLA_NUL_STRING, .len = PATH_MAX - 1 },
 	[CKPT_A_ROOT_PATH] = { .type = NLA_NUL_STRING, .len = PATH_MAX - 1 },
 	[CKPT_A_EPOCH] = { .type = NLA_U64 },
@@ -200,11 +201,6 @@ unlock:
 	return err;
 }
 
-static int group_get_start(struct netlink_callback *cb)
-{
-	return ckpt_netlink_allowed(cb->skb, cb->extack) ? 0 : -EPERM;
-}
-
 static int group_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	u64 *after = (u64 *)cb->ctx;
@@ -212,6 +208,8 @@ static int group_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 	void *head;
 	int err;
 
+	if (!ckpt_netlink_allowed(cb->skb, cb->extack))
+		return -EPERM;
 	while ((group = ckpt_group_next(*after))) {
 		head = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq,
 				   &ckpt_family, NLM_F_MULTI, CKPT_CMD_GROUP_GET);
@@ -409,18 +407,15 @@ void ckpt_netlink_event(const struct ckpt_group *group, enum ckpt_event event, u
 static const struct genl_ops ckpt_ops[] = {
 	{ .cmd = CKPT_CMD_GROUP_NEW, .doit = group_new_doit },
 	{ .cmd = CKPT_CMD_GROUP_DEL, .doit = group_del_doit },
-	{ .cmd = CKPT_CMD_GROUP_GET, .doit = group_get_doit,
-	  .start = group_get_start, .dumpit = group_get_dumpit },
+	{ .cmd = CKPT_CMD_GROUP_GET, .doit = group_get_doit, .dumpit = group_get_dumpit },
 	{ .cmd = CKPT_CMD_ROOT_ADD, .doit = root_doit },
 	{ .cmd = CKPT_CMD_ROOT_DEL, .doit = root_doit },
 	{ .cmd = CKPT_CMD_EPOCH_BEGIN, .doit = epoch_begin_doit },
 	{ .cmd = CKPT_CMD_EPOCH_NEXT, .doit = epoch_next_doit },
 	{ .cmd = CKPT_CMD_EPOCH_COMMIT, .doit = epoch_end_doit },
 	{ .cmd = CKPT_CMD_EPOCH_ABORT, .doit = epoch_end_doit },
-	{ .cmd = CKPT_CMD_PAGE_DUMP, .start = ckpt_page_dump_start,
-	  .dumpit = ckpt_page_dump, .done = ckpt_dump_done },
-	{ .cmd = CKPT_CMD_INODE_DUMP, .start = ckpt_inode_dump_start,
-	  .dumpit = ckpt_inode_dump, .done = ckpt_dump_done },
+	{ .cmd = CKPT_CMD_PAGE_DUMP, .dumpit = ckpt_page_dump, .done = ckpt_dump_done },
+	{ .cmd = CKPT_CMD_INODE_DUMP, .dumpit = ckpt_inode_dump, .done = ckpt_dump_done },
 };
 
 static struct genl_family ckpt_family __ro_after_init = {
