@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * areas_test.c: memory that moved, or was mapped anew in place, is reported whatever its bits say
+ */
+#define _GNU_SOURCE
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "lib/client.h"
+#include "lib/world.h"
+
+#define LEN (2 * HUGE)
+#define NR (LEN / PAGE)
+
+static char *a, *b, *odd;
+
+static void *move(char *from, char *to, size_t len)
+{
+	return mremap(from, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+}
+
+static void fill(char *p, int value)
+{
+	madvise(p, LEN, MADV_NOHUGEPAGE);
+	memset(p, value, LEN);
+}
+
+static void step(int n, uint64_t *shared)
+{
+	switch (n) {
+	case 0:
+		a = map_anon(LEN, HUGE);
+		b = map_anon(LEN, HUGE);
+		fill(a, 1);
+		fill(b, 2);
+		odd = map_anon(64 * PAGE, 0);
+		memset(odd, 3, 64 * PAGE);
+		shared[0] = (uint64_t)(uintptr_t)a;
+		shared[1] = (uint64_t)(uintptr_t)b;
+		shared[2] = (uint64_t)(uintptr_t)odd;
+		break;
+	case 1:	/* whole page tables move: the kernel marks nothing */
+		move(a, b, LEN);
+		break;
+	case 2:	/* a new map where a was, to be moved the same way once more */
+		map_anon_at(a, LEN);
+		fill(a, 4);
+		break;
+	case 3:	/* b had the same identity before: only the page tables differ */
+		move(a, b, LEN);
+		break;
+	case 4:	/* a hole, filled again, merged by the neighbour's mprotect */
+		munmap(odd + 16 * PAGE, 32 * PAGE);
+		map_anon_at(odd + 16 * PAGE, 32 * PAGE);
+		odd[20 * PAGE] = 5;
+		mprotect(odd, 16 * PAGE, PROT_READ);
+		mprotect(odd, 16 * PAGE, PROT_READ | PROT_WRITE);
+		break;
+	case 5:	/* by single entries: the kernel marks them */
+		move(odd, b + PAGE, 16 * PAGE);
+		break;
+	case 6:	/* an area that grows is marked whole by the kernel, and not written */
+		mremap(b + 512 * PAGE, LEN - HUGE, LEN - HUGE + 4 * PAGE, 0);
+		break;
+	case 7:	/* made writable again by mprotect, written, write-protected by fork */
+		mprotect(b + 600 * PAGE, 16 * PAGE, PROT_READ);
+		mprotect(b + 600 * PAGE, 16 * PAGE, PROT_READ | PROT_WRITE);
+		b[605 * PAGE] = 7;
+		mprotect(b + 600 * PAGE, 16 * PAGE, PROT_READ);
+		break;
+	}
+}
+
+/* Take a round, whole epochs at a time, and hand out its dump. */
+static void take(struct client *c, struct pages *p)
+{
+	uint8_t id[CKPT_ID_LEN] = { 2 };
+	struct round r;
+
+	if (client_begin(c, "areas", &r) || client_pages(c, "areas", p) ||
+	    client_commit(c, "areas", r.epoch, id))
+		die("take: %s", c->text);
+}
+
+static size_t count(const struct pages *p, pid_t pid, uint64_t start, size_t nr, int state)
+{
+	uint32_t flags;
+	size_t i, found = 0;
+
+	for (i = 0; i < nr; i++)
+		found += pages_state(p, pid, start + i * PAGE, &flags) == state;
+	return found;
+}
+
+static void test_moves(struct client *c, struct child *child)
+{
+	uint64_t from = child->shared[0], to = child->shared[1];
+	const struct area *area;
+	struct pages p;
+
+	child_step(child, 1);
+	take(c, &p);
+	check(pages_dirty(&p, child->pid, to, to + LEN) == NR,
+	      "an aligned move is reported whole where it went (%zu of %lu)",
+	      pages_dirty(&p, child->pid, to, to + LEN), NR);
+	area = pages_area(&p, child->pid, to);
+	check(area && (area->flags & CKPT_AREA_NEW), "and its area is new");
+	check(!pages_area(&p, child->pid, from), "where it came from nothing is left");
+	pages_free(&p);
+
+	child_step(child, 2);
+	take(c, &p);
+	check(pages_dirty(&p, child->pid, to, to + LEN) == 0, "untouched since: clean");
+	pages_free(&p);
+	child_step(child, 3);
+	take(c, &p);
+	area = pages_area(&p, child->pid, to);
+	check(area && !(area->flags & CKPT_AREA_NEW), "a second move looks like the same area");
+	check(pages_dirty(&p, child->pid, to, to + LEN) == NR,
+	      "and is reported whole by its page tables (%zu of %lu)",
+	      pages_dirty(&p, child->pid, to, to + LEN), NR);
+	pages_free(&p);
+}
+
+static void test_merges(struct client *c, struct child *child)
+{
+	uint64_t to = child->shared[1], odd = child->shared[2];
+	struct pages p;
+	uint32_t flags;
+
+	child_step(child, 4);
+	take(c, &p);
+	check(pages_state(&p, child->pid, odd + 20 * PAGE, &flags) == CKPT_PAGE_ANON &&
+	      (flags & CKPT_RUN_DIRTY), "the page written in a map filled in place is reported");
+	check(count(&p, child->pid, odd + 16 * PAGE, 32, CKPT_PAGE_NONE) == 31,
+	      "and the 31 not written are told to be gone");
+	check(count(&p, child->pid, odd, 16, CKPT_PAGE_ANON) == 16, "its neighbours are there");
+	pages_free(&p);
+
+	child_step(child, 5);
+	take(c, &p);
+	check(pages_dirty(&p, child->pid, to + PAGE, to + 17 * PAGE) == 16,
+	      "an unaligned move is reported");
+	check(pages_dirty(&p, child->pid, to + 17 * PAGE, to + LEN) == 0,
+	      "what it did not overwrite is clean");
+	pages_free(&p);
+
+	child_step(child, 6);
+	take(c, &p);
+	check(pages_dirty(&p, child->pid, to, to + LEN) == 0,
+	      "an area that grew is not reported for it (%zu)",
+	      pages_dirty(&p, child->pid, to, to + LEN));
+	pages_free(&p);
+
+	child_step(child, 7);
+	take(c, &p);
+	pages_state(&p, child->pid, to + 605 * PAGE, &flags);
+	check(flags & CKPT_RUN_DIRTY, "a page written between two mprotects is reported");
+	check(pages_dirty(&p, child->pid, to + 600 * PAGE, to + 616 * PAGE) < 16,
+	      "the pages beside it are not");
+	pages_free(&p);
+}
+
+int main(void)
+{
+	struct client c;
+	struct child child;
+	struct pages p;
+
+	cgroup_make("areas");
+	if (client_open(&c) || client_group_new(&c, "areas", "/areas"))
+		die("tag: %s", c.text);
+	child_start(&child, "areas", step);
+	child_step(&child, 0);
+	take(&c, &p);
+	check(pages_dirty(&p, child.pid, child.shared[0], child.shared[0] + LEN) == NR, "all new");
+	pages_free(&p);
+	take(&c, &p);
+	check(pages_dirty(&p, child.pid, child.shared[0], child.shared[0] + LEN) == 0,
+	      "untouched: clean");
+	pages_free(&p);
+	test_moves(&c, &child);
+	test_merges(&c, &child);
+	child_end(&child);
+	client_group_del(&c, "areas");
+	client_close(&c);
+	cgroup_gone("areas");
+	return finish();
+}

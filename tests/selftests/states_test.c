@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * states_test.c: pages that vanish, appear as zeros, or are the file's are told as what they are
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "lib/client.h"
+#include "lib/world.h"
+
+#define NR 32
+#define LEN (NR * PAGE)
+
+static char *anon, *file, *shmem, *huge, *reserve;
+
+static void make_file(void)
+{
+	char buf[PAGE];
+	int fd = open("/tmp/states", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int i;
+
+	memset(buf, 9, sizeof(buf));
+	for (i = 0; i < NR; i++)
+		if (write(fd, buf, PAGE) != PAGE)
+			_exit(1);
+	file = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	close(fd);
+	memset(file, 1, 8 * PAGE);
+}
+
+static char touch_all(volatile char *p)
+{
+	char sum = 0;
+	size_t i;
+
+	for (i = 0; i < LEN; i += PAGE)
+		sum += p[i];
+	return sum;
+}
+
+static void step(int n, uint64_t *shared)
+{
+	switch (n) {
+	case 0:
+		anon = map_anon(LEN, 0);
+		memset(anon, 1, LEN);
+		make_file();
+		shmem = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		memset(shmem, 1, LEN);
+		huge = map_anon(2 * HUGE, HUGE);
+		madvise(huge, 2 * HUGE, MADV_HUGEPAGE);
+		memset(huge, 1, 2 * HUGE);
+		reserve = mmap(NULL, 1UL << 40, PROT_NONE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		shared[0] = (uint64_t)(uintptr_t)anon;
+		shared[1] = (uint64_t)(uintptr_t)file;
+		shared[2] = (uint64_t)(uintptr_t)shmem;
+		shared[3] = (uint64_t)(uintptr_t)huge;
+		shared[4] = (uint64_t)(uintptr_t)reserve;
+		break;
+	case 1:
+		madvise(anon, LEN, MADV_DONTNEED);
+		break;
+	case 2:
+		touch_all(anon);
+		break;
+	case 3:
+		madvise(file, 8 * PAGE, MADV_DONTNEED);
+		shared[7] = (uint64_t)touch_all(file);
+		break;
+	case 4:
+		shmem[PAGE] = 2;
+		break;
+	case 5:
+		huge[5] = 2;
+		break;
+	case 6:	/* the first huge page is split, and only its hole changes */
+		madvise(huge + 16 * PAGE, PAGE, MADV_DONTNEED);
+		break;
+	}
+}
+
+static void take(struct client *c, struct pages *p)
+{
+	uint8_t id[CKPT_ID_LEN] = { 3 };
+	struct round r;
+
+	if (client_begin(c, "states", &r) || client_pages(c, "states", p) ||
+	    client_commit(c, "states", r.epoch, id))
+		die("take: %s", c->text);
+}
+
+static size_t count(const struct pages *p, pid_t pid, uint64_t start, size_t nr, int state)
+{
+	uint32_t flags;
+	size_t i, found = 0;
+
+	for (i = 0; i < nr; i++)
+		found += pages_state(p, pid, start + i * PAGE, &flags) == state;
+	return found;
+}
+
+static void test_vanish(struct client *c, struct child *child)
+{
+	uint64_t anon_at = child->shared[0], file_at = child->shared[1];
+	struct pages p;
+
+	take(c, &p);
+	check(count(&p, child->pid, anon_at, NR, CKPT_PAGE_ANON) == NR, "written memory: anon");
+	check(count(&p, child->pid, file_at, 8, CKPT_PAGE_ANON) == 8, "written private file: anon");
+	check(pages_dirty(&p, child->pid, file_at, file_at + LEN) == 8,
+	      "of a new file map only what differs from the file is dirty");
+	check(pages_area(&p, child->pid, child->shared[4]) != NULL, "a reservation of 1 TiB is told");
+	pages_free(&p);
+
+	child_step(child, 1);
+	take(c, &p);
+	check(count(&p, child->pid, anon_at, NR, CKPT_PAGE_NONE) == NR, "dropped: none");
+	pages_free(&p);
+	child_step(child, 2);
+	take(c, &p);
+	check(count(&p, child->pid, anon_at, NR, CKPT_PAGE_ZERO) == NR, "dropped and read: zero");
+	check(pages_dirty(&p, child->pid, anon_at, anon_at + LEN) == 0, "and nothing to copy");
+	pages_free(&p);
+
+	child_step(child, 3);
+	take(c, &p);
+	check(count(&p, child->pid, file_at, NR, CKPT_PAGE_FILE) == NR,
+	      "a dropped copy of a file page is the file's again");
+	pages_free(&p);
+}
+
+static void test_shared(struct client *c, struct child *child)
+{
+	uint64_t at = child->shared[2];
+	const struct area *area;
+	struct pages p;
+
+	child_step(child, 4);
+	take(c, &p);
+	area = pages_area(&p, child->pid, at);
+	check(area && (area->flags & CKPT_AREA_SHARED) && (area->flags & CKPT_AREA_SHMEM) &&
+	      (area->flags & CKPT_AREA_WHOLE), "shared memory is told as such");
+	check(pages_dirty(&p, child->pid, at, at + LEN) == NR, "and never said to be unchanged");
+	pages_free(&p);
+}
+
+static void test_huge(struct client *c, struct child *child)
+{
+	uint64_t at = child->shared[3];
+	struct pages p;
+	uint32_t flags;
+
+	take(c, &p);
+	pages_state(&p, child->pid, at, &flags);
+	if (!check(flags & CKPT_RUN_HUGE, "the heap is of huge pages"))
+		note("flags %#x", flags);
+	check(pages_dirty(&p, child->pid, at, at + 2 * HUGE) == 0, "untouched: clean");
+	pages_free(&p);
+	child_step(child, 5);
+	take(c, &p);
+	check(pages_dirty(&p, child->pid, at, at + HUGE) == 512, "one byte: 2 MiB");
+	check(pages_dirty(&p, child->pid, at + HUGE, at + 2 * HUGE) == 0, "the other is clean");
+	pages_free(&p);
+	child_step(child, 6);
+	take(c, &p);
+	check(pages_state(&p, child->pid, at + 16 * PAGE, &flags) == CKPT_PAGE_NONE,
+	      "a hole in a huge page is told");
+	check(pages_dirty(&p, child->pid, at, at + HUGE) == 0,
+	      "the pages it was split into are the same (%zu)",
+	      pages_dirty(&p, child->pid, at, at + HUGE));
+	pages_free(&p);
+}
+
+int main(void)
+{
+	struct client c;
+	struct child child;
+
+	cgroup_make("states");
+	if (client_open(&c) || client_group_new(&c, "states", "/states"))
+		die("tag: %s", c.text);
+	child_start(&child, "states", step);
+	child_step(&child, 0);
+	test_vanish(&c, &child);
+	test_shared(&c, &child);
+	test_huge(&c, &child);
+	child_end(&child);
+	client_group_del(&c, "states");
+	client_close(&c);
+	cgroup_gone("states");
+	unlink("/tmp/states");
+	return finish();
+}
