@@ -5,6 +5,7 @@
 #include <linux/fs.h>
 #include <linux/gfp.h>
 #include <linux/mm.h>
+#include <linux/moduleparam.h>
 #include <linux/slab.h>
 
 #include <uapi/linux/ckpt.h>
@@ -19,6 +20,10 @@
 #define SPARE_LOW	64
 /* What a walk under spinlocks needs before it goes on. */
 #define SPARE_MIN	8
+
+static unsigned int inodes_max = CKPT_INODES_MAX;
+module_param(inodes_max, uint, 0644);
+MODULE_PARM_DESC(inodes_max, "inodes in the change sets of a group tagged from now on");
 
 struct chunk {
 	struct list_head link;
@@ -132,7 +137,8 @@ struct ckpt_files *ckpt_files_create(struct ckpt_group *group)
 	INIT_LIST_HEAD(&files->subs);
 	INIT_LIST_HEAD(&files->chunks);
 	spin_lock_init(&files->lock);
-	ckpt_changeset_init(&files->set, buckets, BUCKET_BITS, CKPT_INODES_MAX);
+	ckpt_changeset_init(&files->set, buckets, BUCKET_BITS,
+			    READ_ONCE(inodes_max));
 	return files;
 }
 

@@ -33,7 +33,10 @@
 /* Roots of one group. */
 #define CKPT_ROOTS_MAX		64
 
-/* Inodes in the change sets of one group, some 110 bytes each; over it changes count as lost. */
+/*
+ * Inodes in the change sets of one group unless the parameter inodes_max says otherwise,
+ * some 110 bytes each; over it changes count as lost.
+ */
 #define CKPT_INODES_MAX		(256U << 10)
 
 #endif
