@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Objects: every block and node of a store. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <zstd.h>
+
+#include "base/cleanup.h"
+#include "store/objects.h"
+
+#define OPEN_MAX_PACKS 64
+#define INDEX_LEN_MAX (1ull << 32)
+
+void ckpt_object_table_done(struct ckpt_object_table *t)
+{
+	free(t->slot);
+	*t = (struct ckpt_object_table){ 0 };
+}
+
+static size_t slot_of(const struct ckpt_object_table *t, const struct ckpt_hash *name)
+{
+	uint64_t n;
+	size_t i;
+
+	memcpy(&n, name->b, sizeof(n));
+	for (i = n & (t->size - 1); t->slot[i].object.raw_len; i = (i + 1) & (t->size - 1))
+		if (ckpt_hash_equal(&t->slot[i].object.hash, name))
+			break;
+	return i;
+}
+
+const struct ckpt_located *ckpt_object_table_find(const struct ckpt_object_table *t,
+						  const struct ckpt_hash *name)
+{
+	const struct ckpt_located *l;
+
+	if (!t->size)
+		return NULL;
+	l = &t->slot[slot_of(t, name)];
+	return l->object.raw_len ? l : NULL;
+}
+
+static int grow(struct ckpt_object_table *t)
+{
+	struct ckpt_object_table bigger = { .n = t->n, .size = t->size ? 2 * t->size : 1024 };
+
+	bigger.slot = calloc(bigger.size, sizeof(*bigger.slot));
+	if (!bigger.slot)
+		return -1;
+	for (size_t i = 0; i < t->size; i++)
+		if (t->slot[i].object.raw_len)
+			bigger.slot[slot_of(&bigger, &t->slot[i].object.hash)] = t->slot[i];
+	free(t->slot);
+	*t = bigger;
+	return 0;
+}
+
+int ckpt_object_table_add(struct ckpt_object_table *t, const struct ckpt_object *o, uint32_t pack)
+{
+	size_t i;
+
+	if (4 * (t->n + 1) > 3 * t->size && grow(t))
+		return -1;
+	i = slot_of(t, &o->hash);
+	if (t->slot[i].object.raw_len)
+		return 0;
+	t->slot[i] = (struct ckpt_located){ *o, pack };
+	t->n++;
+	return 0;
+}
+
+void ckpt_objects_init(struct ckpt_objects *o, int dir, const char *path)
+{
+	*o = (struct ckpt_objects){ .dir = dir, .path = path };
+}
+
+void ckpt_objects_done(struct ckpt_objects *o)
+{
+	for (uint32_t i = 0; i < o->npacks; i++) {
+		if (o->packs[i].fd >= 0)
+			close(o->packs[i].fd);
+		free(o->packs[i].damage);
+	}
+	free(o->packs);
+	free(o->stored);
+	ZSTD_freeDCtx(o->zstd);
+	ckpt_object_table_done(&o->table);
+	ckpt_cache_done(&o->cache);
+	*o = (struct ckpt_objects){ .dir = -1 };
+}
+
+static int read_at(int fd, void *data, size_t len, uint64_t at)
+{
+	uint8_t *p = data;
+
+	while (len) {
+		ssize_t n = pread(fd, p, len, at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			errno = n ? errno : ENODATA;
+			return -1;
+		}
+		p += n;
+		len -= n;
+		at += n;
+	}
+	return 0;
+}
+
+static int open_pack(struct ckpt_objects *o, struct ckpt_pack *p)
+{
+	if (p->fd >= 0)
+		return 0;
+	for (uint32_t i = 0; o->open >= OPEN_MAX_PACKS && i < o->npacks; i++) {
+		if (o->packs[i].fd < 0)
+			continue;
+		close(o->packs[i].fd);
+		o->packs[i].fd = -1;
+		o->open--;
+	}
+	p->fd = openat(o->dir, p->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (p->fd < 0)
+		return -1;
+	o->open++;
+	return 0;
+}
+
+/* Index of one pack. Return: 0, or -1 with @err saying what is wrong with the pack. */
+static int load_index(struct ckpt_objects *o, uint32_t pack, struct ckpt_err *err)
+{
+	uint8_t head[CKPT_PACK_HEAD_LEN], tail[CKPT_PACK_TAIL_LEN], uuid[CKPT_UUID_LEN];
+	struct ckpt_pack *p = &o->packs[pack];
+	cleanup_free struct ckpt_object *objects = NULL;
+	cleanup_free uint8_t *index = NULL;
+	char named[CKPT_UUID_TEXT];
+	struct ckpt_flags flags;
+	struct stat st;
+	uint64_t at;
+	size_t n;
+
+	if (open_pack(o, p) || fstat(p->fd, &st))
+		return ckpt_fail(err, CKPT_FAILED, errno, "it cannot be opened");
+	if (st.st_size < CKPT_PACK_HEAD_LEN + CKPT_PACK_TAIL_LEN)
+		return ckpt_fail(err, CKPT_DAMAGED, 0, "pack is cut short");
+	if (read_at(p->fd, head, sizeof(head), 0) ||
+	    read_at(p->fd, tail, sizeof(tail), st.st_size - sizeof(tail)))
+		return ckpt_fail(err, CKPT_DAMAGED, errno, "it cannot be read");
+	if (ckpt_pack_head_decode(head, sizeof(head), uuid, &flags, err) ||
+	    ckpt_tail_decode(tail, sizeof(tail), st.st_size, &at, &n, err))
+		return -1;
+	ckpt_hex(uuid, sizeof(uuid), named);
+	if (strncmp(p->name, named, CKPT_UUID_TEXT - 1))
+		return ckpt_fail(err, CKPT_DAMAGED, 0, "pack has the name of another");
+	if (st.st_size - at > INDEX_LEN_MAX || !(index = malloc(st.st_size - at)))
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for its index");
+	if (read_at(p->fd, index, st.st_size - at, at))
+		return ckpt_fail(err, CKPT_DAMAGED, errno, "its index cannot be read");
+	if (ckpt_index_decode(head, index, st.st_size - at, st.st_size, &objects, &n, err))
+		return -1;
+	p->read_only = flags.ro_compat & ~CKPT_RO_COMPAT_KNOWN;
+	for (size_t i = 0; i < n; i++)
+		if (ckpt_object_table_add(&o->table, &objects[i], pack))
+			return ckpt_fail(err, CKPT_FAILED, 0, "no memory for its index");
+	return 0;
+}
+
+static bool known(const struct ckpt_objects *o, const char *name)
+{
+	for (uint32_t i = 0; i < o->npacks; i++)
+		if (!strcmp(o->packs[i].name, name))
+			return true;
+	return false;
+}
+
+static int add_pack(struct ckpt_objects *o, const char *name, struct ckpt_err *err)
+{
+	struct ckpt_err damage = CKPT_ERR_INIT;
+	struct ckpt_pack *p = realloc(o->packs, (o->npacks + 1) * sizeof(*p));
+
+	if (!p)
+		return ckpt_fail(err, CKPT_FAILED, 0,
+				 "no memory for the packs of store '%s'", o->path);
+	o->packs = p;
+	p += o->npacks++;
+	*p = (struct ckpt_pack){ .fd = -1 };
+	memcpy(p->name, name, strlen(name));
+	if (!load_index(o, o->npacks - 1, &damage))
+		return 0;
+	p->damage = strdup(damage.text);
+	return p->damage ? 0 : ckpt_fail(err, CKPT_FAILED, 0, "no memory for store '%s'", o->path);
+}
+
+int ckpt_objects_refresh(struct ckpt_objects *o, struct ckpt_err *err)
+{
+	int fd = openat(o->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_closedir DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+
+	if (!d) {
+		ckpt_fail(err, CKPT_FAILED, errno, "cannot read the packs of store '%s'", o->path);
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	while ((e = readdir(d))) {
+		size_t len = strlen(e->d_name);
+
+		if (len != CKPT_UUID_TEXT - 1 + 5 || strcmp(e->d_name + len - 5, ".pack") ||
+		    known(o, e->d_name))
+			continue;
+		if (add_pack(o, e->d_name, err))
+			return -1;
+	}
+	return 0;
+}
+
+bool ckpt_objects_has(const struct ckpt_objects *o, const struct ckpt_hash *name)
+{
+	const struct ckpt_located *l = ckpt_object_table_find(&o->table, name);
+
+	return l && !o->packs[l->pack].read_only;
+}
+
+const char *ckpt_objects_pack(const struct ckpt_objects *o, const struct ckpt_hash *name)
+{
+	const struct ckpt_located *l = ckpt_object_table_find(&o->table, name);
+
+	return l ? o->packs[l->pack].name : NULL;
+}
+
+static const char *type_name(enum ckpt_object_type type)
+{
+	return type == CKPT_OBJECT_BLOCK ? "block" : "map node";
+}
+
+static int missing(const struct ckpt_objects *o, const char *what, const char *digits,
+		   struct ckpt_err *err)
+{
+	for (uint32_t i = 0; i < o->npacks; i++)
+		if (o->packs[i].damage)
+			return ckpt_fail(err, CKPT_DAMAGED, 0,
+					 "%s %.16s is in no usable pack; pack '%s' is damaged: %s",
+					 what, digits, o->packs[i].name, o->packs[i].damage);
+	return ckpt_fail(err, CKPT_DAMAGED, 0, "%s %.16s is in no pack of store '%s'", what, digits,
+			 o->path);
+}
+
+/* Read and check what is stored, after its header. */
+static int read_stored(struct ckpt_objects *o, const struct ckpt_located *l, struct ckpt_err *err)
+{
+	struct ckpt_object found, *want = &(struct ckpt_object){ 0 };
+
+	if (!o->stored)
+		o->stored = malloc(CKPT_OBJECT_HEAD_LEN + CKPT_BLOCK_LEN_MAX);
+	if (!o->stored)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory to read it");
+	if (open_pack(o, &o->packs[l->pack]))
+		return ckpt_fail(err, CKPT_DAMAGED, errno, "cannot be opened");
+	if (read_at(o->packs[l->pack].fd, o->stored,
+		    CKPT_OBJECT_HEAD_LEN + (size_t)l->object.stored_len, l->object.offset))
+		return ckpt_fail(err, CKPT_DAMAGED, errno, "cannot be read");
+	if (ckpt_object_decode(o->stored, CKPT_OBJECT_HEAD_LEN, &found, err))
+		return -1;
+	*want = l->object;
+	if (!ckpt_hash_equal(&found.hash, &want->hash) || found.type != want->type ||
+	    found.codec != want->codec || found.raw_len != want->raw_len ||
+	    found.stored_len != want->stored_len || found.crc != want->crc)
+		return ckpt_fail(err, CKPT_DAMAGED, 0, "its header differs from the index");
+	if (ckpt_crc32c(0, o->stored + CKPT_OBJECT_HEAD_LEN, want->stored_len) != want->crc)
+		return ckpt_fail(err, CKPT_DAMAGED, 0, "its stored bytes fail their checksum");
+	return 0;
+}
+
+/* Plain bytes, checked. Return: memory that the caller frees, NULL on failure. */
+static uint8_t *read_plain(struct ckpt_objects *o, const struct ckpt_located *l,
+			   struct ckpt_err *err)
+{
+	cleanup_free uint8_t *plain = malloc(l->object.raw_len);
+	const uint8_t *stored;
+	struct ckpt_hash hash;
+
+	if (!o->zstd)
+		o->zstd = ZSTD_createDCtx();
+	if (!plain || !o->zstd) {
+		ckpt_fail(err, CKPT_FAILED, 0, "no memory to read it");
+		return NULL;
+	}
+	if (read_stored(o, l, err))
+		return NULL;
+	stored = o->stored + CKPT_OBJECT_HEAD_LEN;
+	if (l->object.codec == CKPT_CODEC_RAW) {
+		memcpy(plain, stored, l->object.raw_len);
+	} else if (ZSTD_decompressDCtx(o->zstd, plain, l->object.raw_len, stored,
+				       l->object.stored_len) != l->object.raw_len) {
+		ckpt_fail(err, CKPT_DAMAGED, 0, "does not decompress");
+		return NULL;
+	}
+	if (ckpt_hash_of(plain, l->object.raw_len, &hash)) {
+		ckpt_fail(err, CKPT_FAILED, 0, "cannot be hashed");
+		return NULL;
+	}
+	if (!ckpt_hash_equal(&hash, &l->object.hash)) {
+		ckpt_fail(err, CKPT_DAMAGED, 0, "fails its hash");
+		return NULL;
+	}
+	return take_ptr(plain);
+}
+
+int ckpt_objects_get(struct ckpt_objects *o, const struct ckpt_hash *name,
+		     enum ckpt_object_type type, const uint8_t **ret, size_t *ret_len,
+		     struct ckpt_err *err)
+{
+	const uint8_t *cached = ckpt_cache_find(&o->cache, name, ret_len);
+	const struct ckpt_located *l = ckpt_object_table_find(&o->table, name);
+	char digits[CKPT_HASH_TEXT];
+	uint8_t *plain;
+
+	ckpt_hex(name->b, CKPT_HASH_LEN, digits);
+	if (!l) {
+		if (ckpt_objects_refresh(o, err))
+			return -1;
+		l = ckpt_object_table_find(&o->table, name);
+	}
+	if (!l)
+		return missing(o, type_name(type), digits, err);
+	if (l->object.type != type)
+		return ckpt_fail(err, CKPT_DAMAGED, 0, "%s %.16s is of another type",
+				 type_name(type), digits);
+	if (cached) {
+		*ret = cached;
+		return 0;
+	}
+	plain = read_plain(o, l, err);
+	if (!plain)
+		return ckpt_fail_at(err, "%s %.16s in pack '%s' at byte %llu", type_name(type),
+				    digits, o->packs[l->pack].name,
+				    (unsigned long long)l->object.offset);
+	if (ckpt_cache_add(&o->cache, name, plain, l->object.raw_len))
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for %s %.16s", type_name(type),
+				 digits);
+	*ret = plain;
+	*ret_len = l->object.raw_len;
+	return 0;
+}

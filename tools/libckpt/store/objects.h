@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Objects: every block and node of a store, found by name and checked when read
+ *
+ * The indexes of all packs are held in memory; a name that is not found makes
+ * the directory be read once more, as another writer may have added a pack.
+ * Plain bytes of recently read objects are kept, up to 64 MiB.
+ */
+#ifndef CKPT_STORE_OBJECTS_H
+#define CKPT_STORE_OBJECTS_H
+
+#include "store/cache.h"
+#include "store/format.h"
+
+/**
+ * struct ckpt_located - where an object is
+ * @object: its entry; a raw_len of 0 marks a free slot of the table
+ * @pack: index into the packs
+ */
+struct ckpt_located {
+	struct ckpt_object object;
+	uint32_t pack;
+};
+
+/* Hash table by name, open addressing, a power of two large. */
+struct ckpt_object_table {
+	struct ckpt_located *slot;
+	size_t n;
+	size_t size;
+};
+
+void ckpt_object_table_done(struct ckpt_object_table *t);
+const struct ckpt_located *ckpt_object_table_find(const struct ckpt_object_table *t,
+						  const struct ckpt_hash *name);
+/* The first of two objects of one name stays. Return: 0, or -1 without memory. */
+int ckpt_object_table_add(struct ckpt_object_table *t, const struct ckpt_object *o,
+			  uint32_t pack);
+
+/**
+ * struct ckpt_pack - one pack file
+ * @name: of the file
+ * @fd: -1 while closed
+ * @read_only: has unknown ro_compat flags: read from, not built upon
+ * @damage: why its index cannot be used, NULL when it can
+ */
+struct ckpt_pack {
+	char name[CKPT_UUID_TEXT + 8];
+	int fd;
+	bool read_only;
+	char *damage;
+};
+
+struct ckpt_objects {
+	int dir;
+	const char *path;
+	struct ckpt_pack *packs;
+	uint32_t npacks;
+	uint32_t open;		/* packs with a descriptor */
+	struct ckpt_object_table table;
+	struct ckpt_cache cache;
+	void *zstd;		/* decompression context */
+	uint8_t *stored;	/* room for one object as stored */
+};
+
+/* @dir and @path stay the caller's and must outlive @o. */
+void ckpt_objects_init(struct ckpt_objects *o, int dir, const char *path);
+void ckpt_objects_done(struct ckpt_objects *o);
+/* Take in packs that were added since. */
+int ckpt_objects_refresh(struct ckpt_objects *o, struct ckpt_err *err);
+/* Whether a new checkpoint may refer to it. No I/O: refresh first. */
+bool ckpt_objects_has(const struct ckpt_objects *o, const struct ckpt_hash *name);
+
+/**
+ * ckpt_objects_get - plain bytes of an object, checked against its name
+ * @type: what it must be
+ * @ret: valid until the next call
+ *
+ * Return: 0; -1 with CKPT_DAMAGED when it is missing or damaged.
+ */
+int ckpt_objects_get(struct ckpt_objects *o, const struct ckpt_hash *name,
+		     enum ckpt_object_type type, const uint8_t **ret, size_t *ret_len,
+		     struct ckpt_err *err);
+/* Name of the pack that holds an object, NULL when none does. */
+const char *ckpt_objects_pack(const struct ckpt_objects *o, const struct ckpt_hash *name);
+
+#endif
