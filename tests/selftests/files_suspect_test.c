@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * files_suspect_test.c: what makes no event is suspect, and only as long as need be
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <linux/aio_abi.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "lib/changes.h"
+#include "lib/world.h"
+
+#define MUST(call) do { if ((call) < 0) die("%s", #call); } while (0)
+
+enum { OPEN_WRITE, CLOSE, MAP, STORE, UNMAP, AIO, OPEN_READ, MAP_READ };
+
+static struct changes c;
+static char path[128];
+static int fd = -1;
+static char *map;
+
+static void aio_write(void)
+{
+	struct iocb cb = {
+		.aio_fildes = fd, .aio_lio_opcode = IOCB_CMD_PWRITE,
+		.aio_buf = (uintptr_t)"aio!", .aio_nbytes = 4,
+	};
+	struct iocb *list = &cb;
+	struct io_event event;
+	aio_context_t ctx = 0;
+
+	MUST(syscall(SYS_io_setup, 1, &ctx));
+	MUST(syscall(SYS_io_submit, ctx, 1, &list));
+	MUST(syscall(SYS_io_getevents, ctx, 1, 1, &event, NULL));
+	MUST(syscall(SYS_io_destroy, ctx));
+	if (event.res != 4)
+		die("aio");
+}
+
+static void step(int n, uint64_t *shared)
+{
+	(void)shared;
+	switch (n) {
+	case OPEN_WRITE:
+		fd = open(path, O_RDWR | O_CLOEXEC);
+		break;
+	case OPEN_READ:
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		break;
+	case CLOSE:
+		close(fd);
+		break;
+	case MAP:
+	case MAP_READ:
+		map = mmap(NULL, PAGE, n == MAP ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED,
+			   fd, 0);
+		if (map == MAP_FAILED)
+			die("mmap");
+		break;
+	case STORE:
+		map[100]++;
+		break;
+	case UNMAP:
+		munmap(map, PAGE);
+		break;
+	case AIO:
+		aio_write();
+		break;
+	}
+}
+
+/* Two cases: the next take says so of @path, with these flags among F_OPEN and F_MAPPED. */
+static void want(bool suspect, uint32_t flags, const char *what)
+{
+	struct stat st = changes_id(path);
+
+	changes_take(&c);
+	check(!!(changes_mask(&c, &st) & CKPT_INODE_SUSPECT) == suspect, "%s: %s", what,
+	      suspect ? "suspect" : "not suspect");
+	check((changes_flags(&c, &st) & (CKPT_INODE_F_OPEN | CKPT_INODE_F_MAPPED)) == flags,
+	      "%s: flags %#x, wanted %#x", what, changes_flags(&c, &st), flags);
+	changes_commit(&c);
+}
+
+/* After the last writer: once at the take that finds none, once more, no more. */
+static void want_end(const char *what)
+{
+	want(true, 0, what);
+	want(true, 0, "once more");
+	want(false, 0, "and no more");
+}
+
+static void descriptor(const struct child *child)
+{
+	child_step(child, OPEN_WRITE);
+	want(true, CKPT_INODE_F_OPEN, "open for writing");
+	want(true, CKPT_INODE_F_OPEN, "still open");
+	child_step(child, AIO);
+	want(true, CKPT_INODE_F_OPEN, "asynchronous write");
+	child_step(child, CLOSE);
+	want_end("closed");
+	child_step(child, OPEN_WRITE);
+	child_step(child, AIO);
+	child_step(child, CLOSE);
+	want_end("opened, written asynchronously and closed between two takes");
+}
+
+static void mapping(const struct child *child)
+{
+	child_step(child, OPEN_WRITE);
+	child_step(child, MAP);
+	child_step(child, CLOSE);
+	want(true, CKPT_INODE_F_MAPPED, "mapped, its descriptor closed");
+	changes_settle(&c);
+	child_step(child, STORE);
+	want(true, CKPT_INODE_F_MAPPED, "store after a few takes");
+	child_step(child, STORE);
+	child_step(child, UNMAP);
+	want_end("unmapped");
+	child_step(child, OPEN_READ);
+	child_step(child, MAP_READ);
+	want(false, 0, "mapped for reading");
+	child_step(child, UNMAP);
+	child_step(child, CLOSE);
+}
+
+/* A later round of an epoch names what is still busy, not what was found idle. */
+static void rounds(const struct child *child)
+{
+	struct stat st = changes_id(path);
+
+	child_step(child, OPEN_WRITE);
+	changes_take(&c);
+	changes_take(&c);
+	check(changes_mask(&c, &st) == CKPT_INODE_SUSPECT, "busy: suspect in every round");
+	child_step(child, CLOSE);
+	changes_take(&c);
+	check(changes_mask(&c, &st) == CKPT_INODE_SUSPECT, "closed since: suspect");
+	changes_commit(&c);
+	changes_take(&c);
+	check(changes_mask(&c, &st) == CKPT_INODE_SUSPECT, "found idle: suspect");
+	changes_take(&c);
+	check(!changes_mask(&c, &st), "not again in the next round");
+	changes_abort(&c);
+	changes_take(&c);
+	check(changes_mask(&c, &st) == CKPT_INODE_SUSPECT, "but after an abort");
+	changes_commit(&c);
+	changes_settle(&c);
+}
+
+/* A process outside the group that mapped the file before there was a root. */
+static void stranger(const char *root)
+{
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct stat st = changes_id(path);
+
+	MUST(ckpt_nl_root_del(c.nl, c.group, root, &err));
+	changes_settle(&c);
+	step(OPEN_WRITE, NULL);
+	step(MAP, NULL);
+	step(CLOSE, NULL);
+	changes_root(&c, root);
+	changes_take(&c);
+	changes_commit(&c);
+	step(STORE, NULL);
+	changes_take(&c);
+	check(changes_mask(&c, &st) & CKPT_INODE_SUSPECT,
+	      "mapped outside the group before the root was added");
+	changes_commit(&c);
+	step(UNMAP, NULL);
+	want_end("unmapped outside the group");
+}
+
+static void on(const char *where, const char *root)
+{
+	struct child child;
+
+	note("on %s", where);
+	snprintf(path, sizeof(path), "%s/f", root);
+	changes_open(&c, "files-suspect");
+	append(path, "content");
+	MUST(truncate(path, PAGE));
+	changes_root(&c, root);
+	changes_settle(&c);
+	child_start(&child, c.group, step);
+	descriptor(&child);
+	mapping(&child);
+	rounds(&child);
+	child_end(&child);
+	stranger(root);
+	check(!c.round.lost, "nothing is lost");
+	changes_close(&c);
+}
+
+int main(void)
+{
+	if (system("rm -rf /scratch/suspect /tmp/suspect && mkdir /scratch/suspect /tmp/suspect "
+		   "/tmp/suspect/lower /tmp/suspect/upper /tmp/suspect/work /tmp/suspect/root "
+		   "/tmp/suspect/plain"))
+		die("folders");
+	on("ext4", "/scratch/suspect");
+	on("tmpfs", "/tmp/suspect/plain");
+	append("/tmp/suspect/lower/f", "lower");
+	if (mount("none", "/tmp/suspect/root", "overlay", 0,
+		  "lowerdir=/tmp/suspect/lower,upperdir=/tmp/suspect/upper,"
+		  "workdir=/tmp/suspect/work"))
+		die("mount an overlay");
+	on("an overlay", "/tmp/suspect/root");
+	MUST(umount("/tmp/suspect/root"));
+	return finish();
+}
