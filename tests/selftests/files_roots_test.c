@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * files_roots_test.c: roots that are refused, unmounted, replaced and removed under load
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/changes.h"
+#include "lib/world.h"
+
+#define TOP "/tmp/files-roots"
+#define MNT TOP "/mnt"
+#define MUST(call) do { if ((call) < 0) die("%s", #call); } while (0)
+
+static struct changes c;
+
+static void refused(const char *path, int os, const char *part)
+{
+	struct ckpt_err err = CKPT_ERR_INIT;
+
+	check(ckpt_nl_root_add(c.nl, c.group, path, &err) == -1 && err.os == os,
+	      "root '%s' is refused with %s", path, strerrorname_np(os));
+	check(strstr(err.text, part) && strstr(err.text, path), "saying: %s", err.text);
+}
+
+static void refusals(void)
+{
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_nl_group g;
+
+	changes_open(&c, "files-roots");
+	refused("relative", EINVAL, "begins with /");
+	refused("/nonexistent", ENOENT, "leads to no directory");
+	refused("/etc/passwd", ENOTDIR, "leads to no directory");
+	refused("/proc", EOPNOTSUPP, "of the kernel's own");
+	changes_root(&c, TOP);
+	refused(TOP, EEXIST, "has this root already");
+	changes_root(&c, "/scratch");
+	MUST(ckpt_nl_group_get(c.nl, c.group, &g, &err));
+	check(g.n_roots == 2 && !strcmp(g.roots[0], TOP) && !strcmp(g.roots[1], "/scratch"),
+	      "group-get lists the roots in order");
+	check(!strcmp(g.cgroup, "/files-roots") && g.state == CKPT_GROUP_IDLE, "and the rest");
+	ckpt_nl_group_done(&g);
+	check(ckpt_nl_root_del(c.nl, c.group, "/tmp", &err) == -1 && err.os == ENOENT,
+	      "removing what is none: %s", err.text);
+	check(!ckpt_nl_root_del(c.nl, c.group, "/scratch", &err), "a root is removed");
+	changes_close(&c);
+}
+
+static void unmounted(void)
+{
+	struct stat st;
+
+	MUST(mkdir(MNT, 0755));
+	MUST(mount("none", MNT, "tmpfs", 0, ""));
+	changes_open(&c, "files-roots");
+	changes_root(&c, MNT);
+	append(MNT "/f", "x");
+	st = changes_id(MNT "/f");
+	changes_take(&c);
+	check(changes_mask(&c, &st) & CKPT_INODE_DATA, "a file of a mounted file system");
+	check(!umount(MNT), "it is unmounted while it is followed (%s)", strerror(errno));
+	changes_take(&c);
+	check(c.round.lost, "which counts as a loss");
+	changes_commit(&c);
+	append(MNT "/below", "x");
+	st = changes_id(MNT "/below");
+	changes_take(&c);
+	check(!c.round.lost, "after a commit the directory below is followed");
+	check(changes_mask(&c, &st) & CKPT_INODE_DATA, "its files too");
+	MUST(mount("none", MNT, "tmpfs", 0, ""));
+	changes_take(&c);
+	check(c.round.lost, "a mount on top counts as a loss");
+	changes_commit(&c);
+	append(MNT "/top", "x");
+	st = changes_id(MNT "/top");
+	changes_take(&c);
+	check(!c.round.lost && changes_mask(&c, &st), "then what is on top is followed");
+	MUST(umount(MNT));
+	changes_commit(&c);
+	changes_close(&c);
+	MUST(unlink(MNT "/below"));
+	MUST(rmdir(MNT));
+}
+
+static void replaced(void)
+{
+	struct stat st;
+
+	MUST(mkdir(TOP "/w", 0755));
+	append(TOP "/w/f", "x");
+	changes_open(&c, "files-roots");
+	changes_root(&c, TOP "/w");
+	changes_settle(&c);
+	if (system("rm -r " TOP "/w && mkdir " TOP "/w"))
+		die("replace");
+	changes_take(&c);
+	check(c.round.lost == 1, "a root made anew counts as a loss");
+	changes_commit(&c);
+	append(TOP "/w/g", "x");
+	st = changes_id(TOP "/w/g");
+	changes_take(&c);
+	check(!c.round.lost && (changes_mask(&c, &st) & CKPT_INODE_DATA), "then it is followed");
+	changes_commit(&c);
+	MUST(rename(TOP "/w", TOP "/v"));
+	changes_take(&c);
+	check(c.round.lost, "a root that is gone counts as a loss");
+	changes_commit(&c);
+	changes_take(&c);
+	check(c.round.lost, "as long as it is gone");
+	changes_commit(&c);
+	MUST(rename(TOP "/v", TOP "/w"));
+	changes_take(&c);
+	changes_commit(&c);
+	changes_take(&c);
+	check(!c.round.lost, "until it is back and a checkpoint was made");
+	changes_commit(&c);
+	changes_close(&c);
+}
+
+static void writer(void)
+{
+	char path[64], to[64];
+	unsigned int i;
+
+	for (i = 0;; i++) {
+		snprintf(path, sizeof(path), TOP "/load/%d-%u", getpid(), i % 50);
+		snprintf(to, sizeof(to), TOP "/load/%d-%u", getpid(), i % 50 + 50);
+		append(path, "x");
+		rename(path, to);
+		if (i % 3 == 0)
+			unlink(to);
+	}
+}
+
+/* Tag, add, take and untag again and again while files change. */
+static void under_load(void)
+{
+	pid_t pids[3];
+	uint64_t lost = 0;
+	size_t most = 0, i;
+	int n;
+
+	MUST(mkdir(TOP "/load", 0755));
+	fflush(stdout);
+	for (i = 0; i < 3; i++) {
+		pids[i] = fork();
+		if (!pids[i])
+			writer();
+	}
+	for (n = 0; n < 30; n++) {
+		changes_open(&c, "files-load");
+		changes_root(&c, TOP "/load");
+		if (n % 2)
+			changes_root(&c, TOP);
+		usleep(10000);
+		changes_take(&c);
+		usleep(1000 * (n % 7));
+		changes_take(&c);
+		most = c.n > most ? c.n : most;
+		lost += c.round.lost;
+		if (n % 3 == 0)
+			changes_commit(&c);
+		else if (n % 3 == 1)
+			changes_abort(&c);
+		changes_close(&c);
+	}
+	for (i = 0; i < 3; i++) {
+		kill(pids[i], SIGKILL);
+		waitpid(pids[i], NULL, 0);
+	}
+	check(most > 0, "changes were taken under load (at most %zu)", most);
+	check(!lost, "and none lost");
+}
+
+int main(void)
+{
+	if (system("rm -rf " TOP " && mkdir " TOP))
+		die("folders");
+	refusals();
+	unmounted();
+	replaced();
+	under_load();
+	return finish();
+}
