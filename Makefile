@@ -12,7 +12,7 @@
 #:  make unit          tests/unit, sanitizers on              TEST="name ..."
 #:  make kunit         tests/kunit, user-mode Linux            TEST="suite glob"
 #:  make selftest      tests/selftests in the VM              TEST="name ..." KERNEL=
-#:  make vm-test       tests/vm and tests/e2e                 TEST="name ..." KERNEL=
+#:  make vm-test       tests/vm, e2e and fault                TEST="name ..." KERNEL=
 #:  make e2e           tests/e2e                              TEST="name ..." KERNEL=
 #:  make install-deps  the Debian packages of tests/setup/packages.txt
 #:  make clean         remove build/

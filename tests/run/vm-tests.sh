@@ -3,7 +3,7 @@
 #
 # vm-tests.sh: run test scripts, each in an emulated machine of its own
 #
-# usage: vm-tests.sh [--kernel K] [NAME|FILE]...      (default: all of tests/vm and tests/e2e)
+# usage: vm-tests.sh [--kernel K] [NAME|FILE]...      (default: all of tests/vm, e2e and fault)
 # A test whose header says "where: native" runs on this machine instead.
 # docs/testing.md describes the header lines of a test.
 set -euo pipefail
@@ -18,10 +18,10 @@ fi
 find_test() {
 	local f
 
-	for f in "$1" "$repo/tests/vm/$1.sh" "$repo/tests/e2e/$1.sh" "$repo/tests/$1"; do
+	for f in "$1" "$repo/tests"/{vm,e2e,fault}/"$1.sh" "$repo/tests/$1"; do
 		[ ! -f "$f" ] || { realpath "$f"; return; }
 	done
-	echo "vm-test: no test $1 in tests/vm or tests/e2e" >&2
+	echo "vm-test: no test $1 in tests/vm, tests/e2e or tests/fault" >&2
 	return 1
 }
 
@@ -29,6 +29,7 @@ run_native() {	# FILE NAME WORK: the test on this machine
 	local rc=0
 
 	echo "# $2, natively"
+	cd "$repo"
 	CKPT_REPO=$repo CKPT_BOOT=1 timeout -k 5 "$(tap_header "$1" timeout 300)" \
 		"$1" </dev/null >"$3/log" 2>&1 || rc=$?
 	cat "$3/log"
@@ -77,7 +78,7 @@ if [ $# -gt 0 ]; then
 		files+=("$f")
 	done
 else
-	for f in "$repo"/tests/vm/*.sh "$repo"/tests/e2e/*.sh; do
+	for f in "$repo"/tests/{vm,e2e,fault}/*.sh; do
 		[ -f "$f" ] && [ "$(tap_header "$f" check yes)" = yes ] && files+=("$f")
 	done
 fi

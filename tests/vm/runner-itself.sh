@@ -21,7 +21,9 @@ expect() {	# NAME STATUS PATTERN ARGUMENT...
 	fi
 }
 
-echo 1..5
+echo 1..6
+expect "a kernel that nobody supports is refused" 125 "KERNEL=newest is not supported" \
+	--kernel newest -- true
 expect "a failing command's exit status comes back" 7 "^out$" -- sh -c 'echo out; exit 7'
 expect "a warning in the kernel log fails the run" 125 "not ok - kernel log" -- \
 	sh -c 'echo "WARNING: CPU: 0 PID: 1 at nowhere" >/dev/kmsg'
