@@ -47,9 +47,8 @@ int ckpt_group_open(struct ckpt_store *store, const char *name, bool create,
 
 	if (!ckpt_name_valid(name))
 		return ckpt_fail(err, CKPT_USAGE, 0,
-				 "'%.80s' is no name of a group; use 1 to 63 letters, digits, '.',
-				 '_' "
-				 "or '-'", name);
+				 "'%.80s' is no name of a group; use 1 to 63 letters, digits, "
+				 "'.', '_' or '-'", name);
 	g.dir = open_dir(store->groups, name);
 	if (g.dir < 0 && errno == ENOENT && create) {
 		if (make(store, name, err))
@@ -110,8 +109,8 @@ static int take_lock(const struct ckpt_group *g, struct ckpt_err *err)
 	if (pread(g->lock, pid, sizeof(pid) - 1, 0) <= 0)
 		pid[0] = 0;
 	return ckpt_fail(err, CKPT_FAILED, 0,
-			 "group '%s' is being written by another ckpt-tool (pid %d); wait for it to end",
-			 g->name, atoi(pid));
+			 "group '%s' is being written by another ckpt-tool (pid %d); "
+			 "wait for it to end", g->name, atoi(pid));
 }
 
 int ckpt_group_lock(struct ckpt_group *g, struct ckpt_err *err)
@@ -244,8 +243,8 @@ int ckpt_group_manifest(const struct ckpt_group *g, uint64_t id, struct ckpt_man
 		if (inner.os == ENOENT)
 			return ckpt_fail(err, CKPT_FAILED, 0,
 					 "group '%s' has no checkpoint %" PRIu64
-					 "; run 'ckpt-tool log %s' to see which it has", g->name, id,
-					 g->name);
+					 "; run 'ckpt-tool log %s' to see which it has", g->name,
+					 id, g->name);
 		return ckpt_fail(err, inner.status, 0,
 				 "checkpoint '%s@%" PRIu64 "': %s", g->name, id,
 				 inner.text);

@@ -17,8 +17,8 @@ int ckpt_format_encode(const struct ckpt_format *f, struct ckpt_buf *ret, struct
 
 	ckpt_hex(f->uuid, sizeof(f->uuid), uuid);
 	n = snprintf(text, sizeof(text),
-		     "ckpt store\nversion %" PRIu32 "\nuuid %s\ncompat %" PRIx64 "\nro_compat %" PRIx64
-		     "\nincompat %" PRIx64 "\n", f->version, uuid, f->flags.compat,
+		     "ckpt store\nversion %" PRIu32 "\nuuid %s\ncompat %" PRIx64
+		     "\nro_compat %" PRIx64 "\nincompat %" PRIx64 "\n", f->version, uuid, f->flags.compat,
 		     f->flags.ro_compat, f->flags.incompat);
 	if (ckpt_hash_of(text, n, &hash))
 		return ckpt_fail(err, CKPT_FAILED, 0, "cannot hash the format of the store");
@@ -50,8 +50,8 @@ int ckpt_format_decode(const void *data, size_t len, struct ckpt_format *ret,
 		return ckpt_fail(err, CKPT_DAMAGED, 0, "it has no version");
 	if (f.version > CKPT_STORE_VERSION)
 		return ckpt_fail(err, CKPT_REFUSED, 0,
-				 "it has format %u and this ckpt-tool knows up to %u; use a newer one",
-				 f.version, CKPT_STORE_VERSION);
+				 "it has format %u and this ckpt-tool knows up to %u; "
+				 "use a newer one", f.version, CKPT_STORE_VERSION);
 	if (sscanf(text + 11,
 		   "version %" SCNu32 "\nuuid %32s\ncompat %" SCNx64 "\nro_compat %" SCNx64
 		   "\nincompat %" SCNx64, &f.version, uuid, &f.flags.compat, &f.flags.ro_compat,

@@ -183,9 +183,10 @@ static int check_blobs(struct check *c, struct ckpt_reader *r, struct ckpt_err *
 		enum ckpt_page_kind kind;
 		char text[CKPT_LABEL_LEN + 64];
 
-		while (at < pages && source.next(source.self, b->space, &page, &count, &kind, &why) == 1 &&
-		       page == at)
-			at = page += count;
+		while (at < pages && page == at &&
+		       source.next(source.self, b->space, &page, &count, &kind, &why) == 1)
+			if (page == at)
+				at = page += count;
 		if (at >= pages)
 			continue;
 		snprintf(text, sizeof(text), "part '%s' lacks page %" PRIu64, b->name, at);

@@ -257,8 +257,8 @@ int ckpt_writer_commit(struct ckpt_writer *w, uint64_t *ret_id, struct ckpt_err 
 	w->committed = true;
 	/* A cache: without it the next checkpoint compares by content. */
 	if (!ckpt_fault("store.fingerprints") && !ckpt_changes_known(&w->changes, &known, NULL))
-		ckpt_fingerprints_save(w->changes.fingerprinter, &w->group, w->manifest.uuid, &known,
-				       NULL);
+		ckpt_fingerprints_save(w->changes.fingerprinter, &w->group, w->manifest.uuid,
+				       &known, NULL);
 	free(known.entry);
 	*ret_id = w->manifest.id;
 	return 0;
