@@ -119,7 +119,8 @@ static inline void disk_node(FILE *out, const char *full, const char *path, stru
 	}
 	if (S_ISLNK(st->st_mode))
 		must(readlink(full, target, sizeof(target) - 1));
-	say(out, path, S_ISDIR(st->st_mode) ? "-" : first_path(l, st->st_dev, st->st_ino, NULL, path),
+	say(out, path,
+	    S_ISDIR(st->st_mode) ? "-" : first_path(l, st->st_dev, st->st_ino, NULL, path),
 	    st->st_mode, st->st_uid, st->st_gid,
 	    st->st_mtim.tv_sec * 1000000000ll + st->st_mtim.tv_nsec, st->st_size,
 	    (uint64_t)major(st->st_rdev) << 32 | minor(st->st_rdev),
@@ -363,14 +364,16 @@ static inline void work_names(struct work *w, const char *path, const char *othe
 	report_dir_of(w, path);
 	if (what >= 9)
 		must(lstat(path, &st));
-	report(w, &st, what <= 6 ? CKPT_INODE_MOVED : what == 7 ? CKPT_INODE_CREATED | CKPT_INODE_META :
+	report(w, &st, what <= 6 ? CKPT_INODE_MOVED :
+	       what == 7 ? CKPT_INODE_CREATED | CKPT_INODE_META :
 	       what == 8 ? CKPT_INODE_DELETED | CKPT_INODE_META : CKPT_INODE_CREATED);
 }
 
 static inline void work_meta(struct work *w, const char *path, uint32_t what)
 {
 	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT },
-				     { .tv_sec = rnd(w, 1u << 30), .tv_nsec = rnd(w, 1000000000) } };
+				     { .tv_sec = rnd(w, 1u << 30),
+				       .tv_nsec = rnd(w, 1000000000) } };
 	struct stat st;
 	int rc = -1;
 

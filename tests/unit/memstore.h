@@ -182,8 +182,8 @@ static inline void mem_copy(struct memstore *to, const struct memstore *from)
 	for (uint32_t i = 1; i <= from->n_spaces; i++) {
 		mem_space(to, i);
 		for (size_t k = 0; k < from->spaces[i].n; k++)
-			mem_put(to, i, from->spaces[i].pages[k]->page, from->spaces[i].pages[k]->data,
-				1, NULL);
+			mem_put(to, i, from->spaces[i].pages[k]->page,
+				from->spaces[i].pages[k]->data, 1, NULL);
 	}
 }
 

@@ -164,7 +164,8 @@ static int see(struct ckpt_fs_round *r, struct ckpt_fs_root *root, struct ckpt_f
 
 	if (dir->root && !strcmp(e->d_name, CKPT_FS_STAGE_INSIDE))
 		return ckpt_fail(r->err, CKPT_REFUSED, 0,
-				 "root %s holds an unfinished restore; finish it first", root->path);
+				 "root %s holds an unfinished restore; finish it first",
+				 root->path);
 	if (!r->scanning && n && !n->inode->stale && n->inode->meta.ino == e->d_ino &&
 	    (n->inode->meta.mode & S_IFMT) == type_of(e->d_type) &&
 	    !(change & CKPT_INODE_CREATED)) {
@@ -240,10 +241,11 @@ static int list(struct ckpt_fs_round *r, struct ckpt_fs_root *root, struct ckpt_
 		return 1;
 	if (fd == -EXDEV)
 		return ckpt_fail(r->err, CKPT_REFUSED, 0,
-				 "%s in root %s is a mount point; unmount it or make it a root instead",
+				 "%s in root %s is a mount point; unmount it or make it a root",
 				 path, root->path);
 	if (fd < 0)
-		return ckpt_fail(r->err, CKPT_FAILED, -fd, "open directory %s/%s", root->path, path);
+		return ckpt_fail(r->err, CKPT_FAILED, -fd, "open directory %s/%s", root->path,
+				 path);
 	rc = ckpt_fs_meta_stat(fd, "", &m);
 	if (!rc && !ckpt_fs_meta_same_inode(&m, &dir->meta))
 		return 1;
@@ -369,7 +371,8 @@ static int sweep(struct ckpt_fs_round *r)
 		       ckpt_fs_path(i->names->dir, i->names->name, &root);
 		if (path)
 			return ckpt_fail(r->err, CKPT_FAILED, 0,
-					 "%s/%s cannot be found in the stopped tree", root->path, path);
+					 "%s/%s cannot be found in the stopped tree", root->path,
+					 path);
 	}
 	r->t->n_work = kept;
 	return 0;
@@ -396,7 +399,7 @@ static int open_root(struct ckpt_fs_round *r, struct ckpt_fs_root *root)
 	mount = ckpt_fs_mount_inside(root->path);
 	if (mount)
 		return ckpt_fail(r->err, CKPT_REFUSED, 0,
-				 "%s is a mount point in root %s; unmount it or make it a root instead",
+				 "%s is a mount point in root %s; unmount it or make it a root",
 				 mount, root->path);
 	if (root->top && ckpt_fs_meta_same_inode(&root->top->meta, &m)) {
 		ckpt_fs_update(r, root->top, &m);

@@ -146,8 +146,13 @@ int ckpt_fs_content_write(int fd, uint64_t size, const struct ckpt_source *sourc
 	stats->files++;
 	if (ftruncate(fd, size))
 		return ckpt_fail(err, CKPT_FAILED, errno, "set the length of %s", path);
-	while (page < end && (rc = source->next(source->self, space, &page, &count, &kind, err)) == 1) {
-		uint64_t stop = count < end - page ? page + count : end;
+	while (page < end) {
+		uint64_t stop;
+
+		rc = source->next(source->self, space, &page, &count, &kind, err);
+		if (rc <= 0 || page >= end)
+			break;
+		stop = count < end - page ? page + count : end;
 
 		while (page < stop) {
 			uint64_t at = page << CKPT_PAGE_SHIFT;

@@ -131,13 +131,13 @@ int ckpt_fs_table_store(struct ckpt_fs_table *t, const struct ckpt_sink *sink,
  * struct load - a table being read
  * @seen: one bit per space: a listing is read once, so a damaged image cannot
  *	make a tree without end
- * @todo: directories whose listing is not read yet
+ * @left: directories whose listing is not read yet
  */
 struct load {
 	struct ckpt_fs_table *t;
 	const struct ckpt_source *source;
 	uint8_t *seen;
-	struct ckpt_fs_inode *todo;
+	struct ckpt_fs_inode *left;
 };
 
 static bool mark(struct load *l, uint32_t space)
@@ -170,8 +170,8 @@ static struct ckpt_fs_inode *entry_inode(struct load *l, struct ckpt_fs_meta *m,
 	if (!i)
 		ckpt_fail(err, CKPT_FAILED, 0, "no memory for the table of files");
 	if (i && dir) {
-		i->work = l->todo;
-		l->todo = i;
+		i->work = l->left;
+		l->left = i;
 	}
 	return i;
 }
@@ -262,8 +262,8 @@ static int load(struct load *l, const void *roots, size_t len, struct ckpt_err *
 	while ((rc = ckpt_wire_next(&w, &r, err)) == 1)
 		if (load_root(l, &r, err))
 			return -1;
-	while (!rc && (dir = l->todo)) {
-		l->todo = dir->work;
+	while (!rc && (dir = l->left)) {
+		l->left = dir->work;
 		rc = load_listing(l, dir, err);
 	}
 	return rc;

@@ -209,10 +209,12 @@ bool ckpt_fs_meta_same_entry(const struct ckpt_fs_meta *a, const struct ckpt_fs_
 	       same_buf(&a->xattrs, &b->xattrs);
 }
 
-const char *ckpt_fs_meta_diff(const struct ckpt_fs_meta *a, const struct ckpt_fs_meta *b)
+const char *ckpt_fs_meta_diff(const struct ckpt_fs_meta *a, const struct ckpt_fs_meta *b,
+			      bool *ret_replace)
 {
 	bool device = S_ISCHR(a->mode) || S_ISBLK(a->mode);
 
+	*ret_replace = true;
 	if ((a->mode & S_IFMT) != (b->mode & S_IFMT))
 		return "type";
 	if (S_ISREG(a->mode) && a->size != b->size)
@@ -221,6 +223,7 @@ const char *ckpt_fs_meta_diff(const struct ckpt_fs_meta *a, const struct ckpt_fs
 		return "device number";
 	if (!same_text(a->target, b->target))
 		return "link target";
+	*ret_replace = false;
 	if (a->mode != b->mode)
 		return "mode";
 	if (a->uid != b->uid || a->gid != b->gid)
@@ -251,7 +254,7 @@ static int next_xattr(struct ckpt_wire *w, struct xattr *ret, struct ckpt_err *e
 	    ckpt_wire_next(&in, &f[1], err) != 1 || f[0].tag != TAG_XATTR_NAME ||
 	    f[1].tag != TAG_XATTR_VALUE || !f[0].len || f[0].len > XATTR_NAME_MAX ||
 	    memchr(f[0].data, 0, f[0].len))
-		return ckpt_fail(err, CKPT_DAMAGED, 0, "record of an extended attribute is damaged");
+		return ckpt_fail(err, CKPT_DAMAGED, 0, "an extended attribute is damaged");
 	*ret = (struct xattr){ f[0].data, f[1].data, f[0].len, f[1].len };
 	return 1;
 }
@@ -383,7 +386,7 @@ static int check(const char *name, const struct ckpt_fs_meta *m, uint32_t space,
 
 	if (!name || strchr(name, '/') || strlen(name) > NAME_MAX || !strcmp(name, ".") ||
 	    !strcmp(name, ".."))
-		return ckpt_fail(err, CKPT_DAMAGED, 0, "listing has an entry with an unusable name");
+		return ckpt_fail(err, CKPT_DAMAGED, 0, "listing has an unusable name");
 	if (!type || !strchr("\01\02\04\06\010\012\014", type >> 12) || m->mode >> 16 ||
 	    S_ISLNK(m->mode) != !!m->target || m->size > INT64_MAX || space > CKPT_SPACE_MAX ||
 	    (!space && (S_ISREG(m->mode) || S_ISDIR(m->mode))))

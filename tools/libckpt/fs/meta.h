@@ -84,9 +84,12 @@ bool ckpt_fs_meta_same_entry(const struct ckpt_fs_meta *a, const struct ckpt_fs_
  * Type, mode, owner, modification time, device, target, extended attributes and
  * the size of a regular file.
  *
+ * @ret_replace: set when no change of metadata can make them equal
+ *
  * Return: the name of the first difference, NULL when there is none.
  */
-const char *ckpt_fs_meta_diff(const struct ckpt_fs_meta *a, const struct ckpt_fs_meta *b);
+const char *ckpt_fs_meta_diff(const struct ckpt_fs_meta *a, const struct ckpt_fs_meta *b,
+			      bool *ret_replace);
 
 /**
  * ckpt_fs_meta_apply - owner, mode, extended attributes and times as in @m

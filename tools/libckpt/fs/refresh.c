@@ -45,7 +45,7 @@ int ckpt_fs_check_mount(struct ckpt_fs_round *r, const struct ckpt_fs_root *root
 	if (m->mnt == root->mnt && !m->mount_root)
 		return 0;
 	return ckpt_fail(r->err, CKPT_REFUSED, 0,
-			 "%s in root %s is a mount point; unmount it or make it a root instead",
+			 "%s in root %s is a mount point; unmount it or make it a root",
 			 path, root->path);
 }
 
@@ -83,7 +83,7 @@ static int fail_open(struct ckpt_fs_round *r, const struct ckpt_fs_root *root, c
 {
 	if (error == -EXDEV)
 		return ckpt_fail(r->err, CKPT_REFUSED, 0,
-				 "%s in root %s is behind a mount point; unmount it or make it a root",
+				 "%s in root %s is behind a mount; unmount it or make it a root",
 				 path, root->path);
 	return ckpt_fail(r->err, CKPT_FAILED, -error, "open %s/%s", root->path, path);
 }
@@ -129,7 +129,8 @@ int ckpt_fs_refresh(struct ckpt_fs_round *r, struct ckpt_fs_inode *i, struct ckp
 		return 0;
 	content = regular && (r->scanning || (mask & CONTENT));
 again:
-	fd = ckpt_fs_open(dirfd, path, content ? O_RDONLY | O_NOATIME | O_NONBLOCK | O_NOCTTY : O_PATH);
+	fd = ckpt_fs_open(dirfd, path,
+			  content ? O_RDONLY | O_NOATIME | O_NONBLOCK | O_NOCTTY : O_PATH);
 	if (fd < 0)
 		return vanished(fd) ? 1 : fail_open(r, root, path, fd);
 	rc = ckpt_fs_meta_stat(fd, "", &m);

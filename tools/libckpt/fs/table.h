@@ -51,8 +51,9 @@ struct ckpt_fs_node {
  *	that listed the directory, looked at the node, did not find it in its place
  * @chain, @all_prev, @all_next: index by inode number; list of all
  * @work: links the work list of the pass under way
- * @keeper, @staged: restore's own: a live name with the right content; number of
- *	the staged copy plus one
+ * @keeper, @keeper_ino, @staged, @touched: restore's own: a name under which the
+ *	right content is on the disk, and the inode there; number of the staged copy
+ *	plus one; entries of the directory are put or taken away
  */
 struct ckpt_fs_inode {
 	struct ckpt_fs_meta meta;
@@ -64,7 +65,9 @@ struct ckpt_fs_inode {
 	uint64_t listed, visited, doubted;
 	struct ckpt_fs_inode *chain, *all_prev, *all_next, *work;
 	struct ckpt_fs_node *keeper;
-	uint64_t staged;
+	uint64_t keeper_ino;
+	size_t staged;
+	bool touched;
 };
 
 /**

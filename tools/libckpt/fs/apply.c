@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The journal of one root carried out, and recovery after an interruption. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fault.h"
+#include "fs/apply.h"
+#include "fs/journal.h"
+#include "fs/path.h"
+#include "fs/restore.h"
+
+/* The directory that holds an entry of the root, and the entry's name there. */
+static int open_place(const struct ckpt_fs_stage *s, const char *path, const char **ret_name)
+{
+	int fd;
+
+	if (*path)
+		return ckpt_fs_open_parent(s->root, path, ret_name);
+	*ret_name = s->name;
+	fd = fcntl(s->parent, F_DUPFD_CLOEXEC, 3);
+	return fd < 0 ? -errno : fd;
+}
+
+static bool exists(int dir, const char *name)
+{
+	struct stat st;
+
+	return !fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW);
+}
+
+static int fail_op(const struct ckpt_fs_stage *s, const struct ckpt_fs_op *op, int error,
+		   struct ckpt_err *err)
+{
+	static const char *const verb[] = { "", "take away", "put in place", "set metadata of" };
+
+	return ckpt_fail(err, CKPT_FAILED, error, "%s %s/%s", verb[op->kind], s->path, op->path);
+}
+
+static int take_away(struct ckpt_fs_stage *s, const struct ckpt_fs_op *op, struct ckpt_err *err)
+{
+	cleanup_close int dir = -1;
+	char trash[32];
+	const char *name;
+	int rc;
+
+	snprintf(trash, sizeof(trash), "trash/%llu", (unsigned long long)op->n);
+	if (exists(s->fd, trash))
+		return 0;
+	dir = open_place(s, op->path, &name);
+	if (dir < 0)
+		return fail_op(s, op, -dir, err);
+	if (!renameat(dir, name, s->fd, trash) || errno == ENOENT)
+		return 0;
+	if (errno != EXDEV)
+		return fail_op(s, op, errno, err);
+	/* An overlay does not rename directories of a lower layer. */
+	rc = ckpt_fs_remove_tree(dir, name);
+	if (!rc && mkdirat(s->fd, trash, 0700))
+		rc = -errno;
+	return rc ? fail_op(s, op, -rc, err) : 0;
+}
+
+static int put_in_place(struct ckpt_fs_stage *s, const struct ckpt_fs_op *op,
+			struct ckpt_err *err)
+{
+	cleanup_close int dir = -1;
+	const char *name;
+	char staged[32];
+
+	snprintf(staged, sizeof(staged), "new/%llu", (unsigned long long)op->n);
+	if (!exists(s->fd, staged))
+		return 0;
+	dir = open_place(s, op->path, &name);
+	if (dir < 0)
+		return fail_op(s, op, -dir, err);
+	return renameat(s->fd, staged, dir, name) ? fail_op(s, op, errno, err) : 0;
+}
+
+static int set_meta(struct ckpt_fs_stage *s, const struct ckpt_fs_op *op, struct ckpt_err *err)
+{
+	cleanup_close int fd = ckpt_fs_open(s->root, op->path, O_PATH);
+
+	if (fd < 0)
+		return fail_op(s, op, -fd, err);
+	return ckpt_fs_meta_apply(fd, &op->meta, *op->path ? op->path : s->path, err);
+}
+
+static int apply(struct ckpt_fs_stage *s, const struct ckpt_fs_journal *j, struct ckpt_err *err)
+{
+	for (size_t i = 0; i < j->n_ops; i++) {
+		const struct ckpt_fs_op *op = &j->ops[i];
+		int rc;
+
+		if (op->kind == CKPT_FS_OP_TRASH)
+			rc = take_away(s, op, err) || ckpt_fault("fs.trash") ? -1 : 0;
+		else if (op->kind == CKPT_FS_OP_PUT)
+			rc = put_in_place(s, op, err) || ckpt_fault("fs.put") ? -1 : 0;
+		else
+			rc = set_meta(s, op, err) || ckpt_fault("fs.meta") ? -1 : 0;
+		if (rc)
+			return err && err->status ? -1 :
+			       ckpt_fail(err, CKPT_FAILED, 0, "fault point reached");
+	}
+	return 0;
+}
+
+/* A stage inside the root has the root's times wait until it is gone. */
+static int note_times(struct ckpt_fs_stage *s, const struct ckpt_fs_journal *j,
+		      struct ckpt_err *err)
+{
+	for (size_t i = 0; i < j->n_ops; i++)
+		if (j->ops[i].kind == CKPT_FS_OP_META && !*j->ops[i].path)
+			return ckpt_fs_stage_times(s, j->ops[i].meta.atime_ns,
+						   j->ops[i].meta.mtime_ns, err);
+	return 0;
+}
+
+int ckpt_fs_redo(struct ckpt_fs_stage *s, const char *state, struct ckpt_err *err)
+{
+	cleanup_journal struct ckpt_fs_journal j = { 0 };
+
+	if (ckpt_fs_journal_read(s->fd, state, &j, err) || apply(s, &j, err))
+		return ckpt_fail_at(err, "restore root %s", s->path);
+	if (syncfs(s->fd))
+		return ckpt_fail(err, CKPT_FAILED, errno, "write root %s", s->path);
+	if (ckpt_fault("fs.applied"))
+		return ckpt_fail(err, CKPT_FAILED, 0, "fault point fs.applied");
+	if (note_times(s, &j, err) || ckpt_fs_journal_move(s->fd, state, CKPT_FS_DONE, err))
+		return -1;
+	if (ckpt_fault("fs.done"))
+		return ckpt_fail(err, CKPT_FAILED, 0, "fault point fs.done");
+	return ckpt_fs_stage_remove(s, err);
+}
+
+int ckpt_fs_undo(struct ckpt_fs_stage *s, struct ckpt_err *err)
+{
+	if (unlinkat(s->fd, CKPT_FS_READY, 0) && errno != ENOENT)
+		return ckpt_fail(err, CKPT_FAILED, errno, "undo the restore of root %s", s->path);
+	if (fsync(s->fd))
+		return ckpt_fail(err, CKPT_FAILED, errno, "undo the restore of root %s", s->path);
+	if (ckpt_fault("fs.undo"))
+		return ckpt_fail(err, CKPT_FAILED, 0, "fault point fs.undo");
+	return ckpt_fs_stage_remove(s, err);
+}
+
+/* Locate a root and its stage. Return: as ckpt_fs_stage_open. */
+static int find_stage(struct ckpt_fs_stage *s, const char *path, struct ckpt_err *err)
+{
+	if (path[0] != '/' || ckpt_fs_stage_locate(s, path, false, err))
+		return path[0] == '/' ? -1 : ckpt_fail(err, CKPT_USAGE, 0,
+						       "root %s is not an absolute path", path);
+	return s->parent < 0 ? 0 : ckpt_fs_stage_open(s, err);
+}
+
+/* Was the restore decided that a ready root belongs to? Return: 1 yes, 0 no, -1 error. */
+static int decided(const struct ckpt_fs_journal *j, const char *path, struct ckpt_err *err)
+{
+	cleanup_stage struct ckpt_fs_stage first = CKPT_FS_STAGE_INIT;
+	int rc;
+
+	if (!strcmp(j->roots[0], path))
+		return 0;
+	rc = find_stage(&first, j->roots[0], err);
+	return rc <= 0 ? rc : exists(first.fd, CKPT_FS_COMMIT);
+}
+
+/* The first root is decided: every other one goes forward before it. */
+static int finish(struct ckpt_fs_stage *first, struct ckpt_err *err)
+{
+	cleanup_journal struct ckpt_fs_journal j = { 0 };
+
+	if (ckpt_fs_journal_read(first->fd, CKPT_FS_COMMIT, &j, err))
+		return -1;
+	for (size_t i = j.n_roots; --i > 0;) {
+		cleanup_stage struct ckpt_fs_stage s = CKPT_FS_STAGE_INIT;
+		int rc = find_stage(&s, j.roots[i], err);
+
+		if (rc < 0)
+			return -1;
+		if (!rc)
+			continue;
+		rc = exists(s.fd, CKPT_FS_READY) ? ckpt_fs_redo(&s, CKPT_FS_READY, err) :
+		     ckpt_fs_stage_remove(&s, err);
+		if (rc)
+			return -1;
+	}
+	return ckpt_fs_redo(first, CKPT_FS_COMMIT, err);
+}
+
+int ckpt_fs_recover(const char *path, enum ckpt_fs_recovered *ret, struct ckpt_err *err)
+{
+	cleanup_journal struct ckpt_fs_journal j = { 0 };
+	cleanup_stage struct ckpt_fs_stage s = CKPT_FS_STAGE_INIT;
+	enum ckpt_fs_recovered what = CKPT_FS_UNDONE;
+	int rc = find_stage(&s, path, err);
+
+	if (rc > 0 && exists(s.fd, CKPT_FS_COMMIT)) {
+		rc = finish(&s, err);
+		what = CKPT_FS_FINISHED;
+	} else if (rc > 0 && exists(s.fd, CKPT_FS_DONE)) {
+		rc = ckpt_fs_stage_remove(&s, err);
+		what = CKPT_FS_FINISHED;
+	} else if (rc > 0 && exists(s.fd, CKPT_FS_READY)) {
+		rc = ckpt_fs_journal_read(s.fd, CKPT_FS_READY, &j, err);
+		if (!rc)
+			rc = decided(&j, path, err);
+		if (rc > 0) {
+			/* The first root takes this one along, so let go of it. */
+			ckpt_fs_stage_done(&s);
+			return ckpt_fs_recover(j.roots[0], ret, err);
+		}
+		if (!rc)
+			rc = ckpt_fs_undo(&s, err);
+	} else if (rc > 0) {
+		rc = ckpt_fs_undo(&s, err);
+	} else {
+		what = CKPT_FS_NOTHING_LEFT;
+	}
+	if (rc < 0)
+		return -1;
+	*ret = what;
+	return 0;
+}

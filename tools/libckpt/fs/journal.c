@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Journal of a restore: written, read, moved to its next state. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "fs/journal.h"
+
+#define TAG_ROOT 64
+#define TAG_OP 65
+#define TAG_KIND 66
+#define TAG_N 67
+#define TAG_PATH 68
+#define TAG_END 69
+
+#define WRITING "journal"
+
+void ckpt_fs_journal_done(struct ckpt_fs_journal *j)
+{
+	for (size_t i = 0; i < j->n_roots; i++)
+		free(j->roots[i]);
+	for (size_t i = 0; i < j->n_ops; i++) {
+		free(j->ops[i].path);
+		ckpt_fs_meta_done(&j->ops[i].meta);
+	}
+	free(j->roots);
+	free(j->ops);
+	*j = (struct ckpt_fs_journal){ 0 };
+}
+
+void ckpt_fs_journal_root(struct ckpt_buf *b, const char *path)
+{
+	ckpt_wire_str(b, TAG_ROOT, path);
+}
+
+void ckpt_fs_journal_op(struct ckpt_buf *b, uint32_t kind, uint64_t n, const char *path,
+			const struct ckpt_fs_meta *meta)
+{
+	size_t at = ckpt_wire_begin(b, TAG_OP);
+
+	ckpt_wire_u64(b, TAG_KIND, kind);
+	ckpt_wire_u64(b, TAG_N, n);
+	ckpt_wire_str(b, TAG_PATH, path);
+	/* The entry's space is of no use here, but an entry without one is no entry. */
+	if (meta)
+		ckpt_fs_meta_encode(b, "", meta, 1);
+	ckpt_wire_end(b, at);
+}
+
+int ckpt_fs_journal_write(int stage, struct ckpt_buf *b, struct ckpt_err *err)
+{
+	cleanup_close int fd = openat(stage, WRITING, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+				      0600);
+	size_t done = 0;
+
+	ckpt_wire_u64(b, TAG_END, b->len);
+	if (b->failed)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for the journal of a restore");
+	while (fd >= 0 && done < b->len) {
+		ssize_t n = write(fd, b->data + done, b->len - done);
+
+		if (n < 0 && errno != EINTR)
+			break;
+		done += n > 0 ? n : 0;
+	}
+	if (fd < 0 || done < b->len || fsync(fd))
+		return ckpt_fail(err, CKPT_FAILED, errno, "write the journal of a restore");
+	return ckpt_fs_journal_move(stage, WRITING, CKPT_FS_READY, err);
+}
+
+int ckpt_fs_journal_move(int stage, const char *from, const char *to, struct ckpt_err *err)
+{
+	if (renameat(stage, from, stage, to) || fsync(stage))
+		return ckpt_fail(err, CKPT_FAILED, errno, "write the journal of a restore");
+	return 0;
+}
+
+static int read_all(int stage, const char *name, struct ckpt_buf *ret)
+{
+	cleanup_close int fd = openat(stage, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st))
+		return -1;
+	if (ckpt_buf_reserve(ret, st.st_size)) {
+		errno = ENOMEM;
+		return -1;
+	}
+	while (ret->len < (size_t)st.st_size) {
+		ssize_t n = read(fd, ret->data + ret->len, st.st_size - ret->len);
+
+		if (n < 0 && errno != EINTR)
+			return -1;
+		if (!n)
+			break;
+		ret->len += n > 0 ? n : 0;
+	}
+	return 0;
+}
+
+static int parse_op(const struct ckpt_record *r, struct ckpt_fs_op *op, struct ckpt_err *err)
+{
+	struct ckpt_wire w = ckpt_wire_in(r);
+	struct ckpt_record f;
+	uint32_t space;
+	uint64_t kind;
+	char *name;
+	int rc;
+
+	while ((rc = ckpt_wire_next(&w, &f, err)) == 1) {
+		if (f.tag == TAG_KIND) {
+			rc = ckpt_record_u64(&f, &kind, err);
+			op->kind = rc ? 0 : kind;
+		} else if (f.tag == TAG_N) {
+			rc = ckpt_record_u64(&f, &op->n, err);
+		} else if (f.tag == TAG_PATH && !op->path) {
+			rc = ckpt_record_str(&f, &op->path, err);
+		} else if (f.tag == CKPT_FS_TAG_ENTRY && !op->meta.mode) {
+			rc = ckpt_fs_meta_decode(&f, &name, &op->meta, &space, err);
+			if (!rc)
+				free(name);
+		} else {
+			rc = ckpt_record_unknown(&f, err);
+		}
+		if (rc)
+			return -1;
+	}
+	if (!rc && (!op->path || op->kind < CKPT_FS_OP_TRASH || op->kind > CKPT_FS_OP_META ||
+		    (op->kind == CKPT_FS_OP_META) != !!op->meta.mode))
+		return ckpt_fail(err, CKPT_DAMAGED, 0, "an operation in it makes no sense");
+	return rc;
+}
+
+static int add_root(struct ckpt_fs_journal *j, const struct ckpt_record *r, struct ckpt_err *err)
+{
+	char **roots = realloc(j->roots, (j->n_roots + 1) * sizeof(*roots));
+
+	if (!roots)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory");
+	j->roots = roots;
+	if (ckpt_record_str(r, &roots[j->n_roots], err))
+		return -1;
+	j->n_roots++;
+	return 0;
+}
+
+static int add_op(struct ckpt_fs_journal *j, const struct ckpt_record *r, struct ckpt_err *err)
+{
+	/* The room doubles whenever the number is a power of two. */
+	if (!(j->n_ops & (j->n_ops - 1))) {
+		void *ops = realloc(j->ops, (j->n_ops ? j->n_ops * 2 : 1) * sizeof(*j->ops));
+
+		if (!ops)
+			return ckpt_fail(err, CKPT_FAILED, 0, "no memory");
+		j->ops = ops;
+	}
+	j->ops[j->n_ops] = (struct ckpt_fs_op){ 0 };
+	return parse_op(r, &j->ops[j->n_ops++], err);
+}
+
+static int parse(const struct ckpt_buf *b, struct ckpt_fs_journal *j, struct ckpt_err *err)
+{
+	struct ckpt_wire w = ckpt_wire_of(b->data, b->len);
+	uint64_t end = 0;
+	struct ckpt_record r;
+	size_t at = 0;
+	int rc;
+
+	while ((rc = ckpt_wire_next(&w, &r, err)) == 1 && r.tag != TAG_END) {
+		if (r.tag == TAG_ROOT)
+			rc = add_root(j, &r, err);
+		else if (r.tag == TAG_OP)
+			rc = add_op(j, &r, err);
+		else
+			rc = ckpt_record_unknown(&r, err);
+		if (rc)
+			return -1;
+		at = w.at;
+	}
+	if (rc < 0 || (rc && ckpt_record_u64(&r, &end, err)))
+		return -1;
+	if (!rc || end != at || w.at != b->len || !j->n_roots)
+		return ckpt_fail(err, CKPT_DAMAGED, 0, "it is cut short");
+	return 0;
+}
+
+int ckpt_fs_journal_read(int stage, const char *name, struct ckpt_fs_journal *ret,
+			 struct ckpt_err *err)
+{
+	cleanup_journal struct ckpt_fs_journal j = { 0 };
+	cleanup_buf struct ckpt_buf b = CKPT_BUF_INIT;
+
+	if (read_all(stage, name, &b))
+		return ckpt_fail(err, CKPT_FAILED, errno, "read the journal of a restore");
+	if (parse(&b, &j, err))
+		return ckpt_fail_at(err, "read the journal of a restore");
+	*ret = j;
+	j = (struct ckpt_fs_journal){ 0 };
+	return 0;
+}

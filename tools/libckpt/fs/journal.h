@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Journal of a restore: what is to be done to a root, written before it is done
+ *
+ * A root with differences has a stage directory on its own file system: beside
+ * it, or inside when it is a mount point.  In it are new/N (what will be put in
+ * place), trash/N (what was taken away) and the journal under the name of the
+ * state it is in:
+ *
+ *   ready   complete and durable; on its own it means nothing
+ *   commit  in the first root of the restore: all roots go forward
+ *   done    this root is finished, what is left is rubbish
+ *
+ * Operations are done in order, and each leaves a trace in the stage that says
+ * so; to do them all again after an interruption changes nothing that is done.
+ */
+#ifndef CKPT_FS_JOURNAL_H
+#define CKPT_FS_JOURNAL_H
+
+#include "fs/meta.h"
+
+#define CKPT_FS_READY "ready"
+#define CKPT_FS_COMMIT "commit"
+#define CKPT_FS_DONE "done"
+
+enum ckpt_fs_op_kind {
+	CKPT_FS_OP_TRASH = 1,	/* root/path becomes trash/N */
+	CKPT_FS_OP_PUT,		/* new/N becomes root/path */
+	CKPT_FS_OP_META,	/* metadata of root/path */
+};
+
+/**
+ * struct ckpt_fs_op - one operation
+ * @kind: enum ckpt_fs_op_kind
+ * @n: number in new/ or trash/
+ * @path: relative to the root, owned; "" the root itself
+ * @meta: for CKPT_FS_OP_META, owned
+ */
+struct ckpt_fs_op {
+	uint32_t kind;
+	uint64_t n;
+	char *path;
+	struct ckpt_fs_meta meta;
+};
+
+/**
+ * struct ckpt_fs_journal - a journal as read
+ * @roots: all roots of the restore that have a stage; the first decides for all
+ */
+struct ckpt_fs_journal {
+	char **roots;
+	size_t n_roots;
+	struct ckpt_fs_op *ops;
+	size_t n_ops;
+};
+
+void ckpt_fs_journal_done(struct ckpt_fs_journal *j);
+#define cleanup_journal __attribute__((cleanup(ckpt_fs_journal_done)))
+
+/* Append records to a journal being written. */
+void ckpt_fs_journal_root(struct ckpt_buf *b, const char *path);
+void ckpt_fs_journal_op(struct ckpt_buf *b, uint32_t kind, uint64_t n, const char *path,
+			const struct ckpt_fs_meta *meta);
+
+/* Write the journal durably as CKPT_FS_READY into the stage directory. */
+int ckpt_fs_journal_write(int stage, struct ckpt_buf *b, struct ckpt_err *err);
+/* Read the journal that is under @name in the stage directory. */
+int ckpt_fs_journal_read(int stage, const char *name, struct ckpt_fs_journal *ret,
+			 struct ckpt_err *err);
+/* Rename it, durably. */
+int ckpt_fs_journal_move(int stage, const char *from, const char *to, struct ckpt_err *err);
+
+#endif

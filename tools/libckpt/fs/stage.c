@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Stage directory of a root
+ *
+ * A stage inside a root changes the root's own modification time when it comes
+ * and when it goes.  What the time shall be is kept in an attribute of the root
+ * from before the one until after the other.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fault.h"
+#include "fs/path.h"
+#include "fs/round.h"
+#include "fs/stage.h"
+
+#define SECOND_NS 1000000000ll
+
+void ckpt_fs_stage_done(struct ckpt_fs_stage *s)
+{
+	ckpt_cleanup_close(&s->parent);
+	ckpt_cleanup_close(&s->root);
+	ckpt_cleanup_close(&s->fd);
+	free(s->path);
+	*s = (struct ckpt_fs_stage)CKPT_FS_STAGE_INIT;
+}
+
+static int make_parents(const char *path)
+{
+	cleanup_free char *copy = strdup(path);
+
+	if (!copy)
+		return -1;
+	for (char *p = strchr(copy + 1, '/'); p; p = strchr(p + 1, '/')) {
+		*p = 0;
+		if (mkdir(copy, 0755) && errno != EEXIST)
+			return -1;
+		*p = '/';
+	}
+	return 0;
+}
+
+int ckpt_fs_stage_locate(struct ckpt_fs_stage *s, const char *path, bool make_parent,
+			 struct ckpt_err *err)
+{
+	cleanup_free char *parent = strndup(path, strrchr(path, '/') - path + 1);
+	struct ckpt_fs_meta above, own;
+	int rc;
+
+	*s = (struct ckpt_fs_stage)CKPT_FS_STAGE_INIT;
+	s->path = strdup(path);
+	if (!parent || !s->path)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for root %s", path);
+	s->name = strrchr(s->path, '/') + 1;
+	if (make_parent && make_parents(path))
+		return ckpt_fail(err, CKPT_FAILED, errno, "make what is above root %s", path);
+	s->parent = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (s->parent < 0 && errno == ENOENT)
+		return 0;
+	if (s->parent < 0)
+		return ckpt_fail(err, CKPT_FAILED, errno, "open %s", parent);
+	s->root = openat(s->parent, s->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (s->root < 0)
+		return errno == ENOENT ? 0 : ckpt_fail(err, CKPT_FAILED, errno, "open %s", path);
+	rc = ckpt_fs_meta_stat(s->root, "", &own);
+	if (!rc)
+		rc = ckpt_fs_meta_stat(s->parent, "", &above);
+	if (rc)
+		return ckpt_fail(err, CKPT_FAILED, -rc, "stat root %s", path);
+	s->inside = own.mnt != above.mnt;
+	s->other = !S_ISDIR(own.mode);
+	if (s->other)
+		close(take_fd(s->root));
+	return 0;
+}
+
+/* Where the stage is or would be. */
+static int place(const struct ckpt_fs_stage *s, char name[NAME_MAX + 1])
+{
+	if (s->inside) {
+		snprintf(name, NAME_MAX + 1, CKPT_FS_STAGE_INSIDE);
+		return s->root;
+	}
+	snprintf(name, NAME_MAX + 1, ".%.200s.ckpt-stage", s->name);
+	return s->parent;
+}
+
+static int open_locked(struct ckpt_fs_stage *s, int dir, const char *name, struct ckpt_err *err)
+{
+	s->fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (s->fd < 0)
+		return ckpt_fail(err, CKPT_FAILED, errno, "open the stage of root %s", s->path);
+	if (flock(s->fd, LOCK_EX | LOCK_NB))
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+				 "root %s is being restored; wait for it to end", s->path);
+	return 0;
+}
+
+static int set_times(const struct ckpt_fs_stage *s, const int64_t ns[2])
+{
+	struct timespec times[2];
+	char self[32];
+
+	for (int i = 0; i < 2; i++) {
+		times[i].tv_nsec = (ns[i] % SECOND_NS + SECOND_NS) % SECOND_NS;
+		times[i].tv_sec = (ns[i] - times[i].tv_nsec) / SECOND_NS;
+	}
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", s->root);
+	return utimensat(AT_FDCWD, self, times, 0);
+}
+
+int ckpt_fs_stage_times(struct ckpt_fs_stage *s, int64_t atime_ns, int64_t mtime_ns,
+			struct ckpt_err *err)
+{
+	int64_t ns[2] = { atime_ns, mtime_ns };
+	char self[32];
+
+	if (!s->inside)
+		return 0;
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", s->root);
+	if (setxattr(self, CKPT_FS_XATTR_MTIME, ns, sizeof(ns), 0) && errno != ENOTSUP)
+		return ckpt_fail(err, CKPT_FAILED, errno, "note the times of root %s", s->path);
+	return 0;
+}
+
+/* Put the times back that were noted, if any were. */
+static int settle_times(struct ckpt_fs_stage *s, struct ckpt_err *err)
+{
+	int64_t ns[2];
+	char self[32];
+
+	if (s->root < 0)
+		return 0;
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", s->root);
+	if (getxattr(self, CKPT_FS_XATTR_MTIME, ns, sizeof(ns)) != sizeof(ns))
+		return 0;
+	if (set_times(s, ns) || removexattr(self, CKPT_FS_XATTR_MTIME))
+		return ckpt_fail(err, CKPT_FAILED, errno, "set the times of root %s", s->path);
+	return 0;
+}
+
+int ckpt_fs_stage_make(struct ckpt_fs_stage *s, struct ckpt_err *err)
+{
+	char name[NAME_MAX + 1];
+	int dir = place(s, name);
+	struct ckpt_fs_meta m;
+
+	if (s->inside && !ckpt_fs_meta_stat(s->root, "", &m) &&
+	    ckpt_fs_stage_times(s, m.atime_ns, m.mtime_ns, err))
+		return -1;
+	if (mkdirat(dir, name, 0700)) {
+		if (errno == EEXIST)
+			return ckpt_fail(err, CKPT_REFUSED, 0,
+					 "root %s has an unfinished restore; finish it first",
+					 s->path);
+		return ckpt_fail(err, CKPT_FAILED, errno, "make a stage for root %s", s->path);
+	}
+	if (open_locked(s, dir, name, err))
+		return -1;
+	if (ckpt_fault("fs.stage"))
+		return ckpt_fail(err, CKPT_FAILED, 0, "fault point fs.stage");
+	if (mkdirat(s->fd, "new", 0700) || mkdirat(s->fd, "trash", 0700))
+		return ckpt_fail(err, CKPT_FAILED, errno, "make a stage for root %s", s->path);
+	return 0;
+}
+
+int ckpt_fs_stage_open(struct ckpt_fs_stage *s, struct ckpt_err *err)
+{
+	char name[NAME_MAX + 1];
+	int dir = place(s, name);
+	struct stat st;
+
+	if (dir < 0 || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW))
+		return dir >= 0 && settle_times(s, err) ? -1 : 0;
+	return open_locked(s, dir, name, err) ? -1 : 1;
+}
+
+int ckpt_fs_stage_remove(struct ckpt_fs_stage *s, struct ckpt_err *err)
+{
+	char name[NAME_MAX + 1];
+	int dir = place(s, name), rc;
+
+	/* The journal goes last: until then the next call knows what this is. */
+	rc = ckpt_fs_remove_tree(s->fd, "trash");
+	if (!rc)
+		rc = ckpt_fs_remove_tree(s->fd, "new");
+	if (!rc && ckpt_fault("fs.remove"))
+		return ckpt_fail(err, CKPT_FAILED, 0, "fault point fs.remove");
+	if (!rc)
+		rc = ckpt_fs_remove_tree(dir, name);
+	if (rc)
+		return ckpt_fail(err, CKPT_FAILED, -rc, "remove the stage of root %s", s->path);
+	close(take_fd(s->fd));
+	if (ckpt_fault("fs.removed"))
+		return ckpt_fail(err, CKPT_FAILED, 0, "fault point fs.removed");
+	return settle_times(s, err);
+}
