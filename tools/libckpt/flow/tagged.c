@@ -15,7 +15,7 @@
 
 #include "base/cgroup.h"
 #include "base/cleanup.h"
-#include "flow/state.h"
+#include "flow/tagged.h"
 
 static void put_json(json_object **j)
 {
@@ -24,17 +24,17 @@ static void put_json(json_object **j)
 
 #define cleanup_json cleanup_with(put_json)
 
-void ckpt_state_done(struct ckpt_state *g)
+void ckpt_tagged_done(struct ckpt_tagged *g)
 {
 	for (size_t i = 0; i < g->n_roots; i++)
 		free(g->roots[i]);
 	free(g->roots);
 	free(g->name);
 	free(g->cgroup);
-	*g = (struct ckpt_state){ 0 };
+	*g = (struct ckpt_tagged){ 0 };
 }
 
-int ckpt_state_check_name(const char *name, struct ckpt_err *err)
+int ckpt_tagged_check_name(const char *name, struct ckpt_err *err)
 {
 	size_t len = strlen(name);
 
@@ -46,16 +46,16 @@ int ckpt_state_check_name(const char *name, struct ckpt_err *err)
 	return 0;
 }
 
-int ckpt_state_init(struct ckpt_state *g, const char *name, const char *cgroup,
+int ckpt_tagged_init(struct ckpt_tagged *g, const char *name, const char *cgroup,
 		    struct ckpt_err *err)
 {
-	*g = (struct ckpt_state){ 0 };
-	if (ckpt_state_check_name(name, err))
+	*g = (struct ckpt_tagged){ 0 };
+	if (ckpt_tagged_check_name(name, err))
 		return -1;
 	g->name = strdup(name);
 	g->cgroup = cgroup ? strdup(cgroup) : NULL;
 	if (!g->name || (cgroup && !g->cgroup)) {
-		ckpt_state_done(g);
+		ckpt_tagged_done(g);
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for group '%s'", name);
 	}
 	return 0;
@@ -68,7 +68,7 @@ static bool path_inside(const char *path, const char *dir)
 	return !strncmp(path, dir, len) && (!path[len] || path[len] == '/' || dir[len - 1] == '/');
 }
 
-static int append_root(struct ckpt_state *g, char *path, struct ckpt_err *err)
+static int append_root(struct ckpt_tagged *g, char *path, struct ckpt_err *err)
 {
 	char **roots = realloc(g->roots, (g->n_roots + 1) * sizeof(*roots));
 
@@ -79,7 +79,7 @@ static int append_root(struct ckpt_state *g, char *path, struct ckpt_err *err)
 	return 0;
 }
 
-int ckpt_state_add_root(struct ckpt_state *g, const char *path, struct ckpt_err *err)
+int ckpt_tagged_add_root(struct ckpt_tagged *g, const char *path, struct ckpt_err *err)
 {
 	cleanup_free char *real = realpath(path, NULL);
 	struct stat st;
@@ -108,7 +108,7 @@ static char *state_path(const char *name, const char *suffix)
 	return asprintf(&path, "%s/%s.json%s", CKPT_RUN_DIR, name, suffix) < 0 ? NULL : path;
 }
 
-int ckpt_state_save(const struct ckpt_state *g, struct ckpt_err *err)
+int ckpt_tagged_save(const struct ckpt_tagged *g, struct ckpt_err *err)
 {
 	cleanup_free char *path = state_path(g->name, ""), *tmp = state_path(g->name, ".new");
 	cleanup_json json_object *j = json_object_new_object();
@@ -130,7 +130,7 @@ int ckpt_state_save(const struct ckpt_state *g, struct ckpt_err *err)
 	return 0;
 }
 
-static int read_state(json_object *j, struct ckpt_state *g, struct ckpt_err *err)
+static int read_state(json_object *j, struct ckpt_tagged *g, struct ckpt_err *err)
 {
 	json_object *v;
 
@@ -149,14 +149,14 @@ static int read_state(json_object *j, struct ckpt_state *g, struct ckpt_err *err
 	return 0;
 }
 
-int ckpt_state_load(const char *name, struct ckpt_state *ret, struct ckpt_err *err)
+int ckpt_tagged_load(const char *name, struct ckpt_tagged *ret, struct ckpt_err *err)
 {
 	cleanup_json json_object *j = NULL;
-	struct ckpt_state g;
+	struct ckpt_tagged g;
 	cleanup_free char *path = NULL;
 	json_object *v;
 
-	if (ckpt_state_check_name(name, err))
+	if (ckpt_tagged_check_name(name, err))
 		return -1;
 	path = state_path(name, "");
 	if (!path || access(path, R_OK))
@@ -165,25 +165,25 @@ int ckpt_state_load(const char *name, struct ckpt_state *ret, struct ckpt_err *e
 	j = json_object_from_file(path);
 	if (!j)
 		return ckpt_fail(err, CKPT_FAILED, 0, "cannot read %s", path);
-	if (ckpt_state_init(&g, name, json_object_object_get_ex(j, "cgroup", &v) ?
+	if (ckpt_tagged_init(&g, name, json_object_object_get_ex(j, "cgroup", &v) ?
 					      json_object_get_string(v) : NULL, err))
 		return -1;
 	if (read_state(j, &g, err)) {
-		ckpt_state_done(&g);
+		ckpt_tagged_done(&g);
 		return -1;
 	}
 	*ret = g;
 	return 0;
 }
 
-bool ckpt_state_exists(const char *name)
+bool ckpt_tagged_exists(const char *name)
 {
 	cleanup_free char *path = state_path(name, "");
 
 	return path && !access(path, F_OK);
 }
 
-int ckpt_state_forget(const char *name, struct ckpt_err *err)
+int ckpt_tagged_forget(const char *name, struct ckpt_err *err)
 {
 	cleanup_free char *path = state_path(name, "");
 
@@ -199,7 +199,7 @@ static int is_state(const struct dirent *d)
 	return len > 5 && !strcmp(d->d_name + len - 5, ".json");
 }
 
-int ckpt_state_names(char ***ret_names, size_t *ret_n, struct ckpt_err *err)
+int ckpt_tagged_names(char ***ret_names, size_t *ret_n, struct ckpt_err *err)
 {
 	struct dirent **list = NULL;
 	int n = scandir(CKPT_RUN_DIR, &list, is_state, alphasort);
@@ -222,14 +222,14 @@ int ckpt_state_names(char ***ret_names, size_t *ret_n, struct ckpt_err *err)
 	return 0;
 }
 
-void ckpt_state_names_free(char **names, size_t n)
+void ckpt_tagged_names_free(char **names, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		free(names[i]);
 	free(names);
 }
 
-int ckpt_state_alive(const struct ckpt_state *g, bool *ret, struct ckpt_err *err)
+int ckpt_tagged_alive(const struct ckpt_tagged *g, bool *ret, struct ckpt_err *err)
 {
 	char path[64];
 

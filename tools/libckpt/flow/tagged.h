@@ -5,8 +5,8 @@
  * Kept as /run/ckpt/NAME.json, so that it goes with the boot: written by run,
  * tag and restore, removed by untag.
  */
-#ifndef CKPT_FLOW_STATE_H
-#define CKPT_FLOW_STATE_H
+#ifndef CKPT_FLOW_TAGGED_H
+#define CKPT_FLOW_TAGGED_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,13 +17,13 @@
 #define CKPT_RUN_DIR "/run/ckpt"
 
 /**
- * struct ckpt_state - one group
+ * struct ckpt_tagged - one group
  * @name: [A-Za-z0-9._-]{1,63}
  * @cgroup: its cgroup, NULL for a group that was only seen by pid
  * @roots: absolute paths without links, the private directory of run included
  * @root_pid: its first process, 0 when unknown
  */
-struct ckpt_state {
+struct ckpt_tagged {
 	char *name;
 	char *cgroup;
 	char **roots;
@@ -31,24 +31,24 @@ struct ckpt_state {
 	int32_t root_pid;
 };
 
-void ckpt_state_done(struct ckpt_state *g);
+void ckpt_tagged_done(struct ckpt_tagged *g);
 
 /* Refuse what is no group name. */
-int ckpt_state_check_name(const char *name, struct ckpt_err *err);
-int ckpt_state_init(struct ckpt_state *g, const char *name, const char *cgroup,
+int ckpt_tagged_check_name(const char *name, struct ckpt_err *err);
+int ckpt_tagged_init(struct ckpt_tagged *g, const char *name, const char *cgroup,
 		    struct ckpt_err *err);
 /* Add a root: a directory, resolved; refused when it is none or inside another. */
-int ckpt_state_add_root(struct ckpt_state *g, const char *path, struct ckpt_err *err);
+int ckpt_tagged_add_root(struct ckpt_tagged *g, const char *path, struct ckpt_err *err);
 
-int ckpt_state_save(const struct ckpt_state *g, struct ckpt_err *err);
-int ckpt_state_load(const char *name, struct ckpt_state *ret, struct ckpt_err *err);
-bool ckpt_state_exists(const char *name);
-int ckpt_state_forget(const char *name, struct ckpt_err *err);
+int ckpt_tagged_save(const struct ckpt_tagged *g, struct ckpt_err *err);
+int ckpt_tagged_load(const char *name, struct ckpt_tagged *ret, struct ckpt_err *err);
+bool ckpt_tagged_exists(const char *name);
+int ckpt_tagged_forget(const char *name, struct ckpt_err *err);
 /* Names of all groups of this boot, allocated, sorted. */
-int ckpt_state_names(char ***ret_names, size_t *ret_n, struct ckpt_err *err);
-void ckpt_state_names_free(char **names, size_t n);
+int ckpt_tagged_names(char ***ret_names, size_t *ret_n, struct ckpt_err *err);
+void ckpt_tagged_names_free(char **names, size_t n);
 
 /* Whether a task of the group lives. */
-int ckpt_state_alive(const struct ckpt_state *g, bool *ret, struct ckpt_err *err);
+int ckpt_tagged_alive(const struct ckpt_tagged *g, bool *ret, struct ckpt_err *err);
 
 #endif
