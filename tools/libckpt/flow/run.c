@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Run a command in a group. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cgroup.h"
+#include "base/cleanup.h"
+#include "flow/run.h"
+#include "flow/tag.h"
+#include "proc/init.h"
+
+extern char **environ;
+
+static int make_dir(const char *path, mode_t mode, struct ckpt_err *err)
+{
+	if (mkdir(path, mode) && errno != EEXIST)
+		return ckpt_fail(err, CKPT_FAILED, errno, "cannot make %s", path);
+	return 0;
+}
+
+/* The group's own directory with tmp/ in it. @ret: allocated. */
+static int make_private(const struct ckpt_run_params *p, char **ret, struct ckpt_err *err)
+{
+	const char *top = p->private_dir ? p->private_dir : CKPT_PRIVATE_DIR;
+	cleanup_free char *dir = NULL, *tmp = NULL;
+
+	if (asprintf(&dir, "%s/%s", top, p->name) < 0 || asprintf(&tmp, "%s/tmp", dir) < 0)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a path");
+	if (make_dir(top, 0711, err) || make_dir(dir, 0700, err) || make_dir(tmp, 0700, err))
+		return -1;
+	*ret = realpath(dir, NULL);
+	return *ret ? 0 : ckpt_fail(err, CKPT_FAILED, errno, "cannot use %s", dir);
+}
+
+static int make_group(const struct ckpt_run_params *p, const char *private_dir,
+		      struct ckpt_tagged *group, struct ckpt_err *err)
+{
+	char cgroup[128];
+
+	snprintf(cgroup, sizeof(cgroup), "%s/%s", CKPT_CGROUP_TOP, p->name);
+	if (ckpt_tagged_init(group, p->name, cgroup, err) ||
+	    ckpt_tagged_add_root(group, private_dir, err))
+		return -1;
+	for (size_t i = 0; i < p->n_roots; i++)
+		if (ckpt_tagged_add_root(group, p->roots[i], err))
+			return -1;
+	return 0;
+}
+
+/* @tmpdir: holds "TMPDIR=..." while the environment is used. */
+static char **environment(char *tmpdir)
+{
+	size_t n = 0, out = 0;
+	char **env;
+
+	while (environ[n])
+		n++;
+	env = calloc(n + 2, sizeof(*env));
+	for (size_t i = 0; env && i < n; i++)
+		if (strncmp(environ[i], "TMPDIR=", 7))
+			env[out++] = environ[i];
+	if (env)
+		env[out] = tmpdir;
+	return env;
+}
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
+
+static int spawn(const struct ckpt_run_params *p, const char *cgroup, const char *private_dir,
+		 struct ckpt_init *init, struct ckpt_err *err)
+{
+	cleanup_free char *log = NULL, *dir = NULL, *tmpdir = NULL;
+	cleanup_close int in = -1, out = -1;
+	cleanup_free char **env = NULL;
+	struct ckpt_init_params params = {
+		.private_pidns = true, .clocks = true, .argv = p->argv,
+		.monotonic_ns = clock_ns(CLOCK_MONOTONIC), .boottime_ns = clock_ns(CLOCK_BOOTTIME),
+	};
+
+	if (asprintf(&log, "%s/log", private_dir) < 0 ||
+	    asprintf(&tmpdir, "TMPDIR=%s/tmp", private_dir) < 0)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for the environment");
+	params.envp = env = environment(tmpdir);
+	if (!env)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for the environment");
+	in = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	out = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (in < 0 || out < 0)
+		return ckpt_fail(err, CKPT_FAILED, errno, "cannot open %s", log);
+	if (ckpt_cgroup_dir(cgroup, &dir, err))
+		return -1;
+	params.cgroup = dir;
+	params.stdio[0] = in;
+	params.stdio[1] = params.stdio[2] = out;
+	return ckpt_init_spawn(&params, init, err);
+}
+
+/* From the cgroup on, everything is undone when a later step fails. */
+static int start(const struct ckpt_run_params *p, struct ckpt_tagged *group,
+		 const char *private_dir, struct ckpt_init *init, struct ckpt_err *err)
+{
+	struct ckpt_err ignored = CKPT_ERR_INIT;
+
+	if (ckpt_cgroup_make(group->cgroup, err))
+		return -1;
+	if (!ckpt_tag(group, err)) {
+		if (!spawn(p, group->cgroup, private_dir, init, err)) {
+			group->root_pid = init->root;
+			return ckpt_tagged_save(group, err);
+		}
+		ckpt_untag(group->name, &ignored);
+	}
+	ckpt_cgroup_remove(group->cgroup, &ignored);
+	return -1;
+}
+
+static int refuse_alive(const char *name, struct ckpt_err *err)
+{
+	cleanup_with(ckpt_tagged_done) struct ckpt_tagged old = { 0 };
+	bool alive;
+
+	if (ckpt_tagged_check_name(name, err))
+		return -1;
+	if (!ckpt_tagged_exists(name))
+		return 0;
+	if (ckpt_tagged_load(name, &old, err) || ckpt_tagged_alive(&old, &alive, err))
+		return -1;
+	return alive ? ckpt_fail(err, CKPT_REFUSED, 0,
+				 "group '%s' is taken and alive; use another name", name) : 0;
+}
+
+int ckpt_run(const struct ckpt_run_params *params, int *ret_status, struct ckpt_err *err)
+{
+	cleanup_with(ckpt_tagged_done) struct ckpt_tagged group = { 0 };
+	struct ckpt_init init = CKPT_INIT_NONE;
+	cleanup_free char *private_dir = NULL;
+	int failed;
+
+	if (refuse_alive(params->name, err) || make_private(params, &private_dir, err) ||
+	    make_group(params, private_dir, &group, err) ||
+	    start(params, &group, private_dir, &init, err))
+		return -1;
+	failed = ckpt_init_wait(&init, ret_status, err);
+	ckpt_init_close(&init);
+	return failed;
+}

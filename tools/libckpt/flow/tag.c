@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Tagging. */
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/cgroup.h"
+#include "base/cleanup.h"
+#include "flow/tag.h"
+#include "nl/client.h"
+
+/* The module, or NULL where none is loaded. Return: 0, or -1 when it is of another version. */
+static int open_module(struct ckpt_nl **ret, struct ckpt_err *err)
+{
+	struct ckpt_err why = CKPT_ERR_INIT;
+
+	*ret = NULL;
+	if (!ckpt_nl_open(ret, &why) || why.os == ENOENT)
+		return 0;
+	*err = why;
+	return -1;
+}
+
+static int refuse_taken(const struct ckpt_tagged *group, struct ckpt_err *err)
+{
+	cleanup_with(ckpt_tagged_done) struct ckpt_tagged old = { 0 };
+	bool alive;
+
+	if (!ckpt_tagged_exists(group->name))
+		return 0;
+	if (ckpt_tagged_load(group->name, &old, err) || ckpt_tagged_alive(&old, &alive, err))
+		return -1;
+	if (alive)
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+				 "group '%s' is taken and alive in cgroup %s; untag it or use "
+				 "another name", group->name, old.cgroup ? old.cgroup : "(none)");
+	return 0;
+}
+
+static int refuse_no_cgroup(const struct ckpt_tagged *group, struct ckpt_err *err)
+{
+	cleanup_free char *dir = NULL;
+
+	if (ckpt_cgroup_dir(group->cgroup, &dir, err))
+		return -1;
+	if (access(dir, F_OK))
+		return ckpt_fail(err, CKPT_USAGE, 0, "'%s' is no cgroup: there is no %s",
+				 group->cgroup, dir);
+	return 0;
+}
+
+static int tell_module(struct ckpt_nl *nl, const struct ckpt_tagged *group, struct ckpt_err *err)
+{
+	struct ckpt_err ignored = CKPT_ERR_INIT;
+
+	/* Whatever it knew by this name is of a group that is dead. */
+	if (ckpt_nl_group_del(nl, group->name, &ignored) && ignored.os != ENOENT) {
+		*err = ignored;
+		return -1;
+	}
+	if (ckpt_nl_group_new(nl, group->name, group->cgroup, err))
+		return -1;
+	for (size_t i = 0; i < group->n_roots; i++)
+		if (ckpt_nl_root_add(nl, group->name, group->roots[i], err)) {
+			ckpt_nl_group_del(nl, group->name, &ignored);
+			return -1;
+		}
+	return 0;
+}
+
+int ckpt_tag(const struct ckpt_tagged *group, struct ckpt_err *err)
+{
+	cleanup_nl struct ckpt_nl *nl = NULL;
+
+	if (refuse_taken(group, err) || refuse_no_cgroup(group, err) || open_module(&nl, err))
+		return -1;
+	if (nl && tell_module(nl, group, err))
+		return -1;
+	return ckpt_tagged_save(group, err);
+}
+
+int ckpt_untag(const char *name, struct ckpt_err *err)
+{
+	cleanup_with(ckpt_tagged_done) struct ckpt_tagged group = { 0 };
+	cleanup_nl struct ckpt_nl *nl = NULL;
+	struct ckpt_err why = CKPT_ERR_INIT;
+
+	if (ckpt_tagged_load(name, &group, err) || open_module(&nl, err))
+		return -1;
+	if (nl && ckpt_nl_group_del(nl, name, &why) && why.os != ENOENT) {
+		*err = why;
+		return -1;
+	}
+	return ckpt_tagged_forget(name, err);
+}

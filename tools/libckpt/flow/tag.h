@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Tagging: a group becomes known to the module, where there is one, and to this boot. */
+#ifndef CKPT_FLOW_TAG_H
+#define CKPT_FLOW_TAG_H
+
+#include "base/err.h"
+#include "flow/tagged.h"
+
+/**
+ * ckpt_tag - name an existing cgroup
+ *
+ * Refused when the name is that of a group that lives, and when there is no
+ * such cgroup.  A group of that name that is dead is replaced: what the module
+ * knew of it is forgotten, so that the next checkpoint is full.
+ */
+int ckpt_tag(const struct ckpt_tagged *group, struct ckpt_err *err);
+
+/* Forget a group; its tasks run on, its checkpoints stay. */
+int ckpt_untag(const char *name, struct ckpt_err *err);
+
+#endif
