@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Checkpoint: the order of its steps. */
+#include <time.h>
+
+#include "base/cgroup.h"
+#include "base/fault.h"
+#include "flow/cut.h"
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
+
+/* Everything is let go in the order that leaves the group as it was first. */
+static void cut_done(struct ckpt_cut *cut)
+{
+	ckpt_stop_close(cut->stop);
+	if (cut->epoch_open) {
+		struct ckpt_err ignored = CKPT_ERR_INIT;
+
+		/* A failure to abort is mended by the closing of the socket. */
+		cut->tracker.abort(cut->tracker.self, &ignored);
+	}
+	if (cut->tracker.name)
+		ckpt_tracker_close(&cut->tracker);
+	ckpt_stage_free(cut->stage);
+	ckpt_image_done(&cut->image);
+	ckpt_mem_done(&cut->mem);
+	ckpt_files_done(&cut->files);
+	ckpt_writer_free(cut->writer);
+	ckpt_reader_close(cut->parent);
+	ckpt_store_close(cut->store);
+}
+
+static void tell(const struct ckpt_cut *cut, const char *step)
+{
+	if (cut->params->progress)
+		cut->params->progress(step);
+}
+
+static int steps(struct ckpt_cut *cut, struct ckpt_err *err)
+{
+	if (ckpt_cut_refuse(cut, err))
+		return -1;
+	tell(cut, "opening the store and the tracker");
+	if (ckpt_cut_open(cut, err))
+		return -1;
+	if (cut->params->dry_run)
+		return 0;
+	ckpt_fault("checkpoint.opened");
+	tell(cut, "copying while the group runs");
+	if (ckpt_cut_live(cut, err))
+		return -1;
+	ckpt_fault("checkpoint.live");
+	if (ckpt_cut_final(cut, err))
+		return -1;
+	ckpt_fault("checkpoint.released");
+	tell(cut, "writing");
+	return ckpt_cut_commit(cut, err);
+}
+
+int ckpt_checkpoint(const struct ckpt_checkpoint_params *params,
+		    struct ckpt_checkpoint_result *ret, struct ckpt_err *err)
+{
+	struct ckpt_cut cut = { .params = params, .began_ns = now_ns() };
+	int failed = steps(&cut, err);
+
+	if (!failed) {
+		cut.result.total_ns = now_ns() - cut.began_ns;
+		*ret = cut.result;
+	}
+	cut_done(&cut);
+	return failed;
+}

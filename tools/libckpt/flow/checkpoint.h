@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Checkpoint: one consistent cut of a group, from the first round to the commit. */
+#ifndef CKPT_FLOW_CHECKPOINT_H
+#define CKPT_FLOW_CHECKPOINT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "flow/tagged.h"
+
+/**
+ * struct ckpt_checkpoint_params - what to capture
+ * @store: directory of the store
+ * @group: what is captured; with cgroup NULL the tree below group->root_pid
+ * @full: take nothing from a parent
+ * @stop: kill the group once the checkpoint is durable
+ * @dry_run: check everything that is checked before the freeze, then stop
+ * @why: free text for the log, may be NULL
+ * @progress: called with a word per step; NULL for none
+ */
+struct ckpt_checkpoint_params {
+	const char *store;
+	const struct ckpt_tagged *group;
+	bool full, stop, dry_run;
+	const char *why;
+	void (*progress)(const char *step);
+};
+
+/**
+ * struct ckpt_checkpoint_result - what was captured
+ * @pages: pages of memory in the checkpoint
+ * @dirty_pages: reported dirty by the tracker, all rounds
+ * @files: entries of the roots in the checkpoint
+ * @memory_read, @file_read: bytes copied out of the group and its roots
+ * @dirs_opened: directories that had to be listed
+ * @raw_bytes, @stored_bytes: new data before and after compression
+ * @freeze_ns: from the first stop to the last detach
+ */
+struct ckpt_checkpoint_result {
+	uint64_t id, parent;
+	const char *kind, *tracker;
+	uint64_t pages, dirty_pages, final_pages, files, memory_read, file_read, dirs_opened;
+	uint64_t raw_bytes, stored_bytes, freeze_ns, total_ns;
+	uint32_t rounds, tasks, threads;
+};
+
+int ckpt_checkpoint(const struct ckpt_checkpoint_params *params,
+		    struct ckpt_checkpoint_result *ret, struct ckpt_err *err);
+
+#endif

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The cut itself: everything between the stop and the release. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/cgroup.h"
+#include "base/cleanup.h"
+#include "base/fault.h"
+#include "flow/cut.h"
+#include "flow/outer.h"
+
+/* Room for what arrives between the last live round and the stop. */
+#define STAGE_SLACK 4096
+#define STOP_HOLD_MS 600000
+
+/* Resident anonymous pages of a process; 0 when it is gone. */
+static uint64_t resident(int32_t pid)
+{
+	cleanup_fclose FILE *f = NULL;
+	uint64_t all = 0, shared = 0;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", pid);
+	f = fopen(path, "re");
+	if (!f || fscanf(f, "%*u %" SCNu64 " %" SCNu64, &all, &shared) != 2 || shared > all)
+		return 0;
+	return all - shared;
+}
+
+static size_t stage_pages(const struct ckpt_cut *cut)
+{
+	const struct ckpt_tagged *group = cut->params->group;
+	struct ckpt_err ignored = CKPT_ERR_INIT;
+	cleanup_free int32_t *pids = NULL;
+	uint64_t pages = STAGE_SLACK;
+	size_t n = 0;
+
+	if (cut->tracker.live)
+		return pages + 2 * cut->mem.round_pages;
+	if (!group->cgroup)
+		return pages + resident(group->root_pid);
+	if (ckpt_cgroup_pids(group->cgroup, &pids, &n, &ignored))
+		return pages;
+	for (size_t i = 0; i < n; i++)
+		pages += resident(pids[i]);
+	return pages;
+}
+
+static int open_stop(struct ckpt_cut *cut, struct ckpt_err *err)
+{
+	const struct ckpt_tagged *group = cut->params->group;
+	struct ckpt_stop_params params = { .pid = group->cgroup ? 0 : group->root_pid };
+	cleanup_free char *dir = NULL;
+
+	if (group->cgroup && ckpt_cgroup_dir(group->cgroup, &dir, err))
+		return -1;
+	params.cgroup = dir;
+	/* With --stop it stays held while its checkpoint is written. */
+	params.hold_ms = cut->params->stop ? STOP_HOLD_MS : 0;
+	if (ckpt_stop_open(&params, &cut->stop, err))
+		return -1;
+	/* After the keeper's fork: the stage is touched here and copied by nobody. */
+	cut->stage = ckpt_stage_new(stage_pages(cut), err);
+	if (!cut->stage)
+		return -1;
+	cut->stage_sink = ckpt_stage_sink(cut->stage, &cut->sink);
+	return 0;
+}
+
+/* The last round of the tracker, beside the keeper's reading. */
+static int take_final(struct ckpt_cut *cut, struct ckpt_take *take, struct ckpt_inode_take *inodes,
+		      struct ckpt_err *err)
+{
+	if (!cut->tracker.live)
+		return 0;
+	if (cut->tracker.next(cut->tracker.self, true, &cut->epoch, err))
+		return -1;
+	cut->result.rounds++;
+	return cut->tracker.pages(cut->tracker.self, NULL, 0, take, err) ||
+	       cut->tracker.inodes(cut->tracker.self, inodes, err) ? -1 : 0;
+}
+
+static int cut_stopped(struct ckpt_cut *cut, struct ckpt_take *take,
+		       struct ckpt_inode_take *inodes, struct ckpt_err *err)
+{
+	bool lists = cut->files.by_changes;
+
+	if (ckpt_stop_collect_start(cut->stop, err))
+		return -1;
+	ckpt_fault("checkpoint.collecting");
+	if (take_final(cut, take, inodes, err))
+		return -1;
+	if (lists && ckpt_files_round(&cut->files, inodes, NULL, true, &cut->stage_sink, err))
+		return -1;
+	if (ckpt_stop_collect_wait(cut->stop, &cut->image, err))
+		return -1;
+	ckpt_fault("checkpoint.collected");
+	if (!lists && ckpt_files_round(&cut->files, NULL, &cut->image, true, &cut->stage_sink, err))
+		return -1;
+	if (ckpt_mem_final(&cut->mem, take, &cut->image, cut->stage, &cut->stage_sink, err))
+		return -1;
+	return ckpt_outer_capture(&cut->image, cut->files.table, &cut->stage_sink,
+				  &cut->files.stats, err);
+}
+
+int ckpt_cut_final(struct ckpt_cut *cut, struct ckpt_err *err)
+{
+	struct ckpt_inode_take inodes = { 0 };
+	struct ckpt_take take = { 0 };
+	int ret = open_stop(cut, err);
+
+	if (!ret) {
+		ckpt_fault("checkpoint.keeper");
+		if (cut->params->progress)
+			cut->params->progress("stopping");
+		ret = ckpt_stop_begin(cut->stop, err);
+	}
+	if (!ret) {
+		ckpt_fault("checkpoint.stopped");
+		ret = cut_stopped(cut, &take, &inodes, err);
+	}
+	/* With --stop the tree stays held until its checkpoint is durable. */
+	if (!ret && !cut->params->stop)
+		ret = ckpt_stop_release(cut->stop, &cut->result.freeze_ns, err);
+	ckpt_take_done(&take);
+	ckpt_inode_take_done(&inodes);
+	return ret;
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Live rounds: copy while the group runs, until the rest is small. */
+#include "base/fault.h"
+#include "flow/cut.h"
+
+/* More rounds cost the agent faults and win little. */
+#define MAX_ROUNDS 5
+/* 2 MiB: copied in less than the time it takes to stop the threads. */
+#define SMALL_ROUND 512
+
+static int round_of(struct ckpt_cut *cut, struct ckpt_err *err)
+{
+	struct ckpt_inode_take inodes = { 0 };
+	struct ckpt_take take = { 0 };
+	int ret;
+
+	ret = cut->tracker.pages(cut->tracker.self, NULL, 0, &take, err);
+	if (!ret)
+		ret = cut->tracker.inodes(cut->tracker.self, &inodes, err);
+	if (!ret)
+		ret = ckpt_mem_live(&cut->mem, &take, &cut->sink, err);
+	if (!ret)
+		ret = ckpt_files_round(&cut->files, &inodes, NULL, false, &cut->sink, err);
+	ckpt_take_done(&take);
+	ckpt_inode_take_done(&inodes);
+	cut->result.rounds++;
+	return ret;
+}
+
+int ckpt_cut_live(struct ckpt_cut *cut, struct ckpt_err *err)
+{
+	uint64_t before = UINT64_MAX;
+
+	/* A tracker that knows nothing has nothing to gain for memory. */
+	if (!cut->tracker.live)
+		return ckpt_files_round(&cut->files, NULL, NULL, false, &cut->sink, err);
+	for (int round = 1; ; round++) {
+		uint64_t now;
+
+		if (round_of(cut, err))
+			return -1;
+		ckpt_fault("checkpoint.round");
+		now = cut->mem.round_pages;
+		if (now <= SMALL_ROUND || round == MAX_ROUNDS || now > before / 4 * 3)
+			return 0;
+		before = now;
+		if (cut->tracker.next(cut->tracker.self, false, &cut->epoch, err))
+			return -1;
+	}
+}

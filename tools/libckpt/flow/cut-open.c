@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Before a checkpoint: refusals, the store, the tracker and the choice of kind. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cgroup.h"
+#include "base/cleanup.h"
+#include "flow/cut.h"
+#include "flow/lineage.h"
+
+static int refuse_own_group(const struct ckpt_tagged *group, struct ckpt_err *err)
+{
+	cleanup_free char *own = NULL;
+	bool alive;
+
+	if (ckpt_tagged_alive(group, &alive, err))
+		return -1;
+	if (!alive)
+		return ckpt_fail(err, CKPT_USAGE, 0, group->cgroup ?
+				 "no task of group '%s' lives; restore it or run it again" :
+				 "group '%s' names a pid that does not exist", group->name);
+	if (!group->cgroup)
+		return 0;
+	if (ckpt_cgroup_of(getpid(), &own, err))
+		return -1;
+	if (ckpt_cgroup_inside(own, group->cgroup))
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+				 "ckpt-tool runs inside group '%s' itself; run it from outside",
+				 group->name);
+	return 0;
+}
+
+/* The resolved path of what may not exist yet: its nearest parent resolved. */
+static char *resolved(const char *path)
+{
+	cleanup_free char *copy = strdup(path);
+	char *real = copy ? realpath(copy, NULL) : NULL;
+
+	while (copy && !real && errno == ENOENT) {
+		char *slash = strrchr(copy, '/');
+
+		if (!slash)
+			return realpath(".", NULL);
+		*slash = 0;
+		real = realpath(slash == copy ? "/" : copy, NULL);
+	}
+	return real;
+}
+
+static int refuse_store_inside(const char *store, const struct ckpt_tagged *group,
+			       struct ckpt_err *err)
+{
+	cleanup_free char *real = resolved(store);
+
+	if (!real)
+		return ckpt_fail(err, CKPT_FAILED, errno, "cannot use store %s", store);
+	for (size_t i = 0; i < group->n_roots; i++) {
+		size_t len = strlen(group->roots[i]);
+
+		if (!strncmp(real, group->roots[i], len) && (!real[len] || real[len] == '/'))
+			return ckpt_fail(err, CKPT_REFUSED, 0,
+					 "store %s lies inside root %s, which it would capture; "
+					 "use another directory", store, group->roots[i]);
+	}
+	return 0;
+}
+
+int ckpt_cut_refuse(struct ckpt_cut *cut, struct ckpt_err *err)
+{
+	const struct ckpt_tagged *group = cut->params->group;
+
+	return refuse_own_group(group, err) ||
+	       refuse_store_inside(cut->params->store, group, err) ? -1 : 0;
+}
+
+static int read_boot_id(char ret[64], struct ckpt_err *err)
+{
+	cleanup_fclose FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+	if (!f || !fgets(ret, 64, f))
+		return ckpt_fail(err, CKPT_FAILED, errno, "cannot read the boot id");
+	ret[strcspn(ret, "\n")] = 0;
+	return 0;
+}
+
+/* The module where it knows the group, else the tracker that knows nothing. */
+static int open_tracker(struct ckpt_cut *cut, struct ckpt_err *err)
+{
+	const struct ckpt_tagged *group = cut->params->group;
+	struct ckpt_err why = CKPT_ERR_INIT;
+
+	if (!group->cgroup)
+		return ckpt_tracker_open_full(&cut->tracker, err);
+	if (!ckpt_tracker_open_kmod(group->name, group->cgroup, &cut->tracker, &why))
+		return 0;
+	/* No module, or one that was not told of the group: everything is compared. */
+	if (why.os == ENOENT)
+		return ckpt_tracker_open_full(&cut->tracker, err);
+	*err = why;
+	return -1;
+}
+
+static int open_parent(struct ckpt_cut *cut, bool *ret_trusted, struct ckpt_err *err)
+{
+	const struct ckpt_tagged *group = cut->params->group;
+	struct ckpt_newest newest;
+	int found;
+
+	*ret_trusted = false;
+	found = ckpt_log_newest(cut->store, group->name, &newest, err);
+	if (found <= 0 || cut->params->full)
+		return found < 0 ? -1 : 0;
+	*ret_trusted = ckpt_lineage_holds(&newest, &cut->epoch, cut->boot_id);
+	/* What the tracker says is only worth something on top of the right parent. */
+	if (cut->tracker.live && !*ret_trusted)
+		return 0;
+	cut->parent = ckpt_reader_open(cut->store, group->name, newest.id, err);
+	return cut->parent ? 0 : -1;
+}
+
+static int load_parent(struct ckpt_cut *cut, bool trusted, struct ckpt_err *err)
+{
+	cleanup_buf struct ckpt_buf memory = CKPT_BUF_INIT, roots = CKPT_BUF_INIT;
+	struct ckpt_source source;
+
+	if (!cut->parent)
+		return ckpt_files_open(&cut->files, cut->params->group, NULL, NULL, 0, false, err);
+	source = ckpt_reader_source(cut->parent);
+	if (ckpt_reader_blob(cut->parent, CKPT_BLOB_MEMORY, &memory, err) ||
+	    ckpt_reader_blob(cut->parent, CKPT_BLOB_ROOTS, &roots, err) ||
+	    ckpt_mem_load(&cut->mem, memory.data, memory.len, &source, err))
+		return -1;
+	return ckpt_files_open(&cut->files, cut->params->group, &source, roots.data, roots.len,
+			       trusted && cut->tracker.inodes_known, err);
+}
+
+int ckpt_cut_open(struct ckpt_cut *cut, struct ckpt_err *err)
+{
+	bool trusted;
+
+	if (read_boot_id(cut->boot_id, err))
+		return -1;
+	cut->store = ckpt_store_open(cut->params->store, CKPT_STORE_CREATE, err);
+	if (!cut->store || open_tracker(cut, err))
+		return -1;
+	cut->result.tracker = cut->tracker.name;
+	if (cut->params->dry_run)
+		return 0;
+	if (cut->tracker.begin(cut->tracker.self, &cut->epoch, err))
+		return -1;
+	cut->epoch_open = true;
+	if (open_parent(cut, &trusted, err) || load_parent(cut, trusted, err))
+		return -1;
+	cut->result.parent = cut->parent ? ckpt_reader_manifest(cut->parent)->id : 0;
+	cut->result.kind = cut->parent ? "incremental" : "full";
+	cut->writer = ckpt_writer_begin(cut->store, cut->params->group->name, cut->result.parent,
+					err);
+	if (!cut->writer)
+		return -1;
+	cut->sink = ckpt_writer_sink(cut->writer);
+	return 0;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Cut: a checkpoint in the making, shared by the steps of flow/checkpoint.c. */
+#ifndef CKPT_FLOW_CUT_H
+#define CKPT_FLOW_CUT_H
+
+#include "flow/checkpoint.h"
+#include "flow/files.h"
+#include "flow/memory.h"
+#include "flow/stage.h"
+#include "proc/stop.h"
+#include "store/reader.h"
+#include "store/store.h"
+#include "store/writer.h"
+#include "track/tracker.h"
+
+/* Names of the byte strings of a checkpoint. */
+#define CKPT_BLOB_TASKS "tasks"		/* process records, proc/image.h */
+#define CKPT_BLOB_MEMORY "memory"	/* whose pages are in which space, flow/memory.h */
+#define CKPT_BLOB_ROOTS "roots"		/* the roots, fs/table.h */
+#define CKPT_BLOB_OUTER "outer"		/* files outside the roots, flow/outer.h */
+#define CKPT_NOTE_CGROUP "cgroup"	/* where the group lived */
+
+/**
+ * struct ckpt_cut - what the steps share
+ * @began_ns: CLOCK_MONOTONIC at the start
+ * @parent: reader of the newest checkpoint, NULL when nothing is taken from it
+ * @epoch_open: the tracker's epoch must be committed or aborted
+ */
+struct ckpt_cut {
+	const struct ckpt_checkpoint_params *params;
+	struct ckpt_checkpoint_result result;
+	uint64_t began_ns;
+	struct ckpt_store *store;
+	struct ckpt_reader *parent;
+	struct ckpt_writer *writer;
+	struct ckpt_sink sink;
+	struct ckpt_tracker tracker;
+	struct ckpt_epoch epoch;
+	bool epoch_open;
+	char boot_id[64];
+	struct ckpt_mem mem;
+	struct ckpt_files files;
+	struct ckpt_stop *stop;
+	struct ckpt_stage *stage;
+	struct ckpt_sink stage_sink;
+	struct ckpt_image image;
+};
+
+/* Steps, in order. */
+int ckpt_cut_refuse(struct ckpt_cut *cut, struct ckpt_err *err);
+int ckpt_cut_open(struct ckpt_cut *cut, struct ckpt_err *err);
+int ckpt_cut_live(struct ckpt_cut *cut, struct ckpt_err *err);
+int ckpt_cut_final(struct ckpt_cut *cut, struct ckpt_err *err);
+int ckpt_cut_commit(struct ckpt_cut *cut, struct ckpt_err *err);
+
+#endif

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Files of a checkpoint. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "flow/files.h"
+
+void ckpt_files_done(struct ckpt_files *files)
+{
+	ckpt_fs_table_free(files->table);
+	*files = (struct ckpt_files){ 0 };
+}
+
+static bool is_root_of(const struct ckpt_tagged *group, const char *path)
+{
+	for (size_t i = 0; i < group->n_roots; i++)
+		if (!strcmp(group->roots[i], path))
+			return true;
+	return false;
+}
+
+/* Make the roots of the table those of the group. Return: 0, 1 when some were added, -1. */
+static int same_roots(struct ckpt_fs_table *table, const struct ckpt_tagged *group,
+		      struct ckpt_err *err)
+{
+	int added = 0;
+
+	for (size_t i = table->n_roots; i-- > 0;)
+		if (!is_root_of(group, table->roots[i].path) &&
+		    ckpt_fs_table_del_root(table, table->roots[i].path, err))
+			return -1;
+	for (size_t i = 0; i < group->n_roots; i++) {
+		bool there = false;
+
+		for (size_t j = 0; j < table->n_roots; j++)
+			there |= !strcmp(table->roots[j].path, group->roots[i]);
+		if (there)
+			continue;
+		if (ckpt_fs_table_add_root(table, group->roots[i], err))
+			return -1;
+		added = 1;
+	}
+	return added;
+}
+
+int ckpt_files_open(struct ckpt_files *files, const struct ckpt_tagged *group,
+		    const struct ckpt_source *source, const void *blob, size_t len, bool trusted,
+		    struct ckpt_err *err)
+{
+	struct ckpt_files f = { 0 };
+	int added;
+
+	if (source ? ckpt_fs_table_load(source, blob, len, &f.table, err) :
+		     ckpt_fs_table_new(&f.table, err))
+		return -1;
+	added = same_roots(f.table, group, err);
+	if (added < 0) {
+		ckpt_files_done(&f);
+		return -1;
+	}
+	f.by_changes = trusted && !added;
+	*files = f;
+	return 0;
+}
+
+static int by_changes(struct ckpt_files *files, const struct ckpt_inode_take *changes,
+		      unsigned int flags, const struct ckpt_sink *sink, struct ckpt_err *err)
+{
+	cleanup_free struct ckpt_fs_change *list = calloc(changes->n_changes + 1, sizeof(*list));
+
+	if (!list)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for the changed files");
+	for (size_t i = 0; i < changes->n_changes; i++)
+		list[i] = (struct ckpt_fs_change){
+			.dev = changes->changes[i].dev, .ino = changes->changes[i].ino,
+			.mask = changes->changes[i].mask, .flags = changes->changes[i].flags,
+		};
+	return ckpt_fs_changes(files->table, sink, flags, list, changes->n_changes, &files->stats,
+			       err);
+}
+
+static int by_scan(struct ckpt_files *files, const struct ckpt_image *image, unsigned int flags,
+		   const struct ckpt_sink *sink, struct ckpt_err *err)
+{
+	size_t n = 0, max = image ? image->n_files : 0;
+	cleanup_free struct ckpt_fs_change *suspects = calloc(max + 1, sizeof(*suspects));
+
+	if (!suspects)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for the changed files");
+	for (size_t i = 0; i < max; i++)
+		if (image->files[i].kind == CKPT_FILE_REG && image->files[i].writable)
+			suspects[n++] = (struct ckpt_fs_change){
+				.dev = image->files[i].dev, .ino = image->files[i].ino,
+				.mask = CKPT_INODE_SUSPECT, .flags = CKPT_INODE_F_OPEN,
+			};
+	return ckpt_fs_scan(files->table, sink, flags, suspects, n, &files->stats, err);
+}
+
+int ckpt_files_round(struct ckpt_files *files, const struct ckpt_inode_take *changes,
+		     const struct ckpt_image *image, bool final, const struct ckpt_sink *sink,
+		     struct ckpt_err *err)
+{
+	unsigned int flags = final ? CKPT_FS_FINAL : 0;
+
+	if (files->by_changes)
+		return by_changes(files, changes, flags, sink, err);
+	return by_scan(files, image, flags, sink, err);
+}
