@@ -54,6 +54,8 @@ for rule in spdx size words includes pure columns exec; do
 done
 out=$(tests/lint/rules-test.sh)
 report "of the lint rules themselves" $? "$out"
+out=$(tests/lint/uapi-test.sh 2>&1)
+report "of the netlink contract" $? "$out"
 out=$(tests/lint/counting-test.sh)
 report "of the counting of test cases" $? "$out"
 

@@ -16,6 +16,13 @@
  *   EPOCH_NEXT    walks one more round; its changes join the taken sets
  *   EPOCH_COMMIT  the taken sets are durable under CHECKPOINT_ID: forgotten
  *   EPOCH_ABORT   (or the owner's socket closing) merges them back
+ *
+ * The socket closes when the last copy of its descriptor does: a forked child
+ * that keeps one keeps the epoch open.
+ *
+ * Only the owner may call EPOCH_NEXT, _COMMIT and _ABORT (EBUSY for others);
+ * any socket may dump.  A dump belongs to one round: when the next comes while
+ * it is read, it ends with EAGAIN in its NLMSG_DONE.
  */
 #ifndef _UAPI_LINUX_CKPT_H
 #define _UAPI_LINUX_CKPT_H
@@ -111,11 +118,14 @@ enum ckpt_group_state {
  */
 #define CKPT_EPOCH_FINAL	(1U << 0)
 
-/* MM_FLAGS: why all populated pages of an mm are reported dirty. */
-#define CKPT_MM_NEW		(1U << 0)	/* not tracked before this epoch */
+/*
+ * MM_FLAGS: why all pages of an mm with content are reported dirty (NEW,
+ * NOTIFIERS), or why none of its areas is told (BUSY, OVERFLOW).
+ */
+#define CKPT_MM_NEW		(1U << 0)	/* no complete take to compare with */
 #define CKPT_MM_NOTIFIERS	(1U << 1)	/* mmu notifiers: bits not cleared */
-#define CKPT_MM_BUSY		(1U << 2)	/* lock not had: not walked, copy everything */
-#define CKPT_MM_OVERFLOW	(1U << 3)	/* over a bound: not all runs kept, copy everything */
+#define CKPT_MM_BUSY		(1U << 2)	/* lock not had: the next round tells; never in FINAL */
+#define CKPT_MM_OVERFLOW	(1U << 3)	/* over a bound: runs not kept, copy everything */
 
 /* AREA_FLAGS */
 #define CKPT_AREA_READ		(1U << 0)
@@ -127,8 +137,8 @@ enum ckpt_group_state {
 #define CKPT_AREA_SHMEM		(1U << 6)
 #define CKPT_AREA_HUGETLB	(1U << 7)
 #define CKPT_AREA_UNWALKED	(1U << 8)	/* IO, PFNMAP, MIXEDMAP, special: no runs */
-#define CKPT_AREA_NEW		(1U << 9)	/* identity not that of the last commit: all dirty */
-#define CKPT_AREA_WHOLE		(1U << 10)	/* could not be protected: all dirty, every time */
+#define CKPT_AREA_NEW		(1U << 9)	/* no part had this identity at the last take */
+#define CKPT_AREA_WHOLE		(1U << 10)	/* not protected (all shared areas): dirty every time */
 #define CKPT_AREA_GROWSDOWN	(1U << 11)
 #define CKPT_AREA_WIPEONFORK	(1U << 12)
 
@@ -147,6 +157,12 @@ enum ckpt_page_state {
 	CKPT_PAGE_SPECIAL,	/* no struct page, poisoned, device: not readable as memory */
 };
 
+/*
+ * In a private area DIRTY is set on ANON, SWAP, MIGRATION and SPECIAL alone; of
+ * the other states the content is told by the state.  Such a page that is not
+ * DIRTY is what it was at the last take, whether or not the area merged, grew
+ * or changed its protection since.
+ */
 #define CKPT_RUN_DIRTY		(1U << 0)	/* copy it */
 #define CKPT_RUN_HUGE		(1U << 1)	/* mapped by a pmd or larger */
 #define CKPT_RUN_DMA		(1U << 2)	/* unexpected reference: reported again later */
