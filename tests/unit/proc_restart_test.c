@@ -61,11 +61,45 @@ static void rewind_makes_the_call_again(void **state)
 	assert_false(ckpt_restart_eintr(&r));
 }
 
+static void number_of_a_restarted_call(void **state)
+{
+	static const uint8_t poll_code[] = { 0xb8, 7, 0, 0, 0, 0x0f, 0x05 };
+	static const uint8_t read_code[] = { 0xb8, 0, 0, 0, 0, 0x0f, 0x05 };
+	static const uint8_t other[] = { 0x90, 7, 0, 0, 0, 0x0f, 0x05 };
+	struct user_regs_struct r = in_call(SYS_read, -512);
+
+	(void)state;
+	assert_int_equal(ckpt_restart_number(&r, NULL), SYS_read);
+	r = in_call(SYS_restart_syscall, -516);
+	r.rdi = 1;
+	r.rdx = 0x7ffd00001230;
+	assert_int_equal(ckpt_restart_number(&r, poll_code), SYS_poll);
+	assert_int_equal(ckpt_restart_number(&r, read_code), SYS_clock_nanosleep);
+	assert_int_equal(ckpt_restart_number(&r, other), SYS_clock_nanosleep);
+	r.rdi = 0x7ffd00001000;
+	r.rsi = 0x7ffd00001010;
+	assert_int_equal(ckpt_restart_number(&r, NULL), SYS_nanosleep);
+	r.rsi = 128 | 9 | 256;
+	r.rdx = 1;
+	r.r10 = 0x7ffd00001020;
+	assert_int_equal(ckpt_restart_number(&r, NULL), SYS_futex);
+	r.rsi = 2;
+	r.rdx = 30000;
+	assert_int_equal(ckpt_restart_number(&r, NULL), SYS_poll);
+	r.rdi = 0;
+	r.rsi = 0;
+	assert_int_equal(ckpt_restart_number(&r, NULL), SYS_poll);
+	r.rdi = 0x1233;
+	r.rsi = 1ull << 40;
+	assert_int_equal(ckpt_restart_number(&r, NULL), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(kernel_restarts),
 		cmocka_unit_test(eintr_of_the_stop),
+		cmocka_unit_test(number_of_a_restarted_call),
 		cmocka_unit_test(rewind_makes_the_call_again),
 	};
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Interrupted system calls. */
 #include <errno.h>
-#include <stddef.h>
+#include <linux/futex.h>
+#include <string.h>
 #include <sys/syscall.h>
 
 #include "proc/restart.h"
@@ -48,6 +49,53 @@ bool ckpt_restart_eintr(const struct user_regs_struct *regs)
 			return true;
 	}
 	return false;
+}
+
+/* mov $number, %eax; syscall */
+static long number_in_code(const uint8_t *code)
+{
+	int32_t nr;
+
+	if (code[0] != 0xb8 || code[5] != 0x0f || code[6] != 0x05)
+		return -1;
+	memcpy(&nr, code + 1, sizeof(nr));
+	return nr;
+}
+
+static bool is_pointer(uint64_t v)
+{
+	return v >= 0x10000 && v < 1ull << 47 && !(v & 3);
+}
+
+static long number_by_args(const struct user_regs_struct *r)
+{
+	uint32_t op = r->rsi & ~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME);
+
+	/* clock ids are small, and both times are pointers */
+	if (!is_pointer(r->rdi) && (uint32_t)r->rdi < 16 && !(r->rsi >> 1) && is_pointer(r->rdx))
+		return SYS_clock_nanosleep;
+	/* only a wait with a timeout is restarted in this way */
+	if (is_pointer(r->rdi) && (op == FUTEX_WAIT || op == FUTEX_WAIT_BITSET) &&
+	    (r->rsi & FUTEX_PRIVATE_FLAG) && is_pointer(r->r10))
+		return SYS_futex;
+	/* the number of descriptors is small, the time is an int */
+	if ((is_pointer(r->rdi) || !r->rdi) && r->rsi < 0x10000 && (r->rsi || !r->rdi) &&
+	    !is_pointer(r->rdx))
+		return SYS_poll;
+	if (is_pointer(r->rdi) && is_pointer(r->rsi))
+		return SYS_nanosleep;
+	return -1;
+}
+
+long ckpt_restart_number(const struct user_regs_struct *regs, const uint8_t *code)
+{
+	long nr = code ? number_in_code(code) : -1;
+
+	if (regs->orig_rax != SYS_restart_syscall)
+		return regs->orig_rax;
+	if (nr == SYS_poll || nr == SYS_nanosleep || nr == SYS_clock_nanosleep || nr == SYS_futex)
+		return nr;
+	return number_by_args(regs);
 }
 
 void ckpt_restart_rewind(struct user_regs_struct *regs)

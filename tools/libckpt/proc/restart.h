@@ -11,6 +11,7 @@
 #define CKPT_PROC_RESTART_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/user.h>
 
@@ -31,6 +32,23 @@ bool ckpt_restart_pending(const struct user_regs_struct *regs);
  * to be delivered; if so, EINTR is right and stays.
  */
 bool ckpt_restart_eintr(const struct user_regs_struct *regs);
+
+/* Bytes of code before rip that ckpt_restart_number looks at. */
+#define CKPT_RESTART_CODE 7
+
+/**
+ * ckpt_restart_number - which call does a thread make?
+ * @regs: as read in the stop, ckpt_restart_pending
+ * @code: the CKPT_RESTART_CODE bytes before rip, or NULL
+ *
+ * A call that was interrupted once before is shown as restart_syscall, and
+ * what is restarted only the kernel knows.  Four calls use it; the code before
+ * the instruction mostly names the number, else the arguments, which are still
+ * in their registers, tell them apart.
+ *
+ * Return: the number, or -1 when it cannot be known.
+ */
+long ckpt_restart_number(const struct user_regs_struct *regs, const uint8_t *code);
 
 /**
  * ckpt_restart_rewind - let the thread make its call again

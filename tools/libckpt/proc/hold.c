@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Held tree: its table, and the steps of a stop in their order. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fault.h"
+#include "proc/hold.h"
+#include "proc/procfs.h"
+
+#define MS 1000000ull
+
+/* What a thread may take to stop where nothing is in its way. */
+#define SOON (5 * MS)
+
+int ckpt_hold_init(struct ckpt_hold *hold, const struct ckpt_stop_params *params, pid_t caller,
+		   struct ckpt_err *err)
+{
+	*hold = (struct ckpt_hold){
+		.cgroup = -1,
+		.freeze = -1,
+		.events = -1,
+		.root = params->pid,
+		.caller = caller,
+		.freeze_ms = params->freeze_ms ? params->freeze_ms : 500,
+		.vfork_ms = params->vfork_ms ? params->vfork_ms : 2000,
+	};
+	if (access("/proc/thread-self/children", R_OK))
+		return ckpt_fail(err, CKPT_FAILED, errno,
+				 "the kernel does not list children in /proc");
+	if (params->cgroup)
+		return ckpt_freeze_open(hold, params->cgroup, err);
+	return 0;
+}
+
+void ckpt_hold_forget(struct ckpt_hold *hold)
+{
+	for (size_t i = 0; i < hold->n_procs; i++) {
+		struct ckpt_held_proc *p = &hold->procs[i];
+
+		for (size_t j = 0; j < p->n_threads; j++) {
+			free(p->threads[j].xstate);
+			free(p->threads[j].status_text);
+		}
+		free(p->threads);
+		close(p->dir);
+	}
+	free(hold->procs);
+	hold->procs = NULL;
+	hold->n_procs = 0;
+}
+
+void ckpt_hold_done(struct ckpt_hold *hold)
+{
+	ckpt_hold_forget(hold);
+	for (size_t i = 0; i < hold->n_seen; i++)
+		free(hold->seen[i].smaps);
+	free(hold->seen);
+	ckpt_buf_done(&hold->scratch);
+	if (hold->cgroup >= 0)
+		close(hold->cgroup);
+	if (hold->freeze >= 0)
+		close(hold->freeze);
+	if (hold->events >= 0)
+		close(hold->events);
+}
+
+/* List, seize and interrupt until nothing new appears. */
+static int seize_until_stable(struct ckpt_hold *hold, uint64_t until, struct ckpt_held_proc **who,
+			      pid_t *tid, struct ckpt_err *err)
+{
+	for (;;) {
+		ssize_t added = 0, n;
+		pid_t parent, child;
+		uint64_t now;
+		int r;
+
+		if (hold->cgroup >= 0) {
+			n = ckpt_tree_list_cgroup(hold, err);
+			if (n < 0)
+				return -1;
+			added += n;
+		}
+		n = ckpt_tree_list_threads(hold, err);
+		if (n < 0)
+			return -1;
+		added += n;
+		n = ckpt_tree_list_children(hold, err);
+		if (n < 0)
+			return -1;
+		added += n;
+		if (ckpt_seize_all(hold, err))
+			return -1;
+		ckpt_fault("keeper.seized");
+		now = ckpt_now_ns();
+		r = ckpt_seize_wait(hold, now + SOON < until ? now + SOON : until, who, tid);
+		if (r && (ckpt_now_ns() >= until || ckpt_tree_vfork(hold, &parent, &child) > 0))
+			return 1;
+		/* whoever was still running may have made children: look again */
+		if (!r && !added)
+			return 0;
+	}
+}
+
+/*
+ * One attempt. Return: 0 stopped; 1 a vfork is in flight and everything runs
+ * again; -1 failed and everything runs again.
+ */
+static int attempt(struct ckpt_hold *hold, pid_t *ret_parent, pid_t *ret_child,
+		   struct ckpt_err *err)
+{
+	struct ckpt_held_proc *who = NULL;
+	pid_t tid = 0;
+	int r;
+
+	hold->began_ns = ckpt_now_ns();
+	if (hold->cgroup >= 0) {
+		if (ckpt_freeze_on(hold, err))
+			return -1;
+		ckpt_fault("keeper.frozen");
+		if (ckpt_tree_list_cgroup(hold, err) < 0)
+			goto fail;
+		/* a frozen vfork parent counts as frozen but cannot be stopped */
+		if (ckpt_tree_vfork(hold, ret_parent, ret_child) > 0)
+			goto vfork;
+	}
+	r = seize_until_stable(hold, ckpt_now_ns() + hold->freeze_ms * MS, &who, &tid, err);
+	if (r < 0)
+		goto fail;
+	if (r > 0) {
+		if (ckpt_tree_vfork(hold, ret_parent, ret_child) > 0)
+			goto vfork;
+		ckpt_fail(err, CKPT_FAILED, 0,
+			"thread %d of pid %d (%s) did not stop in %u ms, it sleeps uninterruptibly; "
+			"the tree runs on, try again", tid, who->pid, who->comm, hold->freeze_ms);
+		goto fail;
+	}
+	if (!hold->n_procs) {
+		ckpt_fail(err, CKPT_FAILED, 0, "the cgroup has no process");
+		goto fail;
+	}
+	ckpt_fault("keeper.stopped");
+	ckpt_freeze_off(hold);
+	ckpt_fault("keeper.thawed");
+	return 0;
+
+vfork:
+	ckpt_hold_release(hold);
+	return 1;
+fail:
+	ckpt_hold_release(hold);
+	return -1;
+}
+
+int ckpt_hold_stop(struct ckpt_hold *hold, struct ckpt_err *err)
+{
+	uint64_t until = ckpt_now_ns() + hold->vfork_ms * MS;
+	unsigned int wait_us = 500;
+	pid_t parent, child;
+
+	for (;;) {
+		int r;
+
+		ckpt_hold_forget(hold);
+		r = attempt(hold, &parent, &child, err);
+		if (r <= 0)
+			return r;
+		if (ckpt_now_ns() > until)
+			return ckpt_fail(err, CKPT_REFUSED, 0,
+				"pid %d shares the address space of its parent %d for longer than "
+				"%u ms (vfork or CLONE_VM), which this version cannot restore",
+				child, parent, hold->vfork_ms);
+		ckpt_sleep_us(wait_us);
+		wait_us = wait_us < 8000 ? wait_us * 2 : wait_us;
+	}
+}

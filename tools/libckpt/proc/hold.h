@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Held tree: the processes that a keeper stops, and what it changed in them
+ *
+ * LOCKING: none, the keeper is one thread.
+ * LIFETIME: ckpt_hold_init, ckpt_hold_stop, reads, ckpt_hold_release,
+ * ckpt_hold_done.  A process stays in the table until ckpt_hold_forget.
+ */
+#ifndef CKPT_PROC_HOLD_H
+#define CKPT_PROC_HOLD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/user.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "proc/image.h"
+#include "proc/parse.h"
+#include "proc/stop.h"
+
+/**
+ * struct ckpt_held_thread - a thread that is or will be traced
+ * @tid: as the keeper sees it
+ * @stopped: in a ptrace stop, inside signal delivery (where the kernel
+ *	restarts an interrupted call when it is let go)
+ * @group_stop: the job-control signal it was stopped by before us, or 0
+ * @regs_known: @regs and @sigmask are its own
+ * @regs_changed, @mask_changed: they are to be put back
+ * @call: number of the system call it is in, for a call that is to be made again
+ * @rseq_*: PTRACE_GET_RSEQ_CONFIGURATION
+ * @xstate: NT_X86_XSTATE
+ */
+struct ckpt_held_thread {
+	pid_t tid;
+	bool seized, stopped, gone;
+	int group_stop;
+	bool regs_known, regs_changed, mask_changed;
+	struct user_regs_struct regs;
+	uint64_t sigmask;
+	long call;
+	uint64_t rseq_ptr;
+	uint32_t rseq_size, rseq_sig, rseq_flags;
+	uint8_t *xstate;
+	size_t xstate_len;
+	struct ckpt_proc_status status;
+	char *status_text;
+};
+
+/**
+ * struct ckpt_held_proc - a process of the tree
+ * @dir: descriptor of /proc/PID: a reused pid is not mistaken for it
+ * @start_time: /proc/PID/stat 22, the other half of its identity
+ * @page, @page_len: memory mapped into it by inject.c, 0: none
+ * @page_was: where that was, for the image, after it is gone
+ * @threads: leader first
+ */
+struct ckpt_held_proc {
+	pid_t pid;
+	int dir;
+	bool zombie;
+	uint64_t start_time;
+	char comm[16];
+	struct ckpt_proc_stat stat;
+	struct ckpt_held_thread *threads;
+	size_t n_threads;
+	uint64_t page, page_len;
+	uint64_t page_was, page_was_len;
+};
+
+/* smaps of a process as read before the freeze. */
+struct ckpt_seen {
+	pid_t pid;
+	uint64_t start_time;
+	char *smaps;
+};
+
+/**
+ * struct ckpt_hold - the tree
+ * @cgroup, @freeze, @events: descriptors, -1 in pid mode
+ * @root: pid in pid mode
+ * @frozen: we wrote 1 to cgroup.freeze and not yet 0
+ * @caller: the process that asked; it must not be in the tree
+ * @began_ns: CLOCK_MONOTONIC of the first act on the running tree
+ * @scratch: for one /proc text at a time
+ */
+struct ckpt_hold {
+	int cgroup, freeze, events;
+	pid_t root;
+	bool frozen;
+	pid_t caller;
+	uint32_t freeze_ms, vfork_ms;
+	uint64_t began_ns;
+	struct ckpt_held_proc *procs;
+	size_t n_procs;
+	struct ckpt_seen *seen;
+	size_t n_seen;
+	struct ckpt_buf scratch;
+};
+
+int ckpt_hold_init(struct ckpt_hold *hold, const struct ckpt_stop_params *params, pid_t caller,
+		   struct ckpt_err *err);
+void ckpt_hold_done(struct ckpt_hold *hold);
+/* Empty the table; nothing may be seized any more. */
+void ckpt_hold_forget(struct ckpt_hold *hold);
+
+/* tree.c: what belongs to the tree; each adds what is new and says how much. */
+ssize_t ckpt_tree_list_cgroup(struct ckpt_hold *hold, struct ckpt_err *err);
+ssize_t ckpt_tree_list_children(struct ckpt_hold *hold, struct ckpt_err *err);
+ssize_t ckpt_tree_list_threads(struct ckpt_hold *hold, struct ckpt_err *err);
+/* Two processes of one address space: a vfork in flight. Return: 1 and who, 0, -1. */
+int ckpt_tree_vfork(struct ckpt_hold *hold, pid_t *ret_parent, pid_t *ret_child);
+struct ckpt_held_proc *ckpt_tree_find(struct ckpt_hold *hold, pid_t pid);
+
+/* freeze.c: the cgroup freezer. */
+int ckpt_freeze_open(struct ckpt_hold *hold, const char *cgroup, struct ckpt_err *err);
+int ckpt_freeze_on(struct ckpt_hold *hold, struct ckpt_err *err);
+void ckpt_freeze_off(struct ckpt_hold *hold);
+
+/* seize.c: ptrace stops. */
+int ckpt_seize_all(struct ckpt_hold *hold, struct ckpt_err *err);
+/* Wait until every seized thread is stopped. Return: 0; 1 not by then, one of them in @ret. */
+int ckpt_seize_wait(struct ckpt_hold *hold, uint64_t until_ns, struct ckpt_held_proc **ret_proc,
+		    pid_t *ret_tid);
+/* Put registers and masks back, detach, thaw.  Never fails: who is gone is gone. */
+void ckpt_hold_release(struct ckpt_hold *hold);
+
+/* seize.c: @t's registers as ready to run on from the start of the call it is in. */
+struct user_regs_struct ckpt_held_regs(const struct ckpt_held_thread *t);
+
+/* hold.c: all of the above in order. */
+int ckpt_hold_stop(struct ckpt_hold *hold, struct ckpt_err *err);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Reads below one /proc/PID directory, and small helpers of the readers. */
+#ifndef CKPT_PROC_PROCFS_H
+#define CKPT_PROC_PROCFS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+
+/**
+ * ckpt_procfs_read - the whole of a /proc file
+ * @dir: descriptor of /proc/PID
+ * @name: below it
+ * @ret: emptied first; ends in a NUL byte that its len does not count
+ *
+ * Return: 0, or a negative errno.
+ */
+int ckpt_procfs_read(int dir, const char *name, struct ckpt_buf *ret);
+
+/**
+ * ckpt_procfs_link - target of a link, allocated
+ *
+ * Return: 0, or a negative errno.
+ */
+int ckpt_procfs_link(int dir, const char *name, char **ret);
+
+/**
+ * ckpt_procfs_numbers - names of a directory that are numbers, sorted
+ * @ret: allocated
+ *
+ * Return: their count, or a negative errno.
+ */
+ssize_t ckpt_procfs_numbers(int dir, const char *name, int **ret);
+
+/* CLOCK_MONOTONIC in ns. */
+uint64_t ckpt_now_ns(void);
+/* Sleep that long, with the precision the kernel has. */
+void ckpt_sleep_us(unsigned int us);
+
+/**
+ * ckpt_grow - make room for one more item of an array
+ * @array: in and out
+ * @n: items used
+ * @size: bytes of an item; the new one is zeroed
+ *
+ * Return: the new item, or NULL without memory.
+ */
+void *ckpt_grow(void *array, size_t *n, size_t size);
+
+#endif

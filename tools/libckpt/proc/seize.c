@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* ptrace stops: seize and interrupt, wait, put back and detach. */
+#include <elf.h>
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fault.h"
+#include "proc/hold.h"
+#include "proc/procfs.h"
+#include "proc/restart.h"
+
+/* Why a thread cannot be seized, from what /proc says. Return: 0 when it is just gone. */
+static int explain(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckpt_held_thread *t,
+		   int error, struct ckpt_err *err)
+{
+	struct ckpt_proc_status s;
+	char name[64];
+	int r;
+
+	snprintf(name, sizeof(name), "task/%d/status", t->tid);
+	r = ckpt_procfs_read(p->dir, name, &hold->scratch);
+	if (r == -ENOENT || r == -ESRCH) {
+		t->gone = true;
+		return 0;
+	}
+	if (r || ckpt_parse_status((char *)hold->scratch.data, &s))
+		return ckpt_fail(err, CKPT_FAILED, -r, "cannot read the status of pid %d", t->tid);
+	if (s.state == 'X' || (s.state == 'Z' && t->tid != p->pid)) {
+		t->gone = true;
+		return 0;
+	}
+	if (s.state == 'Z') {
+		if (p->n_threads > 1)
+			return ckpt_fail(err, CKPT_REFUSED, 0,
+				"pid %d (%s) has ended its first thread while others run, which "
+				"this version cannot restore", p->pid, p->comm);
+		p->zombie = true;
+		t->gone = true;
+		return 0;
+	}
+	if (s.tracer)
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+			"pid %d (%s) is traced by pid %d; detach the debugger", p->pid, p->comm,
+			s.tracer);
+	return ckpt_fail(err, CKPT_FAILED, error, "cannot seize thread %d of pid %d (%s)", t->tid,
+			 p->pid, p->comm);
+}
+
+int ckpt_seize_all(struct ckpt_hold *hold, struct ckpt_err *err)
+{
+	for (size_t i = 0; i < hold->n_procs; i++) {
+		struct ckpt_held_proc *p = &hold->procs[i];
+
+		for (size_t j = 0; !p->zombie && j < p->n_threads; j++) {
+			struct ckpt_held_thread *t = &p->threads[j];
+
+			if (t->seized || t->gone)
+				continue;
+			/* never EXITKILL: the tree outlives its tracer */
+			if (ptrace(PTRACE_SEIZE, t->tid, 0, PTRACE_O_TRACESYSGOOD)) {
+				if (explain(hold, p, t, errno, err))
+					return -1;
+				continue;
+			}
+			t->seized = true;
+			if (ptrace(PTRACE_INTERRUPT, t->tid, 0, 0) && errno != ESRCH)
+				return ckpt_fail(err, CKPT_FAILED, errno,
+						 "cannot interrupt thread %d of pid %d (%s)",
+						 t->tid, p->pid, p->comm);
+		}
+	}
+	return 0;
+}
+
+/* One look at a thread. Return: 1 when it needs no more waiting. */
+static int look(struct ckpt_held_thread *t)
+{
+	int status;
+	pid_t r;
+
+	for (;;) {
+		r = waitpid(t->tid, &status, __WALL | WNOHANG);
+		if (!r)
+			return 0;
+		if (r < 0 || WIFEXITED(status) || WIFSIGNALED(status)) {
+			t->gone = true;
+			t->seized = false;
+			return 1;
+		}
+		if (!WIFSTOPPED(status))
+			continue;
+		if (status >> 16 == PTRACE_EVENT_STOP) {
+			int sig = WSTOPSIG(status);
+
+			t->group_stop = sig == SIGTRAP ? 0 : sig;
+			t->stopped = true;
+			return 1;
+		}
+		/*
+		 * A signal came between seize and interrupt: let the kernel set
+		 * its handler up; the trap is taken before the handler runs.
+		 */
+		if (ptrace(PTRACE_CONT, t->tid, 0, status >> 16 ? 0 : WSTOPSIG(status)) &&
+		    errno != ESRCH)
+			return 0;
+	}
+}
+
+int ckpt_seize_wait(struct ckpt_hold *hold, uint64_t until_ns, struct ckpt_held_proc **ret_proc,
+		    pid_t *ret_tid)
+{
+	unsigned int rounds = 0;
+
+	for (;;) {
+		struct ckpt_held_proc *left = NULL;
+		pid_t tid = 0;
+
+		for (size_t i = 0; i < hold->n_procs; i++) {
+			struct ckpt_held_proc *p = &hold->procs[i];
+
+			for (size_t j = 0; !p->zombie && j < p->n_threads; j++) {
+				struct ckpt_held_thread *t = &p->threads[j];
+
+				if (!t->seized || t->stopped || t->gone || look(t))
+					continue;
+				left = p;
+				tid = t->tid;
+			}
+		}
+		if (!left)
+			return 0;
+		if (ckpt_now_ns() > until_ns) {
+			*ret_proc = left;
+			*ret_tid = tid;
+			return 1;
+		}
+		if (++rounds < 50)
+			sched_yield();
+		else
+			ckpt_sleep_us(rounds < 200 ? 10 : 200);
+	}
+}
+
+/*
+ * EINTR that only our stop has caused becomes the call again.  When a handler
+ * is about to run the call was interrupted in earnest, and stays so.
+ */
+static bool eintr_is_ours(const struct ckpt_held_thread *t)
+{
+	uint64_t due = (t->status.sig_pending | t->status.sig_shared) & ~t->sigmask;
+
+	return ckpt_restart_eintr(&t->regs) && !(due & t->status.sig_caught);
+}
+
+struct user_regs_struct ckpt_held_regs(const struct ckpt_held_thread *t)
+{
+	struct user_regs_struct regs = t->regs;
+
+	if (!ckpt_restart_pending(&regs) && !ckpt_restart_eintr(&regs))
+		return regs;
+	regs.orig_rax = t->call;
+	ckpt_restart_rewind(&regs);
+	return regs;
+}
+
+static void refresh_status(struct ckpt_hold *hold, struct ckpt_held_proc *p,
+			   struct ckpt_held_thread *t)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "task/%d/status", t->tid);
+	if (!ckpt_procfs_read(p->dir, name, &hold->scratch))
+		ckpt_parse_status((char *)hold->scratch.data, &t->status);
+}
+
+static void let_go(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckpt_held_thread *t)
+{
+	struct iovec iov = { &t->regs, sizeof(t->regs) };
+
+	/* stopped and never looked at: it may still need its call again */
+	if (!t->regs_known)
+		t->regs_known = !ptrace(PTRACE_GETREGSET, t->tid, NT_PRSTATUS, &iov) &&
+				!ptrace(PTRACE_GETSIGMASK, t->tid, sizeof(t->sigmask),
+					&t->sigmask);
+	if (t->regs_known && ckpt_restart_eintr(&t->regs)) {
+		refresh_status(hold, p, t);
+		if (eintr_is_ours(t)) {
+			ckpt_restart_rewind(&t->regs);
+			t->regs_changed = true;
+		}
+	}
+	if (t->regs_changed)
+		ptrace(PTRACE_SETREGSET, t->tid, NT_PRSTATUS, &iov);
+	if (t->mask_changed)
+		ptrace(PTRACE_SETSIGMASK, t->tid, sizeof(t->sigmask), &t->sigmask);
+	t->regs_changed = false;
+	t->mask_changed = false;
+	ckpt_fault("keeper.detaching");
+	ptrace(PTRACE_DETACH, t->tid, 0, 0);
+	t->seized = false;
+	t->stopped = false;
+}
+
+static void let_go_stopped(struct ckpt_hold *hold)
+{
+	for (size_t i = 0; i < hold->n_procs; i++) {
+		struct ckpt_held_proc *p = &hold->procs[i];
+
+		for (size_t j = 0; j < p->n_threads; j++) {
+			if (p->threads[j].seized && p->threads[j].stopped)
+				let_go(hold, p, &p->threads[j]);
+		}
+	}
+}
+
+/*
+ * Only a stopped thread can be detached.  One that is seized and still on its
+ * way (a vfork parent stops when its child has gone on) is waited for; after
+ * two seconds it is left to the end of the keeper, when the kernel detaches it.
+ */
+void ckpt_hold_release(struct ckpt_hold *hold)
+{
+	uint64_t until = ckpt_now_ns() + 2000000000ull;
+	struct ckpt_held_proc *p;
+	pid_t tid;
+
+	let_go_stopped(hold);
+	ckpt_freeze_off(hold);
+	while (ckpt_seize_wait(hold, ckpt_now_ns() + 2000000, &p, &tid) > 0 &&
+	       ckpt_now_ns() < until)
+		let_go_stopped(hold);
+	let_go_stopped(hold);
+}

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What belongs to the tree: processes, threads, children. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kcmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "proc/hold.h"
+#include "proc/procfs.h"
+
+struct ckpt_held_proc *ckpt_tree_find(struct ckpt_hold *hold, pid_t pid)
+{
+	for (size_t i = 0; i < hold->n_procs; i++) {
+		if (hold->procs[i].pid == pid)
+			return &hold->procs[i];
+	}
+	return NULL;
+}
+
+/* Return: 1 added, 0 known or gone, -1. */
+static int add(struct ckpt_hold *hold, pid_t pid, struct ckpt_err *err)
+{
+	struct ckpt_proc_stat stat;
+	cleanup_close int dir = -1;
+	struct ckpt_held_proc *procs;
+	char path[32];
+	int r;
+
+	if (ckpt_tree_find(hold, pid))
+		return 0;
+	if (!pid)
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+			"the cgroup holds processes of another pid namespace; run ckpt-tool in a "
+			"namespace that sees them");
+	if (pid == hold->caller || pid == getpid())
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+			"pid %d is ckpt-tool itself; run it outside the group", pid);
+	snprintf(path, sizeof(path), "/proc/%d", pid);
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return errno == ENOENT ? 0 : ckpt_fail(err, CKPT_FAILED, errno, "cannot open %s",
+						       path);
+	r = ckpt_procfs_read(dir, "stat", &hold->scratch);
+	if (r == -ESRCH || r == -ENOENT)
+		return 0;
+	if (r || ckpt_parse_stat((char *)hold->scratch.data, &stat))
+		return ckpt_fail(err, CKPT_FAILED, -r, "cannot read %s/stat", path);
+	procs = ckpt_grow(hold->procs, &hold->n_procs, sizeof(*procs));
+	if (!procs)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for the list of processes");
+	hold->procs = procs;
+	procs += hold->n_procs - 1;
+	procs->pid = pid;
+	procs->dir = take_fd(dir);
+	procs->stat = stat;
+	procs->start_time = stat.start_time;
+	memcpy(procs->comm, stat.comm, sizeof(procs->comm));
+	return 1;
+}
+
+static ssize_t list_dir(struct ckpt_hold *hold, int cgroup, struct ckpt_err *err)
+{
+	cleanup_closedir DIR *d = NULL;
+	struct dirent *e;
+	ssize_t added = 0;
+	char *at, *end;
+	int fd, r;
+
+	r = ckpt_procfs_read(cgroup, "cgroup.procs", &hold->scratch);
+	if (r)
+		return ckpt_fail(err, r == -EOPNOTSUPP ? CKPT_REFUSED : CKPT_FAILED, -r,
+				 "cannot list the processes of the cgroup");
+	{
+		/* the scratch is used again by add() */
+		cleanup_free char *text = strdup((char *)hold->scratch.data);
+
+		if (!text)
+			return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of pids");
+		for (at = text; *at; at = *end ? end + 1 : end) {
+			long pid = strtol(at, &end, 10);
+
+			if (end == at)
+				break;
+			r = add(hold, pid, err);
+			if (r < 0)
+				return -1;
+			added += r;
+		}
+	}
+	fd = openat(cgroup, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	d = fd < 0 ? NULL : fdopendir(fd);
+	if (!d)
+		return ckpt_fail(err, CKPT_FAILED, errno, "cannot list the cgroup");
+	while ((e = readdir(d))) {
+		cleanup_close int below = -1;
+		ssize_t n;
+
+		if (e->d_type != DT_DIR || e->d_name[0] == '.')
+			continue;
+		below = openat(cgroup, e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (below < 0)
+			continue;
+		n = list_dir(hold, below, err);
+		if (n < 0)
+			return -1;
+		added += n;
+	}
+	return added;
+}
+
+ssize_t ckpt_tree_list_cgroup(struct ckpt_hold *hold, struct ckpt_err *err)
+{
+	return list_dir(hold, hold->cgroup, err);
+}
+
+/*
+ * A child found outside the cgroup must be a zombie, which cgroup.procs leaves
+ * out; a live one has left the group and could not be restored with its parent.
+ */
+static int add_child(struct ckpt_hold *hold, pid_t pid, pid_t parent, struct ckpt_err *err)
+{
+	struct ckpt_held_proc *p;
+	int r = add(hold, pid, err);
+
+	if (r <= 0)
+		return r;
+	p = &hold->procs[hold->n_procs - 1];
+	p->zombie = p->stat.state == 'Z';
+	if (!p->zombie && hold->cgroup >= 0)
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+			"pid %d (%s), a child of pid %d, is outside the group's cgroup; move it "
+			"back or wait for its end", pid, p->comm, parent);
+	return 1;
+}
+
+ssize_t ckpt_tree_list_children(struct ckpt_hold *hold, struct ckpt_err *err)
+{
+	ssize_t added = 0;
+
+	if (!hold->n_procs && hold->cgroup < 0) {
+		int r = add(hold, hold->root, err);
+
+		if (r < 0)
+			return -1;
+		if (!r)
+			return ckpt_fail(err, CKPT_FAILED, 0, "pid %d does not exist", hold->root);
+		added++;
+	}
+	for (size_t i = 0; i < hold->n_procs; i++) {
+		for (size_t j = 0; j < hold->procs[i].n_threads; j++) {
+			cleanup_free char *text = NULL;
+			char name[64];
+			char *at, *end;
+			int r;
+
+			snprintf(name, sizeof(name), "task/%d/children",
+				 hold->procs[i].threads[j].tid);
+			r = ckpt_procfs_read(hold->procs[i].dir, name, &hold->scratch);
+			if (r == -ENOENT || r == -ESRCH)
+				continue;	/* the thread is gone */
+			if (r)
+				return ckpt_fail(err, CKPT_FAILED, -r,
+						 "cannot list the children of pid %d",
+						 hold->procs[i].pid);
+			text = strdup((char *)hold->scratch.data);
+			if (!text)
+				return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of pids");
+			for (at = text; (void)(r = strtol(at, &end, 10)), end != at; at = end) {
+				r = add_child(hold, r, hold->procs[i].pid, err);
+				if (r < 0)
+					return -1;
+				added += r;
+			}
+		}
+	}
+	return added;
+}
+
+static int add_thread(struct ckpt_held_proc *p, pid_t tid)
+{
+	struct ckpt_held_thread *threads;
+
+	for (size_t i = 0; i < p->n_threads; i++) {
+		if (p->threads[i].tid == tid)
+			return 0;
+	}
+	threads = ckpt_grow(p->threads, &p->n_threads, sizeof(*threads));
+	if (!threads)
+		return -1;
+	p->threads = threads;
+	threads[p->n_threads - 1].tid = tid;
+	return 1;
+}
+
+ssize_t ckpt_tree_list_threads(struct ckpt_hold *hold, struct ckpt_err *err)
+{
+	ssize_t added = 0;
+
+	for (size_t i = 0; i < hold->n_procs; i++) {
+		struct ckpt_held_proc *p = &hold->procs[i];
+		cleanup_free int *tids = NULL;
+		ssize_t n;
+
+		if (p->zombie)
+			continue;
+		n = ckpt_procfs_numbers(p->dir, "task", &tids);
+		if (n == -ENOENT || n == -ESRCH)
+			continue;
+		if (n < 0)
+			return ckpt_fail(err, CKPT_FAILED, -n, "cannot list the threads of pid %d",
+					 p->pid);
+		/* sorted by number, but the leader comes first */
+		for (ssize_t j = -1; j < n; j++) {
+			int r = add_thread(p, j < 0 ? p->pid : tids[j]);
+
+			if (r < 0)
+				return ckpt_fail(err, CKPT_FAILED, 0,
+						 "no memory for a list of threads");
+			added += r;
+		}
+	}
+	return added;
+}
+
+int ckpt_tree_vfork(struct ckpt_hold *hold, pid_t *ret_parent, pid_t *ret_child)
+{
+	for (size_t i = 0; i < hold->n_procs; i++) {
+		struct ckpt_held_proc *child = &hold->procs[i];
+		struct ckpt_held_proc *parent = ckpt_tree_find(hold, child->stat.ppid);
+
+		if (!parent || child->zombie || parent->zombie)
+			continue;
+		if (syscall(SYS_kcmp, parent->pid, child->pid, KCMP_VM, 0, 0) == 0) {
+			*ret_parent = parent->pid;
+			*ret_child = child->pid;
+			return 1;
+		}
+	}
+	return 0;
+}
