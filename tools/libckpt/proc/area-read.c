@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Address spaces: areas, layout, auxiliary vector. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/cleanup.h"
+#include "proc/procfs.h"
+#include "proc/read.h"
+
+static bool path_is(const struct ckpt_maps_line *line, const char *s)
+{
+	return line->path_len == strlen(s) && !memcmp(line->path, s, line->path_len);
+}
+
+static bool path_starts(const struct ckpt_maps_line *line, const char *s)
+{
+	return line->path_len >= strlen(s) && !memcmp(line->path, s, strlen(s));
+}
+
+static enum ckpt_area_kind kind_of(const struct ckpt_maps_line *line)
+{
+	if (path_is(line, "[vdso]"))
+		return CKPT_AREA_KIND_VDSO;
+	if (path_starts(line, "[vvar"))
+		return CKPT_AREA_KIND_VVAR;
+	if (path_is(line, "[vsyscall]"))
+		return CKPT_AREA_KIND_VSYSCALL;
+	if (!line->ino)
+		return CKPT_AREA_KIND_ANON;
+	return line->shared ? CKPT_AREA_KIND_FILE_SHARED : CKPT_AREA_KIND_FILE_PRIVATE;
+}
+
+/* What such an area is, when it cannot be restored. */
+static const char *unsupported(const struct ckpt_maps_line *line, const struct ckpt_vm_flags *f)
+{
+	if (f->other & CKPT_VM_HUGETLB)
+		return "huge page memory";
+	if (f->other & CKPT_VM_SHADOW_STACK)
+		return "a shadow stack";
+	if (f->other & CKPT_VM_UFFD)
+		return "memory registered with userfaultfd";
+	if (f->other & CKPT_VM_SEALED)
+		return "sealed memory";
+	if (path_starts(line, "/memfd:") && line->shared)
+		return "shared memory of a memfd";
+	if (path_starts(line, "/SYSV"))
+		return "System V shared memory";
+	if ((path_starts(line, "/dev/zero") && line->shared) || path_starts(line, "[anon_shmem"))
+		return "shared anonymous memory";
+	if (path_starts(line, "anon_inode:[io_uring]"))
+		return "an io_uring ring";
+	if (path_starts(line, "/[aio]"))
+		return "an asynchronous I/O ring";
+	if (path_starts(line, "/secretmem") || path_starts(line, "[uprobes]") ||
+	    path_starts(line, "anon_inode:"))
+		return "kernel-provided memory";
+	if (f->other & (CKPT_VM_IO | CKPT_VM_PFNMAP | CKPT_VM_MIXEDMAP))
+		return "memory of a device";
+	return NULL;
+}
+
+int ckpt_area_check(pid_t pid, const char *comm, const struct ckpt_maps_line *line,
+		    const struct ckpt_vm_flags *flags, struct ckpt_err *err)
+{
+	enum ckpt_area_kind kind = kind_of(line);
+	const char *what;
+
+	if (kind == CKPT_AREA_KIND_VDSO || kind == CKPT_AREA_KIND_VVAR ||
+	    kind == CKPT_AREA_KIND_VSYSCALL)
+		return 0;
+	what = unsupported(line, flags);
+	if (!what)
+		return 0;
+	return ckpt_fail(err, CKPT_REFUSED, 0,
+		"pid %d (%s) maps %s at 0x%llx (%.*s), which this version cannot restore", pid,
+		comm, what, (unsigned long long)line->start, (int)line->path_len, line->path);
+}
+
+int ckpt_seen_read(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckpt_err *err)
+{
+	cleanup_buf struct ckpt_buf text = CKPT_BUF_INIT;
+	struct ckpt_seen *seen;
+	int r = ckpt_procfs_read(p->dir, "smaps", &text);
+
+	if (r == -ESRCH || r == -ENOENT)
+		return 0;
+	if (r)
+		return ckpt_fail(err, CKPT_FAILED, -r, "cannot read the areas of pid %d", p->pid);
+	seen = ckpt_grow(hold->seen, &hold->n_seen, sizeof(*seen));
+	if (!seen)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of areas");
+	hold->seen = seen;
+	seen += hold->n_seen - 1;
+	seen->pid = p->pid;
+	seen->start_time = p->start_time;
+	seen->smaps = (char *)take_ptr(text.data);
+	return 0;
+}
+
+/* Position in a smaps text that goes along with a maps text. */
+struct flags_reader {
+	const char *at;
+	struct ckpt_maps_line line;
+	struct ckpt_vm_flags flags;
+	const char *text;
+	size_t len;
+	bool have;
+};
+
+/* Flags of the area whose maps line is @text. Return: 0, or -1 when smaps has it not. */
+static int flags_of(struct flags_reader *f, const struct ckpt_maps_line *line, const char *text,
+		    size_t len, struct ckpt_vm_flags *ret)
+{
+	while (!f->have || f->line.start < line->start) {
+		f->have = ckpt_parse_smaps_area(&f->at, &f->line, &f->flags, &f->text,
+						&f->len) == 1;
+		if (!f->have)
+			return -1;
+	}
+	if (f->len != len || memcmp(f->text, text, len))
+		return -1;
+	*ret = f->flags;
+	return 0;
+}
+
+static int anon_name(const struct ckpt_maps_line *line, char **ret, struct ckpt_err *err)
+{
+	static const char head[] = "[anon:";
+	size_t skip = sizeof(head) - 1;
+
+	if (!path_starts(line, head) || line->path_len <= skip)
+		return 0;
+	*ret = strndup(line->path + skip, line->path_len - skip - 1);
+	return *ret ? 0 : ckpt_fail(err, CKPT_FAILED, 0, "no memory for the name of an area");
+}
+
+/*
+ * The file of an area.  Most areas map a file that an area before them maps;
+ * dev and ino in maps are not always those of stat, hence a table of them.
+ */
+static int area_file(struct ckpt_reader *r, struct ckpt_held_proc *p,
+		     const struct ckpt_maps_line *line, uint32_t flags, uint32_t *ret,
+		     struct ckpt_err *err)
+{
+	struct ckpt_mapped *m;
+	char name[64];
+
+	for (size_t i = 0; i < r->n_mapped; i++) {
+		m = &r->mapped[i];
+		if (m->ino == line->ino && m->dev == line->dev && m->flags == flags &&
+		    path_is(line, r->image->files[m->file].path)) {
+			*ret = m->file;
+			return 0;
+		}
+	}
+	snprintf(name, sizeof(name), "map_files/%llx-%llx", (unsigned long long)line->start,
+		 (unsigned long long)line->end);
+	if (ckpt_read_named(r, p, name, flags, ret, err))
+		return -1;
+	m = ckpt_grow(r->mapped, &r->n_mapped, sizeof(*m));
+	if (!m)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of files");
+	r->mapped = m;
+	m[r->n_mapped - 1] = (struct ckpt_mapped){ line->dev, line->ino, flags, *ret };
+	return 0;
+}
+
+static int add_area(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt_mm *mm,
+		    const struct ckpt_maps_line *line, const struct ckpt_vm_flags *flags,
+		    struct ckpt_err *err)
+{
+	struct ckpt_area *area = ckpt_grow(mm->areas, &mm->n_areas, sizeof(*area));
+	bool writable;
+
+	if (!area)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of areas");
+	mm->areas = area;
+	area += mm->n_areas - 1;
+	area->start = line->start;
+	area->end = line->end;
+	area->prot = line->prot;
+	area->kind = kind_of(line);
+	area->flags = flags->area;
+	area->file = CKPT_NONE;
+	if (area->kind == CKPT_AREA_KIND_ANON)
+		return anon_name(line, &area->name, err);
+	if (area->kind != CKPT_AREA_KIND_FILE_PRIVATE && area->kind != CKPT_AREA_KIND_FILE_SHARED)
+		return 0;
+	area->pgoff = line->pgoff;
+	writable = line->shared && (flags->other & CKPT_VM_SHARED) &&
+		   (flags->area & CKPT_AREA_F_MAYWRITE);
+	if (!writable)
+		area->flags &= ~CKPT_AREA_F_MAYWRITE;
+	return area_file(r, p, line, writable ? O_RDWR : O_RDONLY, &area->file, err);
+}
+
+/* Return: 0; 1 when @smaps does not know an area; -1. */
+static int read_areas(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt_mm *mm,
+		      const char *maps, const char *smaps, struct ckpt_err *err)
+{
+	struct flags_reader f = { .at = smaps };
+
+	for (const char *at = maps;;) {
+		struct ckpt_maps_line line;
+		struct ckpt_vm_flags flags;
+		const char *text = at;
+		int n = ckpt_parse_maps_line(&at, &line);
+
+		if (n < 0)
+			return ckpt_fail(err, CKPT_FAILED, 0, "cannot read the areas of pid %d",
+					 p->pid);
+		if (!n)
+			return 0;
+		if (flags_of(&f, &line, text, line.path + line.path_len - text, &flags))
+			return 1;
+		if (ckpt_area_check(p->pid, p->comm, &line, &flags, err) ||
+		    add_area(r, p, mm, &line, &flags, err))
+			return -1;
+	}
+}
+
+static const char *seen_before(const struct ckpt_hold *hold, const struct ckpt_held_proc *p)
+{
+	for (size_t i = 0; i < hold->n_seen; i++) {
+		if (hold->seen[i].pid == p->pid && hold->seen[i].start_time == p->start_time)
+			return hold->seen[i].smaps;
+	}
+	return "";
+}
+
+static void drop_areas(struct ckpt_mm *mm)
+{
+	for (size_t i = 0; i < mm->n_areas; i++)
+		free(mm->areas[i].name);
+	free(mm->areas);
+	mm->areas = NULL;
+	mm->n_areas = 0;
+}
+
+static int read_all_areas(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt_mm *mm,
+			  struct ckpt_err *err)
+{
+	cleanup_buf struct ckpt_buf maps = CKPT_BUF_INIT;
+	cleanup_buf struct ckpt_buf smaps = CKPT_BUF_INIT;
+	int e = ckpt_procfs_read(p->dir, "maps", &maps);
+	int n;
+
+	if (e)
+		return ckpt_fail(err, CKPT_FAILED, -e, "cannot read the areas of pid %d", p->pid);
+	n = read_areas(r, p, mm, (char *)maps.data, seen_before(r->hold, p), err);
+	if (n <= 0)
+		return n;
+	/* an area is new since the look before the freeze: smaps once more, slow */
+	drop_areas(mm);
+	e = ckpt_procfs_read(p->dir, "smaps", &smaps);
+	if (e)
+		return ckpt_fail(err, CKPT_FAILED, -e, "cannot read the areas of pid %d", p->pid);
+	n = read_areas(r, p, mm, (char *)maps.data, (char *)smaps.data, err);
+	if (n > 0)
+		return ckpt_fail(err, CKPT_FAILED, 0, "the areas of pid %d change while it is held",
+				 p->pid);
+	return n;
+}
+
+static int read_auxv(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt_mm *mm,
+		     struct ckpt_err *err)
+{
+	struct ckpt_buf *b = &r->hold->scratch;
+	int e = ckpt_procfs_read(p->dir, "auxv", b);
+
+	if (e)
+		return ckpt_fail(err, CKPT_FAILED, -e, "cannot read the auxv of pid %d", p->pid);
+	mm->auxv = malloc(b->len ? b->len : 1);
+	if (!mm->auxv)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for an auxv");
+	memcpy(mm->auxv, b->data, b->len);
+	mm->auxv_len = b->len;
+	return 0;
+}
+
+int ckpt_read_mm(struct ckpt_reader *r, struct ckpt_held_proc *p, uint32_t *ret,
+		 struct ckpt_err *err)
+{
+	struct ckpt_mm *mm = ckpt_grow(r->image->mms, &r->image->n_mms, sizeof(*mm));
+	uint32_t index = r->image->n_mms - 1;
+
+	if (!mm)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of address spaces");
+	r->image->mms = mm;
+	mm += index;
+	mm->pid = p->pid;
+	mm->exe = CKPT_NONE;
+	memcpy(mm->layout, p->stat.layout, sizeof(mm->layout));
+	mm->thp_disabled = p->threads[0].status.thp_disabled;
+	if (read_all_areas(r, p, mm, err) || read_auxv(r, p, mm, err) ||
+	    ckpt_read_named(r, p, "exe", O_RDONLY, &mm->exe, err))
+		return -1;
+	*ret = index;
+	return 0;
+}

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What injected calls tell: handlers, timers, stacks, and mm and task fields. */
+#include <errno.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+
+#include "proc/ask.h"
+
+#define CALL_FAILED(c) ((c)->value < 0 && (c)->value > -4096)
+
+/* Not in the headers of older kernels. */
+#define MEMBARRIER_GET_REGISTRATIONS (1 << 9)
+
+/* As the kernel's struct sigaction on x86-64. */
+struct kernel_sigaction {
+	uint64_t handler, flags, restorer, mask;
+};
+
+static const int itimer_numbers[3] = { ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF };
+
+static void ask_thread(struct ckpt_ask *ask, size_t j)
+{
+	struct ckpt_ask_thread *t = &ask->threads[j];
+	struct ckpt_inject *in = &ask->inject;
+	const void *out;
+	uint64_t at;
+
+	at = ckpt_inject_out(in, j, sizeof(stack_t), &out);
+	t->altstack = out;
+	t->calls[0] = ckpt_inject_call(in, j, SYS_sigaltstack, 0, at, 0, 0);
+	at = ckpt_inject_out(in, j, sizeof(uint64_t), &out);
+	t->clear_tid = out;
+	t->calls[1] = ckpt_inject_call(in, j, SYS_prctl, PR_GET_TID_ADDRESS, at, 0, 0);
+	t->calls[2] = ckpt_inject_call(in, j, SYS_prctl, PR_GET_SECUREBITS, 0, 0, 0);
+	t->calls[3] = ckpt_inject_call(in, j, SYS_prctl, PR_GET_TIMERSLACK, 0, 0, 0);
+}
+
+/* Signals at their default say nothing, but SIGCHLD may have flags all the same. */
+static void ask_actions(struct ckpt_ask *ask)
+{
+	const struct ckpt_proc_status *s = &ask->inject.proc->threads[0].status;
+	uint64_t set = s->sig_caught | s->sig_ignored | (1ull << (SIGCHLD - 1));
+
+	for (int sig = 1; sig <= CKPT_NSIG; sig++) {
+		const void *out;
+		uint64_t at;
+
+		if (!(set & (1ull << (sig - 1))) || sig == SIGKILL || sig == SIGSTOP)
+			continue;
+		at = ckpt_inject_out(&ask->inject, 0, sizeof(struct kernel_sigaction), &out);
+		ask->actions[sig - 1] = out;
+		ask->action_calls[sig - 1] = ckpt_inject_call(&ask->inject, 0, SYS_rt_sigaction,
+							      sig, 0, at, sizeof(uint64_t));
+	}
+}
+
+static void ask_itimers(struct ckpt_ask *ask, int count)
+{
+	for (int i = 0; i < count; i++) {
+		const void *out;
+		uint64_t at = ckpt_inject_out(&ask->inject, 0, sizeof(struct itimerval), &out);
+
+		ask->itimers[i] = out;
+		ask->itimer_calls[i] = ckpt_inject_call(&ask->inject, 0, SYS_getitimer,
+							itimer_numbers[i], at, 0, 0);
+	}
+}
+
+static void ask_task(struct ckpt_ask *ask)
+{
+	struct ckpt_inject *in = &ask->inject;
+	const void *out;
+	uint64_t at;
+
+	at = ckpt_inject_out(in, 0, sizeof(int), &out);
+	ask->pdeath = out;
+	ask->task_calls[0] = ckpt_inject_call(in, 0, SYS_prctl, PR_GET_PDEATHSIG, at, 0, 0);
+	at = ckpt_inject_out(in, 0, sizeof(int), &out);
+	ask->subreaper = out;
+	ask->task_calls[1] = ckpt_inject_call(in, 0, SYS_prctl, PR_GET_CHILD_SUBREAPER, at, 0, 0);
+	ask->task_calls[2] = ckpt_inject_call(in, 0, SYS_prctl, PR_GET_DUMPABLE, 0, 0, 0);
+	ask->task_calls[3] = ckpt_inject_call(in, 0, SYS_brk, 0, 0, 0, 0);
+	/* an error here is a kernel that does not tell (before 6.3) */
+	ask->membarrier = ckpt_inject_call(in, 0, SYS_membarrier, MEMBARRIER_GET_REGISTRATIONS,
+					   0, 0, 0);
+}
+
+int ckpt_ask_start(struct ckpt_ask *ask, struct ckpt_err *err)
+{
+	struct ckpt_held_proc *p = ask->inject.proc;
+
+	ask->threads = calloc(p->n_threads, sizeof(*ask->threads));
+	if (!ask->threads)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for remote calls");
+	ask_itimers(ask, 3);
+	ask_actions(ask);
+	ask_task(ask);
+	for (size_t j = 0; j < p->n_threads; j++)
+		ask_thread(ask, j);
+	return ckpt_inject_start(&ask->inject, err);
+}
+
+static int check(const struct ckpt_ask *ask, const struct ckpt_inject_call *const *calls, size_t n,
+		 struct ckpt_err *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (calls[i] && CALL_FAILED(calls[i]))
+			return ckpt_fail(err, CKPT_FAILED, -calls[i]->value,
+				"pid %d (%s) cannot make system call %llu", ask->inject.proc->pid,
+				ask->inject.proc->comm, (unsigned long long)calls[i]->nr);
+	}
+	return 0;
+}
+
+static int64_t ns_of(const struct timeval *t)
+{
+	return t->tv_sec * 1000000000ll + t->tv_usec * 1000ll;
+}
+
+static void tell_itimers(const struct ckpt_ask *ask, struct ckpt_task *task, int count)
+{
+	for (int i = 0; i < count; i++) {
+		task->itimers[i].value_ns = ns_of(&ask->itimers[i]->it_value);
+		task->itimers[i].interval_ns = ns_of(&ask->itimers[i]->it_interval);
+	}
+}
+
+static void tell_actions(const struct ckpt_ask *ask, struct ckpt_task *task)
+{
+	for (int i = 0; i < CKPT_NSIG; i++) {
+		const struct kernel_sigaction *a = ask->actions[i];
+
+		if (!a)
+			continue;
+		task->actions[i].handler = a->handler;
+		task->actions[i].flags = a->flags;
+		task->actions[i].restorer = a->restorer;
+		task->actions[i].mask = a->mask;
+	}
+}
+
+static void tell_thread(const struct ckpt_ask_thread *t, struct ckpt_thread *ret)
+{
+	ret->altstack_sp = (uintptr_t)t->altstack->ss_sp;
+	ret->altstack_size = t->altstack->ss_size;
+	ret->altstack_flags = t->altstack->ss_flags;
+	ret->clear_tid = *t->clear_tid;
+	ret->creds.securebits = t->calls[2]->value;
+	ret->timerslack_ns = t->calls[3]->value;
+}
+
+/*
+ * A timer that goes off between the look at the timers and the look at the
+ * queued signals would be lost or would go off twice: look at the timers again
+ * until nothing went off in between.
+ */
+static int settle_timer(struct ckpt_ask *ask, struct ckpt_task *task, struct ckpt_err *err)
+{
+	struct ckpt_held_proc *p = ask->inject.proc;
+
+	for (int tries = 0; tries < 8; tries++) {
+		int64_t before = task->itimers[0].value_ns;
+
+		if (ckpt_read_pending(p, p->pid, true, &task->pending, &task->n_pending, err))
+			return -1;
+		if (!before)
+			return 0;
+		ask_itimers(ask, 1);
+		if (ckpt_inject_start(&ask->inject, err) || ckpt_inject_wait(&ask->inject, err) ||
+		    check(ask, ask->itimer_calls, 1, err))
+			return -1;
+		tell_itimers(ask, task, 1);
+		if (task->itimers[0].value_ns && task->itimers[0].value_ns <= before)
+			return 0;
+	}
+	return ckpt_fail(err, CKPT_FAILED, 0,
+			 "pid %d (%s) has an interval timer too fast to be read; try again", p->pid,
+			 p->comm);
+}
+
+int ckpt_ask_finish(struct ckpt_ask *ask, struct ckpt_task *task, struct ckpt_mm *mm,
+		    struct ckpt_err *err)
+{
+	struct ckpt_held_proc *p = ask->inject.proc;
+
+	if (ckpt_inject_wait(&ask->inject, err) ||
+	    check(ask, ask->action_calls, CKPT_NSIG, err) ||
+	    check(ask, ask->itimer_calls, 3, err) || check(ask, ask->task_calls, 4, err))
+		return -1;
+	tell_itimers(ask, task, 3);
+	tell_actions(ask, task);
+	task->pdeath_sig = *ask->pdeath;
+	task->child_subreaper = *ask->subreaper;
+	task->dumpable = ask->task_calls[2]->value;
+	mm->layout[5] = ask->task_calls[3]->value;
+	if (!CALL_FAILED(ask->membarrier))
+		mm->membarrier = ask->membarrier->value;
+	mm->skip_start = p->page_was;
+	mm->skip_end = p->page_was + p->page_was_len;
+	for (size_t j = 0; j < p->n_threads; j++) {
+		if (check(ask, ask->threads[j].calls, 4, err))
+			return -1;
+		tell_thread(&ask->threads[j], &task->threads[j]);
+	}
+	return settle_timer(ask, task, err);
+}
+
+void ckpt_ask_done(struct ckpt_ask *ask)
+{
+	struct ckpt_err ignored = CKPT_ERR_INIT;
+
+	/* after a failure: take the threads out of the page before it goes */
+	if (ask->inject.proc && ask->inject.proc->page &&
+	    !ckpt_inject_wait(&ask->inject, &ignored))
+		ckpt_inject_unmap(&ask->inject, &ignored);
+	ckpt_inject_done(&ask->inject);
+	free(ask->threads);
+	ask->threads = NULL;
+}

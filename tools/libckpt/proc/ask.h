@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Questions to one process, asked through injected calls. */
+#ifndef CKPT_PROC_ASK_H
+#define CKPT_PROC_ASK_H
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/time.h>
+
+#include "proc/read.h"
+
+/* Where the answers of a thread come. */
+struct ckpt_ask_thread {
+	const stack_t *altstack;
+	const uint64_t *clear_tid;
+	const struct ckpt_inject_call *calls[4];
+};
+
+/**
+ * struct ckpt_ask - the questions of a process and where their answers come
+ * @actions, @action_calls: by signal number less one; NULL: not asked
+ */
+struct ckpt_ask {
+	struct ckpt_inject inject;
+	const void *actions[CKPT_NSIG];
+	const struct ckpt_inject_call *action_calls[CKPT_NSIG];
+	const struct itimerval *itimers[3];
+	const struct ckpt_inject_call *itimer_calls[3];
+	const int *pdeath, *subreaper;
+	const struct ckpt_inject_call *task_calls[4];
+	const struct ckpt_inject_call *membarrier;
+	struct ckpt_ask_thread *threads;
+};
+
+/* Start the calls in all threads; the page is mapped. */
+int ckpt_ask_start(struct ckpt_ask *ask, struct ckpt_err *err);
+/* Wait for them and fill in what they say, queued shared signals included. */
+int ckpt_ask_finish(struct ckpt_ask *ask, struct ckpt_task *task, struct ckpt_mm *mm,
+		    struct ckpt_err *err);
+/* Free; after a failure also bring the threads back and unmap the page. */
+void ckpt_ask_done(struct ckpt_ask *ask);
+
+#endif

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Descriptor tables, open files, and files that are mapped or named. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/kcmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "proc/procfs.h"
+#include "proc/read.h"
+
+#define MEM_MAJOR 1
+
+/* null, zero, full, random, urandom */
+static bool plain_device(uint64_t rdev)
+{
+	unsigned int m = minor(rdev);
+
+	return major(rdev) == MEM_MAJOR && (m == 3 || m == 5 || m == 7 || m == 8 || m == 9);
+}
+
+/* Tell the kinds of anonymous descriptors by the text of their link. */
+static const char *anonymous(const char *link)
+{
+	static const struct {
+		const char *link, *what;
+	} kinds[] = {
+		{ "anon_inode:[eventpoll]", "an epoll" },
+		{ "anon_inode:[eventfd]", "an eventfd" },
+		{ "anon_inode:[signalfd]", "a signalfd" },
+		{ "anon_inode:[timerfd]", "a timerfd" },
+		{ "anon_inode:[io_uring]", "an io_uring" },
+		{ "anon_inode:[pidfd]", "a pidfd" },
+		{ "pidfd:", "a pidfd" },
+		{ "anon_inode:[userfaultfd]", "a userfaultfd" },
+		{ "anon_inode:[fanotify]", "a fanotify" },
+		{ "anon_inode:inotify", "an inotify" },
+		{ "anon_inode:[perf_event]", "a perf event" },
+		{ "anon_inode:bpf", "a BPF" },
+		{ "socket:", "a socket" },
+		{ "/memfd:", "a memfd" },
+		{ "/secretmem", "a memfd_secret" },
+		{ "anon_inode:", "an anonymous" },
+		{ "net:[", "a namespace" },
+		{ "mnt:[", "a namespace" },
+	};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (!strncmp(link, kinds[i].link, strlen(kinds[i].link)))
+			return kinds[i].what;
+	}
+	return NULL;
+}
+
+int ckpt_fd_check(pid_t pid, const char *comm, int fd, const char *link, uint32_t mode,
+		  uint64_t rdev, struct ckpt_err *err)
+{
+	const char *what = anonymous(link);
+
+	if (!what) {
+		switch (mode & S_IFMT) {
+		case S_IFREG:
+		case S_IFDIR:
+			what = *link == '/' ? NULL : "an anonymous";
+			break;
+		case S_IFIFO:
+			break;
+		case S_IFCHR:
+			what = plain_device(rdev) || fd <= 2 ? NULL : "a device";
+			break;
+		case S_IFBLK:
+			what = "a block device";
+			break;
+		case S_IFSOCK:
+			what = "a socket";
+			break;
+		default:
+			what = "an unknown";
+		}
+	}
+	if (!what)
+		return 0;
+	return ckpt_fail(err, CKPT_REFUSED, 0,
+		"pid %d (%s) holds %s descriptor %d (%s), which this version cannot restore", pid,
+		comm, what, fd, link);
+}
+
+/*
+ * The kernel appends " (deleted)" to the name of a file that has lost it; a
+ * file may as well be called so.
+ */
+static int strip_deleted(struct ckpt_held_proc *p, char *path, const struct stat *st)
+{
+	static const char mark[] = " (deleted)";
+	size_t len = strlen(path), n = sizeof(mark) - 1;
+	char full[PATH_MAX + 8];
+	struct stat other;
+
+	if (len <= n || strcmp(path + len - n, mark))
+		return 0;
+	snprintf(full, sizeof(full), "root%s", path);
+	if (!fstatat(p->dir, full, &other, 0) && other.st_dev == st->st_dev &&
+	    other.st_ino == st->st_ino)
+		return 0;
+	path[len - n] = 0;
+	return 1;
+}
+
+static void from_stat(struct ckpt_file *f, const struct stat *st)
+{
+	f->dev = st->st_dev;
+	f->ino = st->st_ino;
+	f->mode = st->st_mode;
+	f->rdev = st->st_rdev;
+	f->size = st->st_size;
+	f->mtime_ns = st->st_mtim.tv_sec * 1000000000ll + st->st_mtim.tv_nsec;
+}
+
+static int add_file(struct ckpt_reader *r, struct ckpt_file *f, uint32_t *ret, struct ckpt_err *err)
+{
+	struct ckpt_file *files = ckpt_grow(r->image->files, &r->image->n_files, sizeof(*files));
+
+	if (!files)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of files");
+	r->image->files = files;
+	*ret = r->image->n_files - 1;
+	files[*ret] = *f;
+	f->path = NULL;
+	return 0;
+}
+
+static void file_done(struct ckpt_file *f)
+{
+	free(f->path);
+}
+
+/* Link and stat of @name below /proc/PID, with deletion told apart. */
+static int look_at(struct ckpt_held_proc *p, const char *name, struct ckpt_file *f,
+		   struct ckpt_err *err)
+{
+	struct stat st;
+	int e = ckpt_procfs_link(p->dir, name, &f->path);
+
+	if (e || fstatat(p->dir, name, &st, 0))
+		return ckpt_fail(err, CKPT_FAILED, e ? -e : errno,
+				 "cannot look at %s of pid %d (%s)", name, p->pid, p->comm);
+	from_stat(f, &st);
+	if (f->path[0] == '/')
+		f->deleted = strip_deleted(p, f->path, &st);
+	return 0;
+}
+
+int ckpt_read_named(struct ckpt_reader *r, struct ckpt_held_proc *p, const char *name,
+		    uint32_t flags, uint32_t *ret, struct ckpt_err *err)
+{
+	cleanup_with(file_done) struct ckpt_file f = {
+		.flags = flags,
+		.pipe = CKPT_NONE,
+		.capture_pid = p->pid,
+		.capture_fd = -1,
+		.writable = flags == O_RDWR,
+	};
+	unsigned long long start, end;
+
+	if (look_at(p, name, &f, err))
+		return -1;
+	if (sscanf(name, "map_files/%llx-%llx", &start, &end) == 2) {
+		f.capture_start = start;
+		f.capture_end = end;
+	}
+	if (S_ISDIR(f.mode))
+		f.kind = CKPT_FILE_DIR;
+	else if (!S_ISREG(f.mode))
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+			"pid %d (%s) uses %s as %s, which this version cannot restore", p->pid,
+			p->comm, f.path, name);
+	if (f.deleted && f.kind == CKPT_FILE_DIR)
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+			"pid %d (%s) has the deleted directory %s as %s, which this version cannot "
+			"restore", p->pid, p->comm, f.path, name);
+	for (uint32_t i = 0; i < r->image->n_files; i++) {
+		const struct ckpt_file *o = &r->image->files[i];
+
+		if (o->capture_fd < 0 && o->ino == f.ino && o->dev == f.dev &&
+		    o->flags == f.flags && o->deleted == f.deleted && !strcmp(o->path, f.path)) {
+			*ret = i;
+			return 0;
+		}
+	}
+	return add_file(r, &f, ret, err);
+}
+
+/* The kind of an open file that ckpt_fd_check let pass. */
+static uint32_t kind_of(const struct ckpt_file *f)
+{
+	switch (f->mode & S_IFMT) {
+	case S_IFREG:
+		return CKPT_FILE_REG;
+	case S_IFDIR:
+		return CKPT_FILE_DIR;
+	case S_IFIFO:
+		return strncmp(f->path, "pipe:", 5) ? CKPT_FILE_FIFO : CKPT_FILE_PIPE;
+	default:
+		return plain_device(f->rdev) ? CKPT_FILE_CHR : CKPT_FILE_OUTER;
+	}
+}
+
+static int check_state(struct ckpt_held_proc *p, int fd, const struct ckpt_file *f,
+		       const struct ckpt_proc_fdinfo *info, struct ckpt_err *err)
+{
+	const char *what = NULL;
+
+	if (info->locked)
+		what = "a file lock";
+	else if (f->deleted && f->kind == CKPT_FILE_DIR)
+		what = "a deleted directory";
+	else if ((f->kind == CKPT_FILE_PIPE || f->kind == CKPT_FILE_FIFO) &&
+		 (f->flags & O_DIRECT))
+		what = "a pipe in packet mode";
+	else if (f->flags & O_ASYNC)
+		what = "signal-driven I/O";
+	if (!what)
+		return 0;
+	return ckpt_fail(err, CKPT_REFUSED, 0,
+		"pid %d (%s) holds %s on descriptor %d (%s), which this version cannot restore",
+		p->pid, p->comm, what, fd, f->path);
+}
+
+static bool same_description(const struct ckpt_file *a, const struct ckpt_file *b)
+{
+	return a->capture_fd >= 0 && a->ino == b->ino && a->dev == b->dev && a->pos == b->pos &&
+	       a->flags == b->flags &&
+	       syscall(SYS_kcmp, a->capture_pid, b->capture_pid, KCMP_FILE, a->capture_fd,
+		       b->capture_fd) == 0;
+}
+
+static int read_fd(struct ckpt_reader *r, struct ckpt_held_proc *p, int fd, struct ckpt_fd *ret,
+		   struct ckpt_err *err)
+{
+	cleanup_with(file_done) struct ckpt_file f = {
+		.pipe = CKPT_NONE,
+		.capture_pid = p->pid,
+		.capture_fd = fd,
+	};
+	struct ckpt_proc_fdinfo info;
+	char name[32];
+	int e;
+
+	snprintf(name, sizeof(name), "fd/%d", fd);
+	if (look_at(p, name, &f, err) ||
+	    ckpt_fd_check(p->pid, p->comm, fd, f.path, f.mode, f.rdev, err))
+		return -1;
+	snprintf(name, sizeof(name), "fdinfo/%d", fd);
+	e = ckpt_procfs_read(p->dir, name, &r->hold->scratch);
+	if (e || ckpt_parse_fdinfo((char *)r->hold->scratch.data, &info))
+		return ckpt_fail(err, CKPT_FAILED, -e, "cannot read descriptor %d of pid %d", fd,
+				 p->pid);
+	f.kind = kind_of(&f);
+	f.pos = info.pos;
+	f.flags = info.flags;
+	f.writable = (f.flags & O_ACCMODE) != O_RDONLY && !(f.flags & O_PATH);
+	if (check_state(p, fd, &f, &info, err))
+		return -1;
+	ret->fd = fd;
+	ret->cloexec = info.cloexec;
+	for (uint32_t i = 0; i < r->image->n_files; i++) {
+		if (same_description(&r->image->files[i], &f)) {
+			ret->file = i;
+			return 0;
+		}
+	}
+	if (f.kind == CKPT_FILE_PIPE) {
+		free(f.path);
+		f.path = NULL;
+		f.pipe_write = (f.flags & O_ACCMODE) == O_WRONLY;
+	}
+	return add_file(r, &f, &ret->file, err);
+}
+
+int ckpt_read_fdtable(struct ckpt_reader *r, struct ckpt_held_proc *p, uint32_t *ret,
+		      struct ckpt_err *err)
+{
+	struct ckpt_image *image = r->image;
+	struct ckpt_fdtable *table = ckpt_grow(image->fdtables, &image->n_fdtables, sizeof(*table));
+	cleanup_free int *fds = NULL;
+	ssize_t n;
+
+	if (!table)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a descriptor table");
+	image->fdtables = table;
+	table += image->n_fdtables - 1;
+	n = ckpt_procfs_numbers(p->dir, "fd", &fds);
+	if (n < 0)
+		return ckpt_fail(err, CKPT_FAILED, -n, "cannot list the descriptors of pid %d",
+				 p->pid);
+	table->fds = calloc(n ? n : 1, sizeof(*table->fds));
+	if (!table->fds)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a descriptor table");
+	for (ssize_t i = 0; i < n; i++) {
+		if (read_fd(r, p, fds[i], &table->fds[i], err))
+			return -1;
+		table->n_fds = i + 1;
+	}
+	*ret = image->n_fdtables - 1;
+	return 0;
+}

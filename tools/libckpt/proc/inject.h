@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Injected calls: what only a task itself can tell
+ *
+ * One mapping per process holds the code and a slot per thread: a table of
+ * calls, room for what they write, and a signal frame with the thread's own
+ * registers, mask and extended state.  All threads run their tables at the
+ * same time.  The mapping is gone again before the tree is released.
+ *
+ * Waits are bounded by a signal that the caller lets come now and then: see
+ * keeper.c.
+ *
+ * LIFETIME: map, add calls and start and wait (any number of times), unmap, done.
+ */
+#ifndef CKPT_PROC_INJECT_H
+#define CKPT_PROC_INJECT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "proc/hold.h"
+
+/* As inject-code.S reads it. */
+struct ckpt_inject_call {
+	uint64_t nr;
+	uint64_t args[6];
+	int64_t value;
+};
+
+/**
+ * struct ckpt_inject_slot - a thread's part of the mapping, as offsets in it
+ * @calls, @max, @n: the table
+ * @out, @out_len, @out_used: what calls write
+ * @frame: the signal frame
+ * @sp: stack pointer at which rt_sigreturn finds it
+ * @sig: signal that ends the run, 0: stopped at the last call instead
+ * @running: started and not yet back
+ */
+struct ckpt_inject_slot {
+	size_t calls, max, n;
+	size_t out, out_len, out_used;
+	size_t frame;
+	uint64_t sp;
+	int sig;
+	bool running;
+};
+
+/**
+ * struct ckpt_inject - the mapping of a process
+ * @at: a syscall instruction in it
+ * @local: copy of the mapping here
+ * @slots: by index of the thread
+ */
+struct ckpt_inject {
+	struct ckpt_held_proc *proc;
+	uint64_t at;
+	uint8_t *local;
+	size_t len;
+	struct ckpt_inject_slot *slots;
+};
+
+int ckpt_inject_map(struct ckpt_inject *inject, struct ckpt_held_proc *proc, uint64_t at,
+		    struct ckpt_err *err);
+
+/**
+ * ckpt_inject_out - room for what a call writes
+ * @thread: index in proc->threads
+ * @ret_local: where it can be read after the run
+ *
+ * Return: its address in the process.
+ */
+uint64_t ckpt_inject_out(struct ckpt_inject *inject, size_t thread, size_t size,
+			 const void **ret_local);
+
+/* Add a call. Return: the entry, whose value is valid after the run. */
+const struct ckpt_inject_call *ckpt_inject_call(struct ckpt_inject *inject, size_t thread, long nr,
+						uint64_t a, uint64_t b, uint64_t c, uint64_t d);
+
+/* Let every thread with calls run them; then empty the tables for the next run. */
+int ckpt_inject_start(struct ckpt_inject *inject, struct ckpt_err *err);
+int ckpt_inject_wait(struct ckpt_inject *inject, struct ckpt_err *err);
+
+int ckpt_inject_unmap(struct ckpt_inject *inject, struct ckpt_err *err);
+void ckpt_inject_done(struct ckpt_inject *inject);
+
+/* sigframe.c: bytes of a frame for an xstate of @xstate_len, and the frame itself. */
+size_t ckpt_sigframe_len(size_t xstate_len);
+/**
+ * ckpt_sigframe_put - write the frame that brings a thread back
+ * @data: zeroed, 64-byte aligned as @addr is
+ * @addr: where @data will be in the process
+ *
+ * Return: the stack pointer for rt_sigreturn.
+ */
+uint64_t ckpt_sigframe_put(void *data, uint64_t addr, const struct ckpt_held_thread *thread);
+
+#endif

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The whole tree into an image. */
+#include <errno.h>
+#include <linux/kcmp.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/fault.h"
+#include "proc/ask.h"
+#include "proc/procfs.h"
+#include "proc/read.h"
+#include "proc/remote.h"
+
+/* Objects that fork never shares, and what they are called. */
+static const struct {
+	int type;
+	const char *what;
+} apart[] = {
+	{ KCMP_VM, "an address space" },
+	{ KCMP_FS, "a working directory" },
+	{ KCMP_SIGHAND, "signal handlers" },
+};
+
+static int check_apart(struct ckpt_hold *hold, struct ckpt_held_proc **sorted, struct ckpt_err *err)
+{
+	for (size_t k = 0; k < sizeof(apart) / sizeof(apart[0]); k++) {
+		size_t n;
+
+		if (ckpt_read_sharing(hold, apart[k].type, sorted, &n, err))
+			return -1;
+		for (size_t i = 1; i < n; i++) {
+			if (ckpt_read_same(sorted[i - 1], sorted[i], apart[k].type))
+				return ckpt_fail(err, CKPT_REFUSED, 0,
+					"pid %d (%s) shares %s with pid %d, which this version cannot "
+					"restore", sorted[i]->pid, sorted[i]->comm, apart[k].what,
+					sorted[i - 1]->pid);
+		}
+	}
+	return 0;
+}
+
+static struct ckpt_task *task_of(struct ckpt_image *image, const struct ckpt_held_proc *p)
+{
+	for (size_t i = 0; i < image->n_tasks; i++) {
+		if (image->tasks[i].host_pid == p->pid)
+			return &image->tasks[i];
+	}
+	return NULL;
+}
+
+static int read_tables(struct ckpt_reader *r, struct ckpt_held_proc **sorted, struct ckpt_err *err)
+{
+	uint32_t table = CKPT_NONE;
+	size_t n;
+
+	if (ckpt_read_sharing(r->hold, KCMP_FILES, sorted, &n, err))
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		if ((!i || !ckpt_read_same(sorted[i - 1], sorted[i], KCMP_FILES)) &&
+		    ckpt_read_fdtable(r, sorted[i], &table, err))
+			return -1;
+		task_of(r->image, sorted[i])->fdtable = table;
+	}
+	return ckpt_read_pipes(r, err);
+}
+
+/* Parents before their children. */
+static void order_tasks(struct ckpt_image *image)
+{
+	for (size_t done = 0; done < image->n_tasks; done++) {
+		size_t pick = done;
+
+		for (size_t i = done; i < image->n_tasks; i++) {
+			bool ready = !image->tasks[i].ppid;
+
+			for (size_t j = 0; j < done && !ready; j++)
+				ready = image->tasks[j].pid == image->tasks[i].ppid;
+			if (ready) {
+				pick = i;
+				break;
+			}
+		}
+		if (pick != done) {
+			struct ckpt_task t = image->tasks[pick];
+
+			memmove(&image->tasks[done + 1], &image->tasks[done],
+				(pick - done) * sizeof(t));
+			image->tasks[done] = t;
+		}
+	}
+}
+
+/* The vdso: its hash, and where a process can make a call. */
+static int read_vdso(struct ckpt_reader *r, struct ckpt_held_proc *p, uint64_t *ret_at,
+		     struct ckpt_err *err)
+{
+	static const uint8_t insn[] = { 0x0f, 0x05 };
+	const struct ckpt_mm *mm = &r->image->mms[task_of(r->image, p)->mm];
+
+	for (size_t i = 0; i < mm->n_areas; i++) {
+		const struct ckpt_area *a = &mm->areas[i];
+		size_t len = a->end - a->start;
+		cleanup_free uint8_t *code = NULL;
+		const uint8_t *hit;
+		unsigned int n = sizeof(r->image->vdso_hash);
+
+		if (a->kind != CKPT_AREA_KIND_VDSO)
+			continue;
+		code = malloc(len);
+		if (!code)
+			return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a vdso");
+		if (ckpt_remote_read(p->pid, a->start, code, len, err))
+			return -1;
+		if (!r->vdso_hashed && !EVP_Digest(code, len, r->image->vdso_hash, &n,
+						   EVP_sha256(), NULL))
+			return ckpt_fail(err, CKPT_FAILED, 0, "cannot hash the vdso");
+		r->vdso_hashed = true;
+		hit = memmem(code, len, insn, sizeof(insn));
+		if (hit) {
+			*ret_at = a->start + (hit - code);
+			return 0;
+		}
+	}
+	return ckpt_fail(err, CKPT_REFUSED, 0,
+			 "pid %d (%s) has no vdso to make remote calls from", p->pid, p->comm);
+}
+
+static int map_all(struct ckpt_reader *r, struct ckpt_ask *asks, struct ckpt_err *err)
+{
+	for (size_t i = 0; i < r->hold->n_procs; i++) {
+		struct ckpt_held_proc *p = &r->hold->procs[i];
+		uint64_t at;
+
+		if (!p->zombie && (read_vdso(r, p, &at, err) ||
+				   ckpt_inject_map(&asks[i].inject, p, at, err)))
+			return -1;
+	}
+	return 0;
+}
+
+static int ask_all(struct ckpt_reader *r, struct ckpt_ask *asks, struct ckpt_err *err)
+{
+	struct ckpt_hold *hold = r->hold;
+
+	for (size_t i = 0; i < hold->n_procs; i++) {
+		if (!hold->procs[i].zombie && ckpt_ask_start(&asks[i], err))
+			return -1;
+	}
+	ckpt_fault("keeper.asked");
+	for (size_t i = 0; i < hold->n_procs; i++) {
+		struct ckpt_task *task = task_of(r->image, &hold->procs[i]);
+
+		if (!hold->procs[i].zombie &&
+		    (ckpt_ask_finish(&asks[i], task, &r->image->mms[task->mm], err) ||
+		     ckpt_inject_unmap(&asks[i].inject, err)))
+			return -1;
+	}
+	return 0;
+}
+
+static int ask_tree(struct ckpt_reader *r, struct ckpt_err *err)
+{
+	struct ckpt_hold *hold = r->hold;
+	struct ckpt_ask *asks = calloc(hold->n_procs, sizeof(*asks));
+	int ret;
+
+	if (!asks)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for remote calls");
+	ret = map_all(r, asks, err) || ask_all(r, asks, err) ? -1 : 0;
+	for (size_t i = 0; i < hold->n_procs; i++)
+		ckpt_ask_done(&asks[i]);
+	free(asks);
+	return ret;
+}
+
+static int read_all(struct ckpt_reader *r, struct ckpt_err *err)
+{
+	struct ckpt_hold *hold = r->hold;
+	struct ckpt_image *image = r->image;
+	cleanup_free struct ckpt_held_proc **sorted = calloc(hold->n_procs, sizeof(*sorted));
+
+	image->tasks = calloc(hold->n_procs, sizeof(*image->tasks));
+	if (!sorted || !image->tasks)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of processes");
+	if (ckpt_read_registers(hold, err) || ckpt_read_namespaces(r, err) ||
+	    ckpt_read_clocks(r, err) || check_apart(hold, sorted, err))
+		return -1;
+	ckpt_fault("keeper.registers");
+	for (size_t i = 0; i < hold->n_procs; i++) {
+		image->n_tasks = i + 1;
+		if (ckpt_read_task(r, &hold->procs[i], &image->tasks[i], err))
+			return -1;
+	}
+	if (read_tables(r, sorted, err))
+		return -1;
+	ckpt_fault("keeper.looked");
+	if (ask_tree(r, err))
+		return -1;
+	order_tasks(image);
+	return 0;
+}
+
+int ckpt_read_tree(struct ckpt_hold *hold, struct ckpt_image *ret, struct ckpt_err *err)
+{
+	struct ckpt_image image = { 0 };
+	struct ckpt_reader r = { .hold = hold, .image = &image };
+
+	int failed = read_all(&r, err);
+
+	free(r.mapped);
+	if (failed) {
+		ckpt_image_done(&image);
+		return -1;
+	}
+	*ret = image;
+	return 0;
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Readers: the held tree into an image, one file per kernel object
+ *
+ * Each refuses what restore could not rebuild, naming pid, command and object.
+ * Those that need nothing of the task itself come first, so that nothing has
+ * been changed when they refuse.
+ */
+#ifndef CKPT_PROC_READ_H
+#define CKPT_PROC_READ_H
+
+#include "proc/hold.h"
+#include "proc/image.h"
+#include "proc/inject.h"
+
+/* A mapped file as maps names it, and its index in the image. */
+struct ckpt_mapped {
+	uint64_t dev, ino;
+	uint32_t flags;
+	uint32_t file;
+};
+
+/**
+ * struct ckpt_reader - an image being made
+ * @hold: the tree, all of it stopped
+ * @image: arrays grown with ckpt_grow
+ * @mapped: files found through areas so far
+ * @vdso_hashed: image->vdso_hash is filled
+ */
+struct ckpt_reader {
+	struct ckpt_hold *hold;
+	struct ckpt_image *image;
+	struct ckpt_mapped *mapped;
+	size_t n_mapped;
+	bool vdso_hashed;
+};
+
+/* read.c: the whole tree. */
+int ckpt_read_tree(struct ckpt_hold *hold, struct ckpt_image *ret, struct ckpt_err *err);
+
+/* task-read.c */
+int ckpt_read_task(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt_task *task,
+		   struct ckpt_err *err);
+/* Live processes sorted by the object of a KCMP_* type: who shares it stands side by side. */
+int ckpt_read_sharing(struct ckpt_hold *hold, int type, struct ckpt_held_proc **ret_sorted,
+		      size_t *ret_n, struct ckpt_err *err);
+bool ckpt_read_same(const struct ckpt_held_proc *a, const struct ckpt_held_proc *b, int type);
+
+/* thread-read.c: registers and status of every thread, before anything else. */
+int ckpt_read_registers(struct ckpt_hold *hold, struct ckpt_err *err);
+int ckpt_read_thread(struct ckpt_reader *r, struct ckpt_held_proc *p,
+		     struct ckpt_held_thread *t, struct ckpt_thread *ret, struct ckpt_err *err);
+
+/* creds-read.c */
+int ckpt_read_creds(struct ckpt_held_proc *p, struct ckpt_held_thread *t, struct ckpt_creds *ret,
+		    struct ckpt_err *err);
+
+/* namespace-read.c: every process lives in those of the first one. */
+int ckpt_read_namespaces(struct ckpt_reader *r, struct ckpt_err *err);
+int ckpt_read_clocks(struct ckpt_reader *r, struct ckpt_err *err);
+
+/* area-read.c: index of the address space of @p in the image. */
+int ckpt_read_mm(struct ckpt_reader *r, struct ckpt_held_proc *p, uint32_t *ret,
+		 struct ckpt_err *err);
+/* smaps of running processes, for the flags of areas that do not change. */
+int ckpt_seen_read(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckpt_err *err);
+int ckpt_area_check(pid_t pid, const char *comm, const struct ckpt_maps_line *line,
+		    const struct ckpt_vm_flags *flags, struct ckpt_err *err);
+
+/* file-read.c: descriptor table, and files that are only mapped or named. */
+int ckpt_read_fdtable(struct ckpt_reader *r, struct ckpt_held_proc *p, uint32_t *ret,
+		      struct ckpt_err *err);
+/* A file reached through @name below /proc/PID (exe, cwd, map_files/...). */
+int ckpt_read_named(struct ckpt_reader *r, struct ckpt_held_proc *p, const char *name,
+		    uint32_t flags, uint32_t *ret, struct ckpt_err *err);
+int ckpt_fd_check(pid_t pid, const char *comm, int fd, const char *link, uint32_t mode,
+		  uint64_t rdev, struct ckpt_err *err);
+
+/* pipe-read.c: after every table is read. */
+int ckpt_read_pipes(struct ckpt_reader *r, struct ckpt_err *err);
+
+/* limits-read.c */
+int ckpt_read_limits(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt_task *task,
+		     struct ckpt_err *err);
+
+/* signal-read.c: queued signals by ptrace, handlers by injected calls. */
+int ckpt_read_pending(struct ckpt_held_proc *p, pid_t tid, bool shared, siginfo_t **ret,
+		      size_t *ret_n, struct ckpt_err *err);
+
+/* timer-read.c: what /proc shows of them. */
+int ckpt_read_timers(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt_err *err);
+
+/* scan.c: refusals that show on the running tree. */
+int ckpt_scan_tree(struct ckpt_hold *hold, struct ckpt_err *err);
+
+#endif
