@@ -13,9 +13,14 @@
  * while a process's injected page is being mapped or unmapped (two remote
  * calls a process, tens of microseconds, only inside ckpt_stop_collect) the
  * thread that does it has no way back to its own registers; at any other
- * instant of collect the injected code returns by rt_sigreturn.  If keeper
- * and caller die together between freeze and thaw, the cgroup stays frozen:
- * write 0 to its cgroup.freeze.
+ * instant of collect the injected code returns by rt_sigreturn, and its page
+ * stays mapped.  Calls that the kernel does not restart (epoll_wait,
+ * sigtimedwait, semtimedop, io_getevents) then end with EINTR.  If keeper and
+ * caller die together between freeze and thaw, the cgroup stays frozen: write 0
+ * to its cgroup.freeze.
+ *
+ * After an orderly release such a call is made again from its start: its
+ * timeout starts anew.  All others go on with the time that was left.
  *
  * LOCKING: one thread of the caller uses a stop at a time.
  * LIFETIME: open, begin, collect, release or kill, close; close may follow any.

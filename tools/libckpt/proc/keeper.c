@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Keeper: holds a tree for a caller that may die. */
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <openssl/evp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fault.h"
+#include "proc/hold.h"
+#include "proc/keeper.h"
+#include "proc/procfs.h"
+#include "proc/read.h"
+
+#define NAME "ckpt-keeper"
+#define HOLD_MS 10000
+#define HEAP_LEN (4 << 20)
+#define KILL_NS 5000000000ull
+
+/**
+ * struct keeper - the process
+ * @holding: the tree is stopped
+ * @lapsed: it was let go because the caller took too long
+ */
+struct keeper {
+	struct ckpt_hold hold;
+	int sock, memfd;
+	uint32_t hold_ms;
+	bool holding, lapsed;
+};
+
+/* No descriptor of the caller but @sock and @memfd, which become 3 and 4. */
+static void keep_descriptors(int *sock, int *memfd)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int a = fcntl(*sock, F_DUPFD_CLOEXEC, 16);
+	int b = fcntl(*memfd, F_DUPFD_CLOEXEC, 16);
+
+	if (null < 0 || a < 0 || b < 0)
+		_exit(1);
+	for (int fd = 0; fd < 3; fd++)
+		dup2(null, fd);
+	dup2(a, 3);
+	dup2(b, 4);
+	*sock = 3;
+	*memfd = 4;
+	if (syscall(SYS_close_range, 5, ~0u, 0)) {
+		for (int fd = 5; fd < 4096; fd++)
+			close(fd);
+	}
+}
+
+/* Another name in ps, and nothing left that a pkill of the tool would match. */
+static void rename_self(void)
+{
+	cleanup_buf struct ckpt_buf text = CKPT_BUF_INIT;
+	cleanup_close int self = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct ckpt_proc_stat s;
+	size_t len;
+
+	prctl(PR_SET_NAME, NAME);
+	if (self < 0 || ckpt_procfs_read(self, "stat", &text) ||
+	    ckpt_parse_stat((char *)text.data, &s))
+		return;
+	len = s.layout[8] - s.layout[7];
+	if (len < sizeof(NAME))
+		return;
+	memset((void *)(uintptr_t)s.layout[7], 0, len);
+	memcpy((void *)(uintptr_t)s.layout[7], NAME, sizeof(NAME));
+}
+
+/*
+ * Apart from whatever ends the caller: session, signals, memory pressure.
+ * None of it is vital, so what is not permitted is left.
+ */
+static void stand_apart(void)
+{
+	sigset_t all;
+	int fd;
+
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL);
+	for (int sig = 1; sig < NSIG; sig++)
+		signal(sig, SIG_DFL);
+	setsid();
+	rename_self();
+	prctl(PR_SET_TIMERSLACK, 1);
+	setpriority(PRIO_PROCESS, 0, -20);
+	if (chdir("/"))
+		return;
+	fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		if (write(fd, "-1000", 5) < 0)
+			errno = 0;
+		close(fd);
+	}
+}
+
+static void on_tick(int sig)
+{
+	(void)sig;
+}
+
+/* A signal every 50 ms while a request is served: it ends a wait for a task. */
+static void tick(bool on)
+{
+	struct sigaction action = { .sa_handler = on_tick };
+	struct itimerval every = { 0 };
+	sigset_t set;
+
+	if (on)
+		every.it_interval.tv_usec = every.it_value.tv_usec = 50000;
+	sigaction(SIGALRM, &action, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, SIGALRM);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	setitimer(ITIMER_REAL, &every, NULL);
+}
+
+/*
+ * What is first used while the tree is stopped would be paid for then: memory
+ * of a forked process is copied page by page at the first write, and the
+ * library of hashes sets itself up.
+ */
+static void warm_up(void)
+{
+	unsigned char hash[32];
+	unsigned int n = sizeof(hash);
+	void *heap;
+
+	mallopt(M_MMAP_THRESHOLD, 1 << 26);
+	mallopt(M_TRIM_THRESHOLD, 1 << 27);
+	mallopt(M_TOP_PAD, 1 << 20);
+	heap = malloc(HEAP_LEN);
+	if (heap)
+		memset(heap, 1, HEAP_LEN);
+	__asm__ volatile("" : : "r"(heap) : "memory");
+	free(heap);
+	EVP_Digest("", 0, hash, &n, EVP_sha256(), NULL);
+}
+
+static void let_go(struct keeper *k)
+{
+	if (!k->holding)
+		return;
+	ckpt_hold_release(&k->hold);
+	k->holding = false;
+}
+
+static int put_memfd(int memfd, const struct ckpt_buf *b, struct ckpt_err *err)
+{
+	for (size_t done = 0; done < b->len;) {
+		ssize_t n = pwrite(memfd, b->data + done, b->len - done, done);
+
+		if (n <= 0)
+			return ckpt_fail(err, CKPT_FAILED, errno, "cannot hand the image over");
+		done += n;
+	}
+	return 0;
+}
+
+static int do_collect(struct keeper *k, struct ckpt_keeper_reply *reply)
+{
+	cleanup_buf struct ckpt_buf bytes = CKPT_BUF_INIT;
+	struct ckpt_err *err = &reply->err;
+	struct ckpt_image image;
+	int ret;
+
+	if (ckpt_read_tree(&k->hold, &image, err))
+		return -1;
+	ckpt_fault("keeper.read");
+	ret = ckpt_image_encode(&image, &bytes, err);
+	reply->image_len = bytes.len;
+	if (!ret)
+		ret = ckpt_aside_encode(&image, &bytes, err);
+	reply->aside_len = bytes.len - reply->image_len;
+	if (!ret)
+		ret = put_memfd(k->memfd, &bytes, err);
+	ckpt_image_done(&image);
+	return ret;
+}
+
+/* Processes that are neither gone nor zombies. */
+static size_t alive(struct ckpt_hold *hold)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < hold->n_procs; i++) {
+		struct ckpt_proc_stat s;
+
+		if (!ckpt_procfs_read(hold->procs[i].dir, "stat", &hold->scratch) &&
+		    !ckpt_parse_stat((char *)hold->scratch.data, &s) && s.state != 'Z' &&
+		    s.state != 'X')
+			n++;
+	}
+	return n;
+}
+
+static int do_kill(struct keeper *k, struct ckpt_keeper_reply *reply)
+{
+	struct ckpt_hold *hold = &k->hold;
+	uint64_t until = ckpt_now_ns() + KILL_NS;
+
+	for (size_t i = 0; i < hold->n_procs; i++) {
+		if (!hold->procs[i].zombie)
+			kill(hold->procs[i].pid, SIGKILL);
+	}
+	reply->freeze_ns = ckpt_now_ns() - hold->began_ns;
+	while (alive(hold)) {
+		/* the ends of traced threads are reported here first */
+		while (waitpid(-1, NULL, __WALL | WNOHANG) > 0)
+			;
+		if (ckpt_now_ns() > until)
+			return ckpt_fail(&reply->err, CKPT_FAILED, 0,
+					 "the tree was killed but does not end");
+		ckpt_sleep_us(200);
+	}
+	while (waitpid(-1, NULL, __WALL | WNOHANG) > 0)
+		;
+	k->holding = false;
+	return 0;
+}
+
+static int need_hold(struct keeper *k, struct ckpt_keeper_reply *reply)
+{
+	if (k->holding)
+		return 0;
+	if (k->lapsed)
+		return ckpt_fail(&reply->err, CKPT_FAILED, 0,
+			"the tree was let go after %u ms without a word from ckpt-tool; try again",
+			k->hold_ms);
+	return ckpt_fail(&reply->err, CKPT_USAGE, 0, "the tree is not stopped");
+}
+
+static void serve(struct keeper *k, uint32_t op, struct ckpt_keeper_reply *reply)
+{
+	int ret = 0;
+
+	switch (op) {
+	case CKPT_KEEPER_BEGIN:
+		if (k->holding)
+			ret = ckpt_fail(&reply->err, CKPT_USAGE, 0, "the tree is stopped already");
+		else
+			ret = ckpt_hold_stop(&k->hold, &reply->err);
+		k->holding = !ret;
+		return;
+	case CKPT_KEEPER_COLLECT:
+		ret = need_hold(k, reply) || do_collect(k, reply);
+		break;
+	case CKPT_KEEPER_RELEASE:
+		if (need_hold(k, reply))
+			return;
+		let_go(k);
+		reply->freeze_ns = ckpt_now_ns() - k->hold.began_ns;
+		break;
+	case CKPT_KEEPER_KILL:
+		ret = need_hold(k, reply) || do_kill(k, reply);
+		break;
+	}
+	if (ret)
+		let_go(k);
+}
+
+/* Return: 1 with a request, 0 when the caller is gone. */
+static int next_request(struct keeper *k, struct ckpt_keeper_request *ret)
+{
+	for (;;) {
+		struct pollfd p = { .fd = k->sock, .events = POLLIN };
+		int n = poll(&p, 1, k->holding ? (int)k->hold_ms : -1);
+
+		if (n < 0 && errno != EINTR)
+			return 0;
+		if (!n) {
+			let_go(k);
+			k->lapsed = true;
+		}
+		if (n > 0)
+			return recv(k->sock, ret, sizeof(*ret), 0) == sizeof(*ret);
+	}
+}
+
+static int answer(struct keeper *k, const struct ckpt_keeper_reply *reply)
+{
+	return send(k->sock, reply, sizeof(*reply), MSG_NOSIGNAL) == sizeof(*reply);
+}
+
+void ckpt_keeper_main(const struct ckpt_stop_params *params, int sock, int memfd, pid_t caller)
+{
+	struct ckpt_keeper_reply reply = { .err = CKPT_ERR_INIT };
+	struct ckpt_keeper_request request;
+	struct keeper k = { .hold_ms = params->hold_ms ? params->hold_ms : HOLD_MS };
+	struct ckpt_stop_params own = *params;
+
+	/* the text may lie in the arguments, which rename_self writes over */
+	if (own.cgroup)
+		own.cgroup = strdup(own.cgroup);
+	if (params->cgroup && !own.cgroup)
+		_exit(1);
+	keep_descriptors(&sock, &memfd);
+	stand_apart();
+	warm_up();
+	k.sock = sock;
+	k.memfd = memfd;
+	/* on failure the reply says why, and the caller closes */
+	if (!ckpt_hold_init(&k.hold, &own, caller, &reply.err))
+		ckpt_scan_tree(&k.hold, &reply.err);
+	if (!answer(&k, &reply))
+		_exit(0);
+	while (next_request(&k, &request)) {
+		reply = (struct ckpt_keeper_reply){ .err = CKPT_ERR_INIT };
+		tick(true);
+		serve(&k, request.op, &reply);
+		tick(false);
+		ckpt_fault("keeper.answering");
+		if (!answer(&k, &reply))
+			break;
+	}
+	let_go(&k);
+	ckpt_hold_done(&k.hold);
+	_exit(0);
+}

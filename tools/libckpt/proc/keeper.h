@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Keeper: the messages between a stop and its keeper, and the keeper itself. */
+#ifndef CKPT_PROC_KEEPER_H
+#define CKPT_PROC_KEEPER_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "proc/image.h"
+#include "proc/stop.h"
+
+enum ckpt_keeper_op {
+	CKPT_KEEPER_OPEN,	/* answered without being asked, after the scan */
+	CKPT_KEEPER_BEGIN,
+	CKPT_KEEPER_COLLECT,
+	CKPT_KEEPER_RELEASE,
+	CKPT_KEEPER_KILL,
+};
+
+struct ckpt_keeper_request {
+	uint32_t op;
+};
+
+/**
+ * struct ckpt_keeper_reply - one for each request
+ * @freeze_ns: RELEASE and KILL
+ * @image_len, @aside_len: COLLECT: what is in the memfd, one behind the other
+ * @err: when its status is not CKPT_OK the request failed and nothing is held
+ */
+struct ckpt_keeper_reply {
+	uint64_t freeze_ns;
+	uint64_t image_len, aside_len;
+	struct ckpt_err err;
+};
+
+/* Body of the keeper process; never returns. */
+void ckpt_keeper_main(const struct ckpt_stop_params *params, int sock, int memfd, pid_t caller)
+	__attribute__((noreturn));
+
+/* aside.c: the members of an image that are not stored, for the way to the caller. */
+int ckpt_aside_encode(const struct ckpt_image *image, struct ckpt_buf *ret, struct ckpt_err *err);
+int ckpt_aside_decode(const void *data, size_t len, struct ckpt_image *image,
+		      struct ckpt_err *err);
+
+#endif

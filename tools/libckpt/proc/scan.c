@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Refusals that show on the running tree, and the slow reads before a freeze. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <fcntl.h>
+
+#include "base/cleanup.h"
+#include "proc/procfs.h"
+#include "proc/read.h"
+
+static bool gone(int e)
+{
+	return e == -ENOENT || e == -ESRCH;
+}
+
+static int scan_fds(struct ckpt_held_proc *p, struct ckpt_err *err)
+{
+	cleanup_free int *fds = NULL;
+	ssize_t n = ckpt_procfs_numbers(p->dir, "fd", &fds);
+
+	if (n < 0)
+		return gone(n) ? 0 : ckpt_fail(err, CKPT_FAILED, -n,
+					       "cannot list the descriptors of pid %d", p->pid);
+	for (ssize_t i = 0; i < n; i++) {
+		cleanup_free char *link = NULL;
+		struct stat st;
+		char name[32];
+
+		snprintf(name, sizeof(name), "fd/%d", fds[i]);
+		if (ckpt_procfs_link(p->dir, name, &link) || fstatat(p->dir, name, &st, 0))
+			continue;	/* closed meanwhile */
+		if (ckpt_fd_check(p->pid, p->comm, fds[i], link, st.st_mode, st.st_rdev, err))
+			return -1;
+	}
+	return 0;
+}
+
+static int scan_status(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckpt_err *err)
+{
+	struct ckpt_proc_status s;
+	int e = ckpt_procfs_read(p->dir, "status", &hold->scratch);
+
+	if (gone(e))
+		return 0;
+	if (e || ckpt_parse_status((char *)hold->scratch.data, &s))
+		return ckpt_fail(err, CKPT_FAILED, -e, "cannot read the status of pid %d", p->pid);
+	if (s.tracer)
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+			"pid %d (%s) is traced by pid %d; detach the debugger", p->pid, p->comm,
+			s.tracer);
+	if (s.seccomp)
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+			"pid %d (%s) has a seccomp filter, which this version cannot restore",
+			p->pid, p->comm);
+	if (s.state == 'Z' && p->n_threads > 1)
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+			"pid %d (%s) has ended its first thread while others run, which this version "
+			"cannot restore", p->pid, p->comm);
+	return 0;
+}
+
+static int scan_areas(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckpt_err *err)
+{
+	size_t before = hold->n_seen;
+	struct ckpt_maps_line line;
+	struct ckpt_vm_flags flags;
+	const char *at, *text;
+	size_t len;
+
+	if (ckpt_seen_read(hold, p, err))
+		return -1;
+	if (hold->n_seen == before)
+		return 0;
+	at = hold->seen[before].smaps;
+	while (ckpt_parse_smaps_area(&at, &line, &flags, &text, &len) == 1) {
+		if (ckpt_area_check(p->pid, p->comm, &line, &flags, err))
+			return -1;
+	}
+	return 0;
+}
+
+static int scan_timers(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckpt_err *err)
+{
+	struct ckpt_reader r = { .hold = hold };
+	struct ckpt_err e = CKPT_ERR_INIT;
+
+	if (!ckpt_read_timers(&r, p, &e) || gone(-e.os))
+		return 0;
+	*err = e;
+	return -1;
+}
+
+/* One pass over a tree that runs: what is gone meanwhile is no failure. */
+int ckpt_scan_tree(struct ckpt_hold *hold, struct ckpt_err *err)
+{
+	if (hold->cgroup >= 0 && ckpt_tree_list_cgroup(hold, err) < 0)
+		return -1;
+	/* children of children: until nothing new comes, but not for ever */
+	for (int pass = 0; pass < 64; pass++) {
+		ssize_t threads = ckpt_tree_list_threads(hold, err);
+		ssize_t children = 0;
+
+		if (threads < 0)
+			return -1;
+		if (hold->cgroup < 0)
+			children = ckpt_tree_list_children(hold, err);
+		if (children < 0)
+			return -1;
+		if (!children)
+			break;
+	}
+	if (!hold->n_procs)
+		return ckpt_fail(err, CKPT_FAILED, 0, "the cgroup has no process");
+	for (size_t i = 0; i < hold->n_procs; i++) {
+		struct ckpt_held_proc *p = &hold->procs[i];
+
+		if (p->zombie)
+			continue;
+		if (scan_status(hold, p, err) || scan_fds(p, err) || scan_timers(hold, p, err) ||
+		    scan_areas(hold, p, err))
+			return -1;
+	}
+	ckpt_hold_forget(hold);
+	return 0;
+}
