@@ -46,7 +46,7 @@ struct ckpt_sink {
 		   struct ckpt_err *err);
 	int (*drop)(void *self, uint32_t space, uint64_t page, uint64_t count,
 		    struct ckpt_err *err);
-	/* A space number never used before in this group. */
+	/* A space number never used before in this group; never 0, which means none. */
 	int (*space_new)(void *self, uint32_t *ret_space, struct ckpt_err *err);
 };
 

@@ -113,6 +113,7 @@ struct ckpt_writer *ckpt_writer_begin(struct ckpt_store *store, const char *name
 	if (ckpt_group_open(store, name, true, &w->group, err) ||
 	    ckpt_group_lock(&w->group, err) || ckpt_objects_refresh(&store->objects, err))
 		return NULL;
+	w->manifest.next_space = 1;	/* 0 means none */
 	memcpy(w->manifest.name, w->group.name, sizeof(w->manifest.name));
 	if (getrandom(w->manifest.uuid, CKPT_UUID_LEN, 0) != CKPT_UUID_LEN) {
 		ckpt_fail(err, CKPT_FAILED, errno, "cannot make a name for a checkpoint");
