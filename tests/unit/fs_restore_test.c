@@ -1,19 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Restore of roots: the tree is that of the checkpoint again, or the old one; never a mixture. */
+/* Restore of roots: the tree is that of the checkpoint again, and nothing else is touched. */
 #include <sched.h>
-#include <sys/file.h>
 #include <sys/mount.h>
-#include <sys/wait.h>
 
 #include "fs/restore.h"
 #include "fs_state.h"
-
-static void capture_all(struct state *s)
-{
-	scan(s, CKPT_FS_FINAL);
-	store(s);
-	reload(s);
-}
 
 static void assert_verified(struct state *s)
 {
@@ -38,26 +29,6 @@ static size_t restore(struct state *s)
 	check(s, ckpt_fs_restore_commit(r, &s->err));
 	ckpt_fs_restore_free(r);
 	return n;
-}
-
-static void assert_text(const char *root, const char *want)
-{
-	char *text = disk_text(root);
-
-	assert_string_equal(text, want);
-	free(text);
-}
-
-/* Nothing of a restore is left, neither beside the root nor in it. */
-static void assert_no_stage(const char *root)
-{
-	char path[512];
-
-	snprintf(path, sizeof(path), "%.*s/.%s.ckpt-stage", (int)(strrchr(root, '/') - root), root,
-		 strrchr(root, '/') + 1);
-	assert_int_equal(access(path, F_OK), -1);
-	snprintf(path, sizeof(path), "%s/.ckpt-stage", root);
-	assert_int_equal(access(path, F_OK), -1);
 }
 
 static void deleted_tree_comes_back(void **arg)
@@ -306,220 +277,6 @@ static void rollback_changes_nothing(void **arg)
 	end(&s);
 }
 
-/* Two roots, one of them mounted, both damaged in every way. */
-struct pair {
-	struct state s;
-	char two[400], reached[400];
-	char *old[2], *new[2];
-};
-
-static void damage(const char *root)
-{
-	char command[1024];
-
-	snprintf(command, sizeof(command),
-		 "cd '%s' && rm -rf sub && mkdir sub && touch sub/other && rm text && mkdir text &&"
-		 "echo more >empty && chmod 600 fifo && rm symlink-too && ln ping extra &&"
-		 "touch -d @5 acl && rm null && touch null && mkdir -p e/f && touch e/f/g", root);
-	assert_int_equal(system(command), 0);
-}
-
-static void pair_start(struct pair *p)
-{
-	struct state *s = &p->s;
-
-	start(s);
-	/* In memory: no disk is waited for at each of many interruptions. */
-	must(mount("none", s->root, "tmpfs", 0, NULL));
-	snprintf(p->two, sizeof(p->two), "%s/mounted", s->root);
-	snprintf(p->reached, sizeof(p->reached), "%s/reached", s->root);
-	strcat(s->root, "/one");
-	must(mkdir(s->root, 0755));
-	must(mkdir(p->two, 0755));
-	must(mount("none", p->two, "tmpfs", 0, NULL));
-	ckpt_fs_table_free(s->table);
-	s->table = NULL;
-	check(s, ckpt_fs_table_new(&s->table, &s->err));
-	check(s, ckpt_fs_table_add_root(s->table, s->root, &s->err));
-	check(s, ckpt_fs_table_add_root(s->table, p->two, &s->err));
-	make_one_of_each(s->root);
-	make_one_of_each(p->two);
-	capture_all(s);
-	p->new[0] = disk_text(s->root);
-	p->new[1] = disk_text(p->two);
-}
-
-static void pair_damage(struct pair *p)
-{
-	damage(p->s.root);
-	damage(p->two);
-	p->old[0] = disk_text(p->s.root);
-	p->old[1] = disk_text(p->two);
-}
-
-static void pair_end(struct pair *p)
-{
-	must(umount(p->two));
-	*strrchr(p->s.root, '/') = 0;
-	must(umount(p->s.root));
-	for (int i = 0; i < 2; i++) {
-		free(p->old[i]);
-		free(p->new[i]);
-	}
-	end(&p->s);
-}
-
-static int restore_quietly(struct pair *p, bool commit)
-{
-	struct ckpt_fs_restore *r = NULL;
-	int rc;
-
-	if (ckpt_fs_restore_prepare(p->s.table, &p->s.source, &r, &p->s.stats, &p->s.err))
-		return 1;
-	rc = commit ? ckpt_fs_restore_commit(r, &p->s.err) : ckpt_fs_restore_rollback(r, &p->s.err);
-	ckpt_fs_restore_free(r);
-	return !!rc;
-}
-
-static int recover_quietly(struct pair *p)
-{
-	enum ckpt_fs_recovered what;
-
-	return ckpt_fs_recover(p->two, &what, &p->s.err) ||
-	       ckpt_fs_recover(p->s.root, &what, &p->s.err);
-}
-
-enum job { COMMIT, ROLLBACK, RECOVER };
-
-/* Do a job in a child that dies at a fault point. Return: whether it was reached. */
-static bool killed_at(struct pair *p, enum job job, const char *point)
-{
-	pid_t pid;
-	int status;
-
-	unlink(p->reached);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (!pid) {
-		setenv("CKPT_FAULT", point, 1);
-		setenv("CKPT_FAULT_REACHED", p->reached, 1);
-		_exit(job == RECOVER ? recover_quietly(p) : restore_quietly(p, job == COMMIT));
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	if (access(p->reached, F_OK)) {
-		assert_true(WIFEXITED(status) && !WEXITSTATUS(status));
-		return false;
-	}
-	assert_true(strstr(point, "=fail") ? WIFEXITED(status) : WIFSIGNALED(status));
-	return true;
-}
-
-/* Both old or both new. Return: whether they are new. */
-static bool assert_old_or_new(struct pair *p, const char *point)
-{
-	char *one = disk_text(p->s.root), *two = disk_text(p->two);
-	bool new = !strcmp(one, p->new[0]);
-
-	if (strcmp(one, new ? p->new[0] : p->old[0]))
-		fail_msg("%s: first root is a mixture:\n%s", point, one);
-	if (strcmp(two, new ? p->new[1] : p->old[1]))
-		fail_msg("%s: second root is not %s:\n%s", point, new ? "new" : "old", two);
-	assert_no_stage(p->s.root);
-	assert_no_stage(p->two);
-	free(one);
-	free(two);
-	return new;
-}
-
-static const char *const before[] = { "fs.stage", "fs.staged", "fs.sync", "fs.ready", "fs.commit" };
-static const char *const after[] = { "fs.committed", "fs.trash", "fs.put", "fs.meta", "fs.applied",
-				     "fs.done", "fs.remove", "fs.removed" };
-
-/* Kill at each passage of each point, recover, look; then do it properly and damage again. */
-static int try_point(struct pair *p, const char *name, const char *action, bool late)
-{
-	int n = 0;
-
-	for (;; n++) {
-		char point[64];
-
-		free(p->old[0]);
-		free(p->old[1]);
-		pair_damage(p);
-		snprintf(point, sizeof(point), "%s:%d%s", name, n + 1, action);
-		if (!killed_at(p, COMMIT, point))
-			break;
-		check(&p->s, recover_quietly(p));
-		assert_int_equal(assert_old_or_new(p, point), late);
-		check(&p->s, restore_quietly(p, true));
-	}
-	assert_true(assert_old_or_new(p, "no point"));
-	assert_true(n > 0);
-	return n;
-}
-
-static void killed_anywhere_is_old_or_new(void **arg)
-{
-	struct pair p = { 0 };
-	int n = 0;
-
-	(void)arg;
-	pair_start(&p);
-	for (size_t i = 0; i < sizeof(before) / sizeof(*before); i++) {
-		n += try_point(&p, before[i], "", false);
-		n += try_point(&p, before[i], "=fail", false);
-	}
-	for (size_t i = 0; i < sizeof(after) / sizeof(*after); i++) {
-		n += try_point(&p, after[i], "", true);
-		n += try_point(&p, after[i], "=fail", true);
-	}
-	print_message("# %d interruptions\n", n);
-	pair_end(&p);
-}
-
-/* The recovery is killed too, at each of its points, and a rollback. */
-static void killed_recovery_is_recovered(void **arg)
-{
-	static const char *const first[] = { "fs.ready:2", "fs.committed", "fs.put:3" };
-	static const char *const points[] = { "fs.undo", "fs.trash", "fs.put", "fs.meta",
-					      "fs.applied", "fs.done", "fs.remove", "fs.removed" };
-	struct pair p = { 0 };
-	int reached[8] = { 0 };
-
-	(void)arg;
-	pair_start(&p);
-	for (size_t f = 0; f < 3; f++)
-		for (size_t i = 0; i < sizeof(points) / sizeof(*points); i++)
-			for (int n = 1; n < 4; n++) {
-				char point[64];
-
-				free(p.old[0]);
-				free(p.old[1]);
-				pair_damage(&p);
-				assert_true(killed_at(&p, COMMIT, first[f]));
-				snprintf(point, sizeof(point), "%s:%d", points[i], n);
-				reached[i] += killed_at(&p, RECOVER, point);
-				check(&p.s, recover_quietly(&p));
-				assert_int_equal(assert_old_or_new(&p, point), f > 0);
-				check(&p.s, restore_quietly(&p, true));
-			}
-	for (size_t i = 0; i < sizeof(points) / sizeof(*points); i++)
-		assert_true(reached[i] >= 2);
-	for (int n = 1; n < 3; n++) {
-		char point[64];
-
-		free(p.old[0]);
-		free(p.old[1]);
-		pair_damage(&p);
-		snprintf(point, sizeof(point), "fs.undo:%d", n);
-		assert_true(killed_at(&p, ROLLBACK, point));
-		check(&p.s, recover_quietly(&p));
-		assert_false(assert_old_or_new(&p, point));
-		check(&p.s, restore_quietly(&p, true));
-	}
-	pair_end(&p);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -531,8 +288,6 @@ int main(void)
 		cmocka_unit_test(verify_finds_one_byte),
 		cmocka_unit_test(full_disk_changes_nothing),
 		cmocka_unit_test(rollback_changes_nothing),
-		cmocka_unit_test(killed_anywhere_is_old_or_new),
-		cmocka_unit_test(killed_recovery_is_recovered),
 	};
 
 	umask(0);

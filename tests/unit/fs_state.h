@@ -116,4 +116,31 @@ static inline void make_one_of_each(const char *root)
 	must(chdir("/"));
 }
 
+static inline void capture_all(struct state *s)
+{
+	scan(s, CKPT_FS_FINAL);
+	store(s);
+	reload(s);
+}
+
+static inline void assert_text(const char *root, const char *want)
+{
+	char *text = disk_text(root);
+
+	assert_string_equal(text, want);
+	free(text);
+}
+
+/* Nothing of a restore is left, neither beside the root nor in it. */
+static inline void assert_no_stage(const char *root)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%.*s/.%s.ckpt-stage", (int)(strrchr(root, '/') - root), root,
+		 strrchr(root, '/') + 1);
+	assert_int_equal(access(path, F_OK), -1);
+	snprintf(path, sizeof(path), "%s/.ckpt-stage", root);
+	assert_int_equal(access(path, F_OK), -1);
+}
+
 #endif

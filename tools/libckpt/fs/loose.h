@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Loose files: regular files that are not reached through a root
+ *
+ * Deleted files that somebody holds open, and files outside the roots that are
+ * open for writing, are captured with their content one by one.  Their
+ * metadata is kept as an entry record (ckpt_fs_meta_encode, ckpt_fs_meta_decode).
+ */
+#ifndef CKPT_FS_LOOSE_H
+#define CKPT_FS_LOOSE_H
+
+#include "fs/content.h"
+#include "fs/meta.h"
+
+/**
+ * ckpt_fs_loose_capture - copy one file into a space
+ * @at: any path that opens it: its own, /proc/PID/fd/N or /proc/PID/map_files/...
+ * @still: nobody may be writing it; if somebody does, that is an error
+ * @space: where to; 0: a new space is taken and returned here
+ * @ret: metadata, to be given to ckpt_fs_meta_done
+ */
+int ckpt_fs_loose_capture(const char *at, bool still, const struct ckpt_sink *sink,
+			  uint32_t *space, struct ckpt_fs_meta *ret,
+			  struct ckpt_fs_stats *stats, struct ckpt_err *err);
+
+/**
+ * ckpt_fs_loose_fill - make an open file equal to the captured one
+ * @fd: open for writing; what it held is replaced
+ * @what: name for the error sentence
+ */
+int ckpt_fs_loose_fill(int fd, const struct ckpt_fs_meta *m, const struct ckpt_source *source,
+		       uint32_t space, const char *what, struct ckpt_fs_stats *stats,
+		       struct ckpt_err *err);
+
+/**
+ * ckpt_fs_loose_restore - put a file outside the roots back at its path
+ *
+ * Nothing is done when it is as captured.  Else a copy is made beside it and
+ * renamed over it: the file is old or new.
+ */
+int ckpt_fs_loose_restore(const char *path, const struct ckpt_fs_meta *m,
+			  const struct ckpt_source *source, uint32_t space,
+			  struct ckpt_fs_stats *stats, struct ckpt_err *err);
+
+#endif
