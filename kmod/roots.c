@@ -112,13 +112,13 @@ static const char *untrackable(const struct super_block *sb)
 	case SMB_SUPER_MAGIC:
 	case MAGIC_CIFS:
 	case MAGIC_SMB2:
-		return "root-add: the root is on a network or FUSE file system, where changes are not all seen";
+		return "root-add: changes are not all seen on a network or FUSE file system";
 	case PROC_SUPER_MAGIC:
 	case SYSFS_MAGIC:
 	case CGROUP2_SUPER_MAGIC:
 	case DEBUGFS_MAGIC:
 	case TRACEFS_MAGIC:
-		return "root-add: the root is on a file system of the kernel's own, which holds no files";
+		return "root-add: the root is on a file system of the kernel's own";
 	default:
 		return NULL;
 	}
@@ -153,7 +153,7 @@ static int add_at(struct ckpt_files *files, const char *name, const struct path 
 	memcpy(root->path, name, len);
 	err = attach(files, root, path);
 	if (err) {
-		NL_SET_ERR_MSG(extack, "root-add: the file system of the root could not be watched");
+		NL_SET_ERR_MSG(extack, "root-add: its file system could not be watched");
 		kfree(root);
 		return err;
 	}

@@ -135,7 +135,8 @@ static void many(void)
 	changes_root(&c, ROOT);
 	create_many(0, MANY);
 	changes_take(&c);
-	check(c.n == MANY + 1 && !c.round.lost, "%d new files and their directory (%zu)", MANY, c.n);
+	check(c.n == MANY + 1 && !c.round.lost, "%d new files and their directory (%zu)", MANY,
+	      c.n);
 	changes_abort(&c);
 	changes_take(&c);
 	check(c.n == MANY + 1, "again after an abort (%zu)", c.n);

@@ -308,7 +308,7 @@ static void truncated_anywhere(void **state)
 			}
 			free(cut);
 		}
-		/* Only what may be absent may be cut off: the area, with or without padding; runs. */
+		/* What may be absent may be cut off: the area, also after its padding; runs. */
 		assert_int_equal(accepted, kind == 2 ? 3 : 0);
 	}
 	ckpt_buf_done(&runs);

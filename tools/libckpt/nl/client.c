@@ -217,7 +217,7 @@ static int find_family(struct ckpt_nl *nl, struct ckpt_err *err)
 		code = ENOENT;
 	} else if (version != CKPT_GENL_VERSION) {
 		ckpt_fail(err, CKPT_REFUSED, 0,
-			  "module ckpt is of another version: its interface is %u instead of %d; load the module of this release",
+			  "module ckpt is of version %u instead of %d; load that of this release",
 			  version, CKPT_GENL_VERSION);
 		code = EPROTO;
 	} else {

@@ -111,7 +111,7 @@ static int check(const struct reader *r, struct ckpt_err *err)
 	if (!r->missing)
 		return 0;
 	return ckpt_fail(err, CKPT_FAILED, 0,
-			 "the module's answer (%s) lacks attribute %d; module and ckpt-tool must be of one release",
+			 "the module's answer (%s) lacks attribute %d; load that of this release",
 			 r->what, r->missing);
 }
 
@@ -180,8 +180,7 @@ int ckpt_nl_parse_group(const void *attrs, size_t len, struct ckpt_nl_group *ret
 	if (check(&r, err))
 		return -1;
 	if (nla_len(name) > (int)sizeof(g.name))
-		return ckpt_fail(err, CKPT_FAILED, 0, "the module's answer (%s) has too long a name",
-				 r.what);
+		return ckpt_fail(err, CKPT_FAILED, 0, "the module's answer has too long a name");
 	nla_strlcpy(g.name, name, sizeof(g.name));
 	g.cgroup = nla_strdup(cgroup);
 	if (!g.cgroup)
@@ -228,9 +227,11 @@ static int check_runs(const struct ckpt_nl_area *area, struct ckpt_err *err)
 	for (i = 0; i < area->n_runs; i++) {
 		const struct ckpt_run *run = &area->runs[i];
 
-		if (run->start % page || run->start < at || run->start >= area->end || !run->pages ||
-		    run->pages > (area->end - run->start) >> PAGE_BITS ||
-		    run->state > CKPT_PAGE_SPECIAL)
+		if (run->start % page || run->start < at || run->start >= area->end)
+			goto bad;
+		if (!run->pages || run->pages > (area->end - run->start) >> PAGE_BITS)
+			goto bad;
+		if (run->state > CKPT_PAGE_SPECIAL)
 			goto bad;
 		at = run->start + ((uint64_t)run->pages << PAGE_BITS);
 	}
