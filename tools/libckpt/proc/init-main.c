@@ -20,7 +20,7 @@
 
 /* Descriptors of init beside 0 to 2; everything above is closed. */
 #define CONTROL 3
-#define CGROUP 4
+#define CGROUP CKPT_INIT_CGROUP_FD
 #define EXEC 5
 #define NEXT 6
 

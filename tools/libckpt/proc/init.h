@@ -60,6 +60,9 @@ struct ckpt_init {
 	int cgroup_fd;
 };
 
+/* Where init has the cgroup's directory open until it is released. */
+#define CKPT_INIT_CGROUP_FD 4
+
 #define CKPT_INIT_NONE { .control = -1, .cgroup_fd = -1 }
 
 /* Return: 0 with init running, and the command executed where there is one. */
