@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Build: what the <object>-build.c files of restore share
+ *
+ * Where to start reading: ckpt_restore_build in restore.c calls the functions
+ * below in their order.
+ */
+#ifndef CKPT_PROC_BUILD_H
+#define CKPT_PROC_BUILD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/user.h>
+
+#include "proc/init.h"
+#include "proc/parse.h"
+#include "proc/restore.h"
+
+/**
+ * struct ckpt_site - a stopped thread that makes system calls for us
+ * @tid: host
+ * @name: pid for messages, as in the image
+ * @at: a syscall instruction in its memory
+ * @scratch: memory of ours in its address space, CKPT_SCRATCH_LEN bytes
+ */
+struct ckpt_site {
+	pid_t tid;
+	int32_t name;
+	uint64_t at;
+	uint64_t scratch;
+};
+
+#define CKPT_SCRATCH_LEN 0x10000u
+
+/**
+ * ckpt_site_call - a call that must succeed
+ * @what: for the message, as in "cannot WHAT"
+ *
+ * Return: its value, or -1 with @err naming the process, @what and the cause.
+ */
+int64_t ckpt_site_call(const struct ckpt_site *s, struct ckpt_err *err, const char *what, long nr,
+		       const uint64_t args[6]);
+/* A call whose failure means something: 0 when it was made, its value in @ret. */
+int ckpt_site_try(const struct ckpt_site *s, struct ckpt_err *err, int64_t *ret, long nr,
+		  const uint64_t args[6]);
+/* Put bytes into the scratch memory. Return: their address, 0 with @err set. */
+uint64_t ckpt_site_put(const struct ckpt_site *s, size_t offset, const void *data, size_t len,
+		       struct ckpt_err *err);
+
+#define ARGS(...) ((const uint64_t[6]){ __VA_ARGS__ })
+
+#define CKPT_VDSO_PARTS 4
+
+/**
+ * struct ckpt_vdso - the vdso and the data areas beside it
+ * @base: of the lowest part
+ * @len: from there to the end of the highest
+ * @syscall_at: offset of a syscall instruction from @base
+ * @part: offset from @base and length of each, ascending
+ */
+struct ckpt_vdso {
+	uint64_t base, len;
+	uint64_t syscall_at;
+	size_t n;
+	struct {
+		uint64_t offset, len;
+	} part[CKPT_VDSO_PARTS];
+};
+
+/**
+ * struct ckpt_build_task - a task of the image as far as it exists
+ * @task: in the image
+ * @host: pid, 0 while unborn
+ * @tids: host tids, as many as it has threads
+ * @at: where its threads find a syscall instruction
+ */
+struct ckpt_build_task {
+	const struct ckpt_task *task;
+	pid_t host;
+	pid_t *tids;
+	uint64_t at;
+};
+
+/**
+ * struct ckpt_restore - a tree under construction
+ * @region: address of scratch memory and, behind it, of the parked vdso: free
+ *	in every address space of the image
+ * @vdso: of this kernel, as in a fresh process
+ * @fd_base: files of the image are open in init, and in every task until its
+ *	own table is built, as descriptors @fd_base + index
+ * @init_site: init as a thread that makes calls; tid 0 while it runs by itself
+ * @init_regs: to go on with
+ * @ghost: next pid that the image does not use
+ * @made: host ids of the tasks that exist and that ptrace holds, oldest first
+ * @tasks: one for each of the image, same order
+ * @released: the tree is on its own
+ */
+struct ckpt_restore {
+	struct ckpt_restore_params params;
+	const struct ckpt_image *image;
+	const struct ckpt_source *source;
+	uint64_t region;
+	struct ckpt_vdso vdso;
+	uint32_t fd_base;
+	struct ckpt_init init;
+	struct ckpt_site init_site;
+	struct user_regs_struct init_regs;
+	int32_t ghost;
+	pid_t *made;
+	size_t n_made;
+	struct ckpt_build_task *tasks;
+	uint64_t pages;
+	uint64_t build_ns, verify_ns;
+	bool released;
+};
+
+/* A thread of a task as a site; the leader is thread 0. */
+struct ckpt_site ckpt_build_site(const struct ckpt_restore *r, const struct ckpt_build_task *t,
+				 size_t thread);
+struct ckpt_build_task *ckpt_build_find(struct ckpt_restore *r, int32_t pid);
+
+/* vdso-build.c */
+int ckpt_vdso_survey(pid_t pid, struct ckpt_vdso *ret, struct ckpt_err *err);
+int ckpt_vdso_check(const struct ckpt_image *image, struct ckpt_err *err);
+int ckpt_vdso_park(struct ckpt_restore *r, const struct ckpt_site *s, uint64_t *ret_at,
+		   struct ckpt_err *err);
+int ckpt_vdso_place(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
+
+/* init-build.c: init as a site, and its way back */
+int ckpt_build_init(struct ckpt_restore *r, struct ckpt_err *err);
+int ckpt_build_init_leave(struct ckpt_restore *r, struct ckpt_err *err);
+
+/* file-build.c, pipe-build.c: open file descriptions, in init */
+int ckpt_build_files(struct ckpt_restore *r, struct ckpt_err *err);
+int ckpt_build_pipes(struct ckpt_restore *r, struct ckpt_err *err);
+int ckpt_build_owners(struct ckpt_restore *r, struct ckpt_err *err);
+/* A descriptor of init in this process; -1 with @err set. */
+int ckpt_build_borrow(struct ckpt_restore *r, int fd, struct ckpt_err *err);
+/* Open @path in init with @flags as descriptor fd_base + @index. */
+int ckpt_build_open(struct ckpt_restore *r, const char *path, uint32_t flags, uint32_t mode,
+		    size_t index, struct ckpt_err *err);
+
+/* task-build.c: processes, sessions, groups; zombie-build.c; thread-build.c */
+int ckpt_build_tasks(struct ckpt_restore *r, struct ckpt_err *err);
+int ckpt_build_zombies(struct ckpt_restore *r, struct ckpt_err *err);
+int ckpt_build_threads(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
+
+/* clone-build.c: a new process or thread, made by @s */
+int ckpt_build_clone(struct ckpt_restore *r, const struct ckpt_site *s, uint64_t flags,
+		     int32_t pid, int exit_signal, pid_t *ret_host, struct ckpt_err *err);
+/* @host has ended and was reaped, or was let go. */
+void ckpt_build_forget(struct ckpt_restore *r, pid_t host);
+
+/* mm-build.c: areas; memory-build.c: their content */
+int ckpt_build_mm(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
+int ckpt_build_mm_finish(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
+int ckpt_build_memory(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
+int ckpt_memory_verify(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
+
+/* fd-build.c: descriptor table, cwd, root */
+int ckpt_build_fds(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
+
+/* signal-build.c, sched-build.c, creds-build.c, attr-build.c */
+int ckpt_build_signals(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
+int ckpt_build_pending(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
+int ckpt_build_itimers(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
+int ckpt_build_sched(const struct ckpt_site *s, const struct ckpt_thread *thread,
+		     struct ckpt_err *err);
+int ckpt_build_creds(const struct ckpt_site *s, const struct ckpt_thread *thread,
+		     struct ckpt_err *err);
+/* A whole text file, allocated; the parsed status of a thread with the text it points into. */
+int ckpt_build_text(const char *path, char **ret, struct ckpt_err *err);
+int ckpt_build_status(pid_t tid, char **ret_text, struct ckpt_proc_status *ret,
+		      struct ckpt_err *err);
+int ckpt_build_attrs(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
+
+/* regs-build.c: what a thread starts with; nothing remote may follow */
+int ckpt_build_regs(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
+int ckpt_xstate_check(const struct ckpt_image *image, struct ckpt_err *err);
+
+/* preflight-build.c, verify-build.c are called by restore.c alone */
+int ckpt_restore_check(const struct ckpt_restore_params *params, struct ckpt_err *err);
+int ckpt_verify_task(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
+
+#endif

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Files: every open file description of the image, and every mapped file
+ *
+ * All are opened in init, as descriptors that the tasks inherit: a description
+ * shared by several tasks is then the same one without passing it around.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "proc/build.h"
+
+/* Flags of open(2) that act once. */
+#define ONCE (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC)
+#define DELETED " (deleted)"
+
+int ckpt_build_borrow(struct ckpt_restore *r, int fd, struct ckpt_err *err)
+{
+	cleanup_close int pidfd = syscall(SYS_pidfd_open, r->init.pid, 0);
+	int own = pidfd < 0 ? -1 : syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+
+	if (own < 0)
+		return ckpt_fail(err, CKPT_FAILED, errno, "cannot reach descriptor %d of init", fd);
+	return own;
+}
+
+static int move_fd(struct ckpt_restore *r, int fd, size_t index, struct ckpt_err *err)
+{
+	if (ckpt_site_call(&r->init_site, err, "place a descriptor", SYS_dup3,
+			   ARGS(fd, r->fd_base + index, O_CLOEXEC)) < 0 ||
+	    ckpt_site_call(&r->init_site, err, "close a descriptor", SYS_close, ARGS(fd)) < 0)
+		return -1;
+	return 0;
+}
+
+int ckpt_build_open(struct ckpt_restore *r, const char *path, uint32_t flags, uint32_t mode,
+		    size_t index, struct ckpt_err *err)
+{
+	uint64_t at = ckpt_site_put(&r->init_site, 0, path, strlen(path) + 1, err);
+	int64_t fd;
+
+	if (!at || ckpt_site_try(&r->init_site, err, &fd, SYS_openat,
+				 ARGS(AT_FDCWD, at, flags | O_CLOEXEC | O_NOCTTY, mode)))
+		return -1;
+	if (fd < 0)
+		return ckpt_fail(err, CKPT_FAILED, -fd, "cannot open %s", path);
+	return move_fd(r, fd, index, err);
+}
+
+/* Open what is behind another descriptor of init once more. */
+static int reopen(struct ckpt_restore *r, uint32_t fd, uint32_t flags, size_t index,
+		  struct ckpt_err *err)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%u", fd);
+	return ckpt_build_open(r, path, flags, 0, index, err);
+}
+
+static bool has_fd(const struct ckpt_image *image, size_t index)
+{
+	size_t i, j;
+
+	for (i = 0; i < image->n_fdtables; i++) {
+		for (j = 0; j < image->fdtables[i].n_fds; j++) {
+			if (image->fdtables[i].fds[j].file == index)
+				return true;
+		}
+	}
+	return false;
+}
+
+static uint32_t open_flags(const struct ckpt_image *image, size_t index)
+{
+	const struct ckpt_file *f = &image->files[index];
+
+	if (has_fd(image, index))
+		return f->flags & ~ONCE;
+	if (f->kind == CKPT_FILE_DIR)
+		return O_PATH | O_DIRECTORY;
+	return f->writable ? O_RDWR : O_RDONLY;
+}
+
+/* Write the content of @space into a file. */
+static int fill(struct ckpt_restore *r, const struct ckpt_file *f, int fd, struct ckpt_err *err)
+{
+	uint8_t data[CKPT_PAGE_LEN];
+	enum ckpt_page_kind kind;
+	uint64_t page = 0, count, i;
+	int more;
+
+	if (!f->space)
+		return f->size ? ckpt_fail(err, CKPT_DAMAGED, 0, "deleted file %s has no content",
+					   f->path) : 0;
+	for (; (more = r->source->next(r->source->self, f->space, &page, &count, &kind, err)) > 0;
+	     page += count) {
+		for (i = 0; i < count && kind == CKPT_PAGE_IS_DATA; i++) {
+			if (r->source->get(r->source->self, f->space, page + i, data, &kind, err))
+				return -1;
+			if (pwrite(fd, data, sizeof(data), (page + i) * CKPT_PAGE_LEN) !=
+			    sizeof(data))
+				return ckpt_fail(err, CKPT_FAILED, errno, "cannot write %s",
+						 f->path);
+		}
+	}
+	return more;
+}
+
+static int dress(const struct ckpt_file *f, int fd, struct ckpt_err *err)
+{
+	const struct timespec times[2] = {
+		{ .tv_nsec = UTIME_OMIT },
+		{ .tv_sec = f->mtime_ns / 1000000000, .tv_nsec = f->mtime_ns % 1000000000 },
+	};
+
+	if (ftruncate(fd, f->size) || fchmod(fd, f->mode & 07777) || futimens(fd, times))
+		return ckpt_fail(err, CKPT_FAILED, errno, "cannot set size and times of %s",
+				 f->path);
+	return 0;
+}
+
+/* The description of the same deleted file that was opened before, or CKPT_NONE. */
+static uint32_t earlier_link(const struct ckpt_image *image, size_t index)
+{
+	const struct ckpt_file *f = &image->files[index];
+	size_t i;
+
+	for (i = 0; i < index; i++) {
+		if (image->files[i].deleted && image->files[i].kind == CKPT_FILE_REG &&
+		    image->files[i].dev == f->dev && image->files[i].ino == f->ino)
+			return i;
+	}
+	return CKPT_NONE;
+}
+
+/* A free name beside @path; the path itself when nobody has it now. */
+static char *free_name(const struct ckpt_file *f, int try)
+{
+	size_t len = strlen(f->path);
+	char *name;
+
+	if (len > strlen(DELETED) && !strcmp(f->path + len - strlen(DELETED), DELETED))
+		len -= strlen(DELETED);
+	if (asprintf(&name, try ? "%.*s.ckpt%d" : "%.*s", (int)len, f->path, try) < 0)
+		return NULL;
+	return name;
+}
+
+/* Make the file anew under its old name, and take the name away again. */
+static int open_deleted(struct ckpt_restore *r, size_t index, struct ckpt_err *err)
+{
+	const struct ckpt_file *f = &r->image->files[index];
+	cleanup_free char *name = NULL;
+	cleanup_close int fd = -1;
+	uint64_t at;
+	int try;
+
+	for (try = 0; try < 100; try++) {
+		free(name);
+		name = free_name(f, try);
+		if (!name)
+			return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a path");
+		ckpt_err_clear(err);
+		if (!ckpt_build_open(r, name, O_RDWR | O_CREAT | O_EXCL, 0600, index, err))
+			break;
+		if (!err || err->os != EEXIST)
+			return -1;
+	}
+	if (try == 100)
+		return -1;
+	at = ckpt_site_put(&r->init_site, 0, name, strlen(name) + 1, err);
+	if (!at || ckpt_site_call(&r->init_site, err, "unlink a deleted file", SYS_unlink,
+				  ARGS(at)) < 0)
+		return -1;
+	fd = ckpt_build_borrow(r, r->fd_base + index, err);
+	if (fd < 0 || fill(r, f, fd, err) || dress(f, fd, err))
+		return -1;
+	return reopen(r, r->fd_base + index, open_flags(r->image, index), index, err);
+}
+
+/* A named fifo: held open both ways meanwhile, so that no open waits. */
+static int open_fifo(struct ckpt_restore *r, size_t index, struct ckpt_err *err)
+{
+	const struct ckpt_file *f = &r->image->files[index];
+	const struct ckpt_pipe *p = f->pipe == CKPT_NONE ? NULL : &r->image->pipes[f->pipe];
+	uint32_t hold = r->image->n_files;
+	cleanup_close int fd = -1;
+	bool first = true;
+	size_t i;
+
+	for (i = 0; i < index; i++)
+		first &= r->image->files[i].kind != CKPT_FILE_FIFO ||
+			 r->image->files[i].pipe != f->pipe;
+	if (ckpt_build_open(r, f->path, O_RDWR | O_NONBLOCK, 0, hold, err) ||
+	    ckpt_build_open(r, f->path, open_flags(r->image, index), 0, index, err))
+		return -1;
+	if (p && first) {
+		fd = ckpt_build_borrow(r, r->fd_base + hold, err);
+		if (fd < 0)
+			return -1;
+		if (write(fd, p->data, p->len) != (ssize_t)p->len)
+			return ckpt_fail(err, CKPT_FAILED, errno, "cannot fill fifo %s", f->path);
+	}
+	if (ckpt_site_call(&r->init_site, err, "close a fifo", SYS_close,
+			   ARGS(r->fd_base + hold)) < 0)
+		return -1;
+	return 0;
+}
+
+/* What leads outside keeps its place among 0 to 2. */
+static int copy_outer(struct ckpt_restore *r, size_t index, struct ckpt_err *err)
+{
+	const struct ckpt_image *image = r->image;
+	int32_t lowest = 3;
+	size_t i, j;
+
+	for (i = 0; i < image->n_fdtables; i++) {
+		for (j = 0; j < image->fdtables[i].n_fds; j++) {
+			const struct ckpt_fd *fd = &image->fdtables[i].fds[j];
+
+			if (fd->file == index && fd->fd < lowest)
+				lowest = fd->fd;
+		}
+	}
+	if (lowest > 2)
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+				 "a descriptor above 2 leads out of the tree");
+	if (ckpt_site_call(&r->init_site, err, "pass on its descriptors", SYS_dup3,
+			   ARGS(lowest, r->fd_base + index, O_CLOEXEC)) < 0)
+		return -1;
+	return 0;
+}
+
+static int build_file(struct ckpt_restore *r, size_t index, struct ckpt_err *err)
+{
+	const struct ckpt_file *f = &r->image->files[index];
+	uint32_t twin;
+
+	switch (f->kind) {
+	case CKPT_FILE_PIPE:
+		return 0;
+	case CKPT_FILE_FIFO:
+		return open_fifo(r, index, err);
+	case CKPT_FILE_OUTER:
+		return copy_outer(r, index, err);
+	}
+	if (f->deleted && f->kind != CKPT_FILE_REG)
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+				 "%s was deleted while in use and is no regular file", f->path);
+	twin = f->deleted ? earlier_link(r->image, index) : CKPT_NONE;
+	if (twin != CKPT_NONE)
+		return reopen(r, r->fd_base + twin, open_flags(r->image, index), index, err);
+	if (f->deleted)
+		return open_deleted(r, index, err);
+	return ckpt_build_open(r, f->path, open_flags(r->image, index), 0, index, err);
+}
+
+static int set_position(struct ckpt_restore *r, size_t index, struct ckpt_err *err)
+{
+	const struct ckpt_file *f = &r->image->files[index];
+
+	if (!f->pos || f->flags & O_PATH || !has_fd(r->image, index) ||
+	    (f->kind != CKPT_FILE_REG && f->kind != CKPT_FILE_DIR))
+		return 0;
+	if (ckpt_site_call(&r->init_site, err, "set a file position", SYS_lseek,
+			   ARGS(r->fd_base + index, f->pos, SEEK_SET)) < 0)
+		return -1;
+	return 0;
+}
+
+int ckpt_build_files(struct ckpt_restore *r, struct ckpt_err *err)
+{
+	size_t i;
+
+	for (i = 0; i < r->image->n_files; i++) {
+		if (build_file(r, i, err) || set_position(r, i, err))
+			return -1;
+	}
+	return ckpt_build_pipes(r, err);
+}
+
+int ckpt_build_owners(struct ckpt_restore *r, struct ckpt_err *err)
+{
+	const struct ckpt_file *f;
+	uint64_t at;
+	size_t i;
+
+	for (i = 0; i < r->image->n_files; i++) {
+		f = &r->image->files[i];
+		if (f->owner_pid) {
+			const struct f_owner_ex owner = { f->owner_type, f->owner_pid };
+
+			at = ckpt_site_put(&r->init_site, 0, &owner, sizeof(owner), err);
+			if (!at || ckpt_site_call(&r->init_site, err, "set a file's owner",
+						  SYS_fcntl, ARGS(r->fd_base + i, F_SETOWN_EX,
+								  at)) < 0)
+				return -1;
+		}
+		if (f->owner_sig &&
+		    ckpt_site_call(&r->init_site, err, "set a file's signal", SYS_fcntl,
+				   ARGS(r->fd_base + i, F_SETSIG, f->owner_sig)) < 0)
+			return -1;
+	}
+	return 0;
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Address spaces: areas, layout, executable; content comes from memory-build.c. */
+#include <errno.h>
+#include <linux/membarrier.h>
+#include <linux/prctl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "proc/build.h"
+
+#ifndef MAP_DROPPABLE
+#define MAP_DROPPABLE 0x08
+#endif
+
+/* madvise calls that bring an area's flags back. */
+static const struct {
+	uint32_t flag;
+	int advice;
+} advices[] = {
+	{ CKPT_AREA_F_DONTFORK, MADV_DONTFORK },
+	{ CKPT_AREA_F_WIPEONFORK, MADV_WIPEONFORK },
+	{ CKPT_AREA_F_DONTDUMP, MADV_DONTDUMP },
+	{ CKPT_AREA_F_HUGEPAGE, MADV_HUGEPAGE },
+	{ CKPT_AREA_F_NOHUGEPAGE, MADV_NOHUGEPAGE },
+	{ CKPT_AREA_F_MERGEABLE, MADV_MERGEABLE },
+	{ CKPT_AREA_F_SEQ, MADV_SEQUENTIAL },
+	{ CKPT_AREA_F_RAND, MADV_RANDOM },
+};
+
+static bool is_ours(const struct ckpt_area *a)
+{
+	return a->kind == CKPT_AREA_KIND_ANON || a->kind == CKPT_AREA_KIND_FILE_PRIVATE ||
+	       a->kind == CKPT_AREA_KIND_FILE_SHARED;
+}
+
+static uint64_t map_flags(const struct ckpt_area *a)
+{
+	uint64_t flags = MAP_FIXED_NOREPLACE;
+
+	if (a->kind == CKPT_AREA_KIND_FILE_SHARED)
+		return flags | MAP_SHARED;
+	if (a->flags & CKPT_AREA_F_DROPPABLE)
+		return flags | MAP_DROPPABLE | MAP_ANONYMOUS;
+	flags |= MAP_PRIVATE;
+	if (a->kind == CKPT_AREA_KIND_ANON)
+		flags |= MAP_ANONYMOUS;
+	if (a->flags & CKPT_AREA_F_GROWSDOWN)
+		flags |= MAP_GROWSDOWN;
+	if (a->flags & CKPT_AREA_F_NORESERVE)
+		flags |= MAP_NORESERVE;
+	return flags;
+}
+
+/* DROPPABLE implies both. */
+static uint32_t advised(const struct ckpt_area *a)
+{
+	if (a->flags & CKPT_AREA_F_DROPPABLE)
+		return a->flags & ~(CKPT_AREA_F_WIPEONFORK | CKPT_AREA_F_DONTDUMP);
+	return a->flags;
+}
+
+static int name_area(const struct ckpt_site *s, const struct ckpt_area *a, struct ckpt_err *err)
+{
+	uint64_t at = ckpt_site_put(s, 0, a->name, strlen(a->name) + 1, err);
+
+	if (!at || ckpt_site_call(s, err, "name an area", SYS_prctl,
+				  ARGS(PR_SET_VMA, PR_SET_VMA_ANON_NAME, a->start,
+				       a->end - a->start, at)) < 0)
+		return -1;
+	return 0;
+}
+
+static int build_area(struct ckpt_restore *r, const struct ckpt_site *s, const struct ckpt_area *a,
+		      struct ckpt_err *err)
+{
+	uint64_t fd = a->file == CKPT_NONE ? ~0ull : r->fd_base + a->file;
+	int64_t at;
+	size_t i;
+
+	if (ckpt_site_try(s, err, &at, SYS_mmap, ARGS(a->start, a->end - a->start, a->prot,
+						      map_flags(a), fd, a->pgoff)))
+		return -1;
+	if (at != (int64_t)a->start)
+		return ckpt_fail(err, CKPT_FAILED, -at, "process %d: cannot map 0x%lx-0x%lx",
+				 s->name, a->start, a->end);
+	for (i = 0; i < sizeof(advices) / sizeof(advices[0]); i++) {
+		if (advised(a) & advices[i].flag &&
+		    ckpt_site_call(s, err, "set flags of an area", SYS_madvise,
+				   ARGS(a->start, a->end - a->start, advices[i].advice)) < 0)
+			return -1;
+	}
+	return a->name ? name_area(s, a, err) : 0;
+}
+
+/* Bounds of code, data, heap, stack, arguments; auxiliary vector; executable. */
+static int set_layout(struct ckpt_restore *r, const struct ckpt_site *s, const struct ckpt_mm *mm,
+		      struct ckpt_err *err)
+{
+	struct prctl_mm_map map;
+	uint64_t at;
+
+	memcpy(&map, mm->layout, sizeof(mm->layout));
+	map.auxv = (void *)ckpt_site_put(s, sizeof(map), mm->auxv, mm->auxv_len, err);
+	map.auxv_size = mm->auxv_len;
+	map.exe_fd = r->fd_base + mm->exe;
+	at = map.auxv ? ckpt_site_put(s, 0, &map, sizeof(map), err) : 0;
+	if (!at || ckpt_site_call(s, err, "set the layout of its memory", SYS_prctl,
+				  ARGS(PR_SET_MM, PR_SET_MM_MAP, at, sizeof(map), 0)) < 0)
+		return -1;
+	return 0;
+}
+
+/* Filling page by page must not make huge pages out of sparse memory. */
+static int set_thp(const struct ckpt_site *s, bool disabled, struct ckpt_err *err)
+{
+	return ckpt_site_call(s, err, "set its use of huge pages", SYS_prctl,
+			      ARGS(PR_SET_THP_DISABLE, disabled, 0, 0, 0)) < 0 ? -1 : 0;
+}
+
+int ckpt_build_mm(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err)
+{
+	const struct ckpt_mm *mm = &r->image->mms[t->task->mm];
+	struct ckpt_site s;
+	size_t i;
+
+	if (ckpt_vdso_place(r, t, err))
+		return -1;
+	s = ckpt_build_site(r, t, 0);
+	if (set_thp(&s, true, err))
+		return -1;
+	for (i = 0; i < mm->n_areas; i++) {
+		if (is_ours(&mm->areas[i]) && build_area(r, &s, &mm->areas[i], err))
+			return -1;
+	}
+	return set_layout(r, &s, mm, err);
+}
+
+static int register_membarrier(const struct ckpt_site *s, uint32_t commands, struct ckpt_err *err)
+{
+	static const uint32_t known[] = {
+		MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED,
+		MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED,
+		MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE,
+		MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ,
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (commands & known[i] &&
+		    ckpt_site_call(s, err, "register a memory barrier", SYS_membarrier,
+				   ARGS(known[i], 0, 0)) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int ckpt_build_mm_finish(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err)
+{
+	const struct ckpt_mm *mm = &r->image->mms[t->task->mm];
+	const struct ckpt_site s = ckpt_build_site(r, t, 0);
+	size_t i;
+
+	for (i = 0; i < mm->n_areas; i++) {
+		const struct ckpt_area *a = &mm->areas[i];
+
+		if (is_ours(a) && a->flags & CKPT_AREA_F_LOCKED &&
+		    ckpt_site_call(&s, err, "lock an area", SYS_mlock,
+				   ARGS(a->start, a->end - a->start)) < 0)
+			return -1;
+	}
+	if (!mm->thp_disabled && set_thp(&s, false, err))
+		return -1;
+	return register_membarrier(&s, mm->membarrier, err);
+}

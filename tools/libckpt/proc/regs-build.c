@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Registers, extended state, rseq and signal mask: what a thread starts with. */
+#include <elf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+#include "base/cleanup.h"
+#include "proc/build.h"
+#include "proc/remote.h"
+
+#define XSTATE_MAX 65536u
+#define XSTATE_BV 512		/* which components are not in their initial state */
+#define SOFTWARE 464		/* bytes that the kernel fills for its reader */
+#define MXCSR_MASK 28
+#define RSEQ_MAX 256u
+
+static uint64_t features_here(void)
+{
+	uint32_t low, high;
+
+	__asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+	return (uint64_t)high << 32 | low;
+}
+
+int ckpt_xstate_check(const struct ckpt_image *image, struct ckpt_err *err)
+{
+	uint64_t bv, here = features_here();
+	size_t i, j;
+
+	for (i = 0; i < image->n_tasks; i++) {
+		for (j = 0; j < image->tasks[i].n_threads; j++) {
+			const struct ckpt_thread *t = &image->tasks[i].threads[j];
+
+			memcpy(&bv, t->xstate + XSTATE_BV, sizeof(bv));
+			if (bv & ~here)
+				return ckpt_fail(err, CKPT_REFUSED, 0,
+						 "thread %d uses CPU features 0x%lx that this CPU "
+						 "lacks; restore on a CPU that has them", t->tid,
+						 bv & ~here);
+		}
+	}
+	return 0;
+}
+
+/* Read the extended state into @data (XSTATE_MAX bytes). Return: its length, or -1. */
+static ssize_t get_xstate(const struct ckpt_site *s, uint8_t *data, struct ckpt_err *err)
+{
+	struct iovec io = { data, XSTATE_MAX };
+
+	if (ptrace(PTRACE_GETREGSET, s->tid, NT_X86_XSTATE, &io))
+		return ckpt_fail(err, CKPT_FAILED, errno, "thread %d: cannot read its CPU state",
+				 s->name);
+	return io.iov_len;
+}
+
+/* The kernel wants its own length; components lie at fixed places, zeros are none. */
+static int set_xstate(const struct ckpt_site *s, const struct ckpt_thread *t, struct ckpt_err *err)
+{
+	cleanup_free uint8_t *data = calloc(2, XSTATE_MAX);
+	uint8_t *back = data + XSTATE_MAX;
+	struct iovec io = { data, 0 };
+	ssize_t len;
+
+	if (!data)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for the CPU state");
+	len = get_xstate(s, back, err);
+	if (len < 0)
+		return -1;
+	memcpy(data, t->xstate, t->xstate_len);
+	io.iov_len = len;
+	if (ptrace(PTRACE_SETREGSET, s->tid, NT_X86_XSTATE, &io))
+		return ckpt_fail(err, CKPT_FAILED, errno, "thread %d: cannot set its CPU state",
+				 s->name);
+	if (get_xstate(s, back, err) < 0)
+		return -1;
+	memcpy(back + SOFTWARE, data + SOFTWARE, XSTATE_BV - SOFTWARE);
+	memcpy(back + MXCSR_MASK, data + MXCSR_MASK, 4);
+	if (memcmp(data, back, len))
+		return ckpt_fail(err, CKPT_DAMAGED, 0,
+				 "thread %d: its CPU state is not that of the checkpoint", s->name);
+	return 0;
+}
+
+/*
+ * The kernel writes the area when the thread next leaves it, and may clear it
+ * at registration: the thread finds what it had.
+ */
+static int set_rseq(const struct ckpt_site *s, const struct ckpt_thread *t, struct ckpt_err *err)
+{
+	uint8_t area[RSEQ_MAX];
+
+	if (!t->rseq_ptr)
+		return 0;
+	if (t->rseq_size > sizeof(area))
+		return ckpt_fail(err, CKPT_REFUSED, 0, "thread %d has an rseq area of %u bytes",
+				 s->name, t->rseq_size);
+	if (ckpt_remote_read(s->tid, t->rseq_ptr, area, t->rseq_size, err) ||
+	    ckpt_site_call(s, err, "register rseq", SYS_rseq,
+			   ARGS(t->rseq_ptr, t->rseq_size, t->rseq_flags, t->rseq_sig)) < 0)
+		return -1;
+	return ckpt_remote_write(s->tid, t->rseq_ptr, area, t->rseq_size, err);
+}
+
+static int set_regs(const struct ckpt_site *s, const struct ckpt_thread *t, struct ckpt_err *err)
+{
+	struct user_regs_struct back;
+
+	if (ptrace(PTRACE_SETREGS, s->tid, 0, &t->regs) ||
+	    ptrace(PTRACE_GETREGS, s->tid, 0, &back))
+		return ckpt_fail(err, CKPT_FAILED, errno, "thread %d: cannot set its registers",
+				 s->name);
+	if (memcmp(&back, &t->regs, sizeof(back)))
+		return ckpt_fail(err, CKPT_DAMAGED, 0,
+				 "thread %d: its registers are not those of the checkpoint",
+				 s->name);
+	return 0;
+}
+
+static int set_mask(const struct ckpt_site *s, const struct ckpt_thread *t, struct ckpt_err *err)
+{
+	uint64_t back;
+
+	if (ptrace(PTRACE_SETSIGMASK, s->tid, sizeof(t->sigmask), &t->sigmask) ||
+	    ptrace(PTRACE_GETSIGMASK, s->tid, sizeof(back), &back))
+		return ckpt_fail(err, CKPT_FAILED, errno, "thread %d: cannot set its signal mask",
+				 s->name);
+	if (back != t->sigmask)
+		return ckpt_fail(err, CKPT_DAMAGED, 0,
+				 "thread %d: its signal mask is not that of the checkpoint",
+				 s->name);
+	return 0;
+}
+
+int ckpt_build_regs(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err)
+{
+	struct ckpt_site s = ckpt_build_site(r, t, 0);
+	size_t i;
+
+	if (ckpt_site_call(&s, err, "unmap scratch memory", SYS_munmap,
+			   ARGS(r->region, CKPT_SCRATCH_LEN)) < 0)
+		return -1;
+	for (i = 0; i < t->task->n_threads; i++) {
+		const struct ckpt_thread *thread = &t->task->threads[i];
+
+		s = ckpt_build_site(r, t, i);
+		if (set_rseq(&s, thread, err) || set_xstate(&s, thread, err) ||
+		    set_regs(&s, thread, err) || set_mask(&s, thread, err))
+			return -1;
+	}
+	return 0;
+}

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Restore: the order of its steps, and its end in either direction. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fault.h"
+#include "proc/build.h"
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
+
+typedef int (*task_fn)(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
+
+/**
+ * struct step - something done to every task, zombies apart
+ * @fault: fault point before it
+ * @fn: what is done
+ */
+struct step {
+	const char *fault;
+	task_fn fn;
+};
+
+/* Memory before descriptors: mapped files are still open at their known places. */
+static const struct step build_steps[] = {
+	{ "restore.areas", ckpt_build_mm },
+	{ "restore.memory", ckpt_build_memory },
+	{ "restore.lock", ckpt_build_mm_finish },
+	{ "restore.fds", ckpt_build_fds },
+	{ "restore.threads", ckpt_build_threads },
+	{ "restore.signals", ckpt_build_signals },
+	{ "restore.attrs", ckpt_build_attrs },
+	{ "restore.pending", ckpt_build_pending },
+};
+
+/* After these no thread makes another remote call. */
+static const struct step arm_steps[] = {
+	{ "restore.timers", ckpt_build_itimers },
+	{ "restore.regs", ckpt_build_regs },
+};
+
+static int run_step(struct ckpt_restore *r, const struct step *step, struct ckpt_err *err)
+{
+	size_t i;
+
+	for (i = 0; i < r->image->n_tasks; i++) {
+		if (ckpt_fault(step->fault))
+			return ckpt_fail(err, CKPT_FAILED, 0, "%s: fault injected", step->fault);
+		if (r->tasks[i].task->state != CKPT_TASK_ZOMBIE && step->fn(r, &r->tasks[i], err))
+			return -1;
+	}
+	return 0;
+}
+
+static int run_steps(struct ckpt_restore *r, const struct step *steps, size_t n,
+		     struct ckpt_err *err)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (run_step(r, &steps[i], err))
+			return -1;
+	}
+	return 0;
+}
+
+/* The first pid above all that the image uses. */
+static int32_t first_ghost(const struct ckpt_image *image)
+{
+	int32_t highest = 1;
+	size_t i, j;
+
+	for (i = 0; i < image->n_tasks; i++) {
+		const struct ckpt_task *t = &image->tasks[i];
+
+		highest = t->pid > highest ? t->pid : highest;
+		highest = t->pgid > highest ? t->pgid : highest;
+		highest = t->sid > highest ? t->sid : highest;
+		for (j = 0; j < t->n_threads; j++)
+			highest = t->threads[j].tid > highest ? t->threads[j].tid : highest;
+	}
+	return highest + 1;
+}
+
+static struct ckpt_restore *new_restore(const struct ckpt_restore_params *params,
+					struct ckpt_err *err)
+{
+	struct ckpt_restore *r = calloc(1, sizeof(*r));
+	size_t i;
+
+	if (r)
+		r->tasks = calloc(params->image->n_tasks, sizeof(*r->tasks));
+	if (!r || !r->tasks) {
+		free(r);
+		ckpt_fail(err, CKPT_FAILED, 0, "no memory for a restore");
+		return NULL;
+	}
+	r->params = *params;
+	r->image = params->image;
+	r->source = params->source;
+	r->ghost = first_ghost(r->image);
+	r->init = (struct ckpt_init)CKPT_INIT_NONE;
+	for (i = 0; i < r->image->n_tasks; i++)
+		r->tasks[i].task = &r->image->tasks[i];
+	return r;
+}
+
+static int build(struct ckpt_restore *r, struct ckpt_err *err)
+{
+	if (ckpt_build_init(r, err))
+		return -1;
+	if (ckpt_fault("restore.files"))
+		return ckpt_fail(err, CKPT_FAILED, 0, "restore.files: fault injected");
+	if (ckpt_build_files(r, err) || ckpt_build_tasks(r, err) || ckpt_build_owners(r, err) ||
+	    ckpt_build_zombies(r, err))
+		return -1;
+	return run_steps(r, build_steps, sizeof(build_steps) / sizeof(build_steps[0]), err);
+}
+
+int ckpt_restore_preflight(const struct ckpt_restore_params *params, struct ckpt_err *err)
+{
+	return ckpt_restore_check(params, err);
+}
+
+int ckpt_restore_build(const struct ckpt_restore_params *params, struct ckpt_restore **ret,
+		       struct ckpt_err *err)
+{
+	cleanup_restore struct ckpt_restore *r = NULL;
+	uint64_t start = now_ns();
+
+	if (ckpt_restore_check(params, err))
+		return -1;
+	r = new_restore(params, err);
+	if (!r || build(r, err))
+		return -1;
+	r->build_ns = now_ns() - start;
+	*ret = take_ptr(r);
+	return 0;
+}
+
+int ckpt_restore_verify(struct ckpt_restore *r, struct ckpt_err *err)
+{
+	uint64_t start = now_ns();
+	size_t i;
+
+	if (ckpt_fault("restore.verify"))
+		return ckpt_fail(err, CKPT_FAILED, 0, "restore.verify: fault injected");
+	for (i = 0; i < r->image->n_tasks; i++) {
+		if (ckpt_verify_task(r, &r->tasks[i], err))
+			return -1;
+	}
+	r->verify_ns = now_ns() - start;
+	return 0;
+}
+
+static int freeze(struct ckpt_restore *r, struct ckpt_err *err)
+{
+	cleanup_close int fd = openat(r->init.cgroup_fd, "cgroup.freeze", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, "1", 1) != 1)
+		return ckpt_fail(err, CKPT_FAILED, errno, "cannot freeze cgroup %s",
+				 r->params.cgroup);
+	return 0;
+}
+
+/* The frozen cgroup holds what ptrace lets go; a stopped job stops again at the thaw. */
+static int detach(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err)
+{
+	size_t i;
+
+	if (t->task->state == CKPT_TASK_STOPPED && kill(t->host, SIGSTOP))
+		return ckpt_fail(err, CKPT_FAILED, errno, "process %d: cannot stop it",
+				 t->task->pid);
+	for (i = 0; i < t->task->n_threads; i++) {
+		if (ptrace(PTRACE_DETACH, t->tids[i], 0, 0))
+			return ckpt_fail(err, CKPT_FAILED, errno, "thread %d: cannot let it go",
+					 t->task->threads[i].tid);
+		ckpt_build_forget(r, t->tids[i]);
+	}
+	return 0;
+}
+
+/* The oldest task that init is the parent of. */
+static const struct ckpt_build_task *root_of(const struct ckpt_restore *r)
+{
+	const struct ckpt_build_task *t, *root = NULL;
+
+	for (t = r->tasks; t < r->tasks + r->image->n_tasks; t++) {
+		if (!t->task->ppid && t->task->state != CKPT_TASK_ZOMBIE &&
+		    (!root || t->task->pid < root->task->pid))
+			root = t;
+	}
+	return root ? root : r->tasks;
+}
+
+int ckpt_restore_run(struct ckpt_restore *r, struct ckpt_restore_result *ret,
+		     struct ckpt_err *err)
+{
+	static const struct step detach_step = { "restore.detach", detach };
+	uint64_t start = now_ns();
+
+	if (run_steps(r, arm_steps, sizeof(arm_steps) / sizeof(arm_steps[0]), err) ||
+	    freeze(r, err) || ckpt_build_init_leave(r, err) || run_step(r, &detach_step, err))
+		return -1;
+	if (ckpt_fault("restore.release"))
+		return ckpt_fail(err, CKPT_FAILED, 0, "restore.release: fault injected");
+	if (ckpt_init_release(&r->init, root_of(r)->task->pid, err))
+		return -1;
+	r->released = true;
+	r->init.root = root_of(r)->host;
+	*ret = (struct ckpt_restore_result){
+		.root_pid = r->init.root,
+		.build_ns = r->build_ns,
+		.verify_ns = r->verify_ns,
+		.run_ns = now_ns() - start,
+		.pages = r->pages,
+	};
+	return 0;
+}
+
+int ckpt_restore_wait(struct ckpt_restore *r, int *ret_status, struct ckpt_err *err)
+{
+	return ckpt_init_wait(&r->init, ret_status, err);
+}
+
+/*
+ * Kill what was built.  The tracer reaps its tasks, threads before leaders, or
+ * the end of init would wait for them for ever.
+ */
+static void abort_tree(struct ckpt_restore *r)
+{
+	size_t i;
+	int fd = r->init.cgroup_fd < 0 ? -1 :
+		 openat(r->init.cgroup_fd, "cgroup.freeze", O_WRONLY | O_CLOEXEC);
+
+	for (i = 0; i < r->n_made; i++)
+		kill(r->made[i], SIGKILL);
+	if (fd >= 0) {
+		/* SIGKILL ends frozen tasks too; the next user of the cgroup wants it thawed */
+		(void)!write(fd, "0", 1);
+		close(fd);
+	}
+	while (r->n_made)
+		waitpid(r->made[--r->n_made], NULL, __WALL);
+	ckpt_init_kill(&r->init);
+}
+
+void ckpt_restore_close(struct ckpt_restore *r)
+{
+	size_t i;
+
+	if (!r)
+		return;
+	if (r->released)
+		ckpt_init_close(&r->init);
+	else
+		abort_tree(r);
+	for (i = 0; i < r->image->n_tasks; i++)
+		free(r->tasks[i].tids);
+	free(r->tasks);
+	free(r->made);
+	free(r);
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Restore: a stopped tree built from an image, verified, then let run
+ *
+ * The caller builds every task by remote system calls: a fork of init is
+ * emptied, multiplied by clone3 with the pids of the image, and filled.  No
+ * instruction of the tree runs before ckpt_restore_run, and until its last
+ * step the tree dies with the caller.
+ *
+ * LOCKING: ptrace belongs to a thread; one thread makes all calls.
+ * LIFETIME: preflight; build; verify; run; close.  close without run kills all.
+ */
+#ifndef CKPT_PROC_RESTORE_H
+#define CKPT_PROC_RESTORE_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/pages.h"
+#include "proc/image.h"
+
+struct ckpt_restore;
+
+/**
+ * struct ckpt_restore_params - what is restored, and into what
+ * @image: the tree, checked; must outlive the restore
+ * @source: where its pages are; must outlive the restore
+ * @cgroup: directory of the group's cgroup (v2): there, with nobody in it
+ * @stdio: what replaces descriptors 0-2 that led outside
+ */
+struct ckpt_restore_params {
+	const struct ckpt_image *image;
+	const struct ckpt_source *source;
+	const char *cgroup;
+	int stdio[3];
+};
+
+/**
+ * struct ckpt_restore_result - a tree that runs
+ * @root_pid: its root task, host
+ * @build_ns, @verify_ns, @run_ns: time of the three steps
+ * @pages: pages placed and compared
+ */
+struct ckpt_restore_result {
+	pid_t root_pid;
+	uint64_t build_ns, verify_ns, run_ns;
+	uint64_t pages;
+};
+
+/**
+ * ckpt_restore_preflight - can this machine, now, hold the tree?
+ *
+ * Reads alone: pids, vdso, CPU features, limits, mapped files and executables
+ * (that they are there with the size and time of the capture; their content is
+ * the caller's to check).
+ *
+ * Return: 0, or -1 with the first obstacle as the error (CKPT_REFUSED).
+ */
+int ckpt_restore_preflight(const struct ckpt_restore_params *params, struct ckpt_err *err);
+
+/**
+ * ckpt_restore_build - build the tree, stopped
+ * @params: copied; preflight is repeated
+ * @ret: to be closed with ckpt_restore_close
+ *
+ * Return: 0, or -1 with nothing left of what was built.
+ */
+int ckpt_restore_build(const struct ckpt_restore_params *params, struct ckpt_restore **ret,
+		       struct ckpt_err *err);
+
+/**
+ * ckpt_restore_verify - compare the tree with image and source
+ *
+ * Every placed page, areas, descriptors, masks, limits and ids are read back.
+ *
+ * Return: 0, or -1 (CKPT_DAMAGED), naming pid and object.
+ */
+int ckpt_restore_verify(struct ckpt_restore *r, struct ckpt_err *err);
+
+/**
+ * ckpt_restore_run - let the tree run
+ *
+ * Return: 0 with the tree on its own, or -1 with nobody of it having run.
+ */
+int ckpt_restore_run(struct ckpt_restore *r, struct ckpt_restore_result *ret,
+		     struct ckpt_err *err);
+
+/* After run: wait for the root task; its status as a shell shows it. */
+int ckpt_restore_wait(struct ckpt_restore *r, int *ret_status, struct ckpt_err *err);
+
+/* Release the handle, and kill the tree unless it was let run; NULL is fine. */
+void ckpt_restore_close(struct ckpt_restore *r);
+
+static inline void ckpt_restore_cleanup(struct ckpt_restore **r)
+{
+	ckpt_restore_close(*r);
+}
+
+#define cleanup_restore __attribute__((cleanup(ckpt_restore_cleanup)))
+
+#endif

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Signals: handlers, alternate stacks, pending signals, interval timers. */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+
+#include "proc/build.h"
+
+#define NSIG_BYTES 8
+
+/* The tree was made with default actions: only others need a call. */
+int ckpt_build_signals(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err)
+{
+	static const struct ckpt_sigaction none;
+	const struct ckpt_site s = ckpt_build_site(r, t, 0);
+	uint64_t at;
+	int sig;
+
+	for (sig = 1; sig <= CKPT_NSIG; sig++) {
+		const struct ckpt_sigaction *a = &t->task->actions[sig - 1];
+
+		if (!memcmp(a, &none, sizeof(none)))
+			continue;
+		at = ckpt_site_put(&s, 0, a, sizeof(*a), err);
+		if (!at || ckpt_site_call(&s, err, "set a signal handler", SYS_rt_sigaction,
+					  ARGS(sig, at, 0, NSIG_BYTES)) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* What the building itself raised, the death of zombies for example. */
+static int drain(const struct ckpt_site *s, struct ckpt_err *err)
+{
+	const struct {
+		uint64_t all;
+		struct timespec now;
+	} at = { .all = ~0ull };
+	uint64_t addr = ckpt_site_put(s, 0, &at, sizeof(at), err);
+	int64_t value;
+
+	if (!addr)
+		return -1;
+	do {
+		if (ckpt_site_try(s, err, &value, SYS_rt_sigtimedwait,
+				  ARGS(addr, 0, addr + 8, NSIG_BYTES)))
+			return -1;
+	} while (value > 0 || value == -EINTR);
+	return 0;
+}
+
+/* A task may send itself any siginfo, one of the kernel's included. */
+static int queue(const struct ckpt_site *s, int32_t pid, int32_t tid, const siginfo_t *info,
+		 struct ckpt_err *err)
+{
+	uint64_t at = ckpt_site_put(s, 0, info, sizeof(*info), err);
+	int64_t value;
+
+	if (!at)
+		return -1;
+	if (tid)
+		value = ckpt_site_call(s, err, "queue a signal", SYS_rt_tgsigqueueinfo,
+				       ARGS(pid, tid, info->si_signo, at));
+	else
+		value = ckpt_site_call(s, err, "queue a signal", SYS_rt_sigqueueinfo,
+				       ARGS(pid, info->si_signo, at));
+	return value < 0 ? -1 : 0;
+}
+
+int ckpt_build_pending(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err)
+{
+	struct ckpt_site s = ckpt_build_site(r, t, 0);
+	const struct ckpt_task *task = t->task;
+	size_t i, j;
+
+	if (drain(&s, err))
+		return -1;
+	for (i = 0; i < task->n_pending; i++) {
+		if (queue(&s, task->pid, 0, &task->pending[i], err))
+			return -1;
+	}
+	for (i = 0; i < task->n_threads; i++) {
+		const struct ckpt_thread *thread = &task->threads[i];
+
+		s = ckpt_build_site(r, t, i);
+		for (j = 0; j < thread->n_pending; j++) {
+			if (queue(&s, task->pid, thread->tid, &thread->pending[j], err))
+				return -1;
+		}
+	}
+	return 0;
+}
+
+static struct timeval to_timeval(int64_t ns)
+{
+	int64_t us = (ns + 999) / 1000;	/* a running timer never becomes a stopped one */
+
+	return (struct timeval){ us / 1000000, us % 1000000 };
+}
+
+int ckpt_build_itimers(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err)
+{
+	const struct ckpt_site s = ckpt_build_site(r, t, 0);
+	uint64_t at;
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		const struct ckpt_itimer *timer = &t->task->itimers[i];
+		const struct itimerval value = { to_timeval(timer->interval_ns),
+						 to_timeval(timer->value_ns) };
+
+		if (!timer->value_ns)
+			continue;
+		at = ckpt_site_put(&s, 0, &value, sizeof(value), err);
+		if (!at || ckpt_site_call(&s, err, "start a timer", SYS_setitimer,
+					  ARGS(i, at, 0)) < 0)
+			return -1;
+	}
+	return 0;
+}

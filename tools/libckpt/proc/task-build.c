@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Tasks: processes with the parents, sessions and process groups of the image
+ *
+ * A process gets its session from who forks it, so a child that is in another
+ * session than its parent was forked before the parent's setsid, or comes from
+ * a parent that is gone.  Who is gone is played by a ghost: a process that
+ * exists only while the tree is built.
+ */
+#include <errno.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fault.h"
+#include "proc/build.h"
+#include "proc/remote.h"
+
+#define TASK_END 0x7ffffffff000ull
+
+/**
+ * struct ghost - a process that is only there to make others
+ * @pid: in the tree
+ * @maker: who has to reap it
+ */
+struct ghost {
+	struct ckpt_site site;
+	int32_t pid;
+	struct ckpt_site maker;
+};
+
+/* Glibc registered rseq in the process that init comes from; its memory goes. */
+static int unregister_rseq(const struct ckpt_site *s, struct ckpt_err *err)
+{
+	struct __ptrace_rseq_configuration c;
+	int64_t value;
+
+	if (ptrace(PTRACE_GET_RSEQ_CONFIGURATION, s->tid, sizeof(c), &c) < 0 ||
+	    !c.rseq_abi_pointer)
+		return 0;
+	if (ckpt_site_try(s, err, &value, SYS_rseq,
+			  ARGS(c.rseq_abi_pointer, c.rseq_abi_size, 1, c.signature)))
+		return -1;
+	return value ? ckpt_fail(err, CKPT_FAILED, -value, "cannot unregister rseq") : 0;
+}
+
+/* Leave a fork of init nothing but scratch memory and the parked vdso. */
+static int empty(struct ckpt_restore *r, struct ckpt_site *s, struct ckpt_err *err)
+{
+	uint64_t end = (r->region + CKPT_SCRATCH_LEN + r->vdso.len + CKPT_PAGE_LEN - 1) &
+		       ~(uint64_t)(CKPT_PAGE_LEN - 1);
+
+	if (unregister_rseq(s, err) || ckpt_vdso_park(r, s, &s->at, err))
+		return -1;
+	if (ckpt_site_call(s, err, "empty its memory", SYS_munmap, ARGS(0, r->region)) < 0 ||
+	    ckpt_site_call(s, err, "empty its memory", SYS_munmap, ARGS(end, TASK_END - end)) < 0)
+		return -1;
+	return 0;
+}
+
+/* A child of init, in the group's cgroup. */
+static int fork_init(struct ckpt_restore *r, int32_t pid, int exit_signal, struct ckpt_site *ret,
+		     struct ckpt_err *err)
+{
+	struct ckpt_site s = r->init_site;
+
+	if (ckpt_build_clone(r, &s, CLONE_INTO_CGROUP, pid, exit_signal, &s.tid, err))
+		return -1;
+	s.name = pid;
+	if (empty(r, &s, err))
+		return -1;
+	*ret = s;
+	return 0;
+}
+
+static int fork_site(struct ckpt_restore *r, const struct ckpt_site *parent, int32_t pid,
+		     int exit_signal, struct ckpt_site *ret, struct ckpt_err *err)
+{
+	struct ckpt_site s = *parent;
+
+	if (parent->tid == r->init_site.tid)
+		return fork_init(r, pid, exit_signal, ret, err);
+	if (ckpt_build_clone(r, parent, 0, pid, exit_signal, &s.tid, err))
+		return -1;
+	s.name = pid;
+	*ret = s;
+	return 0;
+}
+
+static int raise_ghost(struct ckpt_restore *r, const struct ckpt_site *maker, int32_t pid,
+		       struct ghost *ret, struct ckpt_err *err)
+{
+	struct ghost g = { .pid = pid, .maker = *maker };
+
+	if (fork_site(r, maker, pid, 0, &g.site, err))
+		return -1;
+	*ret = g;
+	return 0;
+}
+
+static int lay_ghost(struct ckpt_restore *r, struct ghost *g, struct ckpt_err *err)
+{
+	int status;
+
+	kill(g->site.tid, SIGKILL);
+	while (waitpid(g->site.tid, &status, __WALL) < 0 && errno == EINTR)
+		;
+	ckpt_build_forget(r, g->site.tid);
+	/* WNOHANG: it is dead already, and nothing may ever block here. */
+	return ckpt_site_call(&g->maker, err, "reap a helper", SYS_wait4,
+			      ARGS(g->pid, 0, __WALL | WNOHANG, 0)) < 0 ? -1 : 0;
+}
+
+static int settle(struct ckpt_build_task *t, const struct ckpt_site *s)
+{
+	size_t n = t->task->n_threads;
+
+	t->host = s->tid;
+	t->at = s->at;
+	if (n)
+		t->tids = calloc(n, sizeof(*t->tids));
+	if (!t->tids)
+		return n ? -1 : 0;
+	t->tids[0] = s->tid;
+	return 0;
+}
+
+static int beget(struct ckpt_restore *r, struct ckpt_build_task *t, const struct ckpt_site *parent,
+		 int32_t session, struct ckpt_err *err);
+
+/* Children of @t that are in @session when @in, and the others when not. */
+static int beget_children(struct ckpt_restore *r, struct ckpt_build_task *t, int32_t session,
+			  struct ckpt_err *err)
+{
+	const struct ckpt_site s = ckpt_build_site(r, t, 0);
+	struct ckpt_build_task *c;
+
+	for (c = r->tasks; c < r->tasks + r->image->n_tasks; c++) {
+		if (c->host || c->task->ppid != t->task->pid)
+			continue;
+		if (c->task->sid != session && c->task->sid != c->task->pid)
+			continue;
+		if (beget(r, c, &s, session, err))
+			return -1;
+	}
+	return 0;
+}
+
+/* Fork @t from @parent, which is in @session now; then its descendants. */
+static int beget(struct ckpt_restore *r, struct ckpt_build_task *t, const struct ckpt_site *parent,
+		 int32_t session, struct ckpt_err *err)
+{
+	const struct ckpt_task *task = t->task;
+	struct ckpt_site s;
+
+	if (fork_site(r, parent, task->pid, task->exit_signal, &s, err))
+		return -1;
+	if (settle(t, &s))
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for task %d", task->pid);
+	if (task->sid == task->pid) {
+		/* Those first that keep the session it leaves. */
+		if (session != task->sid && beget_children(r, t, session, err))
+			return -1;
+		if (ckpt_site_call(&s, err, "lead a session", SYS_setsid, ARGS(0)) < 0)
+			return -1;
+	} else if (task->sid != session) {
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+				 "process %d is in session %d, which its parent never was in",
+				 task->pid, task->sid);
+	}
+	return beget_children(r, t, task->sid, err);
+}
+
+/* The tasks without a parent that @parent, in @session, can fork. */
+static int beget_orphans(struct ckpt_restore *r, const struct ckpt_site *parent, int32_t session,
+			 struct ckpt_err *err)
+{
+	struct ckpt_build_task *t;
+
+	for (t = r->tasks; t < r->tasks + r->image->n_tasks; t++) {
+		if (!t->host && !t->task->ppid && t->task->sid == session &&
+		    beget(r, t, parent, session, err))
+			return -1;
+	}
+	return 0;
+}
+
+/* Adopted tasks of session @sid: forked by a ghost in it, which then leaves them. */
+static int beget_adopted(struct ckpt_restore *r, int32_t sid, struct ckpt_err *err)
+{
+	struct ckpt_build_task *leader = ckpt_build_find(r, sid);
+	struct ckpt_site maker = r->init_site;
+	struct ghost g;
+
+	if (leader && !leader->host)
+		return 0;	/* its turn comes when somebody has forked the leader */
+	if (leader)
+		maker = ckpt_build_site(r, leader, 0);
+	if (raise_ghost(r, &maker, leader ? r->ghost++ : sid, &g, err))
+		return -1;
+	if (!leader && ckpt_site_call(&g.site, err, "lead a session", SYS_setsid, ARGS(0)) < 0)
+		return -1;
+	if (beget_orphans(r, &g.site, sid, err))
+		return -1;
+	return lay_ghost(r, &g, err);
+}
+
+static int beget_all(struct ckpt_restore *r, struct ckpt_err *err)
+{
+	size_t i, born, before;
+
+	for (i = 0; i < r->image->n_tasks; i++) {
+		struct ckpt_build_task *t = &r->tasks[i];
+
+		if (!t->task->ppid && t->task->sid == t->task->pid &&
+		    beget(r, t, &r->init_site, 0, err))
+			return -1;
+	}
+	for (born = 0, before = 1; born != before;) {
+		before = born;
+		for (i = 0, born = 0; i < r->image->n_tasks; i++) {
+			struct ckpt_build_task *t = &r->tasks[i];
+
+			if (!t->host && !t->task->ppid && beget_adopted(r, t->task->sid, err))
+				return -1;
+			born += t->host != 0;
+		}
+	}
+	for (i = 0; i < r->image->n_tasks; i++) {
+		if (!r->tasks[i].host)
+			return ckpt_fail(err, CKPT_REFUSED, 0,
+					 "process %d is in session %d, which nobody can give it",
+					 r->tasks[i].task->pid, r->tasks[i].task->sid);
+	}
+	return 0;
+}
+
+/* Some task that is in session @sid. */
+static struct ckpt_build_task *member_of(struct ckpt_restore *r, int32_t sid)
+{
+	size_t i;
+
+	for (i = 0; i < r->image->n_tasks; i++) {
+		if (r->tasks[i].task->sid == sid)
+			return &r->tasks[i];
+	}
+	return NULL;
+}
+
+static int set_group(const struct ckpt_site *s, int32_t pgid, struct ckpt_err *err)
+{
+	return ckpt_site_call(s, err, "join its process group", SYS_setpgid, ARGS(0, pgid)) < 0
+		? -1 : 0;
+}
+
+/* Everybody of group @pgid joins it; its leader is there. */
+static int fill_group(struct ckpt_restore *r, int32_t pgid, struct ckpt_err *err)
+{
+	struct ckpt_build_task *t;
+	struct ckpt_site s;
+
+	for (t = r->tasks; t < r->tasks + r->image->n_tasks; t++) {
+		if (t->task->pgid != pgid || t->task->pid == pgid || t->task->sid == t->task->pid)
+			continue;
+		s = ckpt_build_site(r, t, 0);
+		if (set_group(&s, pgid, err))
+			return -1;
+	}
+	return 0;
+}
+
+/* A group whose leader is gone is founded by a ghost. */
+static int found_group(struct ckpt_restore *r, const struct ckpt_build_task *t,
+		       struct ckpt_err *err)
+{
+	struct ckpt_site maker = ckpt_build_site(r, member_of(r, t->task->sid), 0);
+	int32_t pgid = t->task->pgid;
+	struct ghost g;
+
+	if (raise_ghost(r, &maker, pgid, &g, err) || set_group(&g.site, 0, err) ||
+	    fill_group(r, pgid, err))
+		return -1;
+	return lay_ghost(r, &g, err);
+}
+
+/* Whether an earlier task already brought about the group of @t. */
+static bool group_done(const struct ckpt_restore *r, const struct ckpt_build_task *t)
+{
+	const struct ckpt_build_task *e;
+
+	for (e = r->tasks; e < t; e++) {
+		if (e->task->pgid == t->task->pgid)
+			return true;
+	}
+	return false;
+}
+
+static int build_groups(struct ckpt_restore *r, struct ckpt_err *err)
+{
+	struct ckpt_build_task *t, *leader;
+	struct ckpt_site s;
+
+	for (t = r->tasks; t < r->tasks + r->image->n_tasks; t++) {
+		if (t->task->pgid != t->task->pid || t->task->sid == t->task->pid)
+			continue;
+		s = ckpt_build_site(r, t, 0);
+		if (set_group(&s, 0, err))
+			return -1;
+	}
+	for (t = r->tasks; t < r->tasks + r->image->n_tasks; t++) {
+		if (group_done(r, t))
+			continue;
+		leader = ckpt_build_find(r, t->task->pgid);
+		if (leader ? fill_group(r, t->task->pgid, err) : found_group(r, t, err))
+			return -1;
+	}
+	return 0;
+}
+
+int ckpt_build_tasks(struct ckpt_restore *r, struct ckpt_err *err)
+{
+	if (beget_all(r, err))
+		return -1;
+	if (ckpt_fault("restore.born"))
+		return ckpt_fail(err, CKPT_FAILED, 0, "restore.born: fault injected");
+	return build_groups(r, err);
+}

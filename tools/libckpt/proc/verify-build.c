@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Verification of a stopped task: what the kernel says about it against the image. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "proc/build.h"
+
+#define BAD(...) ckpt_fail(err, CKPT_DAMAGED, 0, __VA_ARGS__)
+
+/* An area as both sides can be brought to it: the kernel merges what is alike. */
+struct span {
+	uint64_t start, end, pgoff;
+	uint32_t prot;
+	bool shared, file;
+};
+
+struct spans {
+	struct span *s;
+	size_t n, cap;
+};
+
+static void spans_done(struct spans *v)
+{
+	free(v->s);
+}
+
+static int add_span(struct spans *v, struct span s)
+{
+	struct span *last = v->n ? &v->s[v->n - 1] : NULL;
+	struct span *bigger;
+
+	if (last && last->end == s.start && last->prot == s.prot && last->shared == s.shared &&
+	    last->file == s.file &&
+	    (!s.file || last->pgoff + (last->end - last->start) == s.pgoff)) {
+		last->end = s.end;
+		return 0;
+	}
+	if (v->n == v->cap) {
+		bigger = realloc(v->s, (v->cap * 2 + 64) * sizeof(s));
+		if (!bigger)
+			return -1;
+		v->s = bigger;
+		v->cap = v->cap * 2 + 64;
+	}
+	v->s[v->n++] = s;
+	return 0;
+}
+
+static int spans_of_image(const struct ckpt_mm *mm, struct spans *v)
+{
+	size_t i;
+
+	for (i = 0; i < mm->n_areas; i++) {
+		const struct ckpt_area *a = &mm->areas[i];
+		bool file = a->file != CKPT_NONE;
+
+		if (a->kind != CKPT_AREA_KIND_VSYSCALL &&
+		    add_span(v, (struct span){ a->start, a->end, file ? a->pgoff : 0, a->prot,
+					       a->kind == CKPT_AREA_KIND_FILE_SHARED, file }))
+			return -1;
+	}
+	return 0;
+}
+
+static int spans_of_process(const struct ckpt_restore *r, const char *maps, struct spans *v)
+{
+	struct ckpt_maps_line m;
+	int more;
+
+	while ((more = ckpt_parse_maps_line(&maps, &m)) > 0) {
+		if (m.start == r->region || m.start > INT64_MAX)
+			continue;
+		if (add_span(v, (struct span){ m.start, m.end, m.ino ? m.pgoff : 0, m.prot,
+					       m.shared, m.ino != 0 }))
+			return -1;
+	}
+	return more;
+}
+
+static int verify_areas(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err)
+{
+	cleanup_with(spans_done) struct spans wanted = { 0 };
+	cleanup_with(spans_done) struct spans found = { 0 };
+	cleanup_free char *text = NULL;
+	char path[64];
+	size_t i;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", t->host);
+	if (ckpt_build_text(path, &text, err))
+		return -1;
+	if (spans_of_image(&r->image->mms[t->task->mm], &wanted) ||
+	    spans_of_process(r, text, &found))
+		return ckpt_fail(err, CKPT_FAILED, 0, "process %d: cannot compare its areas",
+				 t->task->pid);
+	for (i = 0; i < wanted.n && i < found.n; i++) {
+		const struct span *a = &wanted.s[i], *b = &found.s[i];
+
+		if (a->start != b->start || a->end != b->end || a->pgoff != b->pgoff ||
+		    a->prot != b->prot || a->shared != b->shared || a->file != b->file)
+			return BAD("process %d: area at 0x%lx is not that of the checkpoint",
+				   t->task->pid, a->start);
+	}
+	if (wanted.n != found.n)
+		return BAD("process %d has %zu areas instead of %zu", t->task->pid, found.n,
+			   wanted.n);
+	return 0;
+}
+
+static int verify_link(const struct ckpt_file *f, pid_t host, const struct ckpt_task *task, int fd,
+		       struct ckpt_err *err)
+{
+	char path[64], target[4096];
+	ssize_t n;
+
+	if (f->deleted || (f->kind != CKPT_FILE_REG && f->kind != CKPT_FILE_DIR))
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", host, fd);
+	n = readlink(path, target, sizeof(target) - 1);
+	if (n < 0)
+		return BAD("process %d has no descriptor %d", task->pid, fd);
+	target[n] = 0;
+	if (strcmp(target, f->path))
+		return BAD("process %d: descriptor %d leads to %s instead of %s", task->pid, fd,
+			   target, f->path);
+	return 0;
+}
+
+static int verify_fd(struct ckpt_restore *r, struct ckpt_build_task *t, const struct ckpt_fd *fd,
+		     struct ckpt_err *err)
+{
+	const struct ckpt_file *f = &r->image->files[fd->file];
+	cleanup_free char *text = NULL;
+	struct ckpt_proc_fdinfo info;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", t->host, fd->fd);
+	if (ckpt_build_text(path, &text, err) || ckpt_parse_fdinfo(text, &info))
+		return BAD("process %d has no descriptor %d", t->task->pid, fd->fd);
+	if (info.cloexec != fd->cloexec)
+		return BAD("process %d: descriptor %d has another close-on-exec flag",
+			   t->task->pid, fd->fd);
+	if (f->kind == CKPT_FILE_OUTER)
+		return 0;
+	if (info.flags != f->flags)
+		return BAD("process %d: descriptor %d has flags 0%o instead of 0%o", t->task->pid,
+			   fd->fd, info.flags, f->flags);
+	if ((f->kind == CKPT_FILE_REG || f->kind == CKPT_FILE_DIR) && info.pos != f->pos)
+		return BAD("process %d: descriptor %d is at %lu instead of %lu", t->task->pid,
+			   fd->fd, info.pos, f->pos);
+	return verify_link(f, t->host, t->task, fd->fd, err);
+}
+
+static int verify_fds(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err)
+{
+	const struct ckpt_fdtable *table = &r->image->fdtables[t->task->fdtable];
+	cleanup_closedir DIR *dir = NULL;
+	struct dirent *e;
+	size_t i, found = 0;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", t->host);
+	dir = opendir(path);
+	if (!dir)
+		return ckpt_fail(err, CKPT_FAILED, errno, "cannot open %s", path);
+	while ((e = readdir(dir)))
+		found += e->d_name[0] != '.';
+	if (found != table->n_fds)
+		return BAD("process %d has %zu descriptors instead of %zu", t->task->pid, found,
+			   table->n_fds);
+	for (i = 0; i < table->n_fds; i++) {
+		if (verify_fd(r, t, &table->fds[i], err))
+			return -1;
+	}
+	return 0;
+}
+
+static uint64_t mask_of(const siginfo_t *info, size_t n)
+{
+	uint64_t mask = 0;
+
+	while (n--)
+		mask |= 1ull << ((info[n].si_signo - 1) & 63);
+	return mask;
+}
+
+static void masks_of(const struct ckpt_task *task, uint64_t *ret_ignored, uint64_t *ret_caught)
+{
+	int i;
+
+	*ret_ignored = *ret_caught = 0;
+	for (i = 0; i < CKPT_NSIG; i++) {
+		if (task->actions[i].handler == (uint64_t)SIG_IGN)
+			*ret_ignored |= 1ull << i;
+		else if (task->actions[i].handler != (uint64_t)SIG_DFL)
+			*ret_caught |= 1ull << i;
+	}
+}
+
+static int verify_process(const struct ckpt_build_task *t, const struct ckpt_proc_status *now,
+			  struct ckpt_err *err)
+{
+	uint64_t ignored, caught;
+
+	if (now->ns_pgid != t->task->pgid || now->ns_sid != t->task->sid)
+		return BAD("process %d is in group %d of session %d instead of %d of %d",
+			   t->task->pid, now->ns_pgid, now->ns_sid, t->task->pgid, t->task->sid);
+	if (t->task->state == CKPT_TASK_ZOMBIE)
+		return 0;
+	masks_of(t->task, &ignored, &caught);
+	if (now->sig_ignored != ignored || now->sig_caught != caught)
+		return BAD("process %d has other signal handlers", t->task->pid);
+	if (now->sig_shared != mask_of(t->task->pending, t->task->n_pending))
+		return BAD("process %d has other pending signals", t->task->pid);
+	if (now->umask != t->task->umask)
+		return BAD("process %d has another umask", t->task->pid);
+	return 0;
+}
+
+static int verify_thread(const struct ckpt_thread *thread, const struct ckpt_proc_status *now,
+			 struct ckpt_err *err)
+{
+	const struct ckpt_creds *c = &thread->creds;
+
+	if (now->ns_pid != thread->tid)
+		return BAD("thread %d has id %d", thread->tid, now->ns_pid);
+	if (now->sig_pending != mask_of(thread->pending, thread->n_pending))
+		return BAD("thread %d has other pending signals", thread->tid);
+	if (memcmp(now->uid, c->uid, sizeof(c->uid)) || memcmp(now->gid, c->gid, sizeof(c->gid)) ||
+	    now->cap_inh != c->cap_inh || now->cap_prm != c->cap_prm ||
+	    now->cap_eff != c->cap_eff || now->cap_bnd != c->cap_bnd ||
+	    now->cap_amb != c->cap_amb || now->no_new_privs != c->no_new_privs)
+		return BAD("thread %d has other credentials", thread->tid);
+	return 0;
+}
+
+static int verify_status(struct ckpt_build_task *t, struct ckpt_err *err)
+{
+	struct ckpt_proc_status now;
+	size_t i;
+
+	for (i = 0; i < t->task->n_threads + !t->task->n_threads; i++) {
+		cleanup_free char *text = NULL;
+
+		if (ckpt_build_status(t->tids ? t->tids[i] : t->host, &text, &now, err))
+			return -1;
+		if (!i && verify_process(t, &now, err))
+			return -1;
+		if (t->tids && verify_thread(&t->task->threads[i], &now, err))
+			return -1;
+	}
+	if (t->task->state == CKPT_TASK_ZOMBIE && now.state != 'Z')
+		return BAD("zombie %d is in state %c", t->task->pid, now.state);
+	return 0;
+}
+
+int ckpt_verify_task(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err)
+{
+	if (verify_status(t, err))
+		return -1;
+	if (t->task->state == CKPT_TASK_ZOMBIE)
+		return 0;
+	if (verify_areas(r, t, err) || verify_fds(r, t, err))
+		return -1;
+	return ckpt_memory_verify(r, t, err);
+}
