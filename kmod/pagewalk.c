@@ -230,7 +230,7 @@ static int lock_mm(struct mm_struct *mm, bool final)
 
 	if (final)
 		return mmap_write_lock_killable(mm);
-	for (tries = 0; !mmap_write_trylock(mm); tries++) {
+	for (tries = 0; !ckpt_mmap_write_trylock(mm); tries++) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		if (tries == CKPT_LOCK_TRIES)

@@ -52,6 +52,21 @@ static inline void ckpt_vma_clear_soft_dirty(struct vm_area_struct *vma)
 #endif
 }
 
+/* 6.8 and 6.14 API changes: no trylock, and a sequence that a writer begins. */
+static inline bool ckpt_mmap_write_trylock(struct mm_struct *mm)
+{
+#ifdef CKPT_HAVE_MMAP_WRITE_TRYLOCK
+	return mmap_write_trylock(mm);
+#else
+	if (!down_write_trylock(&mm->mmap_lock))
+		return false;
+#ifdef CKPT_HAVE_MM_LOCK_SEQCOUNT
+	mm_lock_seqcount_begin(mm);
+#endif
+	return true;
+#endif
+}
+
 /* 6.7 API change: the attributes of a dump are in a struct genl_info. */
 static inline struct nlattr **ckpt_dump_attrs(struct netlink_callback *cb)
 {
