@@ -7,6 +7,11 @@
 
 #include <linux/fsnotify_backend.h>
 
+/* 6.10 API change: every group allocates without entering file systems. */
+#ifndef FSNOTIFY_GROUP_NOFS
+#define FSNOTIFY_GROUP_NOFS 0
+#endif
+
 /* Up to 6.8 a mark is added to a connector, from 6.9 to the object itself. */
 static inline int ckpt_fsnotify_mark_sb(struct fsnotify_mark *mark, struct super_block *sb)
 {
