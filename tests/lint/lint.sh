@@ -3,8 +3,8 @@
 #
 # lint.sh: look at the sources; prints one TAP line per check
 #
-# A file that passed a slow check is not looked at again until it or a header changes: the
-# names of build/lint/ are hashes over the file, all headers, the check and its settings.
+# A file that passed a slow check is not looked at again until it changes (or a header, for a
+# check that reads headers): the names of build/lint/ are hashes over all that matters.
 set -uo pipefail
 repo=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$repo" || exit 1
@@ -29,14 +29,15 @@ list() {
 }
 headers=$(list '*.h' tests/lint tools/Makefile kmod/Kbuild | xargs cat | sha256sum)
 
-# per_file NAME COMMAND FILE...: COMMAND with each file, two at a time, passes remembered
+# per_file NAME INPUT COMMAND FILE...: COMMAND with each file, passes remembered; INPUT is what
+# the answer depends on besides
 per_file() {
-	local name=$1 command=$2 out
+	local name=$1 input=$2 command=$3 out
 
-	shift 2
-	out=$(printf '%s\n' "$@" | headers=$headers name=$name command=$command stamps=$stamps \
+	shift 3
+	out=$(printf '%s\n' "$@" | input=$input name=$name command=$command stamps=$stamps \
 		xargs -r -P "$(nproc)" -n 1 bash -c '
-			key=$({ echo "$headers $name $command $1"; cat "$1"; } | sha256sum)
+			key=$({ echo "$input $name $command $1"; cat "$1"; } | sha256sum)
 			stamp=$stamps/${key%% *}
 			[ ! -e "$stamp" ] || exit 0
 			if out=$($command "$1" 2>&1); then
@@ -80,24 +81,30 @@ flags="-std=gnu11 -D_GNU_SOURCE= -D_FILE_OFFSET_BITS=64 -Iuapi -Itools/libckpt -
 if [ ${#tools_c[@]} -gt 0 ]; then
 	# sparse has no __has_include, so glibc hides the newer fields of struct statx from it
 	statx="-D__GLIBC__=2 -D__statx_defined=1 -D__statx_timestamp_defined=1"
-	per_file sparse "sparse -Wsparse-error -Wno-unknown-attribute $statx \
+	# nor does it know these builtins
+	cpu="-D__builtin_cpu_supports(x)=0 -D__builtin_ia32_crc32di(a,b)=((a)^(b))"
+	cpu="$cpu -D__builtin_ia32_crc32qi(a,b)=((a)^(b))"
+	per_file sparse "$headers" "sparse -Wsparse-error -Wno-unknown-attribute $statx $cpu \
 -include linux/stat.h $flags" "${tools_c[@]}"
-	per_file clang-tidy "tests/lint/tidy.sh $flags -- " "${tools_c[@]}"
+	per_file clang-tidy "$headers" "tests/lint/tidy.sh $flags -- " "${tools_c[@]}"
 fi
 source=$(tests/setup/linux-source.sh)
 perl="$source/scripts/checkpatch.pl --no-tree --terse --show-types --quiet --no-summary \
 --max-line-length=100 -f"
-both=FILE_PATH_CHANGES,SPLIT_STRING,MACRO_ARG_REUSE,EMBEDDED_FUNCTION_NAME,CONST_STRUCT,LINE_SPACING
+both=UNNECESSARY_ELSE,FILE_PATH_CHANGES,SPLIT_STRING,MACRO_ARG_REUSE,EMBEDDED_FUNCTION_NAME
+both=$both,CONST_STRUCT,LINE_SPACING
 # user space has no kernel types, macros or helpers
-user=$both,QUOTED_WHITESPACE_BEFORE_NEWLINE,SPACING,PREFER_KERNEL_TYPES,PREFER_FALLTHROUGH,SSCANF_TO_KSTRTO,VOLATILE,STRLCPY,STRCPY
+user=$both,NAKED_SSCANF,QUOTED_WHITESPACE_BEFORE_NEWLINE,SPACING,PREFER_KERNEL_TYPES
+user=$user,PREFER_FALLTHROUGH,SSCANF_TO_KSTRTO,VOLATILE,STRLCPY,STRCPY
 user=$user,PREFER_DEFINED_ATTRIBUTE_MACRO,CONSTANT_CONVERSION,AVOID_EXTERNS,NEW_TYPEDEFS
 user=$user,MACRO_WITH_FLOW_CONTROL,COMPLEX_MACRO,SPDX_LICENSE_TAG,ENOSYS,CONST_READ_MOSTLY
-user=$user,STATIC_CONST_CHAR_ARRAY,LINE_SPACING,ARRAY_SIZE,LINUX_VERSION_CODE,BLOCK_COMMENT_STYLE,PREFER_PACKED
+user=$user,STATIC_CONST_CHAR_ARRAY,ARRAY_SIZE,LINUX_VERSION_CODE,BLOCK_COMMENT_STYLE
+user=$user,PREFER_PACKED,MISSING_SPACE,ASSIGN_IN_IF
 if [ ${#tools_all[@]} -gt 0 ]; then
-	per_file checkpatch "$perl --ignore $user" "${tools_all[@]}"
+	per_file checkpatch "" "$perl --ignore $user" "${tools_all[@]}"
 fi
 if [ -e kmod/Kbuild ]; then
-	per_file "checkpatch of the module" "$perl --ignore $both" "${kernel_c[@]}"
+	per_file "checkpatch of the module" "" "$perl --ignore $both" "${kernel_c[@]}"
 	out=$(KMOD_LINT=1 tests/run/build-kmod.sh "$(tests/vm/runner/kernel.sh 6.1)/headers" 2>&1)
 	report "sparse of the module" $? "$out"
 fi

@@ -127,8 +127,10 @@ static void make_task(struct ckpt_task *t, int pid, int ppid, const struct ckpt_
 	t->n_threads = 0;
 	if (t->state == CKPT_TASK_ZOMBIE)
 		return;
-	for (i = 0; i < 3; i++)
-		t->itimers[i].value_ns &= INT64_MAX, t->itimers[i].interval_ns &= INT64_MAX;
+	for (i = 0; i < 3; i++) {
+		t->itimers[i].value_ns &= INT64_MAX;
+		t->itimers[i].interval_ns &= INT64_MAX;
+	}
 	t->mm = rnd(image->n_mms);
 	t->fdtable = rnd(image->n_fdtables);
 	t->cwd = 0;
