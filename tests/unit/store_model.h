@@ -71,7 +71,7 @@ static inline void model_remove_tree(const char *path)
 /* A path that does not exist, below a fresh directory. */
 static inline char *model_path(char *ret, size_t size)
 {
-	snprintf(ret, size, "%s/ckpt-store-XXXXXX", getenv("TMPDIR") ?: "/tmp");
+	snprintf(ret, size, "%s/ckpt-store-XXXXXX", getenv("TMPDIR") ?: "/dev/shm");
 	assert_non_null(mkdtemp(ret));
 	assert_true(strlen(ret) + 7 < size);
 	return strcat(ret, "/store");

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Any byte that is not as it was written is found, named, and never restored. */
+#include <fcntl.h>
+#include <dirent.h>
+#include <sys/stat.h>
+
+#include "store_model.h"
+
+/* A file of the store, as bytes. */
+struct file {
+	char path[400];
+	uint8_t *data;
+	size_t len;
+};
+
+static void load(struct file *f)
+{
+	struct stat st;
+	int fd = open(f->path, O_RDONLY);
+
+	assert_true(fd >= 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	f->len = st.st_size;
+	f->data = malloc(f->len + 1);
+	assert_int_equal(read(fd, f->data, f->len), f->len);
+	close(fd);
+}
+
+static void save(const struct file *f, size_t len)
+{
+	int fd = open(f->path, O_WRONLY | O_TRUNC);
+
+	assert_int_equal(write(fd, f->data, len), len);
+	close(fd);
+}
+
+static void find_pack(const char *store, struct file *ret)
+{
+	char dir[300];
+	const struct dirent *e;
+	DIR *d;
+
+	snprintf(dir, sizeof(dir), "%s/packs", store);
+	d = opendir(dir);
+	while ((e = readdir(d)))
+		if (e->d_name[0] != '.')
+			snprintf(ret->path, sizeof(ret->path), "%s/%.60s", dir, e->d_name);
+	closedir(d);
+	load(ret);
+}
+
+/* Two spaces with text-like, random and zero pages: every kind of object, few bytes. */
+static void small_store(char *path, size_t size)
+{
+	struct ckpt_store *store = model_open(model_path(path, size));
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_writer *w = model_begin(store, "agent", 0);
+	struct ckpt_sink sink = ckpt_writer_sink(w);
+	struct model m = { .spaces = 2 };
+	uint32_t space;
+
+	must(sink.space_new(sink.self, &space, &err));
+	must(sink.space_new(sink.self, &space, &err));
+	m.page[0][0] = 3;
+	m.page[0][1] = 5;
+	m.page[0][2] = 1;
+	m.page[1][700] = 2;
+	model_put_all(&m, &sink);
+	must(ckpt_manifest_set_blob(ckpt_writer_manifest(w), "tasks", 0, 8192, &err));
+	assert_int_equal(model_commit(w), 1);
+	ckpt_store_close(store);
+}
+
+/* Open and verify from nothing. Return: as ckpt_verify. */
+static int verify(const char *path, char *ret_what, size_t size)
+{
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_store *store = ckpt_store_open(path, CKPT_STORE_READ, &err);
+	cleanup_report struct ckpt_report report = { 0 };
+	int rc = store ? ckpt_verify(store, "agent", 0, &report, NULL, &err) : -1;
+
+	if (rc == 0)
+		assert_true(report.faults && report.ndamage);
+	else if (rc < 0)
+		assert_true(err.status != CKPT_OK && *err.text);
+	if (ret_what)
+		snprintf(ret_what, size, "%s", rc ? err.text : report.damage[0]);
+	ckpt_store_close(store);
+	return rc;
+}
+
+static void every_flip_and_cut(struct file *f, const char *path)
+{
+	assert_int_equal(verify(path, NULL, 0), 1);
+	for (size_t i = 0; i < f->len; i++) {
+		f->data[i] ^= 1 << i % 8;
+		save(f, f->len);
+		if (verify(path, NULL, 0) == 1)
+			fail_msg("%s: flip at byte %zu was not seen", f->path, i);
+		f->data[i] ^= 1 << i % 8;
+	}
+	for (size_t len = 0; len < f->len; len++) {
+		save(f, len);
+		if (verify(path, NULL, 0) == 1)
+			fail_msg("%s: cut to %zu bytes was not seen", f->path, len);
+	}
+	f->data[f->len] = 0;
+	save(f, f->len + 1);
+	assert_int_not_equal(verify(path, NULL, 0), 1);
+	save(f, f->len);
+	assert_int_equal(verify(path, NULL, 0), 1);
+	free(f->data);
+}
+
+static void each_byte_of_a_pack(void **state)
+{
+	struct file f;
+	char path[200];
+
+	(void)state;
+	small_store(path, sizeof(path));
+	find_pack(path, &f);
+	assert_in_range(f.len, 4096, 12000);
+	every_flip_and_cut(&f, path);
+	model_remove(path);
+}
+
+static void each_byte_of_a_manifest_and_of_the_format(void **state)
+{
+	struct file f;
+	char path[200];
+
+	(void)state;
+	small_store(path, sizeof(path));
+	snprintf(f.path, sizeof(f.path), "%s/groups/agent/1.manifest", path);
+	load(&f);
+	every_flip_and_cut(&f, path);
+	snprintf(f.path, sizeof(f.path), "%s/format", path);
+	load(&f);
+	every_flip_and_cut(&f, path);
+	model_remove(path);
+}
+
+static void the_damage_is_named(void **state)
+{
+	char path[200], what[CKPT_ERR_LEN];
+	struct ckpt_err err = CKPT_ERR_INIT;
+	uint8_t data[CKPT_PAGE_LEN];
+	enum ckpt_page_kind kind;
+	struct ckpt_source source;
+	struct ckpt_store *store;
+	struct ckpt_reader *r;
+	struct file f;
+
+	(void)state;
+	small_store(path, sizeof(path));
+	find_pack(path, &f);
+	/* In the middle of the block that holds the random page. */
+	f.data[3000] ^= 4;
+	save(&f, f.len);
+	assert_int_equal(verify(path, what, sizeof(what)), 0);
+	assert_non_null(strstr(what, "space 0, from page 0 on: block "));
+	assert_non_null(strstr(what, ".pack' at byte 64: its stored bytes fail their checksum"));
+	store = model_open(path);
+	r = ckpt_reader_open(store, "agent", 1, &err);
+	source = ckpt_reader_source(r);
+	assert_int_equal(source.get(source.self, 0, 1, data, &kind, &err), -1);
+	assert_int_equal(err.status, CKPT_DAMAGED);
+	assert_non_null(strstr(err.text, "page 1 of space 0 of 'agent@1': block "));
+	/* What does not lie in the damaged block is there. */
+	must(source.get(source.self, 0, 2, data, &kind, &err));
+	assert_int_equal(kind, CKPT_PAGE_IS_ZERO);
+	ckpt_reader_close(r);
+	ckpt_store_close(store);
+	free(f.data);
+	model_remove(path);
+}
+
+/* A pack under the name of another, a manifest of another checkpoint: whole, but wrong. */
+static void files_that_changed_places(void **state)
+{
+	char path[200], what[CKPT_ERR_LEN], to[300];
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_store *store;
+	struct file f, g;
+
+	(void)state;
+	small_store(path, sizeof(path));
+	find_pack(path, &f);
+	snprintf(to, sizeof(to), "%s/packs/00000000000000000000000000000000.pack", path);
+	assert_int_equal(rename(f.path, to), 0);
+	assert_int_equal(verify(path, what, sizeof(what)), 0);
+	assert_non_null(strstr(what, "pack has the name of another"));
+	assert_int_equal(rename(to, f.path), 0);
+	store = model_open(path);
+	assert_int_equal(model_commit(model_begin(store, "agent", 1)), 2);
+	ckpt_store_close(store);
+	snprintf(g.path, sizeof(g.path), "%s/groups/agent/1.manifest", path);
+	load(&g);
+	snprintf(g.path, sizeof(g.path), "%s/groups/agent/2.manifest", path);
+	save(&g, g.len);
+	assert_int_equal(verify(path, what, sizeof(what)), 0);
+	assert_non_null(strstr(what, "'agent@2' has the manifest of 'agent@1'"));
+	store = model_open(path);
+	assert_null(ckpt_writer_begin(store, "agent", 2, &err));
+	assert_int_equal(err.status, CKPT_DAMAGED);
+	ckpt_store_close(store);
+	free(f.data);
+	free(g.data);
+	model_remove(path);
+}
+
+/* What was found is remembered: the newest good one is the one before. */
+static void a_damaged_checkpoint_is_passed_over(void **state)
+{
+	char path[200];
+	struct ckpt_err err = CKPT_ERR_INIT;
+	cleanup_report struct ckpt_report report = { 0 };
+	cleanup_log struct ckpt_log log = { 0 };
+	struct ckpt_newest newest;
+	struct ckpt_store *store;
+	struct model m = { 0 };
+	struct ckpt_writer *w;
+	struct ckpt_sink sink;
+	uint64_t seed = 5, id = 0;
+	char name[CKPT_UUID_TEXT];
+	struct ckpt_reader *r;
+	struct file f;
+
+	(void)state;
+	small_store(path, sizeof(path));
+	store = model_open(path);
+	assert_int_equal(ckpt_verify(store, "agent", 1, &report, NULL, &err), 1);
+	ckpt_report_done(&report);
+	m.spaces = 2;
+	w = model_begin(store, "agent", 1);
+	sink = ckpt_writer_sink(w);
+	model_add_space(&m, &sink, &seed);
+	assert_int_equal(model_commit(w), 2);
+	assert_int_equal(ckpt_log_newest_good(store, "agent", 0, &id, &err), 1);
+	assert_int_equal(id, 2);
+	ckpt_store_close(store);
+	store = model_open(path);
+	r = ckpt_reader_open(store, "agent", 2, &err);
+	ckpt_hex(ckpt_reader_manifest(r)->uuid, CKPT_UUID_LEN, name);
+	ckpt_reader_close(r);
+	snprintf(f.path, sizeof(f.path), "%s/packs/%s.pack", path, name);
+	load(&f);
+	f.data[500] ^= 1;
+	save(&f, f.len);
+	assert_int_equal(ckpt_verify(store, "agent", 0, &report, NULL, &err), 0);
+	assert_int_equal(ckpt_log_newest_good(store, "agent", 0, &id, &err), 1);
+	assert_int_equal(id, 1);
+	assert_int_equal(ckpt_log_newest_good(store, "agent", 1, &id, &err), 0);
+	assert_int_equal(ckpt_log_newest(store, "agent", &newest, &err), 0);
+	must(ckpt_log_read(store, "agent", &log, &err));
+	assert_int_equal(log.entry[0].state.verdict, CKPT_VERDICT_GOOD);
+	assert_int_equal(log.entry[1].state.verdict, CKPT_VERDICT_DAMAGED);
+	ckpt_store_close(store);
+	free(f.data);
+	model_remove(path);
+}
+
+/* A flip anywhere in the cache of fingerprints or in the key costs time, not truth. */
+static void fingerprints_are_never_believed_blindly(void **state)
+{
+	static const char *const names[] = { "fingerprints", "key" };
+	char path[200];
+	uint64_t seed = 99;
+	struct file f;
+
+	(void)state;
+	for (size_t i = 0; i < 40; i++) {
+		static struct model m;
+		struct ckpt_store *store = model_open(model_path(path, sizeof(path)));
+		struct ckpt_writer *w = model_begin(store, "agent", 0);
+		struct ckpt_sink sink = ckpt_writer_sink(w);
+
+		memset(&m, 0, sizeof(m));
+		model_add_space(&m, &sink, &seed);
+		model_commit(w);
+		snprintf(f.path, sizeof(f.path), "%s/groups/agent/%s", path, names[i % 2]);
+		load(&f);
+		f.data[i < 20 ? i % f.len : model_random(&seed) % f.len] ^= 1 << i % 8;
+		save(&f, i % 10 == 9 ? f.len / 2 : f.len);
+		free(f.data);
+		w = model_begin(store, "agent", 1);
+		sink = ckpt_writer_sink(w);
+		model_step(&m, &sink, &seed);
+		model_commit(w);
+		model_compare_stored(&m, store, "agent", 2);
+		ckpt_store_close(store);
+		model_remove(path);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_byte_of_a_pack),
+		cmocka_unit_test(each_byte_of_a_manifest_and_of_the_format),
+		cmocka_unit_test(the_damage_is_named),
+		cmocka_unit_test(files_that_changed_places),
+		cmocka_unit_test(a_damaged_checkpoint_is_passed_over),
+		cmocka_unit_test(fingerprints_are_never_believed_blindly),
+	};
+
+	return cmocka_run_group_tests_name("store_damage", tests, NULL, NULL);
+}
