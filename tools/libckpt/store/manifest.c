@@ -109,6 +109,12 @@ const struct ckpt_note *ckpt_manifest_note(const struct ckpt_manifest *m, const 
 	return NULL;
 }
 
+static int too_many(const struct ckpt_manifest *m, struct ckpt_err *err)
+{
+	return ckpt_fail(err, CKPT_REFUSED, 0, "a checkpoint of '%s' has more than %u parts or notes",
+			 m->name, CKPT_PARTS_MAX);
+}
+
 int ckpt_manifest_set_blob(struct ckpt_manifest *m, const char *name, uint32_t space,
 			   uint64_t len, struct ckpt_err *err)
 {
@@ -117,6 +123,8 @@ int ckpt_manifest_set_blob(struct ckpt_manifest *m, const char *name, uint32_t s
 	if (!*name || strlen(name) >= CKPT_LABEL_LEN)
 		return ckpt_fail(err, CKPT_USAGE, 0, "'%s' is no name for a part of a checkpoint",
 				 name);
+	if (!b && m->nblobs == CKPT_PARTS_MAX)
+		return too_many(m, err);
 	if (!b) {
 		b = realloc(m->blobs, (m->nblobs + 1) * sizeof(*b));
 		if (!b)
@@ -143,6 +151,8 @@ int ckpt_manifest_set_note(struct ckpt_manifest *m, const char *key, const void 
 	if (len)
 		memcpy(copy, value, len);
 	copy[len] = 0;
+	if (!n && m->nnotes == CKPT_PARTS_MAX)
+		return too_many(m, err);
 	if (!n) {
 		n = realloc(m->notes, (m->nnotes + 1) * sizeof(*n));
 		if (!n)

@@ -14,6 +14,7 @@
 
 #define CKPT_NAME_LEN 64	/* of a group, its NUL included */
 #define CKPT_LABEL_LEN 64	/* tracker, blob name, boot id; NUL included */
+#define CKPT_PARTS_MAX 4096u	/* blobs, and notes */
 #define CKPT_MANIFEST_LEN_MAX (16u << 20)
 
 enum ckpt_kind {
