@@ -66,7 +66,7 @@ static void small_store(char *path, size_t size)
 	m.page[0][2] = 1;
 	m.page[1][700] = 2;
 	model_put_all(&m, &sink);
-	must(ckpt_manifest_set_blob(ckpt_writer_manifest(w), "tasks", 0, 8192, &err));
+	must(ckpt_manifest_set_blob(ckpt_writer_manifest(w), "tasks", 1, 8192, &err));
 	assert_int_equal(model_commit(w), 1);
 	ckpt_store_close(store);
 }
@@ -159,16 +159,16 @@ static void the_damage_is_named(void **state)
 	f.data[3000] ^= 4;
 	save(&f, f.len);
 	assert_int_equal(verify(path, what, sizeof(what)), 0);
-	assert_non_null(strstr(what, "space 0, from page 0 on: block "));
+	assert_non_null(strstr(what, "space 1, from page 0 on: block "));
 	assert_non_null(strstr(what, ".pack' at byte 64: its stored bytes fail their checksum"));
 	store = model_open(path);
 	r = ckpt_reader_open(store, "agent", 1, &err);
 	source = ckpt_reader_source(r);
-	assert_int_equal(source.get(source.self, 0, 1, data, &kind, &err), -1);
+	assert_int_equal(source.get(source.self, 1, 1, data, &kind, &err), -1);
 	assert_int_equal(err.status, CKPT_DAMAGED);
-	assert_non_null(strstr(err.text, "page 1 of space 0 of 'agent@1': block "));
+	assert_non_null(strstr(err.text, "page 1 of space 1 of 'agent@1': block "));
 	/* What does not lie in the damaged block is there. */
-	must(source.get(source.self, 0, 2, data, &kind, &err));
+	must(source.get(source.self, 1, 2, data, &kind, &err));
 	assert_int_equal(kind, CKPT_PAGE_IS_ZERO);
 	ckpt_reader_close(r);
 	ckpt_store_close(store);

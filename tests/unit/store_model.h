@@ -22,7 +22,10 @@
 #define MODEL_SPACES 6
 #define MODEL_PAGES 1500
 
-/* Content of a page is a number: 0 absent, 1 zeros, else the seed of its bytes. */
+/*
+ * Content of a page is a number: 0 absent, 1 zeros, else the seed of its bytes.
+ * Space s of the model has the number s + 1 in the store: 0 is none.
+ */
 struct model {
 	uint32_t spaces;
 	uint64_t first[MODEL_SPACES];	/* page number of the first page of the space */
@@ -126,11 +129,11 @@ static inline void model_put_page(const struct model *m, const struct ckpt_sink 
 	uint8_t data[CKPT_PAGE_LEN];
 
 	if (!m->page[s][p]) {
-		must(sink->drop(sink->self, s, m->first[s] + p, 1, &err));
+		must(sink->drop(sink->self, s + 1, m->first[s] + p, 1, &err));
 		return;
 	}
 	model_fill(m->page[s][p], data);
-	must(sink->put(sink->self, s, m->first[s] + p, data, 1, &err));
+	must(sink->put(sink->self, s + 1, m->first[s] + p, data, 1, &err));
 }
 
 /* Every page, as a full checkpoint captures them. */
@@ -148,7 +151,7 @@ static inline void model_add_space(struct model *m, const struct ckpt_sink *sink
 	uint32_t space, n = model_random(seed) % MODEL_PAGES;
 
 	must(sink->space_new(sink->self, &space, &err));
-	assert_int_equal(space, m->spaces);
+	assert_int_equal(space--, m->spaces + 1);
 	m->first[space] = model_random(seed) % 3 ? model_random(seed) % 5000 :
 			  CKPT_PAGE_MAX - MODEL_PAGES + 1 - model_random(seed) % 2;
 	m->spaces++;
@@ -185,7 +188,7 @@ static inline void model_step(struct model *m, const struct ckpt_sink *sink, uin
 		uint32_t n = model_random(seed) % (MODEL_PAGES - p) + 1;
 
 		memset(&m->page[s][p], 0, n * sizeof(m->page[s][p]));
-		must(sink->drop(sink->self, s, m->first[s] + p, n, &err));
+		must(sink->drop(sink->self, s + 1, m->first[s] + p, n, &err));
 	}
 }
 
@@ -200,7 +203,7 @@ static inline void model_compare(const struct model *m, struct ckpt_source sourc
 		uint64_t page = 0, count;
 		uint32_t p = 0;
 
-		while (source.next(source.self, s, &page, &count, &kind, &err) == 1) {
+		while (source.next(source.self, s + 1, &page, &count, &kind, &err) == 1) {
 			for (; m->first[s] + p < page; p++)
 				assert_int_equal(m->page[s][p], 0);
 			for (uint64_t i = 0; i < count; i++, p++)
@@ -213,7 +216,7 @@ static inline void model_compare(const struct model *m, struct ckpt_source sourc
 		for (; p < MODEL_PAGES; p++)
 			assert_int_equal(m->page[s][p], 0);
 		for (p = 0; p < MODEL_PAGES && m->first[s] + p <= CKPT_PAGE_MAX; p++) {
-			must(source.get(source.self, s, m->first[s] + p, data, &kind, &err));
+			must(source.get(source.self, s + 1, m->first[s] + p, data, &kind, &err));
 			memset(want, 0, sizeof(want));
 			if (m->page[s][p])
 				model_fill(m->page[s][p], want);

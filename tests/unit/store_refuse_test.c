@@ -201,6 +201,7 @@ static void misuse_of_a_writer(void **state)
 	(void)state;
 	assert_int_equal(sink.put(sink.self, 0, 0, data, 1, &err), -1);
 	must(sink.space_new(sink.self, &space, &err));
+	assert_int_equal(sink.put(sink.self, 0, 0, data, 1, &err), -1);
 	assert_int_equal(sink.put(sink.self, space, CKPT_PAGE_MAX + 1, data, 1, &err), -1);
 	assert_int_equal(sink.put(sink.self, space, CKPT_PAGE_MAX, data, 2, &err), -1);
 	assert_int_equal(sink.drop(sink.self, space, 1, CKPT_PAGE_MAX + 1, &err), -1);

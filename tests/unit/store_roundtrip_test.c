@@ -77,7 +77,7 @@ static void what_equals_the_parent_is_not_stored(void **state)
 	model_put_page(&m, &sink, 0, 7);
 	m.page[0][7]--;
 	model_put_page(&m, &sink, 0, 7);
-	must(sink.drop(sink.self, 0, m.first[0] + 8, 1, &err));
+	must(sink.drop(sink.self, 1, m.first[0] + 8, 1, &err));
 	model_put_page(&m, &sink, 0, 8);
 	assert_int_equal(model_commit(w), 2);
 	first = ckpt_reader_open(store, "agent", 1, &err);

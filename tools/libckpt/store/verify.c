@@ -126,9 +126,10 @@ static uint32_t read_block(struct check *c, const struct ckpt_hash *name, uint64
 
 static int check_leaf(struct check *c, const struct ckpt_leaf *leaf, struct ckpt_err *err)
 {
+	uint64_t space = leaf->number >> (CKPT_PAGE_BITS - CKPT_LEAF_BITS);
 	uint32_t len[CKPT_LEAF_PAGES];
 
-	if (leaf->number >> (CKPT_PAGE_BITS - CKPT_LEAF_BITS) >= c->manifest->next_space &&
+	if ((!space || space >= c->manifest->next_space) &&
 	    damaged(c, leaf->number, err, "the manifest knows no such space"))
 		return -1;
 	for (unsigned int i = 0; i < leaf->blocks; i++) {

@@ -142,7 +142,7 @@ struct ckpt_manifest *ckpt_writer_manifest(struct ckpt_writer *w)
 static int check_range(const struct ckpt_writer *w, uint32_t space, uint64_t page,
 		       uint64_t count, struct ckpt_err *err)
 {
-	if (space >= w->manifest.next_space || page > CKPT_PAGE_MAX ||
+	if (!space || space >= w->manifest.next_space || page > CKPT_PAGE_MAX ||
 	    count > CKPT_PAGE_MAX - page + 1)
 		return ckpt_fail(err, CKPT_USAGE, 0,
 				 "there are no %" PRIu64 " pages from %" PRIu64 " of space %" PRIu32
