@@ -106,7 +106,7 @@ static int recover_quietly(struct pair *p)
 enum job { COMMIT, ROLLBACK, RECOVER };
 
 /* Do a job in a child that dies at a fault point. Return: whether it was reached. */
-static bool killed_at(struct pair *p, enum job job, const char *point)
+static bool killed_at(struct pair *p, enum job what, const char *point)
 {
 	pid_t pid;
 	int status;
@@ -117,7 +117,7 @@ static bool killed_at(struct pair *p, enum job job, const char *point)
 	if (!pid) {
 		setenv("CKPT_FAULT", point, 1);
 		setenv("CKPT_FAULT_REACHED", p->reached, 1);
-		_exit(job == RECOVER ? recover_quietly(p) : restore_quietly(p, job == COMMIT));
+		_exit(what == RECOVER ? recover_quietly(p) : restore_quietly(p, what == COMMIT));
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	if (access(p->reached, F_OK)) {

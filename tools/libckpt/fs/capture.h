@@ -39,7 +39,7 @@ struct ckpt_fs_change {
  * @flags: CKPT_FS_*
  * @suspects: inodes that may change without a trace (open for writing or
  *	mapped writable in the group): their content is compared, now and the
- *	next time
+ *	next time; only @ino and @flags count, a false match costs a read
  *
  * Equal device, inode, size and times mean equal content only if the file was
  * not touched around the time it was read, was no suspect then, and is on a file

@@ -30,7 +30,8 @@ uint32_t ckpt_fs_change_of(const struct ckpt_fs_round *r, const struct ckpt_fs_r
 			high = mid;
 	}
 	for (; low < r->n_changes && r->changes[low].ino == ino; low++)
-		if (r->changes[low].dev == root->dev) {
+		/* The device of a suspect may be that of stat; a false match costs a read. */
+		if (r->scanning || r->changes[low].dev == root->dev) {
 			mask |= r->changes[low].mask;
 			flags |= r->changes[low].flags;
 		}
