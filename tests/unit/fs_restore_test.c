@@ -117,6 +117,71 @@ static void equal_tree_is_not_touched(void **arg)
 	end(&s);
 }
 
+/* Equal content and metadata do not make two files one, nor one file two. */
+static void hard_links_are_as_they_were(void **arg)
+{
+	struct timespec times[2] = { { .tv_sec = 7 }, { .tv_sec = 8 } };
+	static const char *const names[] = { "a", "b", "c", "d" };
+	struct state s;
+	char *want;
+
+	(void)arg;
+	start(&s);
+	must(chdir(s.root));
+	for (int i = 0; i < 3; i++) {
+		put_file(names[i], "same");
+		must(utimensat(AT_FDCWD, names[i], times, 0));
+	}
+	must(link("c", "d"));
+	capture_all(&s);
+	want = disk_text(s.root);
+	must(unlink("b"));
+	must(link("a", "b"));
+	must(unlink("d"));
+	put_file("d", "same");
+	must(utimensat(AT_FDCWD, "d", times, 0));
+	must(chdir("/"));
+	restore(&s);
+	assert_text(s.root, want);
+	assert_verified(&s);
+	free(want);
+	end(&s);
+}
+
+static void links_between_roots(void **arg)
+{
+	char one[400], two[400];
+	struct stat a, b;
+	struct state s;
+
+	(void)arg;
+	start(&s);
+	ckpt_fs_table_free(s.table);
+	s.table = NULL;
+	check(&s, ckpt_fs_table_new(&s.table, &s.err));
+	for (int i = 1; i <= 2; i++) {
+		snprintf(one, sizeof(one), "%s/root%d", s.root, i);
+		must(mkdir(one, 0755));
+		check(&s, ckpt_fs_table_add_root(s.table, one, &s.err));
+	}
+	snprintf(one, sizeof(one), "%s/root1/f", s.root);
+	snprintf(two, sizeof(two), "%s/root2/g", s.root);
+	put_file(one, "shared");
+	must(link(one, two));
+	capture_all(&s);
+	for (int round = 0; round < 2; round++) {
+		must(unlink(two));
+		if (round)
+			must(unlink(one));
+		restore(&s);
+		must(stat(one, &a));
+		must(stat(two, &b));
+		assert_int_equal(a.st_ino, b.st_ino);
+		assert_verified(&s);
+	}
+	end(&s);
+}
+
 static void random_damage(void **arg)
 {
 	struct work *w = calloc(1, sizeof(*w));
@@ -283,6 +348,8 @@ int main(void)
 		cmocka_unit_test(deleted_tree_comes_back),
 		cmocka_unit_test(root_replaced_or_orphaned),
 		cmocka_unit_test(equal_tree_is_not_touched),
+		cmocka_unit_test(hard_links_are_as_they_were),
+		cmocka_unit_test(links_between_roots),
 		cmocka_unit_test(random_damage),
 		cmocka_unit_test(mounted_root),
 		cmocka_unit_test(verify_finds_one_byte),
