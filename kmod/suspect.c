@@ -15,6 +15,7 @@
 #include <linux/fs.h>
 #include <linux/magic.h>
 #include <linux/mm.h>
+#include <linux/mmap_lock.h>
 #include <linux/rculist.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
@@ -200,7 +201,7 @@ static void suspect_inode(struct ckpt_files *files, struct inode *inode, struct 
 /* The inode that a file was opened as, and the one its pages belong to. */
 static void suspect_file(struct ckpt_files *files, struct file *file, u32 flags)
 {
-	struct dentry *dentry = file->f_path.dentry;
+	struct dentry *dentry = ckpt_file_dentry(file);
 	struct inode *inode = d_inode(dentry);
 
 	if (!S_ISREG(inode->i_mode))

@@ -8,6 +8,7 @@
 #ifndef _CKPT_COMPAT_H
 #define _CKPT_COMPAT_H
 
+#include <linux/fs.h>
 #include <linux/kobject.h>
 #include <linux/mm.h>
 #include <linux/swap.h>
@@ -64,6 +65,16 @@ static inline bool ckpt_mmap_write_trylock(struct mm_struct *mm)
 	mm_lock_seqcount_begin(mm);
 #endif
 	return true;
+#endif
+}
+
+/* 6.8 API change: the file behind an overlay mapping has the overlay's path apart. */
+static inline struct dentry *ckpt_file_dentry(struct file *file)
+{
+#ifdef CKPT_HAVE_FILE_USER_PATH
+	return file_user_path(file)->dentry;
+#else
+	return file->f_path.dentry;
 #endif
 }
 
