@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Outer files: recorded, checked, captured and put back. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "flow/outer.h"
+#include "memstore.h"
+
+static char dir[] = "/tmp/ckpt-outer-XXXXXX";
+
+static char *write_file(const char *name, const char *text)
+{
+	char *path;
+	FILE *f;
+
+	assert_true(asprintf(&path, "%s/%s", dir, name) > 0);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+	return path;
+}
+
+static void check_text(const char *path, const char *text)
+{
+	char got[256] = "";
+	FILE *f = fopen(path, "r");
+
+	assert_non_null(f);
+	assert_true(fread(got, 1, sizeof(got) - 1, f) == strlen(text));
+	fclose(f);
+	assert_string_equal(got, text);
+}
+
+/* A file of this very process, as capture would have found it. */
+static struct ckpt_file file_of(char *path, int fd)
+{
+	struct stat st;
+
+	assert_int_equal(stat(path, &st), 0);
+	return (struct ckpt_file){
+		.kind = CKPT_FILE_REG, .path = path, .size = st.st_size, .mode = st.st_mode,
+		.mtime_ns = st.st_mtim.tv_sec * 1000000000ll + st.st_mtim.tv_nsec,
+		.dev = st.st_dev, .ino = st.st_ino, .capture_pid = getpid(), .capture_fd = fd,
+	};
+}
+
+static void record(struct ckpt_file *f, struct ckpt_buf *ret)
+{
+	struct ckpt_image image = { .files = f, .n_files = 1 };
+	struct ckpt_buf old = CKPT_BUF_INIT;
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_fs_table *table;
+
+	assert_int_equal(ckpt_fs_table_new(&table, &err), 0);
+	assert_int_equal(ckpt_outer_encode(&image, table, &old, ret, &err), 0);
+	ckpt_fs_table_free(table);
+}
+
+static void read_file_must_stay_the_same(void **state)
+{
+	char *path = write_file("lib", "library text");
+	struct ckpt_file f = file_of(path, -1);
+	struct ckpt_buf buf = CKPT_BUF_INIT;
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct timespec old[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
+
+	(void)state;
+	record(&f, &buf);
+	assert_int_equal(ckpt_outer_check(buf.data, buf.len, &err), 0);
+	/* Other times, same bytes: the same file. */
+	assert_int_equal(utimensat(AT_FDCWD, path, old, 0), 0);
+	assert_int_equal(ckpt_outer_check(buf.data, buf.len, &err), 0);
+	/* Same size, other bytes, even with the old time put back. */
+	free(write_file("lib", "librarY text"));
+	assert_int_equal(utimensat(AT_FDCWD, path, old, 0), 0);
+	assert_int_equal(ckpt_outer_check(buf.data, buf.len, &err), -1);
+	assert_int_equal(err.status, CKPT_REFUSED);
+	assert_non_null(strstr(err.text, path));
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(ckpt_outer_check(buf.data, buf.len, &err), -1);
+	for (size_t cut = 1; cut < buf.len; cut++)
+		assert_int_equal(ckpt_outer_check(buf.data, cut, &err), -1);
+	ckpt_buf_done(&buf);
+	free(path);
+}
+
+static void written_file_is_put_back(void **state)
+{
+	char *path = write_file("out", "as it was");
+	int fd = open(path, O_RDONLY);
+	struct ckpt_file f = file_of(path, fd);
+	struct ckpt_image image = { .files = &f, .n_files = 1 };
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_fs_stats stats = { 0 };
+	struct ckpt_fs_table *table;
+	struct memstore m = { 0 };
+	struct ckpt_sink sink = mem_sink(&m);
+	struct ckpt_source source = mem_source(&m);
+	struct stat st;
+
+	(void)state;
+	f.writable = true;
+	assert_int_equal(ckpt_fs_table_new(&table, &err), 0);
+	assert_int_equal(ckpt_outer_capture(&image, table, &sink, &stats, &err), 0);
+	assert_true(f.space != 0);
+	close(fd);
+	free(write_file("out", "something else, and longer"));
+	assert_int_equal(ckpt_outer_restore(&image, &source, &stats, &err), 0);
+	check_text(path, "as it was");
+	assert_int_equal(stat(path, &st), 0);
+	assert_true(st.st_mtim.tv_sec * 1000000000ll + st.st_mtim.tv_nsec == f.mtime_ns);
+	ckpt_fs_table_free(table);
+	mem_done(&m);
+	unlink(path);
+	free(path);
+}
+
+static int make_dir(void **state)
+{
+	(void)state;
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static int remove_dir(void **state)
+{
+	(void)state;
+	return rmdir(dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(read_file_must_stay_the_same),
+		cmocka_unit_test(written_file_is_put_back),
+	};
+
+	return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}
