@@ -153,36 +153,52 @@ static char *free_name(const struct ckpt_file *f, int try)
 	return name;
 }
 
-/* Make the file anew under its old name, and take the name away again. */
+/* Make the file anew under a free name. @ret_name: allocated. */
+static int create_deleted(struct ckpt_restore *r, size_t index, char **ret_name,
+			  struct ckpt_err *err)
+{
+	cleanup_free char *name = NULL;
+	int try;
+
+	for (try = 0; try < 100; try++) {
+		free(name);
+		name = free_name(&r->image->files[index], try);
+		if (!name)
+			return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a path");
+		ckpt_err_clear(err);
+		if (!ckpt_build_open(r, name, O_RDWR | O_CREAT | O_EXCL, 0600, index, err)) {
+			*ret_name = take_ptr(name);
+			return 0;
+		}
+		if (!err || err->os != EEXIST)
+			return -1;
+	}
+	return -1;
+}
+
+/*
+ * A deleted file gets a name for as long as it takes to fill it and to open it
+ * as it was open; by name, because a link below /proc cannot be opened with
+ * O_NOFOLLOW.
+ */
 static int open_deleted(struct ckpt_restore *r, size_t index, struct ckpt_err *err)
 {
 	const struct ckpt_file *f = &r->image->files[index];
 	cleanup_free char *name = NULL;
 	cleanup_close int fd = -1;
 	uint64_t at;
-	int try;
+	int bad;
 
-	for (try = 0; try < 100; try++) {
-		free(name);
-		name = free_name(f, try);
-		if (!name)
-			return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a path");
-		ckpt_err_clear(err);
-		if (!ckpt_build_open(r, name, O_RDWR | O_CREAT | O_EXCL, 0600, index, err))
-			break;
-		if (!err || err->os != EEXIST)
-			return -1;
-	}
-	if (try == 100)
+	if (create_deleted(r, index, &name, err))
 		return -1;
+	fd = ckpt_build_borrow(r, r->fd_base + index, err);
+	bad = fd < 0 || fill(r, f, fd, err) || dress(f, fd, err) ||
+	      ckpt_build_open(r, name, open_flags(r->image, index), 0, index, err);
 	at = ckpt_site_put(&r->init_site, 0, name, strlen(name) + 1, err);
 	if (!at || ckpt_site_call(&r->init_site, err, "unlink a deleted file", SYS_unlink,
 				  ARGS(at)) < 0)
 		return -1;
-	fd = ckpt_build_borrow(r, r->fd_base + index, err);
-	if (fd < 0 || fill(r, f, fd, err) || dress(f, fd, err))
-		return -1;
-	return reopen(r, r->fd_base + index, open_flags(r->image, index), index, err);
+	return bad ? -1 : 0;
 }
 
 /* A named fifo: held open both ways meanwhile, so that no open waits. */

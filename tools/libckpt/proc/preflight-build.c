@@ -160,9 +160,10 @@ int ckpt_restore_check(const struct ckpt_restore_params *params, struct ckpt_err
 {
 	const struct ckpt_image *image = params->image;
 
-	if (ckpt_image_check(image, err) || check_cgroup(params->cgroup, err) ||
+	if (ckpt_image_check(image, err) ||
+	    (params->cgroup && check_cgroup(params->cgroup, err)) ||
 	    check_pids(image, err) || check_tasks(image, err) || check_sharing(image, err) ||
-	    check_files(image, err) || check_limits(image, err) ||
+	    (!params->files_later && check_files(image, err)) || check_limits(image, err) ||
 	    ckpt_vdso_check(image, err) || ckpt_xstate_check(image, err))
 		return -1;
 	return 0;

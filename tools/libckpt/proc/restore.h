@@ -13,6 +13,7 @@
 #ifndef CKPT_PROC_RESTORE_H
 #define CKPT_PROC_RESTORE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -25,14 +26,17 @@ struct ckpt_restore;
  * struct ckpt_restore_params - what is restored, and into what
  * @image: the tree, checked; must outlive the restore
  * @source: where its pages are; must outlive the restore
- * @cgroup: directory of the group's cgroup (v2): there, with nobody in it
+ * @cgroup: directory of the group's cgroup (v2): there, with nobody in it; NULL
+ *	for a preflight before it is made
  * @stdio: what replaces descriptors 0-2 that led outside
+ * @files_later: preflight alone: files are not in place yet, leave them out
  */
 struct ckpt_restore_params {
 	const struct ckpt_image *image;
 	const struct ckpt_source *source;
 	const char *cgroup;
 	int stdio[3];
+	bool files_later;
 };
 
 /**
