@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* ps: the groups of this boot. */
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <stdio.h>
+
+#include "base/cleanup.h"
+#include "cmd.h"
+#include "flow/status.h"
+#include "report.h"
+
+static void print_json(const struct ckpt_status_row *row, json_object *list)
+{
+	json_object *doc = json_object_new_object();
+
+	report_str(doc, "name", row->name);
+	report_str(doc, "cgroup", row->cgroup);
+	json_object_object_add(doc, "alive", json_object_new_boolean(row->alive));
+	report_u64(doc, "tasks", row->tasks);
+	report_str(doc, "tracker", row->tracker);
+	report_u64_or_null(doc, "epoch", row->epoch);
+	report_u64_or_null(doc, "dirty_pages", row->dirty_pages);
+	report_u64_or_null(doc, "changed_inodes", row->changed_inodes);
+	report_u64(doc, "lost", row->lost);
+	report_u64_or_null(doc, "last_id", row->last_id);
+	json_object_array_add(list, doc);
+}
+
+static void print_text(const struct ckpt_status_row *row)
+{
+	printf("%-20s %-6s %6" PRIu64 " %-8s %6" PRIu64 " %8" PRIu64 " %7" PRIu64 " %5" PRIu64 "\n",
+	       row->name, row->alive ? "alive" : "dead", row->tasks, row->tracker, row->epoch,
+	       row->dirty_pages, row->changed_inodes, row->last_id);
+}
+
+static int run(int argc, char **argv, struct ckpt_err *err)
+{
+	static const struct option options[] = { COMMON_OPTIONS, { 0 } };
+	cleanup_with(ckpt_status_done) struct ckpt_status_table status = { 0 };
+	struct common common;
+	json_object *list;
+	int c;
+
+	common_init(&common);
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (common_take(&common, c))
+			continue;
+		if (c == 'h')
+			return help(&cmd_ps);
+		return usage(&cmd_ps, err, "cannot use option '%s'", argv[optind - 1]);
+	}
+	if (optind < argc)
+		return usage(&cmd_ps, err, "no group is named");
+	if (ckpt_status_read(common.store, &status, err))
+		return err->status;
+	if (!common.json)
+		printf("%-20s %-6s %6s %-8s %6s %8s %7s %5s\n", "NAME", "STATE", "TASKS", "TRACKER",
+		       "EPOCH", "DIRTY", "INODES", "LAST");
+	list = json_object_new_array();
+	for (size_t i = 0; i < status.n_rows; i++) {
+		if (common.json)
+			print_json(&status.rows[i], list);
+		else
+			print_text(&status.rows[i]);
+	}
+	if (common.json)
+		report_json(list);
+	else
+		json_object_put(list);
+	return CKPT_OK;
+}
+
+const struct cmd cmd_ps = {
+	.name = "ps",
+	.args = "",
+	.what = "list the groups of this boot",
+	.help = "",
+	.run = run,
+};

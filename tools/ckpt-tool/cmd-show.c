@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* show: what one checkpoint holds. */
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <stdio.h>
+
+#include "base/cleanup.h"
+#include "cmd.h"
+#include "flow/cut.h"
+#include "report.h"
+
+static json_object *area_json(const struct ckpt_image *image, const struct ckpt_area *a)
+{
+	static const char *const kind[] = { "anonymous", "file-private", "file-shared", "vdso",
+					    "vvar", "vsyscall" };
+	json_object *doc = json_object_new_object();
+
+	report_u64(doc, "start", a->start);
+	report_u64(doc, "end", a->end);
+	report_u64(doc, "prot", a->prot);
+	report_str(doc, "kind", kind[a->kind]);
+	report_str(doc, "path", a->file == CKPT_NONE ? a->name : image->files[a->file].path);
+	return doc;
+}
+
+static json_object *fd_json(const struct ckpt_image *image, const struct ckpt_fd *fd)
+{
+	static const char *const kind[] = { "file", "directory", "device", "pipe", "fifo", "outer" };
+	const struct ckpt_file *f = &image->files[fd->file];
+	json_object *doc = json_object_new_object();
+
+	report_u64(doc, "fd", fd->fd);
+	report_str(doc, "kind", kind[f->kind]);
+	report_str(doc, "path", f->path);
+	report_u64(doc, "position", f->pos);
+	json_object_object_add(doc, "deleted", json_object_new_boolean(f->deleted));
+	return doc;
+}
+
+static json_object *task_json(const struct ckpt_image *image, const struct ckpt_task *t)
+{
+	static const char *const state[] = { "alive", "stopped", "zombie" };
+	json_object *doc = json_object_new_object();
+	json_object *areas = json_object_new_array(), *fds = json_object_new_array();
+
+	report_u64(doc, "pid", t->pid);
+	report_u64(doc, "ppid", t->ppid);
+	report_str(doc, "comm", t->comm);
+	report_str(doc, "state", state[t->state]);
+	report_u64(doc, "threads", t->n_threads);
+	if (t->mm != CKPT_NONE)
+		for (size_t i = 0; i < image->mms[t->mm].n_areas; i++)
+			json_object_array_add(areas,
+					      area_json(image, &image->mms[t->mm].areas[i]));
+	if (t->fdtable != CKPT_NONE)
+		for (size_t i = 0; i < image->fdtables[t->fdtable].n_fds; i++)
+			json_object_array_add(fds,
+					      fd_json(image, &image->fdtables[t->fdtable].fds[i]));
+	json_object_object_add(doc, "areas", areas);
+	json_object_object_add(doc, "fds", fds);
+	return doc;
+}
+
+static void print_json(const struct ckpt_manifest *m, const struct ckpt_image *image,
+		       const struct ckpt_fs_table *table)
+{
+	json_object *doc = json_object_new_object();
+	json_object *tasks = json_object_new_array(), *roots = json_object_new_array();
+
+	report_str(doc, "name", m->name);
+	report_u64(doc, "id", m->id);
+	report_u64_or_null(doc, "parent", m->parent);
+	report_str(doc, "kind", ckpt_kind_name(m->kind));
+	report_str(doc, "tracker", m->tracker);
+	report_str(doc, "why", m->why && *m->why ? m->why : NULL);
+	report_u64(doc, "time_ns", m->time_ns);
+	report_str(doc, "kernel", image->kernel);
+	report_u64(doc, "monotonic_ns", image->monotonic_ns);
+	report_str(doc, "unquiesced", image->unquiesced);
+	for (size_t i = 0; i < image->n_tasks; i++)
+		json_object_array_add(tasks, task_json(image, &image->tasks[i]));
+	for (size_t i = 0; i < table->n_roots; i++)
+		json_object_array_add(roots, json_object_new_string(table->roots[i].path));
+	json_object_object_add(doc, "tasks", tasks);
+	json_object_object_add(doc, "roots", roots);
+	report_u64(doc, "entries", ckpt_fs_table_count(table));
+	report_json(doc);
+}
+
+static void print_text(const struct ckpt_manifest *m, const struct ckpt_image *image,
+		       const struct ckpt_fs_table *table)
+{
+	printf("%s@%" PRIu64 ": %s by %s\n", m->name, m->id, ckpt_kind_name(m->kind), m->tracker);
+	for (size_t i = 0; i < image->n_tasks; i++) {
+		const struct ckpt_task *t = &image->tasks[i];
+
+		printf("  task %d (%s), parent %d, %zu threads%s\n", t->pid, t->comm, t->ppid,
+		       t->n_threads, t->state == CKPT_TASK_ZOMBIE ? ", zombie" : "");
+	}
+	for (size_t i = 0; i < table->n_roots; i++)
+		printf("  root %s\n", table->roots[i].path);
+	printf("  %zu entries in the roots, %zu open files, %zu pipes\n",
+	       ckpt_fs_table_count(table), image->n_files, image->n_pipes);
+	if (image->unquiesced)
+		printf("  not at rest: %s\n", image->unquiesced);
+}
+
+static int show(struct ckpt_reader *reader, bool json, struct ckpt_err *err)
+{
+	cleanup_buf struct ckpt_buf tasks = CKPT_BUF_INIT, roots = CKPT_BUF_INIT;
+	cleanup_with(ckpt_image_done) struct ckpt_image image = { 0 };
+	cleanup_fs_table struct ckpt_fs_table *table = NULL;
+	struct ckpt_source source = ckpt_reader_source(reader);
+
+	if (ckpt_reader_blob(reader, CKPT_BLOB_TASKS, &tasks, err) ||
+	    ckpt_reader_blob(reader, CKPT_BLOB_ROOTS, &roots, err) ||
+	    ckpt_image_decode(tasks.data, tasks.len, &image, err) ||
+	    ckpt_fs_table_load(&source, roots.data, roots.len, &table, err))
+		return err->status;
+	(json ? print_json : print_text)(ckpt_reader_manifest(reader), &image, table);
+	return CKPT_OK;
+}
+
+static int run(int argc, char **argv, struct ckpt_err *err)
+{
+	static const struct option options[] = { COMMON_OPTIONS, { 0 } };
+	struct ckpt_reader *reader = NULL;
+	struct ckpt_store *store;
+	struct common common;
+	char name[64];
+	int64_t which;
+	int c, status;
+
+	common_init(&common);
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (common_take(&common, c))
+			continue;
+		if (c == 'h')
+			return help(&cmd_show);
+		return usage(&cmd_show, err, "cannot use option '%s'", argv[optind - 1]);
+	}
+	if (argc - optind != 1)
+		return usage(&cmd_show, err, "one checkpoint is named");
+	if (parse_name(argv[optind], name, &which, err))
+		return err->status;
+	store = ckpt_store_open(common.store, CKPT_STORE_READ, err);
+	if (store)
+		reader = ckpt_reader_open(store, name, which, err);
+	status = reader ? show(reader, common.json, err) : (int)err->status;
+	ckpt_reader_close(reader);
+	ckpt_store_close(store);
+	return status;
+}
+
+const struct cmd cmd_show = {
+	.name = "show",
+	.args = "NAME[@ID|@-N]",
+	.what = "what a checkpoint holds: tasks, areas, descriptors, roots",
+	.help = "",
+	.run = run,
+};

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Verbs of ckpt-tool: one table entry, one file cmd-<verb>.c each. */
+#ifndef CKPT_TOOL_CMD_H
+#define CKPT_TOOL_CMD_H
+
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define CKPT_TOOL_VERSION "0.1"
+#define CKPT_DEFAULT_STORE "/var/lib/ckpt"
+
+/**
+ * struct cmd - a verb
+ * @name: as typed
+ * @args: what follows it in the usage line
+ * @what: one line for the list of verbs
+ * @help: its options, a line each
+ * @run: gets argv from the verb on; returns an exit status; a library error is
+ *	left in @err and printed by main
+ */
+struct cmd {
+	const char *name;
+	const char *args;
+	const char *what;
+	const char *help;
+	int (*run)(int argc, char **argv, struct ckpt_err *err);
+};
+
+extern const struct cmd cmd_run, cmd_tag, cmd_untag, cmd_ps, cmd_checkpoint, cmd_log, cmd_show,
+	cmd_verify, cmd_restore;
+
+/**
+ * struct common - options that every verb shares
+ * @store: --store, else $CKPT_STORE, else CKPT_DEFAULT_STORE
+ * @json: --json
+ * @dry_run: --dry-run
+ */
+struct common {
+	const char *store;
+	bool json;
+	bool dry_run;
+};
+
+#define COMMON_OPTIONS \
+	{ "store", required_argument, NULL, 'S' }, { "json", no_argument, NULL, 'J' }, \
+	{ "help", no_argument, NULL, 'h' }
+#define DRY_RUN_OPTION { "dry-run", no_argument, NULL, 'n' }
+
+void common_init(struct common *c);
+/* Take an option of COMMON_OPTIONS or DRY_RUN_OPTION. Return: whether it was one. */
+bool common_take(struct common *c, int opt);
+/* Usage error with the verb's usage line. Return: CKPT_USAGE. */
+int usage(const struct cmd *cmd, struct ckpt_err *err, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* --help was given: print the verb's help. Return: CKPT_OK. */
+int help(const struct cmd *cmd);
+
+/* "NAME", "NAME@ID" or "NAME@-N": @ret_id 0 newest, negative counts back. */
+int parse_name(const char *arg, char ret_name[64], int64_t *ret_id, struct ckpt_err *err);
+
+/* A word per step on a terminal, nothing in a pipe. */
+void progress(const char *step);
+
+#endif

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Reports. */
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <stdio.h>
+
+#include "report.h"
+
+const char *human_bytes(uint64_t bytes, char *buf)
+{
+	static const char *const unit[] = { "B", "KiB", "MiB", "GiB", "TiB" };
+	double v = bytes;
+	int u = 0;
+
+	while (v >= 1024 && u < 4) {
+		v /= 1024;
+		u++;
+	}
+	snprintf(buf, 32, u ? "%.1f %s" : "%.0f %s", v, unit[u]);
+	return buf;
+}
+
+const char *human_ns(uint64_t ns, char *buf)
+{
+	if (ns < 10000000)
+		snprintf(buf, 32, "%.2f ms", ns / 1e6);
+	else if (ns < 1000000000)
+		snprintf(buf, 32, "%.0f ms", ns / 1e6);
+	else
+		snprintf(buf, 32, "%.2f s", ns / 1e9);
+	return buf;
+}
+
+void report_json(struct json_object *doc)
+{
+	printf("%s\n", json_object_to_json_string_ext(doc, JSON_C_TO_STRING_PLAIN |
+						      JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(doc);
+}
+
+void report_u64(struct json_object *doc, const char *key, uint64_t value)
+{
+	json_object_object_add(doc, key, json_object_new_uint64(value));
+}
+
+void report_u64_or_null(struct json_object *doc, const char *key, uint64_t value)
+{
+	json_object_object_add(doc, key, value ? json_object_new_uint64(value) : NULL);
+}
+
+void report_str(struct json_object *doc, const char *key, const char *value)
+{
+	json_object_object_add(doc, key, value ? json_object_new_string(value) : NULL);
+}
+
+static void checkpoint_json(const char *name, const struct ckpt_checkpoint_result *r, bool dry_run)
+{
+	json_object *doc = json_object_new_object();
+
+	report_str(doc, "name", name);
+	report_u64_or_null(doc, "id", r->id);
+	report_u64_or_null(doc, "parent", r->parent);
+	report_str(doc, "kind", r->kind);
+	report_str(doc, "tracker", r->tracker);
+	report_u64(doc, "tasks", r->tasks);
+	report_u64(doc, "threads", r->threads);
+	report_u64(doc, "rounds", r->rounds);
+	report_u64(doc, "pages", r->pages);
+	report_u64(doc, "dirty_pages", r->dirty_pages);
+	report_u64(doc, "final_pages", r->final_pages);
+	report_u64(doc, "files", r->files);
+	report_u64(doc, "dirs_opened", r->dirs_opened);
+	report_u64(doc, "memory_read", r->memory_read);
+	report_u64(doc, "file_read", r->file_read);
+	report_u64(doc, "bytes_read", r->memory_read + r->file_read);
+	report_u64(doc, "raw_bytes", r->raw_bytes);
+	report_u64(doc, "stored_bytes", r->stored_bytes);
+	report_u64(doc, "freeze_ns", r->freeze_ns);
+	report_u64(doc, "total_ns", r->total_ns);
+	json_object_object_add(doc, "verified", json_object_new_boolean(0));
+	json_object_object_add(doc, "dry_run", json_object_new_boolean(dry_run));
+	report_json(doc);
+}
+
+void report_checkpoint(const char *name, const struct ckpt_checkpoint_result *r, bool dry_run,
+		       bool json)
+{
+	char read[32], raw[32], stored[32], freeze[32], total[32];
+
+	if (json) {
+		checkpoint_json(name, r, dry_run);
+		return;
+	}
+	if (dry_run) {
+		printf("%s: nothing stands in the way of a checkpoint (tracker %s)\n", name,
+		       r->tracker);
+		return;
+	}
+	printf("%s@%" PRIu64 ": %s by %s, %" PRIu32 " tasks, %" PRIu64 " pages, %" PRIu64
+	       " files, read %s, raw %s, stored %s, frozen %s, total %s\n",
+	       name, r->id, r->kind, r->tracker, r->tasks, r->pages, r->files,
+	       human_bytes(r->memory_read + r->file_read, read), human_bytes(r->raw_bytes, raw),
+	       human_bytes(r->stored_bytes, stored), human_ns(r->freeze_ns, freeze),
+	       human_ns(r->total_ns, total));
+}
+
+static void restore_json(const char *name, const struct ckpt_bring_result *r, bool dry_run)
+{
+	json_object *doc = json_object_new_object(), *stages = json_object_new_array();
+
+	report_str(doc, "name", name);
+	report_u64(doc, "id", r->id);
+	report_u64(doc, "skipped", r->skipped);
+	report_u64_or_null(doc, "root_pid", r->root_pid);
+	report_u64(doc, "files_changed", r->files_changed);
+	report_u64(doc, "pages", r->pages);
+	for (int i = 0; i < CKPT_STAGES; i++) {
+		json_object *s = json_object_new_object();
+
+		if (!r->stages[i].name) {
+			json_object_put(s);
+			continue;
+		}
+		report_str(s, "name", r->stages[i].name);
+		json_object_object_add(s, "done", json_object_new_boolean(r->stages[i].done));
+		report_u64(s, "ns", r->stages[i].ns);
+		json_object_array_add(stages, s);
+	}
+	json_object_object_add(doc, "stages", stages);
+	report_u64(doc, "total_ns", r->total_ns);
+	json_object_object_add(doc, "dry_run", json_object_new_boolean(dry_run));
+	report_json(doc);
+}
+
+void report_restore(const char *name, const struct ckpt_bring_result *r, bool dry_run, bool json)
+{
+	char ns[32];
+
+	if (json) {
+		restore_json(name, r, dry_run);
+		return;
+	}
+	if (dry_run) {
+		printf("%s@%" PRIu64 ": whole, and nothing stands in the way of a restore\n", name, r->id);
+		return;
+	}
+	if (r->skipped)
+		printf("%" PRIu64 " newer checkpoints are damaged and were passed over\n", r->skipped);
+	for (int i = 0; i < CKPT_STAGES; i++)
+		if (r->stages[i].name)
+			printf("%-7s %s, %s\n", r->stages[i].name,
+			       r->stages[i].done ? "verified" : "not done",
+			       human_ns(r->stages[i].ns, ns));
+	printf("%s@%" PRIu64 ": restored in %s, root pid %d\n", name, r->id,
+	       human_ns(r->total_ns, ns), r->root_pid);
+}

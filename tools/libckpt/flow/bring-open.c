@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Before a restore: refusals, verification, the records, preflight. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cgroup.h"
+#include "base/cleanup.h"
+#include "flow/bring.h"
+#include "flow/cut.h"
+#include "flow/outer.h"
+#include "store/log.h"
+
+static int refuse_alive(struct ckpt_bring *b, struct ckpt_err *err)
+{
+	cleanup_with(ckpt_tagged_done) struct ckpt_tagged old = { 0 };
+	bool alive;
+
+	if (ckpt_tagged_check_name(b->params->name, err))
+		return -1;
+	if (!ckpt_tagged_exists(b->params->name))
+		return 0;
+	if (ckpt_tagged_load(b->params->name, &old, err) || ckpt_tagged_alive(&old, &alive, err))
+		return -1;
+	return alive ? ckpt_fail(err, CKPT_REFUSED, 0,
+				 "group '%s' is alive; stop it first (checkpoint --stop, or kill "
+				 "its tasks)", b->params->name) : 0;
+}
+
+/* Verify one checkpoint. Return: 1 whole, 0 damaged with @err set, -1. */
+static int verify_one(struct ckpt_bring *b, int64_t which, struct ckpt_err *err)
+{
+	cleanup_report struct ckpt_report report = { 0 };
+	int whole = ckpt_verify(b->store, b->params->name, which, &report, &b->verified, err);
+
+	if (whole < 0)
+		return err->status == CKPT_DAMAGED ? 0 : -1;
+	b->result.id = report.id;
+	if (!whole)
+		ckpt_fail(err, CKPT_DAMAGED, 0, "checkpoint '%s@%llu' is damaged: %s",
+			  b->params->name, (unsigned long long)report.id,
+			  report.ndamage ? report.damage[0] : "its content cannot be read");
+	return whole;
+}
+
+/* The one asked for; without an id the newest that is whole. */
+static int verify(struct ckpt_bring *b, struct ckpt_err *err)
+{
+	uint64_t before = 0, id;
+	int whole, found;
+
+	if (b->params->id) {
+		whole = verify_one(b, b->params->id, err);
+		return whole == 1 ? 0 : -1;
+	}
+	for (;;) {
+		found = ckpt_log_newest_good(b->store, b->params->name, before, &id, err);
+		if (found < 0)
+			return -1;
+		if (!found && before)	/* @err holds the damage of the last one tried */
+			return -1;
+		if (!found)
+			return ckpt_fail(err, CKPT_USAGE, 0,
+					 "store %s has no checkpoint of '%s' that is not damaged",
+					 b->params->store, b->params->name);
+		whole = verify_one(b, id, err);
+		if (whole < 0)
+			return -1;
+		if (whole) {
+			ckpt_err_clear(err);
+			return 0;
+		}
+		b->result.skipped++;
+		before = id;
+	}
+}
+
+static int load_records(struct ckpt_bring *b, struct ckpt_err *err)
+{
+	cleanup_buf struct ckpt_buf tasks = CKPT_BUF_INIT, roots = CKPT_BUF_INIT;
+
+	b->source = ckpt_verified_source(b->verified);
+	if (ckpt_verified_blob(b->verified, CKPT_BLOB_TASKS, &tasks, err) ||
+	    ckpt_verified_blob(b->verified, CKPT_BLOB_ROOTS, &roots, err) ||
+	    ckpt_verified_blob(b->verified, CKPT_BLOB_OUTER, &b->outer, err) ||
+	    ckpt_image_decode(tasks.data, tasks.len, &b->image, err))
+		return -1;
+	return ckpt_fs_table_load(&b->source, roots.data, roots.len, &b->table, err);
+}
+
+/* The cgroup it lived in, or the one that run would have given it. */
+static int name_group(struct ckpt_bring *b, struct ckpt_err *err)
+{
+	const struct ckpt_note *note = ckpt_manifest_note(ckpt_verified_manifest(b->verified),
+							  CKPT_NOTE_CGROUP);
+	cleanup_free char *cgroup = NULL;
+	bool populated;
+
+	if (note)
+		cgroup = strndup((const char *)note->value, note->len);
+	else if (asprintf(&cgroup, "/ckpt/%s", b->params->name) < 0)
+		cgroup = NULL;
+	if (!cgroup)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a path");
+	if (ckpt_cgroup_populated(cgroup, &populated, err))
+		return -1;
+	if (populated)
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+				 "cgroup %s of group '%s' has living tasks; stop them first", cgroup,
+				 b->params->name);
+	return ckpt_tagged_init(&b->group, b->params->name, cgroup, err);
+}
+
+int ckpt_bring_open(struct ckpt_bring *b, struct ckpt_err *err)
+{
+	if (refuse_alive(b, err))
+		return -1;
+	b->store = ckpt_store_open(b->params->store, CKPT_STORE_READ, err);
+	if (!b->store || verify(b, err) || load_records(b, err))
+		return -1;
+	return name_group(b, err);
+}
+
+/* An interrupted restore of the roots is ended before anything else. */
+static int recover_roots(struct ckpt_bring *b, struct ckpt_err *err)
+{
+	enum ckpt_fs_recovered what;
+
+	for (size_t i = 0; i < b->table->n_roots; i++)
+		if (ckpt_fs_recover(b->table->roots[i].path, &what, err))
+			return -1;
+	return 0;
+}
+
+int ckpt_bring_preflight(struct ckpt_bring *b, struct ckpt_err *err)
+{
+	struct ckpt_restore_params params = { .image = &b->image, .source = &b->source,
+					      .files_later = true, .stdio = { -1, -1, -1 } };
+
+	if (!b->params->dry_run && recover_roots(b, err))
+		return -1;
+	if (ckpt_outer_check(b->outer.data, b->outer.len, err) ||
+	    ckpt_restore_preflight(&params, err))
+		return ckpt_fail_at(err, "preflight of '%s@%llu' failed", b->params->name,
+				    (unsigned long long)b->result.id);
+	return 0;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Restore: a verified checkpoint becomes a running group again, stage by stage. */
+#ifndef CKPT_FLOW_RESTORE_H
+#define CKPT_FLOW_RESTORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+/* In order. */
+enum ckpt_stage_kind {
+	CKPT_STAGE_FILES,	/* the roots, and files outside them */
+	CKPT_STAGE_MEMORY,	/* tasks and memory, stopped */
+	CKPT_STAGE_CHECK,	/* the user's command decides */
+	CKPT_STAGES
+};
+
+/**
+ * struct ckpt_bring_params - what to bring back
+ * @store: directory of the store
+ * @name: the group
+ * @id: checkpoint id, 0 for the newest good one, negative to count back
+ * @dry_run: verification and preflight alone
+ * @check: shell command that must succeed with files in place and the tree
+ *	built, before it runs; NULL for none
+ * @progress: called with a word per step; NULL for none
+ */
+struct ckpt_bring_params {
+	const char *store, *name;
+	int64_t id;
+	bool dry_run;
+	const char *check;
+	void (*progress)(const char *step);
+};
+
+/**
+ * struct ckpt_stage_result - what one stage did
+ * @done: it was committed and its verification passed
+ */
+struct ckpt_stage_result {
+	const char *name;
+	bool done;
+	uint64_t ns;
+};
+
+/**
+ * struct ckpt_bring_result - a group that runs again
+ * @id: the checkpoint it was made from
+ * @skipped: newer checkpoints that were found damaged
+ * @root_pid: host pid of its first task
+ * @files_changed: entries of the roots that differed
+ * @pages: pages of memory placed and compared
+ */
+struct ckpt_bring_result {
+	uint64_t id, skipped;
+	int32_t root_pid;
+	uint64_t files_changed, pages, total_ns;
+	struct ckpt_stage_result stages[CKPT_STAGES];
+};
+
+/**
+ * ckpt_bring_back - restore a group
+ *
+ * Refused over a living group.  A stage that fails is named in the error; what
+ * the files stage committed stays, no task is left.
+ */
+int ckpt_bring_back(const struct ckpt_bring_params *params, struct ckpt_bring_result *ret,
+		    struct ckpt_err *err);
+
+#endif
