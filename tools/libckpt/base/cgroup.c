@@ -109,6 +109,14 @@ int ckpt_cgroup_remove(const char *cgroup, struct ckpt_err *err)
 	return 0;
 }
 
+int ckpt_cgroup_renew(const char *cgroup, struct ckpt_err *err)
+{
+	struct ckpt_err ignored = CKPT_ERR_INIT;
+
+	ckpt_cgroup_remove(cgroup, &ignored);
+	return ckpt_cgroup_make(cgroup, err);
+}
+
 static int write_value(const char *cgroup, const char *file, const char *value,
 		       struct ckpt_err *err)
 {

@@ -23,6 +23,13 @@ int ckpt_cgroup_of(pid_t pid, char **ret_cgroup, struct ckpt_err *err);
 int ckpt_cgroup_make(const char *cgroup, struct ckpt_err *err);
 /* Remove @cgroup and what is empty below it. */
 int ckpt_cgroup_remove(const char *cgroup, struct ckpt_err *err);
+/*
+ * A cgroup in which tasks can be born.  Linux 6.14 and newer kill whatever
+ * clone3(CLONE_INTO_CGROUP) puts into a cgroup whose cgroup.kill was ever
+ * written (its kill_seq is compared with that of the parent's cgroup), so an
+ * empty one is made anew.
+ */
+int ckpt_cgroup_renew(const char *cgroup, struct ckpt_err *err);
 /* Move a process; 0 is the caller. */
 int ckpt_cgroup_enter(const char *cgroup, pid_t pid, struct ckpt_err *err);
 /* Whether a task lives in @cgroup or below; false when there is no such cgroup. */

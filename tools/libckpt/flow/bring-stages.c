@@ -69,7 +69,7 @@ static int know_group(struct ckpt_bring *b, struct ckpt_err *err)
 	for (size_t i = 0; i < b->table->n_roots; i++)
 		if (ckpt_tagged_add_root(&b->group, b->table->roots[i].path, err))
 			return -1;
-	if (ckpt_cgroup_make(b->group.cgroup, err))
+	if (ckpt_cgroup_renew(b->group.cgroup, err))
 		return -1;
 	return ckpt_tag(&b->group, err);
 }

@@ -113,7 +113,7 @@ static int start(const struct ckpt_run_params *p, struct ckpt_tagged *group,
 {
 	struct ckpt_err ignored = CKPT_ERR_INIT;
 
-	if (ckpt_cgroup_make(group->cgroup, err))
+	if (ckpt_cgroup_renew(group->cgroup, err))
 		return -1;
 	if (!ckpt_tag(group, err)) {
 		if (!spawn(p, group->cgroup, private_dir, init, err)) {
