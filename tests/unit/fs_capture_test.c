@@ -223,6 +223,35 @@ static void no_unchanged_directory_is_opened(void **arg)
 	end(&s);
 }
 
+/* Metadata of a file with names in two directories stands in two listings. */
+static void every_name_of_a_file_is_rewritten(void **arg)
+{
+	struct ckpt_fs_change change = { .mask = CKPT_INODE_META };
+	struct state s;
+	struct stat st;
+
+	(void)arg;
+	start(&s);
+	must(chdir(s.root));
+	must(mkdir("d", 0755));
+	must(mkdir("e", 0755));
+	put_file("d/f", "x");
+	must(link("d/f", "e/g"));
+	scan(&s, CKPT_FS_FINAL);
+	assert_captured(&s);
+	must(stat("d/f", &st));
+	must(chmod("d/f", 0400));
+	must(chdir("/"));
+	change.ino = st.st_ino;
+	change.dev = (uint64_t)major(st.st_dev) << 32 | minor(st.st_dev);
+	s.stats = (struct ckpt_fs_stats){ 0 };
+	check(&s, ckpt_fs_changes(s.table, &s.sink, CKPT_FS_FINAL, &change, 1, &s.stats, &s.err));
+	assert_int_equal(s.stats.dirs, 0);
+	assert_int_equal(s.stats.bytes_read, 0);
+	assert_captured(&s);
+	end(&s);
+}
+
 static void access_times_stay(void **arg)
 {
 	struct timespec old[2] = { { .tv_sec = 1000 }, { .tv_sec = 2000 } };
@@ -355,6 +384,7 @@ int main(void)
 		cmocka_unit_test(changes_of_random_work),
 		cmocka_unit_test(live_rounds_race_with_work),
 		cmocka_unit_test(no_unchanged_directory_is_opened),
+		cmocka_unit_test(every_name_of_a_file_is_rewritten),
 		cmocka_unit_test(access_times_stay),
 		cmocka_unit_test(deep_paths),
 		cmocka_unit_test(refusals),
