@@ -8,6 +8,7 @@
  * file systems.
  */
 #include <linux/dcache.h>
+#include <linux/delay.h>
 #include <linux/fs.h>
 #include <linux/fsnotify_backend.h>
 #include <linux/rculist.h>
@@ -32,6 +33,8 @@ DEFINE_SRCU(ckpt_events_srcu);
 static struct fsnotify_group *notify_group;
 static LIST_HEAD(watches);
 static DEFINE_MUTEX(watches_lock);
+/* Marks whose memory is not free yet: while there are any, fsnotify may call us. */
+static atomic_t nr_marks = ATOMIC_INIT(0);
 
 static bool is_root(const struct ckpt_sub *sub, const struct inode *inode)
 {
@@ -212,6 +215,7 @@ static void freeing_mark(struct fsnotify_mark *mark, struct fsnotify_group *grou
 static void free_mark(struct fsnotify_mark *mark)
 {
 	kfree(container_of(mark, struct ckpt_watch, mark));
+	atomic_dec(&nr_marks);
 }
 
 static const struct fsnotify_ops notify_ops = {
@@ -244,6 +248,7 @@ static struct ckpt_watch *watch_new(struct super_block *sb)
 	watch->dev = ckpt_files_dev(sb);
 	watch->hashed = finds_by_number(sb);
 	fsnotify_init_mark(&watch->mark, notify_group);
+	atomic_inc(&nr_marks);
 	watch->mark.mask = INODE_EVENTS | ENTRY_EVENTS | FS_ISDIR;
 	err = ckpt_fsnotify_mark_sb(&watch->mark, sb);
 	if (err) {
@@ -355,6 +360,12 @@ int ckpt_fswatch_init(void)
 void ckpt_fswatch_exit(void)
 {
 	WARN_ON(!list_empty(&watches));
+	fsnotify_wait_marks_destroyed();
+	/* An unmount at this moment may hold on to a mark that it found. */
+	while (atomic_read(&nr_marks)) {
+		msleep(1);
+		fsnotify_wait_marks_destroyed();
+	}
 	fsnotify_wait_marks_destroyed();
 	fsnotify_put_group(notify_group);
 	rcu_barrier();
