@@ -363,7 +363,7 @@ void ckpt_fswatch_exit(void)
 	fsnotify_wait_marks_destroyed();
 	/* An unmount at this moment may hold on to a mark that it found. */
 	while (atomic_read(&nr_marks)) {
-		msleep(1);
+		usleep_range(1000, 2000);
 		fsnotify_wait_marks_destroyed();
 	}
 	fsnotify_wait_marks_destroyed();
