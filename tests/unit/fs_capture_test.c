@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Capture of roots: what the checkpoint holds is what was on the disk. */
+#include <sched.h>
 #include <sys/inotify.h>
 #include <sys/mount.h>
 
@@ -392,5 +393,10 @@ int main(void)
 	};
 
 	umask(0);
+	/* Mounts of the tests stay with the tests. */
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) {
+		perror("private mount namespace");
+		return 1;
+	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -83,6 +83,14 @@ static void pair_end(struct pair *p)
 	end(&p->s);
 }
 
+static int recover_quietly(struct pair *p)
+{
+	enum ckpt_fs_recovered what;
+
+	return ckpt_fs_recover(p->two, &what, &p->s.err) ||
+	       ckpt_fs_recover(p->s.root, &what, &p->s.err);
+}
+
 static int restore_quietly(struct pair *p, bool commit)
 {
 	struct ckpt_fs_restore *r = NULL;
@@ -91,16 +99,11 @@ static int restore_quietly(struct pair *p, bool commit)
 	if (ckpt_fs_restore_prepare(p->s.table, &p->s.source, &r, &p->s.stats, &p->s.err))
 		return 1;
 	rc = commit ? ckpt_fs_restore_commit(r, &p->s.err) : ckpt_fs_restore_rollback(r, &p->s.err);
+	/* A failed commit can be recovered from at once. */
+	if (rc && commit && recover_quietly(p))
+		_exit(2);
 	ckpt_fs_restore_free(r);
 	return !!rc;
-}
-
-static int recover_quietly(struct pair *p)
-{
-	enum ckpt_fs_recovered what;
-
-	return ckpt_fs_recover(p->two, &what, &p->s.err) ||
-	       ckpt_fs_recover(p->s.root, &what, &p->s.err);
 }
 
 enum job { COMMIT, ROLLBACK, RECOVER };
@@ -124,7 +127,8 @@ static bool killed_at(struct pair *p, enum job what, const char *point)
 		assert_true(WIFEXITED(status) && !WEXITSTATUS(status));
 		return false;
 	}
-	assert_true(strstr(point, "=fail") ? WIFEXITED(status) : WIFSIGNALED(status));
+	assert_true(strstr(point, "=fail") ? WIFEXITED(status) && WEXITSTATUS(status) == 1 :
+		    WIFSIGNALED(status));
 	return true;
 }
 

@@ -274,7 +274,7 @@ int ckpt_fs_restore_rollback(struct ckpt_fs_restore *r, struct ckpt_err *err)
 	return rc;
 }
 
-int ckpt_fs_restore_commit(struct ckpt_fs_restore *r, struct ckpt_err *err)
+static int commit(struct ckpt_fs_restore *r, struct ckpt_err *err)
 {
 	struct root_plan *first = NULL;
 
@@ -296,6 +296,18 @@ int ckpt_fs_restore_commit(struct ckpt_fs_restore *r, struct ckpt_err *err)
 		    ckpt_fs_redo(&r->plans[i].stage, CKPT_FS_READY, err))
 			return -1;
 	return ckpt_fs_redo(&first->stage, CKPT_FS_COMMIT, err);
+}
+
+int ckpt_fs_restore_commit(struct ckpt_fs_restore *r, struct ckpt_err *err)
+{
+	int rc = commit(r, err);
+
+	/* The stages are ckpt_fs_recover's from here: it needs their locks. */
+	for (size_t i = 0; rc && i < r->n_plans; i++) {
+		ckpt_cleanup_close(&r->plans[i].stage.fd);
+		r->plans[i].stage.fd = -1;
+	}
+	return rc;
 }
 
 static int list(struct root_plan *p, const struct ckpt_fs_compare *c, struct ckpt_buf *ret)

@@ -31,7 +31,7 @@ int ckpt_fs_restore_prepare(struct ckpt_fs_table *image, const struct ckpt_sourc
 			    struct ckpt_fs_restore **ret, struct ckpt_fs_stats *stats,
 			    struct ckpt_err *err);
 
-/* Put everything in place. After a failure: ckpt_fs_recover. */
+/* Put everything in place. After a failure: ckpt_fs_recover for every root. */
 int ckpt_fs_restore_commit(struct ckpt_fs_restore *r, struct ckpt_err *err);
 
 /* Before commit: remove what was staged; the roots are as they were. */
