@@ -11,7 +11,6 @@
 #include "base/cleanup.h"
 #include "flow/bring.h"
 #include "flow/cut.h"
-#include "flow/outer.h"
 #include "store/log.h"
 
 static int refuse_alive(struct ckpt_bring *b, struct ckpt_err *err)
@@ -81,11 +80,13 @@ static int verify(struct ckpt_bring *b, struct ckpt_err *err)
 static int load_records(struct ckpt_bring *b, struct ckpt_err *err)
 {
 	cleanup_buf struct ckpt_buf tasks = CKPT_BUF_INIT, roots = CKPT_BUF_INIT;
+	cleanup_buf struct ckpt_buf outer = CKPT_BUF_INIT;
 
 	b->source = ckpt_verified_source(b->verified);
 	if (ckpt_verified_blob(b->verified, CKPT_BLOB_TASKS, &tasks, err) ||
 	    ckpt_verified_blob(b->verified, CKPT_BLOB_ROOTS, &roots, err) ||
-	    ckpt_verified_blob(b->verified, CKPT_BLOB_OUTER, &b->outer, err) ||
+	    ckpt_verified_blob(b->verified, CKPT_BLOB_OUTER, &outer, err) ||
+	    ckpt_outer_decode(outer.data, outer.len, &b->outer, err) ||
 	    ckpt_image_decode(tasks.data, tasks.len, &b->image, err))
 		return -1;
 	return ckpt_fs_table_load(&b->source, roots.data, roots.len, &b->table, err);
@@ -142,7 +143,7 @@ int ckpt_bring_preflight(struct ckpt_bring *b, struct ckpt_err *err)
 
 	if (!b->params->dry_run && recover_roots(b, err))
 		return -1;
-	if (ckpt_outer_check(b->outer.data, b->outer.len, err) ||
+	if (ckpt_outer_check(&b->outer, err) ||
 	    ckpt_restore_preflight(&params, err))
 		return ckpt_fail_at(err, "preflight of '%s@%llu' failed", b->params->name,
 				    (unsigned long long)b->result.id);

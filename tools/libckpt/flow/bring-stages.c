@@ -12,7 +12,6 @@
 #include "base/cleanup.h"
 #include "base/fault.h"
 #include "flow/bring.h"
-#include "flow/outer.h"
 #include "flow/tag.h"
 
 static int verify_roots(struct ckpt_bring *b, struct ckpt_err *err)
@@ -47,7 +46,7 @@ int ckpt_bring_files(struct ckpt_bring *b, struct ckpt_err *err)
 	b->result.files_changed = ckpt_fs_restore_count(b->roots);
 	if (verify_roots(b, err))
 		return -1;
-	return ckpt_outer_restore(&b->image, &b->source, &b->stats, err);
+	return ckpt_outer_restore(&b->outer, &b->source, &b->stats, err);
 }
 
 /* Descriptors 0-2 that led out of the tree: no input, output to a file of this boot. */

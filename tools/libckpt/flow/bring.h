@@ -3,6 +3,7 @@
 #ifndef CKPT_FLOW_BRING_H
 #define CKPT_FLOW_BRING_H
 
+#include "flow/outer.h"
 #include "flow/restore.h"
 #include "flow/tagged.h"
 #include "fs/restore.h"
@@ -23,7 +24,7 @@ struct ckpt_bring {
 	struct ckpt_source source;
 	struct ckpt_tagged group;
 	struct ckpt_image image;
-	struct ckpt_buf outer;
+	struct ckpt_outer outer;
 	struct ckpt_fs_table *table;
 	struct ckpt_fs_restore *roots;
 	struct ckpt_fs_stats stats;

@@ -8,7 +8,6 @@
 #include "base/cleanup.h"
 #include "base/fault.h"
 #include "flow/cut.h"
-#include "flow/outer.h"
 
 /* A record keeps its space from checkpoint to checkpoint: unchanged pages cost nothing. */
 static int put_blob(struct ckpt_cut *cut, const char *name, const struct ckpt_buf *buf,
@@ -29,17 +28,25 @@ static int put_blob(struct ckpt_cut *cut, const char *name, const struct ckpt_bu
 	return ckpt_manifest_set_blob(m, name, space, buf->len, err);
 }
 
+static int hash_outer(struct ckpt_cut *cut, struct ckpt_err *err)
+{
+	cleanup_with(ckpt_outer_done) struct ckpt_outer old = { 0 };
+	cleanup_buf struct ckpt_buf buf = CKPT_BUF_INIT;
+
+	if (cut->parent && (ckpt_reader_blob(cut->parent, CKPT_BLOB_OUTER, &buf, err) ||
+			    ckpt_outer_decode(buf.data, buf.len, &old, err)))
+		return -1;
+	return ckpt_outer_hash(&cut->outer, &cut->image, cut->files.table, &old, err);
+}
+
 static int put_records(struct ckpt_cut *cut, struct ckpt_err *err)
 {
 	cleanup_buf struct ckpt_buf tasks = CKPT_BUF_INIT, memory = CKPT_BUF_INIT;
 	cleanup_buf struct ckpt_buf roots = CKPT_BUF_INIT, outer = CKPT_BUF_INIT;
 
-	cleanup_buf struct ckpt_buf old = CKPT_BUF_INIT;
 
-	if (cut->parent && ckpt_reader_blob(cut->parent, CKPT_BLOB_OUTER, &old, err))
-		return -1;
 	if (ckpt_fs_table_store(cut->files.table, &cut->sink, &roots, &cut->files.stats, err) ||
-	    ckpt_outer_encode(&cut->image, cut->files.table, &old, &outer, err) ||
+	    hash_outer(cut, err) || ckpt_outer_encode(&cut->outer, &outer, err) ||
 	    ckpt_mem_encode(&cut->mem, &memory, err) ||
 	    ckpt_image_encode(&cut->image, &tasks, err))
 		return -1;

@@ -8,7 +8,6 @@
 #include "base/cleanup.h"
 #include "base/fault.h"
 #include "flow/cut.h"
-#include "flow/outer.h"
 
 /* Room for what arrives between the last live round and the stop. */
 #define STAGE_SLACK 4096
@@ -100,7 +99,7 @@ static int cut_stopped(struct ckpt_cut *cut, struct ckpt_take *take,
 		return -1;
 	if (ckpt_mem_final(&cut->mem, take, &cut->image, cut->stage, &cut->stage_sink, err))
 		return -1;
-	return ckpt_outer_capture(&cut->image, cut->files.table, &cut->stage_sink,
+	return ckpt_outer_capture(&cut->outer, &cut->image, cut->files.table, &cut->stage_sink,
 				  &cut->files.stats, err);
 }
 

@@ -6,6 +6,7 @@
 #include "flow/checkpoint.h"
 #include "flow/files.h"
 #include "flow/memory.h"
+#include "flow/outer.h"
 #include "flow/stage.h"
 #include "proc/stop.h"
 #include "store/reader.h"
@@ -44,6 +45,7 @@ struct ckpt_cut {
 	struct ckpt_stage *stage;
 	struct ckpt_sink stage_sink;
 	struct ckpt_image image;
+	struct ckpt_outer outer;
 };
 
 /* Steps, in order. */

@@ -1,113 +1,211 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Outer files that carry content: captured while stopped, put back by rename. */
-#include <errno.h>
-#include <fcntl.h>
+/* Outer files: captured, recorded, checked, put back. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <string.h>
 
 #include "base/cleanup.h"
+#include "base/wire.h"
 #include "flow/outer.h"
 
-static bool needs_content(const struct ckpt_file *f, const struct ckpt_fs_table *table)
+enum {
+	TAG_READ = 1,
+	TAG_WRITTEN,
+	TAG_PATH,
+	TAG_META,
+};
+
+/* Entry records are made for names in a directory; the path stands beside it. */
+#define META_NAME "content"
+
+void ckpt_outer_done(struct ckpt_outer *outer)
 {
-	if (f->kind != CKPT_FILE_REG)
-		return false;
-	return f->deleted || (f->writable && !ckpt_fs_table_root_of(table, f->path));
+	ckpt_fs_externs_done(&outer->read);
+	for (size_t i = 0; i < outer->n_written; i++) {
+		free(outer->written[i].path);
+		ckpt_fs_meta_done(&outer->written[i].meta);
+	}
+	free(outer->written);
+	*outer = (struct ckpt_outer){ 0 };
 }
 
-/* Open the file itself through the task, whatever its path leads to by now. */
-static int open_captured(const struct ckpt_file *f, struct ckpt_err *err)
+static struct ckpt_outer_file *add_written(struct ckpt_outer *outer, struct ckpt_err *err)
 {
-	char path[96];
-	int fd;
+	struct ckpt_outer_file *list = realloc(outer->written,
+					       (outer->n_written + 1) * sizeof(*list));
 
+	if (!list) {
+		ckpt_fail(err, CKPT_FAILED, 0, "no memory for the files outside the roots");
+		return NULL;
+	}
+	outer->written = list;
+	list[outer->n_written] = (struct ckpt_outer_file){ 0 };
+	return &list[outer->n_written++];
+}
+
+/* A path that opens the file itself, whatever its own leads to by now. */
+static void path_through_task(const struct ckpt_file *f, char ret[96])
+{
 	if (f->capture_fd >= 0)
-		snprintf(path, sizeof(path), "/proc/%d/fd/%d", f->capture_pid, f->capture_fd);
+		snprintf(ret, 96, "/proc/%d/fd/%d", f->capture_pid, f->capture_fd);
 	else
-		snprintf(path, sizeof(path), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64,
-			 f->capture_pid, f->capture_start, f->capture_end);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOATIME);
-	if (fd < 0)
-		ckpt_fail(err, CKPT_FAILED, errno, "cannot open %s (%s)", path, f->path);
-	return fd;
+		snprintf(ret, 96, "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, f->capture_pid,
+			 f->capture_start, f->capture_end);
 }
 
-static int capture_one(struct ckpt_file *f, void *buf, const struct ckpt_sink *sink,
-		       struct ckpt_fs_stats *stats, struct ckpt_err *err)
-{
-	cleanup_close int fd = open_captured(f, err);
-	struct stat st;
-
-	if (fd < 0)
-		return -1;
-	if (fstat(fd, &st))
-		return ckpt_fail(err, CKPT_FAILED, errno, "cannot stat %s", f->path);
-	f->size = st.st_size;
-	if (sink->space_new(sink->self, &f->space, err))
-		return -1;
-	return ckpt_fs_content_read(fd, st.st_size, false, sink, f->space, buf, f->path, stats, err);
-}
-
-int ckpt_outer_capture(struct ckpt_image *image, const struct ckpt_fs_table *table,
+static int capture_one(struct ckpt_outer *outer, struct ckpt_file *f,
 		       const struct ckpt_sink *sink, struct ckpt_fs_stats *stats,
 		       struct ckpt_err *err)
 {
-	cleanup_free void *buf = malloc(CKPT_FS_CHUNK);
+	cleanup_meta struct ckpt_fs_meta meta = { 0 };
+	struct ckpt_outer_file *out;
+	char at[96];
 
-	if (!buf)
-		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for the files outside the roots");
-	for (size_t i = 0; i < image->n_files; i++)
-		if (needs_content(&image->files[i], table) &&
-		    capture_one(&image->files[i], buf, sink, stats, err))
-			return -1;
+	path_through_task(f, at);
+	if (ckpt_fs_loose_capture(at, false, sink, &f->space, &meta, stats, err))
+		return ckpt_fail_at(err, "cannot capture %s", f->path);
+	f->size = meta.size;
+	if (f->deleted)
+		return 0;
+	out = add_written(outer, err);
+	if (!out)
+		return -1;
+	out->path = strdup(f->path);
+	if (!out->path)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a path");
+	out->meta = meta;
+	meta = (struct ckpt_fs_meta){ 0 };
+	out->space = f->space;
 	return 0;
 }
 
-static int restore_one(const struct ckpt_file *f, void *buf, const struct ckpt_source *source,
+int ckpt_outer_capture(struct ckpt_outer *outer, struct ckpt_image *image,
+		       const struct ckpt_fs_table *table, const struct ckpt_sink *sink,
 		       struct ckpt_fs_stats *stats, struct ckpt_err *err)
 {
-	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT },
-				     { f->mtime_ns / 1000000000, f->mtime_ns % 1000000000 } };
-	cleanup_free char *tmp = NULL;
-	cleanup_close int fd = -1;
-	struct stat old;
+	for (size_t i = 0; i < image->n_files; i++) {
+		struct ckpt_file *f = &image->files[i];
 
-	if (asprintf(&tmp, "%s.ckpt-XXXXXX", f->path) < 0)
-		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a path");
-	fd = mkostemp(tmp, O_CLOEXEC);
-	if (fd < 0)
-		return ckpt_fail(err, CKPT_FAILED, errno, "cannot make %s", tmp);
-	if (ckpt_fs_content_write(fd, f->size, source, f->space, buf, f->path, stats, err))
-		goto undo;
-	/* Its owner is not in the image: whoever owns the path keeps it. */
-	if ((!stat(f->path, &old) && fchown(fd, old.st_uid, old.st_gid)) ||
-	    fchmod(fd, f->mode & 07777) || futimens(fd, times) || fsync(fd) ||
-	    rename(tmp, f->path)) {
-		ckpt_fail(err, CKPT_FAILED, errno, "cannot put %s back", f->path);
-		goto undo;
+		if (f->kind != CKPT_FILE_REG)
+			continue;
+		if (!f->deleted && (!f->writable || ckpt_fs_table_root_of(table, f->path)))
+			continue;
+		if (capture_one(outer, f, sink, stats, err))
+			return -1;
 	}
 	return 0;
-undo:
-	unlink(tmp);
-	return -1;
 }
 
-int ckpt_outer_restore(const struct ckpt_image *image, const struct ckpt_source *source,
-		       struct ckpt_fs_stats *stats, struct ckpt_err *err)
+int ckpt_outer_hash(struct ckpt_outer *outer, const struct ckpt_image *image,
+		    const struct ckpt_fs_table *table, const struct ckpt_outer *parent,
+		    struct ckpt_err *err)
 {
-	cleanup_free void *buf = malloc(CKPT_FS_CHUNK);
-
-	if (!buf)
-		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for the files outside the roots");
 	for (size_t i = 0; i < image->n_files; i++) {
 		const struct ckpt_file *f = &image->files[i];
 
-		if (f->kind == CKPT_FILE_REG && f->space && !f->deleted &&
-		    restore_one(f, buf, source, stats, err))
+		if (f->kind != CKPT_FILE_REG || f->deleted || f->space ||
+		    ckpt_fs_table_root_of(table, f->path))
+			continue;
+		if (ckpt_fs_extern_add(&outer->read, f->path, NULL, parent ? &parent->read : NULL,
+				       err))
 			return -1;
 	}
+	return 0;
+}
+
+int ckpt_outer_encode(const struct ckpt_outer *outer, struct ckpt_buf *ret, struct ckpt_err *err)
+{
+	cleanup_buf struct ckpt_buf read = CKPT_BUF_INIT;
+
+	if (ckpt_fs_externs_encode(&outer->read, &read, err))
+		return -1;
+	ckpt_wire_bytes(ret, TAG_READ, read.data, read.len);
+	for (size_t i = 0; i < outer->n_written; i++) {
+		const struct ckpt_outer_file *f = &outer->written[i];
+		size_t at = ckpt_wire_begin(ret, TAG_WRITTEN), meta;
+
+		ckpt_wire_str(ret, TAG_PATH, f->path);
+		meta = ckpt_wire_begin(ret, TAG_META);
+		ckpt_fs_meta_encode(ret, META_NAME, &f->meta, f->space);
+		ckpt_wire_end(ret, meta);
+		ckpt_wire_end(ret, at);
+	}
+	return ret->failed ? ckpt_fail(err, CKPT_FAILED, 0, "no memory for the file records") : 0;
+}
+
+static int decode_meta(const struct ckpt_record *r, struct ckpt_outer_file *f,
+		       struct ckpt_err *err)
+{
+	struct ckpt_wire w = ckpt_wire_in(r);
+	cleanup_free char *name = NULL;
+	struct ckpt_record entry;
+	int more = ckpt_wire_next(&w, &entry, err);
+
+	if (more > 0 && !f->meta.mode)
+		return ckpt_fs_meta_decode(&entry, &name, &f->meta, &f->space, err);
+	return more < 0 ? -1 : ckpt_fail(err, CKPT_DAMAGED, 0, "file record has no metadata");
+}
+
+static int decode_written(struct ckpt_outer *outer, const struct ckpt_record *r,
+			  struct ckpt_err *err)
+{
+	struct ckpt_outer_file *f = add_written(outer, err);
+	struct ckpt_wire w = ckpt_wire_in(r);
+	struct ckpt_record field;
+	int more;
+
+	if (!f)
+		return -1;
+	while ((more = ckpt_wire_next(&w, &field, err)) > 0) {
+		int bad = field.tag == TAG_PATH && !f->path ?
+				  ckpt_record_str(&field, &f->path, err) :
+			  field.tag == TAG_META ? decode_meta(&field, f, err) :
+						  ckpt_record_unknown(&field, err);
+		if (bad)
+			return -1;
+	}
+	if (more < 0)
+		return -1;
+	if (!f->path || f->path[0] != '/' || !f->space)
+		return ckpt_fail(err, CKPT_DAMAGED, 0, "file record is incomplete");
+	return 0;
+}
+
+int ckpt_outer_decode(const void *data, size_t len, struct ckpt_outer *ret, struct ckpt_err *err)
+{
+	struct ckpt_wire w = ckpt_wire_of(data, len);
+	struct ckpt_outer outer = { 0 };
+	struct ckpt_record r;
+	int more, bad = 0;
+
+	while (!bad && (more = ckpt_wire_next(&w, &r, err)) > 0)
+		bad = r.tag == TAG_READ && !outer.read.n ?
+			      ckpt_fs_externs_decode(r.data, r.len, &outer.read, err) :
+		      r.tag == TAG_WRITTEN ? decode_written(&outer, &r, err) :
+					     ckpt_record_unknown(&r, err);
+	if (bad || more < 0) {
+		ckpt_outer_done(&outer);
+		return -1;
+	}
+	*ret = outer;
+	return 0;
+}
+
+int ckpt_outer_check(const struct ckpt_outer *outer, struct ckpt_err *err)
+{
+	for (size_t i = 0; i < outer->read.n; i++)
+		if (ckpt_fs_extern_check(&outer->read.files[i], err))
+			return -1;
+	return 0;
+}
+
+int ckpt_outer_restore(const struct ckpt_outer *outer, const struct ckpt_source *source,
+		       struct ckpt_fs_stats *stats, struct ckpt_err *err)
+{
+	for (size_t i = 0; i < outer->n_written; i++)
+		if (ckpt_fs_loose_restore(outer->written[i].path, &outer->written[i].meta, source,
+					  outer->written[i].space, stats, err))
+			return -1;
 	return 0;
 }

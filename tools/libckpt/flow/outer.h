@@ -4,33 +4,64 @@
  *
  * Writable ones and deleted ones are captured with their content.  Those that
  * are only read (libraries, executables) must be the same at restore; their
- * hash is kept, and taken from the parent while inode and times are the same.
+ * hash is kept.
  */
 #ifndef CKPT_FLOW_OUTER_H
 #define CKPT_FLOW_OUTER_H
 
 #include "base/pages.h"
+#include "fs/extern.h"
+#include "fs/loose.h"
 #include "fs/table.h"
 #include "proc/image.h"
 
 /**
+ * struct ckpt_outer_file - a writable file outside the roots
+ * @path: where it goes back to, owned
+ * @meta: owner, mode, times, attributes
+ * @space: its content
+ */
+struct ckpt_outer_file {
+	char *path;
+	struct ckpt_fs_meta meta;
+	uint32_t space;
+};
+
+/**
+ * struct ckpt_outer - all of them
+ * @read: files that are only read
+ * @written: files that somebody can write
+ */
+struct ckpt_outer {
+	struct ckpt_fs_externs read;
+	struct ckpt_outer_file *written;
+	size_t n_written;
+};
+
+void ckpt_outer_done(struct ckpt_outer *outer);
+
+/**
  * ckpt_outer_capture - content that cannot be had after the release
- * @image: the stopped tree; the space of each captured file is filled in
+ * @image: the stopped tree; size and space of each captured file are filled in
  * @table: the roots, whose files are left to them
  */
-int ckpt_outer_capture(struct ckpt_image *image, const struct ckpt_fs_table *table,
-		       const struct ckpt_sink *sink, struct ckpt_fs_stats *stats,
-		       struct ckpt_err *err);
+int ckpt_outer_capture(struct ckpt_outer *outer, struct ckpt_image *image,
+		       const struct ckpt_fs_table *table, const struct ckpt_sink *sink,
+		       struct ckpt_fs_stats *stats, struct ckpt_err *err);
 
-/* The record of the files that are only read; @old: the parent's, may be empty. */
-int ckpt_outer_encode(const struct ckpt_image *image, const struct ckpt_fs_table *table,
-		      const struct ckpt_buf *old, struct ckpt_buf *ret, struct ckpt_err *err);
+/* After the release: hash what is only read; @parent saves reading again. */
+int ckpt_outer_hash(struct ckpt_outer *outer, const struct ckpt_image *image,
+		    const struct ckpt_fs_table *table, const struct ckpt_outer *parent,
+		    struct ckpt_err *err);
 
-/* Before a restore: refuse when one of them is another file now. */
-int ckpt_outer_check(const void *data, size_t len, struct ckpt_err *err);
+int ckpt_outer_encode(const struct ckpt_outer *outer, struct ckpt_buf *ret, struct ckpt_err *err);
+int ckpt_outer_decode(const void *data, size_t len, struct ckpt_outer *ret, struct ckpt_err *err);
 
-/* Put captured files outside the roots back, each by one rename. */
-int ckpt_outer_restore(const struct ckpt_image *image, const struct ckpt_source *source,
+/* Before a restore: refuse when a file that is only read is another one now. */
+int ckpt_outer_check(const struct ckpt_outer *outer, struct ckpt_err *err);
+
+/* Put the writable ones back, each by one rename. */
+int ckpt_outer_restore(const struct ckpt_outer *outer, const struct ckpt_source *source,
 		       struct ckpt_fs_stats *stats, struct ckpt_err *err);
 
 #endif

@@ -29,7 +29,7 @@ static void bring_done(struct ckpt_bring *b)
 	ckpt_fs_restore_free(b->roots);
 	ckpt_fs_table_free(b->table);
 	ckpt_image_done(&b->image);
-	ckpt_buf_done(&b->outer);
+	ckpt_outer_done(&b->outer);
 	for (int i = 0; i < 3; i++)
 		if (b->stdio[i] >= 0)
 			close(b->stdio[i]);
