@@ -38,8 +38,8 @@ int ckpt_bring_files(struct ckpt_bring *b, struct ckpt_err *err)
 		/* It went as far as it could; finish it or undo it. */
 		struct ckpt_err second = CKPT_ERR_INIT;
 
-		if (b->table->n_roots)
-			ckpt_fs_recover(b->table->roots[0].path, &what, &second);
+		for (size_t i = 0; i < b->table->n_roots; i++)
+			ckpt_fs_recover(b->table->roots[i].path, &what, &second);
 		return -1;
 	}
 	ckpt_fault("restore.files");

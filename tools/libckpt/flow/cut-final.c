@@ -83,13 +83,17 @@ static int take_final(struct ckpt_cut *cut, struct ckpt_take *take, struct ckpt_
 static int cut_stopped(struct ckpt_cut *cut, struct ckpt_take *take,
 		       struct ckpt_inode_take *inodes, struct ckpt_err *err)
 {
-	bool lists = cut->files.by_changes;
+	bool lists;
 
 	if (ckpt_stop_collect_start(cut->stop, err))
 		return -1;
 	ckpt_fault("checkpoint.collecting");
 	if (take_final(cut, take, inodes, err))
 		return -1;
+	/* A change set that lost something is no list of changes: look at everything. */
+	if (cut->epoch.lost)
+		cut->files.by_changes = false;
+	lists = cut->files.by_changes;
 	if (lists && ckpt_files_round(&cut->files, inodes, NULL, true, &cut->stage_sink, err))
 		return -1;
 	if (ckpt_stop_collect_wait(cut->stop, &cut->image, err))

@@ -129,14 +129,15 @@ static int load_parent(struct ckpt_cut *cut, bool trusted, struct ckpt_err *err)
 	struct ckpt_source source;
 
 	if (!cut->parent)
-		return ckpt_files_open(&cut->files, cut->params->group, NULL, NULL, 0, false, err);
+		return ckpt_files_open(&cut->files, cut->params->group, NULL, NULL, 0,
+				       cut->tracker.inodes_known, false, err);
 	source = ckpt_reader_source(cut->parent);
 	if (ckpt_reader_blob(cut->parent, CKPT_BLOB_MEMORY, &memory, err) ||
 	    ckpt_reader_blob(cut->parent, CKPT_BLOB_ROOTS, &roots, err) ||
 	    ckpt_mem_load(&cut->mem, memory.data, memory.len, &source, err))
 		return -1;
 	return ckpt_files_open(&cut->files, cut->params->group, &source, roots.data, roots.len,
-			       trusted && cut->tracker.inodes_known, err);
+			       cut->tracker.inodes_known, trusted, err);
 }
 
 int ckpt_cut_open(struct ckpt_cut *cut, struct ckpt_err *err)

@@ -45,8 +45,8 @@ static int same_roots(struct ckpt_fs_table *table, const struct ckpt_tagged *gro
 }
 
 int ckpt_files_open(struct ckpt_files *files, const struct ckpt_tagged *group,
-		    const struct ckpt_source *source, const void *blob, size_t len, bool trusted,
-		    struct ckpt_err *err)
+		    const struct ckpt_source *source, const void *blob, size_t len,
+		    bool inodes_known, bool trusted, struct ckpt_err *err)
 {
 	struct ckpt_files f = { 0 };
 	int added;
@@ -59,7 +59,8 @@ int ckpt_files_open(struct ckpt_files *files, const struct ckpt_tagged *group,
 		ckpt_files_done(&f);
 		return -1;
 	}
-	f.by_changes = trusted && !added;
+	f.inodes_known = inodes_known;
+	f.by_changes = inodes_known && trusted && !added;
 	*files = f;
 	return 0;
 }
@@ -105,5 +106,8 @@ int ckpt_files_round(struct ckpt_files *files, const struct ckpt_inode_take *cha
 
 	if (files->by_changes)
 		return by_changes(files, changes, flags, sink, err);
-	return by_scan(files, image, flags, sink, err);
+	if (by_scan(files, image, flags, sink, err))
+		return -1;
+	files->by_changes = files->inodes_known && !final;
+	return 0;
 }

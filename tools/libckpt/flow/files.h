@@ -14,11 +14,13 @@
 /**
  * struct ckpt_files - the roots while they are captured
  * @table: nodes of all roots, as the parent left them, brought up to date
- * @by_changes: the tracker names what changed; else every round is a scan
+ * @inodes_known: the tracker names what changed since the epoch began
+ * @by_changes: rounds follow the tracker; else the next one is a scan
  * @stats: what was read
  */
 struct ckpt_files {
 	struct ckpt_fs_table *table;
+	bool inodes_known;
 	bool by_changes;
 	struct ckpt_fs_stats stats;
 };
@@ -29,15 +31,20 @@ void ckpt_files_done(struct ckpt_files *files);
  * ckpt_files_open - start from the parent's table, or from nothing
  * @group: its roots
  * @source, @blob, @len: the parent's table; @source NULL without a parent
- * @trusted: inode numbers in the parent's table are those of the live roots
- *	and the tracker names every change since
+ * @inodes_known: the tracker names every change since the epoch began
+ * @trusted: and every change since the parent, whose inode numbers are those
+ *	of the live roots
  */
 int ckpt_files_open(struct ckpt_files *files, const struct ckpt_tagged *group,
-		    const struct ckpt_source *source, const void *blob, size_t len, bool trusted,
-		    struct ckpt_err *err);
+		    const struct ckpt_source *source, const void *blob, size_t len,
+		    bool inodes_known, bool trusted, struct ckpt_err *err);
 
 /**
  * ckpt_files_round - capture what changed
+ *
+ * After one live scan that began when the epoch was open the table has the
+ * live inode numbers, and the tracker's word is enough.
+ *
  * @changes: the tracker's word; ignored when every round is a scan
  * @image: final round of a scan: files that a stopped task can write are
  *	compared by content; else NULL
