@@ -106,7 +106,8 @@ static void example_manifest(struct ckpt_manifest *m)
 
 	*m = (struct ckpt_manifest){ .name = "fix-bug", .id = 7, .parent = 6,
 		.kind = CKPT_KIND_INCREMENTAL, .tracker = "kmod", .why = strdup("policy"),
-		.time_ns = 1700000000000000000, .next_space = 40, .has_root = true, .has_pack = true,
+		.time_ns = 1700000000000000000, .next_space = 40, .has_root = true,
+		.has_pack = true,
 		.lineage = { "8f2c8d5e-0c5c-4d53-8d0e-1c6f7a3b9e10", 0x1122334455667788, 1, 7 },
 		.counts = { 100, 3, 409600, 430000, 52000, 4000000, 90000000 } };
 	memcpy(m->uuid, uuid, sizeof(uuid));
@@ -186,7 +187,8 @@ static void a_changed_index_is_survived(void **state)
 		ckpt_hash_of(all.data, all.len, &hash);
 		memcpy(copy + sizeof(copy) - CKPT_HASH_LEN, hash.b, CKPT_HASH_LEN);
 		back = NULL;
-		if (ckpt_index_decode(head, copy, sizeof(copy), at + sizeof(copy), &back, &n, &err)) {
+		if (ckpt_index_decode(head, copy, sizeof(copy), at + sizeof(copy), &back, &n,
+				      &err)) {
 			refused++;
 			continue;
 		}

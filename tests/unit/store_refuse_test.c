@@ -50,13 +50,16 @@ static void what_is_not_there(void **state)
 	struct ckpt_store *store = model_open(model_path(path, sizeof(path)));
 
 	(void)state;
-	refused(ckpt_reader_open(store, "agent", 0, &err), &err, CKPT_FAILED, "holds no group 'agent'");
+	refused(ckpt_reader_open(store, "agent", 0, &err), &err, CKPT_FAILED,
+		"holds no group 'agent'");
 	assert_int_equal(model_commit(model_begin(store, "agent", 0)), 1);
 	assert_int_equal(model_commit(model_begin(store, "agent", 0)), 2);
-	refused(ckpt_reader_open(store, "agent", 3, &err), &err, CKPT_FAILED, "has no checkpoint 3");
+	refused(ckpt_reader_open(store, "agent", 3, &err), &err, CKPT_FAILED,
+		"has no checkpoint 3");
 	refused(ckpt_reader_open(store, "agent", -2, &err), &err, CKPT_FAILED,
 		"has 2 checkpoints and none 2 before the newest");
-	refused(ckpt_writer_begin(store, "agent", 7, &err), &err, CKPT_FAILED, "has no checkpoint 7");
+	refused(ckpt_writer_begin(store, "agent", 7, &err), &err, CKPT_FAILED,
+		"has no checkpoint 7");
 	ckpt_store_close(store);
 	model_remove(path);
 }
@@ -68,7 +71,8 @@ static void what_is_no_store(void **state)
 
 	(void)state;
 	model_path(path, sizeof(path));
-	refused(ckpt_store_open(path, CKPT_STORE_READ, &err), &err, CKPT_FAILED, "cannot open store");
+	refused(ckpt_store_open(path, CKPT_STORE_READ, &err), &err, CKPT_FAILED,
+		"cannot open store");
 	mkdir(path, 0700);
 	refused(ckpt_store_open(path, CKPT_STORE_WRITE, &err), &err, CKPT_REFUSED,
 		"is not a store: it has no file 'format'");

@@ -18,8 +18,8 @@ int ckpt_format_encode(const struct ckpt_format *f, struct ckpt_buf *ret, struct
 	ckpt_hex(f->uuid, sizeof(f->uuid), uuid);
 	n = snprintf(text, sizeof(text),
 		     "ckpt store\nversion %" PRIu32 "\nuuid %s\ncompat %" PRIx64
-		     "\nro_compat %" PRIx64 "\nincompat %" PRIx64 "\n", f->version, uuid, f->flags.compat,
-		     f->flags.ro_compat, f->flags.incompat);
+		     "\nro_compat %" PRIx64 "\nincompat %" PRIx64 "\n", f->version, uuid,
+		     f->flags.compat, f->flags.ro_compat, f->flags.incompat);
 	if (ckpt_hash_of(text, n, &hash))
 		return ckpt_fail(err, CKPT_FAILED, 0, "cannot hash the format of the store");
 	ckpt_hex(hash.b, sizeof(hash.b), digits);

@@ -111,7 +111,8 @@ const struct ckpt_note *ckpt_manifest_note(const struct ckpt_manifest *m, const 
 
 static int too_many(const struct ckpt_manifest *m, struct ckpt_err *err)
 {
-	return ckpt_fail(err, CKPT_REFUSED, 0, "a checkpoint of '%s' has more than %u parts or notes",
+	return ckpt_fail(err, CKPT_REFUSED, 0,
+			 "a checkpoint of '%s' has more than %u parts or notes",
 			 m->name, CKPT_PARTS_MAX);
 }
 

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <zstd.h>
 
 #include "base/cleanup.h"
 #include "store/objects.h"
@@ -84,31 +83,10 @@ void ckpt_objects_done(struct ckpt_objects *o)
 		free(o->packs[i].damage);
 	}
 	free(o->packs);
-	free(o->stored);
-	ZSTD_freeDCtx(o->zstd);
+	ckpt_object_reader_done(&o->reader);
 	ckpt_object_table_done(&o->table);
 	ckpt_cache_done(&o->cache);
 	*o = (struct ckpt_objects){ .dir = -1 };
-}
-
-static int read_at(int fd, void *data, size_t len, uint64_t at)
-{
-	uint8_t *p = data;
-
-	while (len) {
-		ssize_t n = pread(fd, p, len, at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			errno = n ? errno : ENODATA;
-			return -1;
-		}
-		p += n;
-		len -= n;
-		at += n;
-	}
-	return 0;
 }
 
 static int open_pack(struct ckpt_objects *o, struct ckpt_pack *p)
@@ -146,8 +124,8 @@ static int load_index(struct ckpt_objects *o, uint32_t pack, struct ckpt_err *er
 		return ckpt_fail(err, CKPT_FAILED, errno, "it cannot be opened");
 	if (st.st_size < CKPT_PACK_HEAD_LEN + CKPT_PACK_TAIL_LEN)
 		return ckpt_fail(err, CKPT_DAMAGED, 0, "pack is cut short");
-	if (read_at(p->fd, head, sizeof(head), 0) ||
-	    read_at(p->fd, tail, sizeof(tail), st.st_size - sizeof(tail)))
+	if (ckpt_read_at(p->fd, head, sizeof(head), 0) ||
+	    ckpt_read_at(p->fd, tail, sizeof(tail), st.st_size - sizeof(tail)))
 		return ckpt_fail(err, CKPT_DAMAGED, errno, "it cannot be read");
 	if (ckpt_pack_head_decode(head, sizeof(head), uuid, &flags, err) ||
 	    ckpt_tail_decode(tail, sizeof(tail), st.st_size, &at, &n, err))
@@ -157,7 +135,7 @@ static int load_index(struct ckpt_objects *o, uint32_t pack, struct ckpt_err *er
 		return ckpt_fail(err, CKPT_DAMAGED, 0, "pack has the name of another");
 	if (st.st_size - at > INDEX_LEN_MAX || !(index = malloc(st.st_size - at)))
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for its index");
-	if (read_at(p->fd, index, st.st_size - at, at))
+	if (ckpt_read_at(p->fd, index, st.st_size - at, at))
 		return ckpt_fail(err, CKPT_DAMAGED, errno, "its index cannot be read");
 	if (ckpt_index_decode(head, index, st.st_size - at, st.st_size, &objects, &n, err))
 		return -1;
@@ -237,111 +215,86 @@ static const char *type_name(enum ckpt_object_type type)
 	return type == CKPT_OBJECT_BLOCK ? "block" : "map node";
 }
 
-static int missing(const struct ckpt_objects *o, const char *what, const char *digits,
-		   struct ckpt_err *err)
+static int missing(const struct ckpt_objects *o, const struct ckpt_hash *name,
+		   enum ckpt_object_type type, struct ckpt_err *err)
 {
+	char digits[CKPT_HASH_TEXT];
+
+	ckpt_hex(name->b, CKPT_HASH_LEN, digits);
 	for (uint32_t i = 0; i < o->npacks; i++)
 		if (o->packs[i].damage)
 			return ckpt_fail(err, CKPT_DAMAGED, 0,
 					 "%s %.16s is in no usable pack; pack '%s' is damaged: %s",
-					 what, digits, o->packs[i].name, o->packs[i].damage);
-	return ckpt_fail(err, CKPT_DAMAGED, 0, "%s %.16s is in no pack of store '%s'", what, digits,
-			 o->path);
+					 type_name(type), digits, o->packs[i].name,
+					 o->packs[i].damage);
+	return ckpt_fail(err, CKPT_DAMAGED, 0, "%s %.16s is in no pack of store '%s'",
+			 type_name(type), digits, o->path);
 }
 
-/* Read and check what is stored, after its header. */
-static int read_stored(struct ckpt_objects *o, const struct ckpt_located *l, struct ckpt_err *err)
+int ckpt_objects_find(struct ckpt_objects *o, const struct ckpt_hash *name,
+		      enum ckpt_object_type type, const struct ckpt_located **ret,
+		      struct ckpt_err *err)
 {
-	struct ckpt_object found, *want = &(struct ckpt_object){ 0 };
-
-	if (!o->stored)
-		o->stored = malloc(CKPT_OBJECT_HEAD_LEN + CKPT_BLOCK_LEN_MAX);
-	if (!o->stored)
-		return ckpt_fail(err, CKPT_FAILED, 0, "no memory to read it");
-	if (open_pack(o, &o->packs[l->pack]))
-		return ckpt_fail(err, CKPT_DAMAGED, errno, "cannot be opened");
-	if (read_at(o->packs[l->pack].fd, o->stored,
-		    CKPT_OBJECT_HEAD_LEN + (size_t)l->object.stored_len, l->object.offset))
-		return ckpt_fail(err, CKPT_DAMAGED, errno, "cannot be read");
-	if (ckpt_object_decode(o->stored, CKPT_OBJECT_HEAD_LEN, &found, err))
-		return -1;
-	*want = l->object;
-	if (!ckpt_hash_equal(&found.hash, &want->hash) || found.type != want->type ||
-	    found.codec != want->codec || found.raw_len != want->raw_len ||
-	    found.stored_len != want->stored_len || found.crc != want->crc)
-		return ckpt_fail(err, CKPT_DAMAGED, 0, "its header differs from the index");
-	if (ckpt_crc32c(0, o->stored + CKPT_OBJECT_HEAD_LEN, want->stored_len) != want->crc)
-		return ckpt_fail(err, CKPT_DAMAGED, 0, "its stored bytes fail their checksum");
-	return 0;
-}
-
-/* Plain bytes, checked. Return: memory that the caller frees, NULL on failure. */
-static uint8_t *read_plain(struct ckpt_objects *o, const struct ckpt_located *l,
-			   struct ckpt_err *err)
-{
-	cleanup_free uint8_t *plain = malloc(l->object.raw_len);
-	const uint8_t *stored;
-	struct ckpt_hash hash;
-
-	if (!o->zstd)
-		o->zstd = ZSTD_createDCtx();
-	if (!plain || !o->zstd) {
-		ckpt_fail(err, CKPT_FAILED, 0, "no memory to read it");
-		return NULL;
-	}
-	if (read_stored(o, l, err))
-		return NULL;
-	stored = o->stored + CKPT_OBJECT_HEAD_LEN;
-	if (l->object.codec == CKPT_CODEC_RAW) {
-		memcpy(plain, stored, l->object.raw_len);
-	} else if (ZSTD_decompressDCtx(o->zstd, plain, l->object.raw_len, stored,
-				       l->object.stored_len) != l->object.raw_len) {
-		ckpt_fail(err, CKPT_DAMAGED, 0, "does not decompress");
-		return NULL;
-	}
-	if (ckpt_hash_of(plain, l->object.raw_len, &hash)) {
-		ckpt_fail(err, CKPT_FAILED, 0, "cannot be hashed");
-		return NULL;
-	}
-	if (!ckpt_hash_equal(&hash, &l->object.hash)) {
-		ckpt_fail(err, CKPT_DAMAGED, 0, "fails its hash");
-		return NULL;
-	}
-	return take_ptr(plain);
-}
-
-int ckpt_objects_get(struct ckpt_objects *o, const struct ckpt_hash *name,
-		     enum ckpt_object_type type, const uint8_t **ret, size_t *ret_len,
-		     struct ckpt_err *err)
-{
-	const uint8_t *cached = ckpt_cache_find(&o->cache, name, ret_len);
 	const struct ckpt_located *l = ckpt_object_table_find(&o->table, name);
 	char digits[CKPT_HASH_TEXT];
-	uint8_t *plain;
 
-	ckpt_hex(name->b, CKPT_HASH_LEN, digits);
 	if (!l) {
 		if (ckpt_objects_refresh(o, err))
 			return -1;
 		l = ckpt_object_table_find(&o->table, name);
 	}
 	if (!l)
-		return missing(o, type_name(type), digits, err);
+		return missing(o, name, type, err);
+	ckpt_hex(name->b, CKPT_HASH_LEN, digits);
 	if (l->object.type != type)
 		return ckpt_fail(err, CKPT_DAMAGED, 0, "%s %.16s is of another type",
 				 type_name(type), digits);
+	*ret = l;
+	return 0;
+}
+
+int ckpt_objects_fail_at(const struct ckpt_objects *o, const struct ckpt_located *l,
+			 struct ckpt_err *err)
+{
+	char digits[CKPT_HASH_TEXT];
+
+	ckpt_hex(l->object.hash.b, CKPT_HASH_LEN, digits);
+	return ckpt_fail_at(err, "%s %.16s in pack '%s' at byte %llu", type_name(l->object.type),
+			    digits, o->packs[l->pack].name,
+			    (unsigned long long)l->object.offset);
+}
+
+/* Plain bytes, checked. Return: memory that the caller frees, NULL on failure. */
+static uint8_t *read_plain(struct ckpt_objects *o, const struct ckpt_located *l,
+			   struct ckpt_err *err)
+{
+	if (open_pack(o, &o->packs[l->pack])) {
+		ckpt_fail(err, CKPT_DAMAGED, errno, "cannot be opened");
+		return NULL;
+	}
+	return ckpt_object_read(&o->reader, o->packs[l->pack].fd, &l->object, err);
+}
+
+int ckpt_objects_get(struct ckpt_objects *o, const struct ckpt_hash *name,
+		     enum ckpt_object_type type, const uint8_t **ret, size_t *ret_len,
+		     struct ckpt_err *err)
+{
+	const struct ckpt_located *l;
+	const uint8_t *cached;
+	uint8_t *plain;
+
+	if (ckpt_objects_find(o, name, type, &l, err))
+		return -1;
+	cached = ckpt_cache_find(&o->cache, name, ret_len);
 	if (cached) {
 		*ret = cached;
 		return 0;
 	}
 	plain = read_plain(o, l, err);
 	if (!plain)
-		return ckpt_fail_at(err, "%s %.16s in pack '%s' at byte %llu", type_name(type),
-				    digits, o->packs[l->pack].name,
-				    (unsigned long long)l->object.offset);
+		return ckpt_objects_fail_at(o, l, err);
 	if (ckpt_cache_add(&o->cache, name, plain, l->object.raw_len))
-		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for %s %.16s", type_name(type),
-				 digits);
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for an object");
 	*ret = plain;
 	*ret_len = l->object.raw_len;
 	return 0;

@@ -10,7 +10,7 @@
 #define CKPT_STORE_OBJECTS_H
 
 #include "store/cache.h"
-#include "store/format.h"
+#include "store/object-read.h"
 
 /**
  * struct ckpt_located - where an object is
@@ -58,8 +58,7 @@ struct ckpt_objects {
 	uint32_t open;		/* packs with a descriptor */
 	struct ckpt_object_table table;
 	struct ckpt_cache cache;
-	void *zstd;		/* decompression context */
-	uint8_t *stored;	/* room for one object as stored */
+	struct ckpt_object_reader reader;
 };
 
 /* @dir and @path stay the caller's and must outlive @o. */
@@ -69,6 +68,14 @@ void ckpt_objects_done(struct ckpt_objects *o);
 int ckpt_objects_refresh(struct ckpt_objects *o, struct ckpt_err *err);
 /* Whether a new checkpoint may refer to it. No I/O: refresh first. */
 bool ckpt_objects_has(const struct ckpt_objects *o, const struct ckpt_hash *name);
+
+/* Where an object is; CKPT_DAMAGED when it is nowhere. @ret: until the next refresh. */
+int ckpt_objects_find(struct ckpt_objects *o, const struct ckpt_hash *name,
+		      enum ckpt_object_type type, const struct ckpt_located **ret,
+		      struct ckpt_err *err);
+/* Put before @err which object in which pack it is about. Return: -1. */
+int ckpt_objects_fail_at(const struct ckpt_objects *o, const struct ckpt_located *l,
+			 struct ckpt_err *err);
 
 /**
  * ckpt_objects_get - plain bytes of an object, checked against its name

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "store/check.h"
 #include "store/map.h"
 #include "store/reader.h"
 #include "store/state.h"
@@ -21,8 +22,18 @@ struct check {
 	struct ckpt_store *store;
 	const struct ckpt_manifest *manifest;
 	struct ckpt_report *report;
-	struct ckpt_object_table seen;	/* blocks read, with their lengths; 1 for a bad one */
+	struct ckpt_block_check *block;	/* those that leaves name, each once */
+	size_t blocks;
+	struct ckpt_object_table seen;	/* by name; the offset is the index into @block */
 };
+
+static void end_check(struct check *c)
+{
+	for (size_t i = 0; i < c->blocks; i++)
+		free(c->block[i].why);
+	free(c->block);
+	ckpt_object_table_done(&c->seen);
+}
 
 void ckpt_report_done(struct ckpt_report *r)
 {
@@ -94,57 +105,70 @@ static int damaged(const struct check *c, uint64_t leaf, struct ckpt_err *err, c
 	return add_damage(c->report, full, err);
 }
 
-/* Read a block once. Return: its length, 1 when it is damaged, 0 on error. */
-static uint32_t read_block(struct check *c, const struct ckpt_hash *name, uint64_t leaf,
-			   struct ckpt_err *err)
+/* Return: what is known of the block; NULL without memory. */
+static struct ckpt_block_check *get_block(struct check *c, const struct ckpt_hash *name,
+					  uint64_t leaf)
 {
 	const struct ckpt_located *seen = ckpt_object_table_find(&c->seen, name);
-	struct ckpt_object o = { .hash = *name, .raw_len = 1 };
-	struct ckpt_err why = CKPT_ERR_INIT;
-	const uint8_t *data;
-	size_t len;
+	struct ckpt_object o = { .hash = *name, .raw_len = 1, .offset = c->blocks };
 
 	if (seen)
-		return seen->object.raw_len;
-	if (!ckpt_objects_get(&c->store->objects, name, CKPT_OBJECT_BLOCK, &data, &len, &why)) {
-		o.raw_len = len;
-		c->report->blocks++;
-		c->report->bytes += len;
-	} else if (why.status != CKPT_DAMAGED) {
-		if (err)
-			*err = why;
-		return 0;
-	} else if (damaged(c, leaf, err, "%s", why.text)) {
-		return 0;
+		return &c->block[seen->object.offset];
+	if (!(c->blocks & (c->blocks - 1))) {
+		size_t room = c->blocks ? 2 * c->blocks : 1;
+		struct ckpt_block_check *p = realloc(c->block, room * sizeof(*p));
+
+		if (!p)
+			return NULL;
+		c->block = p;
 	}
-	if (ckpt_object_table_add(&c->seen, &o, 0)) {
-		no_memory(err);
-		return 0;
-	}
-	return o.raw_len;
+	if (ckpt_object_table_add(&c->seen, &o, 0))
+		return NULL;
+	c->block[c->blocks] = (struct ckpt_block_check){ .name = *name, .leaf = leaf };
+	return &c->block[c->blocks++];
 }
 
 static int check_leaf(struct check *c, const struct ckpt_leaf *leaf, struct ckpt_err *err)
 {
 	uint64_t space = leaf->number >> (CKPT_PAGE_BITS - CKPT_LEAF_BITS);
-	uint32_t len[CKPT_LEAF_PAGES];
+	uint32_t need[CKPT_LEAF_PAGES] = { 0 };
 
 	if ((!space || space >= c->manifest->next_space) &&
 	    damaged(c, leaf->number, err, "the manifest knows no such space"))
 		return -1;
-	for (unsigned int i = 0; i < leaf->blocks; i++) {
-		len[i] = read_block(c, &leaf->block[i], leaf->number, err);
-		if (!len[i])
-			return -1;
-	}
 	for (unsigned int i = 0; i < CKPT_LEAF_PAGES; i++) {
 		const struct ckpt_entry *e = &leaf->entry[i];
+		uint32_t end = (e->slot + 1u) * CKPT_PAGE_LEN;
 
 		c->report->pages += e->kind != CKPT_PAGE_IS_ABSENT;
-		if (e->kind != CKPT_PAGE_IS_DATA || len[e->block] == 1)
+		if (e->kind == CKPT_PAGE_IS_DATA && need[e->block] < end)
+			need[e->block] = end;
+	}
+	for (unsigned int i = 0; i < leaf->blocks; i++) {
+		struct ckpt_block_check *b = get_block(c, &leaf->block[i], leaf->number);
+
+		if (!b)
+			return no_memory(err);
+		b->need = need[i] > b->need ? need[i] : b->need;
+	}
+	return 0;
+}
+
+static int check_blocks(struct check *c, struct ckpt_err *err)
+{
+	if (ckpt_check_blocks(&c->store->objects, c->block, c->blocks, err))
+		return -1;
+	for (size_t i = 0; i < c->blocks; i++) {
+		const struct ckpt_block_check *b = &c->block[i];
+
+		if (b->why && damaged(c, b->leaf, err, "%s", b->why))
+			return -1;
+		if (!b->len)
 			continue;
-		if ((e->slot + 1u) * CKPT_PAGE_LEN > len[e->block] &&
-		    damaged(c, leaf->number, err, "page %u lies behind the end of its block", i))
+		c->report->blocks++;
+		c->report->bytes += b->len;
+		if (b->len < b->need &&
+		    damaged(c, b->leaf, err, "a page lies behind the end of its block"))
 			return -1;
 	}
 	return 0;
@@ -204,6 +228,8 @@ static int check_all(struct check *c, struct ckpt_reader *r, struct ckpt_err *er
 	if (c->manifest->has_root &&
 	    ckpt_map_walk(&c->store->objects, &c->manifest->root, &v, err))
 		return -1;
+	if (check_blocks(c, err))
+		return -1;
 	return check_blobs(c, r, err);
 }
 
@@ -258,9 +284,11 @@ int ckpt_verify(struct ckpt_store *store, const char *name, int64_t which,
 	if (!r)
 		return no_manifest(report.id, &why, ret, err);
 	check.manifest = ckpt_reader_manifest(r);
+	/* What was read before may be different on disk now. */
+	ckpt_cache_done(&store->objects.cache);
 	v = calloc(1, sizeof(*v));
 	rc = v ? check_all(&check, r, err) : no_memory(err);
-	ckpt_object_table_done(&check.seen);
+	end_check(&check);
 	if (rc) {
 		free(v);
 		ckpt_reader_close(r);

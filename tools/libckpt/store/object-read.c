@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Reading one object. */
+#include <zstd.h>
+
+#include "base/cleanup.h"
+#include "store/object-read.h"
+
+void ckpt_object_reader_done(struct ckpt_object_reader *r)
+{
+	free(r->stored);
+	ZSTD_freeDCtx(r->zstd);
+	*r = (struct ckpt_object_reader){ 0 };
+}
+
+int ckpt_read_at(int fd, void *data, size_t len, uint64_t at)
+{
+	uint8_t *p = data;
+
+	while (len) {
+		ssize_t n = pread(fd, p, len, at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			errno = n ? errno : ENODATA;
+			return -1;
+		}
+		p += n;
+		len -= n;
+		at += n;
+	}
+	return 0;
+}
+
+/* The stored bytes, after their header, checked against header and checksum. */
+static int read_stored(struct ckpt_object_reader *r, int fd, const struct ckpt_object *want,
+		       struct ckpt_err *err)
+{
+	struct ckpt_object found;
+
+	if (ckpt_read_at(fd, r->stored, CKPT_OBJECT_HEAD_LEN + (size_t)want->stored_len,
+			 want->offset))
+		return ckpt_fail(err, CKPT_DAMAGED, errno, "cannot be read");
+	if (ckpt_object_decode(r->stored, CKPT_OBJECT_HEAD_LEN, &found, err))
+		return -1;
+	if (!ckpt_hash_equal(&found.hash, &want->hash) || found.type != want->type ||
+	    found.codec != want->codec || found.raw_len != want->raw_len ||
+	    found.stored_len != want->stored_len || found.crc != want->crc)
+		return ckpt_fail(err, CKPT_DAMAGED, 0, "its header differs from the index");
+	if (ckpt_crc32c(0, r->stored + CKPT_OBJECT_HEAD_LEN, want->stored_len) != want->crc)
+		return ckpt_fail(err, CKPT_DAMAGED, 0, "its stored bytes fail their checksum");
+	return 0;
+}
+
+static int decode(const struct ckpt_object_reader *r, const struct ckpt_object *want,
+		  uint8_t *plain, struct ckpt_err *err)
+{
+	const uint8_t *stored = r->stored + CKPT_OBJECT_HEAD_LEN;
+	struct ckpt_hash hash;
+
+	if (want->codec == CKPT_CODEC_RAW)
+		memcpy(plain, stored, want->raw_len);
+	else if (ZSTD_decompressDCtx(r->zstd, plain, want->raw_len, stored, want->stored_len) !=
+		 want->raw_len)
+		return ckpt_fail(err, CKPT_DAMAGED, 0, "does not decompress");
+	if (ckpt_hash_of(plain, want->raw_len, &hash))
+		return ckpt_fail(err, CKPT_FAILED, 0, "cannot be hashed");
+	if (!ckpt_hash_equal(&hash, &want->hash))
+		return ckpt_fail(err, CKPT_DAMAGED, 0, "fails its hash");
+	return 0;
+}
+
+uint8_t *ckpt_object_read(struct ckpt_object_reader *r, int fd, const struct ckpt_object *want,
+			  struct ckpt_err *err)
+{
+	cleanup_free uint8_t *plain = malloc(want->raw_len);
+
+	if (!r->stored)
+		r->stored = malloc(CKPT_OBJECT_HEAD_LEN + CKPT_BLOCK_LEN_MAX);
+	if (!r->zstd)
+		r->zstd = ZSTD_createDCtx();
+	if (!plain || !r->stored || !r->zstd) {
+		ckpt_fail(err, CKPT_FAILED, 0, "no memory to read it");
+		return NULL;
+	}
+	if (read_stored(r, fd, want, err) || decode(r, want, plain, err))
+		return NULL;
+	return take_ptr(plain);
+}

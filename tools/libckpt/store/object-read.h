@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Reading one object: from the stored bytes in a pack to plain bytes that bear its name. */
+#ifndef CKPT_STORE_OBJECT_READ_H
+#define CKPT_STORE_OBJECT_READ_H
+
+#include "store/format.h"
+
+/**
+ * struct ckpt_object_reader - what a thread needs to read objects
+ * @stored: room for one object as stored
+ * @zstd: decompression context
+ */
+struct ckpt_object_reader {
+	uint8_t *stored;
+	void *zstd;
+};
+
+void ckpt_object_reader_done(struct ckpt_object_reader *r);
+/**
+ * ckpt_object_read - read and check an object
+ * @fd: of the pack
+ * @want: as the index says
+ *
+ * Return: want->raw_len plain bytes that the caller frees; NULL with CKPT_DAMAGED
+ * when they are not what they should be.
+ */
+uint8_t *ckpt_object_read(struct ckpt_object_reader *r, int fd, const struct ckpt_object *want,
+			  struct ckpt_err *err);
+/* All @len bytes at @at. Return: 0, or -1 with errno, ENODATA where the file ends. */
+int ckpt_read_at(int fd, void *data, size_t len, uint64_t at);
+
+#endif
