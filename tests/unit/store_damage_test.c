@@ -261,6 +261,42 @@ static void a_damaged_checkpoint_is_passed_over(void **state)
 	model_remove(path);
 }
 
+/* The root of the parent's map cannot be read: no incremental checkpoint, and the next is full. */
+static void a_damaged_parent_is_not_built_on(void **state)
+{
+	char path[200];
+	struct ckpt_err err = CKPT_ERR_INIT;
+	uint8_t data[CKPT_PAGE_LEN] = { 1 };
+	struct ckpt_newest newest;
+	struct ckpt_store *store;
+	struct ckpt_writer *w;
+	struct ckpt_sink sink;
+	uint64_t id = 0;
+	struct file f;
+
+	(void)state;
+	small_store(path, sizeof(path));
+	find_pack(path, &f);
+	/* One block, two leaves, and before the index the root. */
+	f.data[f.len - CKPT_PACK_TAIL_LEN - 4 * CKPT_INDEX_ENTRY_LEN - 1] ^= 1;
+	save(&f, f.len);
+	store = model_open(path);
+	assert_int_equal(ckpt_log_newest(store, "agent", &newest, &err), 1);
+	w = model_begin(store, "agent", 1);
+	sink = ckpt_writer_sink(w);
+	must(sink.put(sink.self, 1, 9, data, 1, &err));
+	assert_int_equal(ckpt_writer_commit(w, &id, &err), -1);
+	assert_int_equal(err.status, CKPT_DAMAGED);
+	assert_non_null(strstr(err.text, "cannot write a checkpoint of 'agent': map node "));
+	ckpt_writer_free(w);
+	assert_int_equal(ckpt_log_newest(store, "agent", &newest, &err), 0);
+	assert_int_equal(model_commit(model_begin(store, "agent", 0)), 2);
+	assert_int_equal(ckpt_log_newest(store, "agent", &newest, &err), 1);
+	ckpt_store_close(store);
+	free(f.data);
+	model_remove(path);
+}
+
 /* A flip anywhere in the cache of fingerprints or in the key costs time, not truth. */
 static void fingerprints_are_never_believed_blindly(void **state)
 {
@@ -302,6 +338,7 @@ int main(void)
 		cmocka_unit_test(the_damage_is_named),
 		cmocka_unit_test(files_that_changed_places),
 		cmocka_unit_test(a_damaged_checkpoint_is_passed_over),
+		cmocka_unit_test(a_damaged_parent_is_not_built_on),
 		cmocka_unit_test(fingerprints_are_never_believed_blindly),
 	};
 

@@ -10,6 +10,7 @@
 #include "base/fault.h"
 #include "store/changes.h"
 #include "store/group.h"
+#include "store/state.h"
 #include "store/writer.h"
 
 struct ckpt_writer {
@@ -245,14 +246,31 @@ static int write_all(struct ckpt_writer *w, struct ckpt_err *err)
 	return ckpt_group_commit(&w->group, m, err);
 }
 
+/* The next checkpoint must not build on what cannot be read. */
+static void blame_parent(const struct ckpt_writer *w)
+{
+	const struct ckpt_state state = { CKPT_VERDICT_DAMAGED, now_ns(CLOCK_REALTIME) };
+	cleanup_manifest struct ckpt_manifest m = { 0 };
+	struct ckpt_hash hash;
+
+	if (w->manifest.parent &&
+	    !ckpt_group_manifest(&w->group, w->manifest.parent, &m, &hash, NULL))
+		ckpt_state_save(&w->group, w->manifest.parent, &hash, &state, NULL);
+}
+
 int ckpt_writer_commit(struct ckpt_writer *w, uint64_t *ret_id, struct ckpt_err *err)
 {
 	struct ckpt_fingerprint_set known = { 0 };
+	struct ckpt_err why = CKPT_ERR_INIT;
 
 	if (check_manifest(w, err))
 		return -1;
-	if (write_all(w, err)) {
+	if (write_all(w, &why)) {
 		w->failed = true;
+		if (why.status == CKPT_DAMAGED)
+			blame_parent(w);
+		if (err)
+			*err = why;
 		return ckpt_fail_at(err, "cannot write a checkpoint of '%s'", w->group.name);
 	}
 	w->committed = true;
