@@ -91,10 +91,8 @@ int ckpt_freeze_on(struct ckpt_hold *hold, struct ckpt_err *err)
 
 	hold->began_ns = start;
 	hold->frozen = true;
-	if (pwrite(hold->freeze, "1", 1, 0) != 1) {
-		hold->frozen = false;
+	if (pwrite(hold->freeze, "1", 1, 0) != 1)
 		return ckpt_fail(err, CKPT_FAILED, errno, "cannot freeze the cgroup");
-	}
 	ckpt_fault("keeper.freezing");
 	/*
 	 * A short sleep between reads: the change is notified at most every
@@ -103,12 +101,8 @@ int ckpt_freeze_on(struct ckpt_hold *hold, struct ckpt_err *err)
 	while (keyed(hold->events, "frozen ") != 1) {
 		uint64_t past = ckpt_now_ns() - start;
 
-		if (past > bound) {
-			int r = name_culprit(hold, err);
-
-			ckpt_freeze_off(hold);
-			return r;
-		}
+		if (past > bound)
+			return name_culprit(hold, err);
 		ckpt_sleep_us(past < 2000000 ? 10 : 1000);
 	}
 	return 0;

@@ -34,18 +34,20 @@ int ckpt_hold_init(struct ckpt_hold *hold, const struct ckpt_stop_params *params
 	return 0;
 }
 
+void ckpt_hold_drop(struct ckpt_held_proc *p)
+{
+	for (size_t j = 0; j < p->n_threads; j++) {
+		free(p->threads[j].xstate);
+		free(p->threads[j].status_text);
+	}
+	free(p->threads);
+	close(p->dir);
+}
+
 void ckpt_hold_forget(struct ckpt_hold *hold)
 {
-	for (size_t i = 0; i < hold->n_procs; i++) {
-		struct ckpt_held_proc *p = &hold->procs[i];
-
-		for (size_t j = 0; j < p->n_threads; j++) {
-			free(p->threads[j].xstate);
-			free(p->threads[j].status_text);
-		}
-		free(p->threads);
-		close(p->dir);
-	}
+	for (size_t i = 0; i < hold->n_procs; i++)
+		ckpt_hold_drop(&hold->procs[i]);
 	free(hold->procs);
 	hold->procs = NULL;
 	hold->n_procs = 0;
@@ -93,6 +95,9 @@ static int seize_until_stable(struct ckpt_hold *hold, uint64_t until, struct ckp
 		if (ckpt_seize_all(hold, err))
 			return -1;
 		ckpt_fault("keeper.seized");
+		/* its parent cannot be stopped before it has gone on: no use to wait */
+		if (ckpt_tree_vfork(hold, &parent, &child) > 0)
+			return 1;
 		now = ckpt_now_ns();
 		r = ckpt_seize_wait(hold, now + SOON < until ? now + SOON : until, who, tid);
 		if (r && (ckpt_now_ns() >= until || ckpt_tree_vfork(hold, &parent, &child) > 0))
@@ -101,6 +106,21 @@ static int seize_until_stable(struct ckpt_hold *hold, uint64_t until, struct ckp
 		if (!r && !added)
 			return 0;
 	}
+}
+
+/*
+ * Calls that the freezer has ended with EINTR are made again only by who goes
+ * through a ptrace stop: take everybody who can be stopped through one.
+ */
+static void give_up(struct ckpt_hold *hold)
+{
+	struct ckpt_held_proc *who;
+	struct ckpt_err ignored = CKPT_ERR_INIT;
+	pid_t tid;
+
+	if (!ckpt_seize_all(hold, &ignored))
+		ckpt_seize_wait(hold, ckpt_now_ns() + 50 * MS, &who, &tid);
+	ckpt_hold_release(hold);
 }
 
 /*
@@ -116,14 +136,11 @@ static int attempt(struct ckpt_hold *hold, pid_t *ret_parent, pid_t *ret_child,
 
 	hold->began_ns = ckpt_now_ns();
 	if (hold->cgroup >= 0) {
-		if (ckpt_freeze_on(hold, err))
+		if (ckpt_freeze_on(hold, err)) {
+			give_up(hold);
 			return -1;
+		}
 		ckpt_fault("keeper.frozen");
-		if (ckpt_tree_list_cgroup(hold, err) < 0)
-			goto fail;
-		/* a frozen vfork parent counts as frozen but cannot be stopped */
-		if (ckpt_tree_vfork(hold, ret_parent, ret_child) > 0)
-			goto vfork;
 	}
 	r = seize_until_stable(hold, ckpt_now_ns() + hold->freeze_ms * MS, &who, &tid, err);
 	if (r < 0)
@@ -136,6 +153,7 @@ static int attempt(struct ckpt_hold *hold, pid_t *ret_parent, pid_t *ret_child,
 			"the tree runs on, try again", tid, who->pid, who->comm, hold->freeze_ms);
 		goto fail;
 	}
+	ckpt_tree_prune(hold);
 	if (!hold->n_procs) {
 		ckpt_fail(err, CKPT_FAILED, 0, "the cgroup has no process");
 		goto fail;

@@ -106,16 +106,22 @@ void ckpt_hold_done(struct ckpt_hold *hold);
 /* Empty the table; nothing may be seized any more. */
 void ckpt_hold_forget(struct ckpt_hold *hold);
 
+/* Free what an entry of the table owns. */
+void ckpt_hold_drop(struct ckpt_held_proc *p);
+
 /* tree.c: what belongs to the tree; each adds what is new and says how much. */
 ssize_t ckpt_tree_list_cgroup(struct ckpt_hold *hold, struct ckpt_err *err);
 ssize_t ckpt_tree_list_children(struct ckpt_hold *hold, struct ckpt_err *err);
 ssize_t ckpt_tree_list_threads(struct ckpt_hold *hold, struct ckpt_err *err);
 /* Two processes of one address space: a vfork in flight. Return: 1 and who, 0, -1. */
 int ckpt_tree_vfork(struct ckpt_hold *hold, pid_t *ret_parent, pid_t *ret_child);
+/* Tell processes that ended while the others were stopped: zombie or gone. */
+void ckpt_tree_prune(struct ckpt_hold *hold);
 struct ckpt_held_proc *ckpt_tree_find(struct ckpt_hold *hold, pid_t pid);
 
 /* freeze.c: the cgroup freezer. */
 int ckpt_freeze_open(struct ckpt_hold *hold, const char *cgroup, struct ckpt_err *err);
+/* On failure still frozen in part: ckpt_freeze_off is due. */
 int ckpt_freeze_on(struct ckpt_hold *hold, struct ckpt_err *err);
 void ckpt_freeze_off(struct ckpt_hold *hold);
 

@@ -182,9 +182,10 @@ static int do_collect(struct keeper *k, struct ckpt_keeper_reply *reply)
 	ckpt_fault("keeper.read");
 	ret = ckpt_image_encode(&image, &bytes, err);
 	reply->image_len = bytes.len;
+	ckpt_buf_put(&bytes, NULL, CKPT_ASIDE_AT(bytes.len) - bytes.len);
 	if (!ret)
 		ret = ckpt_aside_encode(&image, &bytes, err);
-	reply->aside_len = bytes.len - reply->image_len;
+	reply->aside_len = bytes.len - CKPT_ASIDE_AT(reply->image_len);
 	if (!ret)
 		ret = put_memfd(k->memfd, &bytes, err);
 	ckpt_image_done(&image);

@@ -24,7 +24,7 @@ struct ckpt_keeper_request {
 /**
  * struct ckpt_keeper_reply - one for each request
  * @freeze_ns: RELEASE and KILL
- * @image_len, @aside_len: COLLECT: what is in the memfd, one behind the other
+ * @image_len, @aside_len: COLLECT: what is in the memfd, the second at CKPT_ASIDE_AT
  * @err: when its status is not CKPT_OK the request failed and nothing is held
  */
 struct ckpt_keeper_reply {
@@ -36,6 +36,9 @@ struct ckpt_keeper_reply {
 /* Body of the keeper process; never returns. */
 void ckpt_keeper_main(const struct ckpt_stop_params *params, int sock, int memfd, pid_t caller)
 	__attribute__((noreturn));
+
+/* Where in the memfd the second part begins: aligned for its structures. */
+#define CKPT_ASIDE_AT(image_len) (((image_len) + 7) & ~(uint64_t)7)
 
 /* aside.c: the members of an image that are not stored, for the way to the caller. */
 int ckpt_aside_encode(const struct ckpt_image *image, struct ckpt_buf *ret, struct ckpt_err *err);

@@ -135,7 +135,8 @@ int ckpt_stop_collect_start(struct ckpt_stop *stop, struct ckpt_err *err)
 static int take_image(struct ckpt_stop *stop, const struct ckpt_keeper_reply *reply,
 		      struct ckpt_image *ret, struct ckpt_err *err)
 {
-	size_t len = reply->image_len + reply->aside_len;
+	size_t at = CKPT_ASIDE_AT(reply->image_len);
+	size_t len = at + reply->aside_len;
 	struct ckpt_image image;
 	uint8_t *data;
 	int r;
@@ -145,7 +146,7 @@ static int take_image(struct ckpt_stop *stop, const struct ckpt_keeper_reply *re
 		return ckpt_fail(err, CKPT_FAILED, errno, "cannot map the image of the keeper");
 	r = ckpt_image_decode(data, reply->image_len, &image, err);
 	if (!r) {
-		r = ckpt_aside_decode(data + reply->image_len, reply->aside_len, &image, err);
+		r = ckpt_aside_decode(data + at, reply->aside_len, &image, err);
 		if (r)
 			ckpt_image_done(&image);
 	}

@@ -228,6 +228,38 @@ ssize_t ckpt_tree_list_threads(struct ckpt_hold *hold, struct ckpt_err *err)
 	return added;
 }
 
+static bool all_gone(const struct ckpt_held_proc *p)
+{
+	for (size_t j = 0; j < p->n_threads; j++) {
+		if (!p->threads[j].gone)
+			return false;
+	}
+	return true;
+}
+
+/* A zombie stays in the tree; who was reaped meanwhile leaves it. */
+void ckpt_tree_prune(struct ckpt_hold *hold)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < hold->n_procs; i++) {
+		struct ckpt_held_proc *p = &hold->procs[i];
+
+		if (p->zombie || all_gone(p)) {
+			bool there = !ckpt_procfs_read(p->dir, "stat", &hold->scratch) &&
+				     !ckpt_parse_stat((char *)hold->scratch.data, &p->stat);
+
+			if (!there || p->stat.state != 'Z') {
+				ckpt_hold_drop(p);
+				continue;
+			}
+			p->zombie = true;
+		}
+		hold->procs[kept++] = *p;
+	}
+	hold->n_procs = kept;
+}
+
 int ckpt_tree_vfork(struct ckpt_hold *hold, pid_t *ret_parent, pid_t *ret_child)
 {
 	for (size_t i = 0; i < hold->n_procs; i++) {
