@@ -22,7 +22,7 @@ for n in "${names[@]}"; do
 	rc=0
 	mkdir -p "$work/tmp"
 	CMOCKA_MESSAGE_OUTPUT=TAP UBSAN_OPTIONS=print_stacktrace=1 TMPDIR=$work/tmp \
-		timeout -k 5 120 "$bin/$n" </dev/null >"$work/log" 2>&1 || rc=$?
+		timeout -k 5 300 "$bin/$n" </dev/null >"$work/log" 2>&1 || rc=$?
 	# a good run is summed up, a bad one is shown
 	if [ "$rc" != 0 ] || grep -q '^not ok' "$work/log"; then
 		cat "$work/log"
