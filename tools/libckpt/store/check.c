@@ -159,14 +159,16 @@ int ckpt_check_blocks(struct ckpt_objects *o, struct ckpt_block_check *blocks, s
 		      struct ckpt_err *err)
 {
 	cleanup_free struct work *work = calloc(n + 1, sizeof(*work));
-	struct run run = { .objects = o, .work = work, .lock = PTHREAD_MUTEX_INITIALIZER };
+	struct run run = { .objects = o, .work = work };
 
 	if (!work)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory to verify");
+	pthread_mutex_init(&run.lock, NULL);
 	if (ckpt_objects_refresh(o, err) || locate(&run, blocks, n, err))
 		return -1;
 	qsort(work, run.n, sizeof(*work), by_place);
 	check_all(&run);
+	pthread_mutex_destroy(&run.lock);
 	if (run.err.status != CKPT_OK) {
 		if (err)
 			*err = run.err;
