@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 
 #include "lib/client.h"
 #include "lib/world.h"
@@ -13,30 +14,36 @@
 #define LEN (2 * HUGE)
 #define NR (LEN / PAGE)
 
-static char *a, *b, *odd;
+static char *a, *b, *odd, *still;
 
 static void *move(char *from, char *to, size_t len)
 {
 	return mremap(from, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, to);
 }
 
-static void fill(char *p, int value)
+/* A map in place of a page joins its neighbours and marks them: VM_SOFTDIRTY. */
+static void merge_new(char *p)
 {
-	madvise(p, LEN, MADV_NOHUGEPAGE);
-	memset(p, value, LEN);
+	munmap(p, PAGE);
+	map_anon_at(p, PAGE);
 }
 
 static void step(int n, uint64_t *shared)
 {
 	switch (n) {
 	case 0:
+		/* Small pages, by a switch that keeps areas mergeable. */
+		prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 		a = map_anon(LEN, HUGE);
 		b = map_anon(LEN, HUGE);
-		fill(a, 1);
-		fill(b, 2);
+		memset(a, 1, LEN);
+		memset(b, 2, LEN);
 		odd = map_anon(64 * PAGE, 0);
 		memset(odd, 3, 64 * PAGE);
+		still = map_anon(64 * PAGE, 0);
+		memset(still, 6, 64 * PAGE);
 		shared[0] = (uint64_t)(uintptr_t)a;
+		shared[3] = (uint64_t)(uintptr_t)still;
 		shared[1] = (uint64_t)(uintptr_t)b;
 		shared[2] = (uint64_t)(uintptr_t)odd;
 		break;
@@ -45,7 +52,7 @@ static void step(int n, uint64_t *shared)
 		break;
 	case 2:	/* a new map where a was, to be moved the same way once more */
 		map_anon_at(a, LEN);
-		fill(a, 4);
+		memset(a, 4, LEN);
 		break;
 	case 3:	/* b had the same identity before: only the page tables differ */
 		move(a, b, LEN);
@@ -60,14 +67,16 @@ static void step(int n, uint64_t *shared)
 	case 5:	/* by single entries: the kernel marks them */
 		move(odd, b + PAGE, 16 * PAGE);
 		break;
-	case 6:	/* an area that grows is marked whole by the kernel, and not written */
-		mremap(b + 512 * PAGE, LEN - HUGE, LEN - HUGE + 4 * PAGE, 0);
+	case 6:	/* merged with a new neighbour an area is marked whole, and not written */
+		merge_new(still + 40 * PAGE);
 		break;
-	case 7:	/* made writable again by mprotect, written, write-protected by fork */
-		mprotect(b + 600 * PAGE, 16 * PAGE, PROT_READ);
-		mprotect(b + 600 * PAGE, 16 * PAGE, PROT_READ | PROT_WRITE);
-		b[605 * PAGE] = 7;
-		mprotect(b + 600 * PAGE, 16 * PAGE, PROT_READ);
+	case 7:	/* marked so, a page may be written without its soft-dirty bit */
+		merge_new(still + 40 * PAGE);
+		mprotect(still + 8 * PAGE, 16 * PAGE, PROT_READ);
+		mprotect(still + 8 * PAGE, 16 * PAGE, PROT_READ | PROT_WRITE);
+		still[13 * PAGE] = 7;
+		mprotect(still + 8 * PAGE, 16 * PAGE, PROT_READ);
+		mprotect(still + 8 * PAGE, 16 * PAGE, PROT_READ | PROT_WRITE);
 		break;
 	}
 }
@@ -125,7 +134,7 @@ static void test_moves(struct client *c, struct child *child)
 
 static void test_merges(struct client *c, struct child *child)
 {
-	uint64_t to = child->shared[1], odd = child->shared[2];
+	uint64_t to = child->shared[1], odd = child->shared[2], still = child->shared[3];
 	struct pages p;
 	uint32_t flags;
 
@@ -148,16 +157,16 @@ static void test_merges(struct client *c, struct child *child)
 
 	child_step(child, 6);
 	take(c, &p);
-	check(pages_dirty(&p, child->pid, to, to + LEN) == 0,
-	      "an area that grew is not reported for it (%zu)",
-	      pages_dirty(&p, child->pid, to, to + LEN));
+	check(pages_dirty(&p, child->pid, still, still + 64 * PAGE) == 0,
+	      "an area that was merged with a new one is not reported for it (%zu)",
+	      pages_dirty(&p, child->pid, still, still + 64 * PAGE));
 	pages_free(&p);
 
 	child_step(child, 7);
 	take(c, &p);
-	pages_state(&p, child->pid, to + 605 * PAGE, &flags);
+	pages_state(&p, child->pid, still + 13 * PAGE, &flags);
 	check(flags & CKPT_RUN_DIRTY, "a page written between two mprotects is reported");
-	check(pages_dirty(&p, child->pid, to + 600 * PAGE, to + 616 * PAGE) < 16,
+	check(pages_dirty(&p, child->pid, still, still + 64 * PAGE) < 16,
 	      "the pages beside it are not");
 	pages_free(&p);
 }
