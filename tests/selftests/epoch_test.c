@@ -54,7 +54,8 @@ static void test_abort(struct client *c, struct child *child)
 	child_step(child, 4);
 	client_next(c, "epoch", 0, &r);
 	client_pages(c, "epoch", &p);
-	check(is_dirty(&p, child, 4) && !is_dirty(&p, child, 3), "the second round has page 4 only");
+	check(is_dirty(&p, child, 4) && !is_dirty(&p, child, 3),
+	      "the second round has page 4 only");
 	pages_free(&p);
 	check(!client_abort(c, "epoch", r.epoch), "abort");
 	child_step(child, 5);
@@ -124,7 +125,8 @@ static void test_owner(struct client *c)
 	last = r.epoch;
 	check(client_begin(&other, "epoch", &r2) == -EBUSY && strstr(other.text, "open already"),
 	      "a second opener is refused: %s", other.text);
-	check(client_next(&other, "epoch", 0, &r2) == -EBUSY && strstr(other.text, "another socket"),
+	check(client_next(&other, "epoch", 0, &r2) == -EBUSY && strstr(other.text,
+	      "another socket"),
 	      "so is a round by another: %s", other.text);
 	check(client_commit(&other, "epoch", r.epoch, id) == -EBUSY, "and a commit by another");
 	check(client_abort(&other, "epoch", r.epoch) == -EBUSY, "and an abort");
@@ -151,7 +153,8 @@ static void test_stale_dump(struct client *c)
 	client_pages_start(&reader, "epoch");
 	client_next(c, "epoch", 0, &r);
 	err = client_pages_finish(&reader, &p);
-	check(err == 0 || err == -EAGAIN, "a dump read across a round is whole or refused (%d)", err);
+	check(err == 0 || err == -EAGAIN,
+	      "a dump read across a round is whole or refused (%d)", err);
 	pages_free(&p);
 	client_abort(c, "epoch", r.epoch);
 	check(client_pages(c, "epoch", &p) == -EINVAL && c->text[0],
@@ -208,8 +211,10 @@ int main(void)
 	client_open(&c);
 	child_end(&child);
 	check(!cgroup_gone("epoch"), "the cgroup can be removed under its group");
-	check(!client_group_state(&c, "epoch", &state) && state == CKPT_GROUP_GONE, "which says so");
-	check(client_begin(&c, "epoch", &r) == -ENODEV && c.text[0], "and begins no epoch: %s", c.text);
+	check(!client_group_state(&c, "epoch", &state) && state == CKPT_GROUP_GONE,
+	      "which says so");
+	check(client_begin(&c, "epoch", &r) == -ENODEV && c.text[0],
+	      "and begins no epoch: %s", c.text);
 	check(!client_group_del(&c, "epoch"), "and can be removed");
 	client_close(&c);
 	return finish();

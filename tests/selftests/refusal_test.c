@@ -26,18 +26,22 @@ static void refused(struct client *c, int got, int err, const char *sentence, co
 
 static void test_groups(struct client *c)
 {
+	char name[CKPT_NAME_MAX + 2] = "";
+
 	refused(c, client_group_new(c, "r1", "/refusal"), -EEXIST, "name is taken", "a taken name");
-	refused(c, client_group_new(c, "r2", "/refusal"), -EBUSY, "in another group", "a taken cgroup");
+	refused(c, client_group_new(c, "r2", "/refusal"), -EBUSY, "in another group",
+		"a taken cgroup");
 	refused(c, client_group_new(c, "r2", "/nowhere"), -ENOENT, "no cgroup", "no cgroup");
 	refused(c, client_group_new(c, "r2", "/refusal/cgroup.procs"), -ENOTDIR, "no cgroup",
 		"a file of a cgroup");
 	refused(c, client_group_new(c, "r2", "/"), -EINVAL, "root cgroup", "the root cgroup");
-	refused(c, client_group_new(c, "r2", "refusal"), -EINVAL, "begins with /", "a relative path");
+	refused(c, client_group_new(c, "r2", "refusal"), -EINVAL, "begins with /",
+		"a relative path");
 	refused(c, client_group_new(c, "r 2", "/refusal"), -EINVAL, "1 to 63", "a space in a name");
 	refused(c, client_group_new(c, "", "/refusal"), -EINVAL, "1 to 63", "an empty name");
 	refused(c, client_group_new(c, "..", "/refusal"), -EINVAL, "1 to 63", "dots as a name");
-	refused(c, client_group_new(c, "x123456789012345678901234567890123456789012345678901234567890123",
-				    "/refusal"), -EINVAL, "1 to 63", "a long name");
+	memset(name, 'x', sizeof(name) - 1);
+	refused(c, client_group_new(c, name, "/refusal"), -EINVAL, "1 to 63", "a long name");
 	refused(c, client_group_del(c, "nobody"), -ENOENT, "no group of this name", "del of none");
 	refused(c, client_bare(c, CKPT_CMD_GROUP_NEW), -EINVAL, "needs a name", "new of nothing");
 	refused(c, client_bare(c, CKPT_CMD_GROUP_DEL), -EINVAL, "names no group", "del of nothing");
@@ -59,17 +63,20 @@ static void test_epochs(struct client *c)
 	struct pages p;
 	struct round r;
 
-	refused(c, client_begin(c, "nobody", &r), -ENOENT, "no group of this name", "begin of none");
+	refused(c, client_begin(c, "nobody", &r), -ENOENT, "no group of this name",
+		"begin of none");
 	refused(c, client_next(c, "r1", 0, &r), -EINVAL, "none is open", "next without begin");
 	refused(c, client_commit(c, "r1", 1, id), -EINVAL, "none is open", "commit without begin");
 	refused(c, client_abort(c, "r1", 1), -EINVAL, "none is open", "abort without begin");
 	refused(c, client_pages(c, "r1", &p), -EINVAL, "no epoch is open", "dump without begin");
 	refused(c, client_pages(c, "nobody", &p), -ENOENT, "no group of this name", "dump of none");
-	refused(c, client_bare(c, CKPT_CMD_EPOCH_BEGIN), -EINVAL, "names no group", "begin of nothing");
+	refused(c, client_bare(c, CKPT_CMD_EPOCH_BEGIN), -EINVAL, "names no group",
+		"begin of nothing");
 	check(!client_begin(c, "r1", &r), "an empty group begins an epoch");
 	refused(c, client_commit(c, "r1", r.epoch + 5, id), -ESTALE, "not that of the open",
 		"commit of another epoch");
-	check(client_next(c, "r1", 0x80, &r) == -EINVAL && c->text[0], "an unknown flag: %s", c->text);
+	check(client_next(c, "r1", 0x80, &r) == -EINVAL && c->text[0],
+	      "an unknown flag: %s", c->text);
 	check(!client_abort(c, "r1", r.epoch), "abort");
 }
 
@@ -140,7 +147,8 @@ static void test_rights(void)
 	check(with_capability(-1, ask_dump, false) == -EPERM, "no page-dump");
 	check(with_capability(-1, ask_state, true) == -EPERM,
 	      "not on a socket opened while there were rights");
-	check(with_capability(CAP_NET_ADMIN, ask_state, false) == -EPERM, "CAP_NET_ADMIN is not it");
+	check(with_capability(CAP_NET_ADMIN, ask_state, false) == -EPERM,
+	      "CAP_NET_ADMIN is not it");
 	check(with_capability(CAP_CHECKPOINT_RESTORE, ask_state, false) == 0,
 	      "CAP_CHECKPOINT_RESTORE is");
 	check(with_capability(CAP_SYS_ADMIN, ask_dump, false) == -ENOENT, "CAP_SYS_ADMIN is");

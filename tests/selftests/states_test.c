@@ -115,7 +115,8 @@ static void test_vanish(struct client *c, struct child *child)
 	check(count(&p, child->pid, file_at, 8, CKPT_PAGE_ANON) == 8, "written private file: anon");
 	check(pages_dirty(&p, child->pid, file_at, file_at + LEN) == 8,
 	      "of a new file map only what differs from the file is dirty");
-	check(pages_area(&p, child->pid, child->shared[4]) != NULL, "a reservation of 1 TiB is told");
+	check(pages_area(&p, child->pid, child->shared[4]) != NULL,
+	      "a reservation of 1 TiB is told");
 	pages_free(&p);
 
 	child_step(child, 1);

@@ -124,7 +124,7 @@ enum ckpt_group_state {
  */
 #define CKPT_MM_NEW		(1U << 0)	/* no complete take to compare with */
 #define CKPT_MM_NOTIFIERS	(1U << 1)	/* mmu notifiers: bits not cleared */
-#define CKPT_MM_BUSY		(1U << 2)	/* lock not had: the next round tells; never in FINAL */
+#define CKPT_MM_BUSY		(1U << 2)	/* lock not had: told by the next round */
 #define CKPT_MM_OVERFLOW	(1U << 3)	/* over a bound: runs not kept, copy everything */
 
 /* AREA_FLAGS */
@@ -138,7 +138,7 @@ enum ckpt_group_state {
 #define CKPT_AREA_HUGETLB	(1U << 7)
 #define CKPT_AREA_UNWALKED	(1U << 8)	/* IO, PFNMAP, MIXEDMAP, special: no runs */
 #define CKPT_AREA_NEW		(1U << 9)	/* no part had this identity at the last take */
-#define CKPT_AREA_WHOLE		(1U << 10)	/* not protected (all shared areas): dirty every time */
+#define CKPT_AREA_WHOLE		(1U << 10)	/* not protected (all shared ones): always dirty */
 #define CKPT_AREA_GROWSDOWN	(1U << 11)
 #define CKPT_AREA_WIPEONFORK	(1U << 12)
 
