@@ -37,6 +37,7 @@ second_boot() {
 }
 
 t "the kernel is the one asked for" grep -q "^${CKPT_KERNEL}\\." /proc/sys/kernel/osrelease
+t "there are two processors" test "$(nproc)" = 2
 t "all controllers are on" has_controllers
 t "a cgroup can be made and frozen" kills_cgroup
 t "the repository is writable" touch "$CKPT_REPO/Makefile"

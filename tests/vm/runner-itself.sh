@@ -3,7 +3,7 @@
 #
 # runner-itself.sh: the VM runner notices every way a test can fail
 # where: native
-# timeout: 240
+# timeout: 600
 vm=$(dirname "$0")/runner/vm.sh
 n=0
 expect() {	# NAME STATUS PATTERN ARGUMENT...
