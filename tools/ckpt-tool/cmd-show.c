@@ -25,7 +25,8 @@ static json_object *area_json(const struct ckpt_image *image, const struct ckpt_
 
 static json_object *fd_json(const struct ckpt_image *image, const struct ckpt_fd *fd)
 {
-	static const char *const kind[] = { "file", "directory", "device", "pipe", "fifo", "outer" };
+	static const char *const kind[] = { "file", "directory", "device",
+					    "pipe", "fifo", "outer" };
 	const struct ckpt_file *f = &image->files[fd->file];
 	json_object *doc = json_object_new_object();
 

@@ -57,9 +57,10 @@ int usage(const struct cmd *cmd, struct ckpt_err *err, const char *fmt, ...)
 
 int help(const struct cmd *cmd)
 {
-	printf("usage: ckpt-tool %s %s\n%s\n\n%s  --store DIR   the store (default $CKPT_STORE, else %s)\n"
-	       "  --json        one JSON document instead of text\n  --help        this text\n",
-	       cmd->name, cmd->args, cmd->what, cmd->help, CKPT_DEFAULT_STORE);
+	printf("usage: ckpt-tool %s %s\n%s\n\n%s", cmd->name, cmd->args, cmd->what, cmd->help);
+	printf("  --store DIR   the store (default $CKPT_STORE, else %s)\n"
+	       "  --json        one JSON document instead of text\n"
+	       "  --help        this text\n", CKPT_DEFAULT_STORE);
 	return CKPT_OK;
 }
 

@@ -141,11 +141,13 @@ void report_restore(const char *name, const struct ckpt_bring_result *r, bool dr
 		return;
 	}
 	if (dry_run) {
-		printf("%s@%" PRIu64 ": whole, and nothing stands in the way of a restore\n", name, r->id);
+		printf("%s@%" PRIu64 ": whole, and nothing stands in the way of a restore\n", name,
+		       r->id);
 		return;
 	}
 	if (r->skipped)
-		printf("%" PRIu64 " newer checkpoints are damaged and were passed over\n", r->skipped);
+		printf("%" PRIu64 " newer checkpoints are damaged and were passed over\n",
+		       r->skipped);
 	for (int i = 0; i < CKPT_STAGES; i++)
 		if (r->stages[i].name)
 			printf("%-7s %s, %s\n", r->stages[i].name,

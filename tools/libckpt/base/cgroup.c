@@ -41,7 +41,8 @@ int ckpt_cgroup_dir(const char *cgroup, char **ret_dir, struct ckpt_err *err)
 		return ckpt_fail(err, CKPT_REFUSED, 0,
 				 "no cgroup v2 hierarchy is mounted; mount one (type cgroup2)");
 	if (cgroup[0] != '/')
-		return ckpt_fail(err, CKPT_USAGE, 0, "'%s' is not a cgroup path from the root", cgroup);
+		return ckpt_fail(err, CKPT_USAGE, 0, "'%s' is not a cgroup path from the root",
+				 cgroup);
 	if (asprintf(&dir, "%s%s", mount, cgroup) < 0)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a path");
 	*ret_dir = dir;
@@ -222,8 +223,8 @@ int ckpt_cgroup_kill(const char *cgroup, int timeout_ms, struct ckpt_err *err)
 			return 0;
 		nanosleep(&tick, NULL);
 	}
-	return ckpt_fail(err, CKPT_FAILED, 0, "cgroup %s still has tasks %d ms after the kill", cgroup,
-			 timeout_ms);
+	return ckpt_fail(err, CKPT_FAILED, 0, "cgroup %s still has tasks %d ms after the kill",
+			 cgroup, timeout_ms);
 }
 
 bool ckpt_cgroup_inside(const char *cgroup, const char *group)

@@ -78,8 +78,8 @@ int ckpt_wire_next(struct ckpt_wire *w, struct ckpt_record *ret, struct ckpt_err
 	memcpy(h, w->data + w->at, sizeof(h));
 	len = le32toh(h[1]);
 	if (len > left - HEAD || padded(len) > left - HEAD)
-		return ckpt_fail(err, CKPT_DAMAGED, 0, "record at byte %zu is longer than its level",
-				 w->at);
+		return ckpt_fail(err, CKPT_DAMAGED, 0,
+				 "record at byte %zu is longer than its level", w->at);
 	ret->tag = le32toh(h[0]);
 	ret->data = w->data + w->at + HEAD;
 	ret->len = len;

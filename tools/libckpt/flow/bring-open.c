@@ -110,8 +110,8 @@ static int name_group(struct ckpt_bring *b, struct ckpt_err *err)
 		return -1;
 	if (populated)
 		return ckpt_fail(err, CKPT_REFUSED, 0,
-				 "cgroup %s of group '%s' has living tasks; stop them first", cgroup,
-				 b->params->name);
+				 "cgroup %s of group '%s' has living tasks; stop them first",
+				 cgroup, b->params->name);
 	return ckpt_tagged_init(&b->group, b->params->name, cgroup, err);
 }
 

@@ -117,8 +117,9 @@ static int do_run(struct final *f, const struct ckpt_run *run, uint64_t page, ui
 		break;
 	default:
 		return ckpt_fail(err, CKPT_REFUSED, 0,
-				 "pid %d has pages at %#llx that cannot be read as memory (state %u)",
-				 f->mm->pid, (unsigned long long)page << CKPT_PAGE_SHIFT, run->state);
+				 "pid %d: page %#llx cannot be read as memory (state %u)",
+				 f->mm->pid, (unsigned long long)page << CKPT_PAGE_SHIFT,
+				 run->state);
 	}
 	return ckpt_ranges_append(&f->held, page, end) ? no_memory(err) : 0;
 }

@@ -64,7 +64,8 @@ static int load_have(struct ckpt_mem_mm *mm, const struct ckpt_source *source,
 
 	while ((more = source->next(source->self, mm->space, &page, &count, &kind, err)) > 0) {
 		if (ckpt_ranges_append(&mm->have, page, page + count))
-			return ckpt_fail(err, CKPT_FAILED, 0, "no memory for the pages of the parent");
+			return ckpt_fail(err, CKPT_FAILED, 0,
+					 "no memory for the pages of the parent");
 		page += count;
 	}
 	return more;

@@ -39,7 +39,8 @@ int ckpt_tagged_check_name(const char *name, struct ckpt_err *err)
 	size_t len = strlen(name);
 
 	if (!len || len > CKPT_NAME_MAX || !strcmp(name, ".") || !strcmp(name, "..") ||
-	    strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") != len)
+	    strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") !=
+		len)
 		return ckpt_fail(err, CKPT_USAGE, 0,
 				 "'%s' is no group name; use 1 to %d of A-Z a-z 0-9 . _ -", name,
 				 CKPT_NAME_MAX);
@@ -87,10 +88,11 @@ int ckpt_tagged_add_root(struct ckpt_tagged *g, const char *path, struct ckpt_er
 	if (!real || stat(real, &st))
 		return ckpt_fail(err, CKPT_USAGE, errno, "cannot use '%s' as a root", path);
 	if (!S_ISDIR(st.st_mode))
-		return ckpt_fail(err, CKPT_USAGE, 0, "cannot use '%s' as a root: it is no directory",
-				 path);
+		return ckpt_fail(err, CKPT_USAGE, 0,
+				 "cannot use '%s' as a root: it is no directory", path);
 	if (!strcmp(real, "/"))
-		return ckpt_fail(err, CKPT_USAGE, 0, "cannot use '/' as a root: name the workspace");
+		return ckpt_fail(err, CKPT_USAGE, 0,
+				 "cannot use '/' as a root: name the workspace");
 	for (size_t i = 0; i < g->n_roots; i++)
 		if (path_inside(real, g->roots[i]) || path_inside(g->roots[i], real))
 			return ckpt_fail(err, CKPT_USAGE, 0, "roots '%s' and '%s' overlap", real,
@@ -161,7 +163,8 @@ int ckpt_tagged_load(const char *name, struct ckpt_tagged *ret, struct ckpt_err 
 	path = state_path(name, "");
 	if (!path || access(path, R_OK))
 		return ckpt_fail(err, CKPT_USAGE, 0,
-				 "there is no group '%s'; start one with ckpt-tool run or tag", name);
+				 "there is no group '%s'; start one with ckpt-tool run or tag",
+				 name);
 	j = json_object_from_file(path);
 	if (!j)
 		return ckpt_fail(err, CKPT_FAILED, 0, "cannot read %s", path);

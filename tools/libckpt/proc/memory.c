@@ -42,7 +42,8 @@ size_t ckpt_memory_read(const struct ckpt_memory *m, uint64_t addr, void *data, 
 		/* Pages without read permission (guards, JITs) come through /proc/PID/mem. */
 		if (got < (ssize_t)CKPT_PAGE_LEN) {
 			do
-				got = pread(m->fd, (uint8_t *)data + done, CKPT_PAGE_LEN, addr + done);
+				got = pread(m->fd, (uint8_t *)data + done, CKPT_PAGE_LEN,
+					    addr + done);
 			while (got < 0 && errno == EINTR);
 			if (got != (ssize_t)CKPT_PAGE_LEN)
 				break;

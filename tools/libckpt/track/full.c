@@ -57,11 +57,13 @@ static int read_area(int pagemap, int pid, struct ckpt_take_area *area, struct c
 		ssize_t got = pread(pagemap, entries, want * 8, addr / CKPT_PAGE_LEN * 8);
 
 		if (got < 0)
-			return ckpt_fail(err, CKPT_FAILED, errno, "cannot read pagemap of pid %d", pid);
+			return ckpt_fail(err, CKPT_FAILED, errno, "cannot read pagemap of pid %d",
+					 pid);
 		if (!got)
 			break;
 		if (add_entries(area, addr, entries, got / 8))
-			return ckpt_fail(err, CKPT_FAILED, 0, "no memory for the pages of pid %d", pid);
+			return ckpt_fail(err, CKPT_FAILED, 0, "no memory for the pages of pid %d",
+					 pid);
 		addr += (uint64_t)got / 8 * CKPT_PAGE_LEN;
 	}
 	return 0;
