@@ -466,35 +466,6 @@ static void vforks_are_waited_out(void **state)
 	assert_int_equal(start(false), 0);
 }
 
-static void refuses_itself(void **state)
-{
-	struct ckpt_stop_params params = { .pid = getpid() };
-	struct ckpt_stop *stop = NULL;
-	struct ckpt_err err = CKPT_ERR_INIT;
-
-	(void)state;
-	assert_int_equal(ckpt_stop_open(&params, &stop, &err), -1);
-	assert_null(stop);
-	assert_int_equal(err.status, CKPT_REFUSED);
-	assert_non_null(strstr(err.text, "ckpt-tool itself"));
-}
-
-static void names_what_is_missing(void **state)
-{
-	struct ckpt_stop_params params = { .pid = 0x7ffffff0 };
-	struct ckpt_stop *stop = NULL;
-	struct ckpt_err err = CKPT_ERR_INIT;
-
-	(void)state;
-	assert_int_equal(ckpt_stop_open(&params, &stop, &err), -1);
-	assert_int_equal(err.status, CKPT_FAILED);
-	assert_non_null(strstr(err.text, "does not exist"));
-	params = (struct ckpt_stop_params){ .cgroup = "/proc" };
-	assert_int_equal(ckpt_stop_open(&params, &stop, &err), -1);
-	assert_non_null(strstr(err.text, "no cgroup"));
-	assert_null(stop);
-}
-
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -504,8 +475,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test(killed_at_every_point),
 		cmocka_unit_test(killed_at_any_instant),
 		cmocka_unit_test(vforks_are_waited_out),
-		cmocka_unit_test(refuses_itself),
-		cmocka_unit_test(names_what_is_missing),
 		cmocka_unit_test(keeper_killed_at_every_point),
 	};
 

@@ -59,7 +59,8 @@ static uint64_t spin_once(uint64_t seed)
 		"1:\tdecl %%ecx\n\tjnz 1b\n\t"	/* dec leaves the carry alone */
 		"movl $0, %k[bad]\n\tadcq $-1, %[bad]\n\t"
 		"movq %%xmm0, %%rcx\n\tsubq %%r8, %%rcx\n\torq %%rcx, %[bad]\n\t"
-		"psrldq $8, %%xmm0\n\tmovq %%xmm0, %%rcx\n\tsubq %%r9, %%rcx\n\torq %%rcx, %[bad]\n\t"
+		"psrldq $8, %%xmm0\n\tmovq %%xmm0, %%rcx\n\t"
+		"subq %%r9, %%rcx\n\torq %%rcx, %[bad]\n\t"
 		"movq %%xmm7, %%rcx\n\tsubq %%r10, %%rcx\n\torq %%rcx, %[bad]\n\t"
 		"movq %%xmm15, %%rcx\n\tsubq %%r15, %%rcx\n\torq %%rcx, %[bad]\n\t"
 		"subq $1, %%r9\n\tsubq %%r8, %%r9\n\torq %%r9, %[bad]\n\t"

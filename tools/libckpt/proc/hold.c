@@ -149,8 +149,9 @@ static int attempt(struct ckpt_hold *hold, pid_t *ret_parent, pid_t *ret_child,
 		if (ckpt_tree_vfork(hold, ret_parent, ret_child) > 0)
 			goto vfork;
 		ckpt_fail(err, CKPT_FAILED, 0,
-			"thread %d of pid %d (%s) did not stop in %u ms, it sleeps uninterruptibly; "
-			"the tree runs on, try again", tid, who->pid, who->comm, hold->freeze_ms);
+			"thread %d of pid %d (%s) did not stop in %u ms, it cannot be "
+			"interrupted; the tree runs on, try again",
+			tid, who->pid, who->comm, hold->freeze_ms);
 		goto fail;
 	}
 	ckpt_tree_prune(hold);

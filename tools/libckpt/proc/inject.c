@@ -290,7 +290,8 @@ int ckpt_inject_start(struct ckpt_inject *inject, struct ckpt_err *err)
 static bool at_end(const struct ckpt_inject *inject, size_t j, int status)
 {
 	const struct ckpt_inject_slot *s = &inject->slots[j];
-	uint64_t last = inject->proc->page + s->calls + (s->n - 1) * sizeof(struct ckpt_inject_call);
+	uint64_t last = inject->proc->page + s->calls +
+			(s->n - 1) * sizeof(struct ckpt_inject_call);
 
 	return status >> 16 == 0 && WSTOPSIG(status) == s->sig &&
 	       (uint64_t)ptrace(PTRACE_PEEKUSER, inject->proc->threads[j].tid,

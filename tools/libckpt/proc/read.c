@@ -33,8 +33,9 @@ static int check_apart(struct ckpt_hold *hold, struct ckpt_held_proc **sorted, s
 		for (size_t i = 1; i < n; i++) {
 			if (ckpt_read_same(sorted[i - 1], sorted[i], apart[k].type))
 				return ckpt_fail(err, CKPT_REFUSED, 0,
-					"pid %d (%s) shares %s with pid %d, which this version cannot "
-					"restore", sorted[i]->pid, sorted[i]->comm, apart[k].what,
+					"pid %d (%s) shares %s with pid %d, which this version "
+					"cannot restore",
+					sorted[i]->pid, sorted[i]->comm, apart[k].what,
 					sorted[i - 1]->pid);
 		}
 	}

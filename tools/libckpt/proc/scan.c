@@ -56,8 +56,8 @@ static int scan_status(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct 
 			p->pid, p->comm);
 	if (s.state == 'Z' && p->n_threads > 1)
 		return ckpt_fail(err, CKPT_REFUSED, 0,
-			"pid %d (%s) has ended its first thread while others run, which this version "
-			"cannot restore", p->pid, p->comm);
+			"pid %d (%s) has ended its first thread while others run, which this "
+			"version cannot restore", p->pid, p->comm);
 	return 0;
 }
 

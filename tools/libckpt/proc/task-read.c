@@ -88,8 +88,8 @@ static int check_threads(struct ckpt_held_proc *p, struct ckpt_err *err)
 		if (syscall(SYS_kcmp, p->pid, tid, KCMP_FILES, 0, 0) ||
 		    syscall(SYS_kcmp, p->pid, tid, KCMP_FS, 0, 0))
 			return ckpt_fail(err, CKPT_REFUSED, 0,
-				"thread %d of pid %d (%s) has descriptors or a directory of its own, "
-				"which this version cannot restore", tid, p->pid, p->comm);
+				"thread %d of pid %d (%s) has descriptors or a directory of its "
+				"own, which this version cannot restore", tid, p->pid, p->comm);
 	}
 	return 0;
 }

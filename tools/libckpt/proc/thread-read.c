@@ -133,8 +133,8 @@ static int get_call(struct ckpt_held_proc *p, struct ckpt_held_thread *t, struct
 	if (t->call >= 0)
 		return 0;
 	return ckpt_fail(err, CKPT_REFUSED, 0,
-		"thread %d of pid %d (%s) is in a system call that was interrupted before and whose "
-		"number cannot be known; try again", t->tid, p->pid, p->comm);
+		"thread %d of pid %d (%s) is in a system call that was interrupted before and "
+		"whose number cannot be known; try again", t->tid, p->pid, p->comm);
 }
 
 static int get_registers(struct ckpt_hold *hold, struct ckpt_held_proc *p,
@@ -242,8 +242,8 @@ int ckpt_read_thread(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckp
 	memcpy(ret->xstate, t->xstate, t->xstate_len);
 	ret->xstate_len = t->xstate_len;
 	if (syscall(SYS_get_robust_list, t->tid, &head, &len))
-		return ckpt_fail(err, CKPT_FAILED, errno, "cannot read the robust list of thread %d",
-				 t->tid);
+		return ckpt_fail(err, CKPT_FAILED, errno,
+				 "cannot read the robust list of thread %d", t->tid);
 	ret->robust_head = head;
 	ret->robust_len = len;
 	if (get_comm(r, p, t->tid, ret->comm, err) || get_scheduling(p, t->tid, ret, err) ||

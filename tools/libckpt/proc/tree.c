@@ -170,7 +170,8 @@ ssize_t ckpt_tree_list_children(struct ckpt_hold *hold, struct ckpt_err *err)
 						 hold->procs[i].pid);
 			text = strdup((char *)hold->scratch.data);
 			if (!text)
-				return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of pids");
+				return ckpt_fail(err, CKPT_FAILED, 0,
+						 "no memory for a list of pids");
 			for (at = text; (void)(r = strtol(at, &end, 10)), end != at; at = end) {
 				r = add_child(hold, r, hold->procs[i].pid, err);
 				if (r < 0)
