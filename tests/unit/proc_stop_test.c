@@ -153,7 +153,7 @@ static int cycle(const struct ckpt_stop_params *params, struct ckpt_image *ret, 
 	return 0;
 }
 
-static void for_each_pid(void (*fn)(int pid))
+static void with_each_pid(void (*fn)(int pid))
 {
 	char path[300], procs[4096], *at, *end;
 
@@ -208,7 +208,7 @@ static void undisturbed(bool pages)
 	snprintf(path, sizeof(path), "%s/cgroup.events", cgroup);
 	get(path, text, sizeof(text));
 	assert_non_null(strstr(text, "frozen 0"));
-	for_each_pid(untraced);
+	with_each_pid(untraced);
 	if (proc_tree_go_on(report, spawning, 1)) {
 		char which[256] = "";
 
@@ -220,7 +220,7 @@ static void undisturbed(bool pages)
 	if (report->wrong[0])
 		fail_msg("the tree complains: %s", report->wrong);
 	if (pages) {
-		for_each_pid(no_page);
+		with_each_pid(no_page);
 		assert_int_equal(report->eintr, 0);
 	}
 	snprintf(path, sizeof(path), "/proc/%d/stat", report->stopped);
