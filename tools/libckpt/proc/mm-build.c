@@ -127,13 +127,14 @@ int ckpt_build_mm(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt
 	if (ckpt_vdso_place(r, t, err))
 		return -1;
 	s = ckpt_build_site(r, t, 0);
-	if (set_thp(&s, true, err))
+	/* The executable cannot be named once an area maps the one of ckpt-tool. */
+	if (set_thp(&s, true, err) || set_layout(r, &s, mm, err))
 		return -1;
 	for (i = 0; i < mm->n_areas; i++) {
 		if (is_ours(&mm->areas[i]) && build_area(r, &s, &mm->areas[i], err))
 			return -1;
 	}
-	return set_layout(r, &s, mm, err);
+	return 0;
 }
 
 static int register_membarrier(const struct ckpt_site *s, uint32_t commands, struct ckpt_err *err)
