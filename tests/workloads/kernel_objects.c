@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* A program that owns one of everything and checks that it still does. */
+/*
+ * A program that owns one of every kernel object and checks that it still does
+ *
+ * Prints "ready" once all is set up, then waits for SIGTERM, checks and prints
+ * what is wrong, or "all well".  Exit status: 0 when all is well.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -20,8 +25,6 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-#include "lib/restore_program.h"
 
 #define PAGE 4096
 
@@ -268,7 +271,7 @@ static void make_memory(void)
 	wiped = mmap(NULL, PAGE, rw, anon, -1, 0);
 	madvise(wiped, PAGE, MADV_WIPEONFORK);
 	wiped[0] = 1;
-	reserve = mmap(NULL, 1ul << 36, PROT_NONE, anon | MAP_NORESERVE, -1, 0);
+	reserve = mmap(NULL, 1ul << 32, PROT_NONE, anon | MAP_NORESERVE, -1, 0);
 	own_value = 0xabcdef;
 }
 
@@ -471,7 +474,7 @@ static void check_threads(void)
 	OK(!pthread_join(holder, NULL) && pthread_mutex_lock(&robust) == EOWNERDEAD);
 }
 
-int restore_program(void)
+int main(void)
 {
 	sigset_t set;
 	int sig;
