@@ -4,11 +4,11 @@
 
 #include "proc/keeper.h"
 
-/* One form for all of them, in the order of the image. */
+/* One form for all of them, in the order of the image; it lies behind the records, at 4 bytes. */
 struct aside {
 	int32_t pid, fd;
 	uint64_t start, end;
-};
+} __attribute__((packed, aligned(4)));
 
 typedef void move_fn(struct aside *a, void *object);
 
