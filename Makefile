@@ -60,6 +60,7 @@ lint: install-deps
 	@tests/lint/lint.sh
 
 unit: install-deps
+	@$(tools) workloads
 	@$(tools) D=asan unit
 	@tests/run/unit.sh $(TEST)
 

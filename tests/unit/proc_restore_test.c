@@ -415,7 +415,7 @@ static void test_python_and_gcc(void **state)
 	char *argv[] = { "/usr/bin/python3", "-c", (char *)python_program, NULL };
 
 	(void)state;
-	compare(argv, 12);
+	compare(argv, 6);
 }
 
 static int setup(void **state)
