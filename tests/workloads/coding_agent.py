@@ -69,6 +69,11 @@ class Agent:
         self.running = seen.digest()
         self.journal.line("%06d %s" % (number, self.running.hex()))
 
+    def wait_for_model(self, number):
+        """What agents do most of the time."""
+        while self.options.model and not os.path.exists("%s/%d" % (self.options.model, number)):
+            time.sleep(0.02)
+
     def finish(self):
         """Look at everything once more; the final hash covers all of it."""
         self.state.verify()
@@ -91,8 +96,9 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--state-mb", type=int, default=48, help="state kept in memory")
     parser.add_argument("--pause-ms", type=int, default=0, help="sleep after each iteration")
-    parser.add_argument("--pause-every", type=int, default=1,
-                        help="only after each so many iterations")
+    parser.add_argument("--model", metavar="DIR",
+                        help="before iteration N wait until the file DIR/N is there, as one "
+                        "waits for a model's answer")
     parser.add_argument("--think-ms", type=int, default=0,
                         help="sleep before each of the four questions to a test program")
     parser.add_argument("--verify-every", type=int, default=8,
@@ -108,8 +114,9 @@ def main():
     agent = Agent(options)
     try:
         for number in range(1, options.iterations + 1):
+            agent.wait_for_model(number)
             agent.iterate(number)
-            if number % options.pause_every == 0:
+            if options.pause_ms:
                 time.sleep(options.pause_ms / 1000)
         print("final", agent.finish(), flush=True)
     except agent_memory.Broken as broken:

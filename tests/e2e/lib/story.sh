@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# story.sh: what the smaller stories have in common; read in (".") after sizes.sh
+end_seconds=${CKPT_END_SECONDS:-300}
+
+# One undisturbed run per script; its journal is $reference once it has ended
+reference_ends() {
+	wait "$reference_pid" || true
+	reference=$base/${1:-small}-reference/workspace/journal
+	like "the undisturbed run has ended with its hash" "$(final "$reference")" '^[0-9a-f]{64}$'
+}
+
+# take NAME OPTION...: a checkpoint that must work; its document in $said, its id in $id
+take() {
+	local name=$1 rc=0
+
+	shift
+	said=$("$tool" checkpoint "$name" --json "$@") || rc=$?
+	is "$name: a checkpoint $*" $rc 0
+	[ $rc = 0 ] || bail "checkpoint of $name: $said"
+	id=$(json id "$said")
+}
+
+# back NAME[@ID] OPTION...: kill the tree, delete the workspace, restore, wait for the
+# end; nothing may be lost
+back() {
+	local name=${1%@*} which=$1 rc=0 out
+
+	shift
+	ok "$which: the tree is killed" kill_group "$name"
+	rm -rf "$base/$name/workspace"
+	out=$("$tool" restore "$which" --json "$@" 2>&1) || rc=$?
+	is "$which: it is restored $*" $rc 0
+	[ $rc = 0 ] || bail "restore $which: $out"
+	ends_like_reference "$name" "$which"
+}
+
+ends_like_reference() {	# NAME WHAT
+	local file
+
+	file=$(journal "$1")
+	answer "$1" 1000
+	ok "$2: the agent ends" wait_for "$end_seconds" ended "$file"
+	is "$2: its journal and final hash are those of the undisturbed run" \
+		"$(sha256sum <"$file")" "$(sha256sum <"$reference")"
+	ok "$2: the rest of the tree ends" kill_group "$1"
+}
+
+runs_on() {	# NAME WHAT: untraced, thawed, not standing still
+	ok "$2: nothing traces or freezes the tree" wait_for 10 untraced "$1"
+	ok "$2: the tree runs" runs "$1"
+}
