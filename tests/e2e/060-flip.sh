@@ -24,7 +24,8 @@ said=$(CKPT_FAULT=restore.flip=fail CKPT_FAULT_REACHED=$base/reached \
 	"$inject_tool" restore $group 2>&1 >/dev/null) || rc=$?
 is "the fault point is reached" "$(cat "$base/reached" 2>/dev/null)" restore.flip
 is "the restore fails: damage" $rc 3
-like "it names the page and the process" "$said" 'process [0-9]+: memory at 0x[0-9a-f]+ is not what the checkpoint holds'
+like "it names the page and the process" "$said" \
+	'process [0-9]+: memory at 0x[0-9a-f]+ is not what the checkpoint holds'
 note "$said"
 ok "no task of the tree runs" group_gone $group
 

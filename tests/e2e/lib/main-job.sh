@@ -106,7 +106,8 @@ instant_child() {
 }
 
 instant_quiet() {
-	ok "the agent waits for its model" wait_for 200 has_lines "$(journal $group)" "$(answers $group)"
+	ok "the agent waits for its model" \
+		wait_for 200 has_lines "$(journal $group)" "$(answers $group)"
 	tree_before=$(tree "$base/$group/workspace")
 }
 
