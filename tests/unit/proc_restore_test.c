@@ -397,10 +397,12 @@ static const char python_program[] =
 	"threads = [threading.Thread(target=stop.wait) for i in range(3)]\n"
 	"for t in threads: t.start()\n"
 	"for i in range(25):\n"
-	"    open('t.c', 'w').write('#include <stdio.h>\\nint main(void) { return printf(\"%d\", %d) != 1; }' % (i, i))\n"
+	"    open('t.c', 'w').write('#include <stdio.h>\\n'\n"
+	"        'int main(void) { return printf(\"%d\", %d) != 1; }' % (i, i))\n"
 	"    p = subprocess.run(['gcc', '-O1', '-o', 't', 't.c'], capture_output=True)\n"
 	"    h.update(repr(p).encode())\n"
-	"    p = subprocess.Popen(['sh', '-c', './t; cat; sleep 0.02'], stdin=subprocess.PIPE, stdout=subprocess.PIPE)\n"
+	"    p = subprocess.Popen(['sh', '-c', './t; cat; sleep 0.02'],\n"
+	"                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)\n"
 	"    out, none = p.communicate(data[i].encode())\n"
 	"    h.update(out)\n"
 	"    data[i + 30000] = h.hexdigest()\n"
@@ -416,6 +418,142 @@ static void test_python_and_gcc(void **state)
 
 	(void)state;
 	compare(argv, 6);
+}
+
+#ifdef CKPT_INJECT
+/* Newer kernels kill what is born in a cgroup that was killed once. */
+static void fresh_cgroup(void)
+{
+	struct ckpt_err err = CKPT_ERR_INIT;
+
+	wait_empty();
+	check(ckpt_cgroup_remove(cgroup, &err) || ckpt_cgroup_make(cgroup, &err), &err);
+}
+
+/* A restore with a fault, in a process of its own. Return: its wait status. */
+static int restore_aside(struct saved *s, const char *fault, struct ckpt_err *err)
+{
+	struct ckpt_restore_params params = {
+		.image = &s->image, .source = &s->source, .cgroup = cgroup_dir,
+	};
+	struct ckpt_restore *r = NULL;
+	struct ckpt_restore_result result;
+	int status, pair[2], failed;
+	pid_t pid;
+
+	assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
+	pid = fork();
+	if (!pid) {
+		setenv("CKPT_FAULT", fault, 1);
+		params.stdio[0] = params.stdio[1] = params.stdio[2] = open("/dev/null", O_RDWR);
+		failed = ckpt_restore_build(&params, &r, err) || ckpt_restore_verify(r, err) ||
+			 ckpt_restore_run(r, &result, err);
+		ckpt_restore_close(r);
+		_exit(write(pair[1], err, sizeof(*err)) != sizeof(*err) || !failed);
+	}
+	close(pair[1]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (read(pair[0], err, sizeof(*err)) != sizeof(*err))
+		err->text[0] = 0;
+	close(pair[0]);
+	return status;
+}
+
+static void test_faults(void **state)
+{
+	static const char * const points[] = {
+		"spawned", "files", "born", "areas", "memory:2", "lock", "fds", "threads:2",
+		"signals", "attrs", "pending", "verify", "timers", "regs", "regs:2", "detach",
+		"detach:2", "release",
+	};
+	cleanup_with(saved_done) struct saved s = { 0 };
+	char *argv[] = { "sh", "-c", "(while :; do sleep 0.05; done) & echo here; wait", NULL };
+	struct ckpt_restore_result result;
+	struct ckpt_restore *r = NULL;
+	struct ckpt_err err;
+	char fault[64];
+	size_t i;
+	int status;
+
+	(void)state;
+	start_and_save(argv, true, "here", &s);
+	for (i = 0; i < sizeof(points) / sizeof(points[0]); i++) {
+		err = (struct ckpt_err)CKPT_ERR_INIT;
+		snprintf(fault, sizeof(fault), "restore.%s", points[i]);
+		status = restore_aside(&s, fault, &err);
+		if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
+			fail_msg("%s was not reached: %s", fault, err.text);
+		fresh_cgroup();
+		snprintf(fault, sizeof(fault), "restore.%s=fail", points[i]);
+		status = restore_aside(&s, fault, &err);
+		if (status || !strstr(err.text, "fault injected"))
+			fail_msg("%s did not fail: %s", fault, err.text);
+		fresh_cgroup();
+	}
+	err = (struct ckpt_err)CKPT_ERR_INIT;
+	assert_int_equal(restore_aside(&s, "restore.flip=fail", &err), 0);
+	if (err.status != CKPT_DAMAGED || !strstr(err.text, "memory at 0x") ||
+	    !strstr(err.text, "process "))
+		fail_msg("a flipped byte is called: %s", err.text);
+	fresh_cgroup();
+	restore(&s, &r, &result);
+	assert_int_equal(kill(result.root_pid, SIGTERM), 0);
+	ckpt_cgroup_kill(cgroup, 5000, NULL);
+	close_saved(r);
+	fresh_cgroup();
+}
+#endif
+
+/* Each obstacle is found before anything is built. */
+static void refuse(struct saved *s, const char *word)
+{
+	struct ckpt_restore_params params = {
+		.image = &s->image, .source = &s->source, .cgroup = cgroup_dir,
+	};
+	struct ckpt_restore *r = NULL;
+	struct ckpt_err err = CKPT_ERR_INIT;
+
+	assert_int_equal(ckpt_restore_build(&params, &r, &err), -1);
+	assert_null(r);
+	if (err.status != CKPT_REFUSED || !strstr(err.text, word))
+		fail_msg("expected a refusal for %s: %s", word, err.text);
+}
+
+static void test_refusals(void **state)
+{
+	cleanup_with(saved_done) struct saved s = { 0 };
+	char *argv[] = { "sh", "-c", "echo here; while :; do sleep 0.05; done", NULL };
+	struct ckpt_task *task;
+	struct ckpt_file *exe;
+	uint64_t bit = 1ull << 62;
+	int32_t was;
+
+	(void)state;
+	start_and_save(argv, true, "here", &s);
+	task = &s.image.tasks[0];
+	exe = &s.image.files[s.image.mms[task->mm].exe];
+	s.image.vdso_hash[0] ^= 1;
+	refuse(&s, "vdso");
+	s.image.vdso_hash[0] ^= 1;
+	exe->mtime_ns++;
+	refuse(&s, "has changed since");
+	exe->mtime_ns--;
+	memcpy(task->threads[0].xstate + 512, &bit, sizeof(bit));
+	refuse(&s, "CPU features");
+	memset(task->threads[0].xstate + 512, 0, sizeof(bit));
+	was = task->sid;
+	task->sid = 0;
+	refuse(&s, "setsid");
+	task->sid = was;
+	task->dumpable = 2;
+	refuse(&s, "dumpable");
+	task->dumpable = 1;
+	s.image.private_pidns = false;	/* pids of a young namespace: the kernel's own threads here */
+	refuse(&s, "is in use");
+	s.image.private_pidns = true;
+	assert_int_equal(ckpt_cgroup_enter(cgroup, 0, NULL), 0);
+	refuse(&s, "processes live in");
+	assert_int_equal(ckpt_cgroup_enter("/", 0, NULL), 0);
 }
 
 static int setup(void **state)
@@ -451,6 +589,10 @@ int main(void)
 		cmocka_unit_test(test_shell),
 		cmocka_unit_test(test_everything),
 		cmocka_unit_test(test_everything_with_host_pids),
+		cmocka_unit_test(test_refusals),
+#ifdef CKPT_INJECT
+		cmocka_unit_test(test_faults),
+#endif
 		cmocka_unit_test(test_python_and_gcc),
 	};
 

@@ -107,7 +107,8 @@ static int check_missing(const struct ckpt_shape *shape, uint64_t seen, struct c
 
 	for (i = 0; i < shape->n; i++) {
 		if (!(seen & 1ull << i) && !shape->fields[i].optional)
-			return ckpt_fail(err, CKPT_DAMAGED, 0, "process image: record %u is missing",
+			return ckpt_fail(err, CKPT_DAMAGED, 0,
+					 "process image: record %u is missing",
 					 shape->fields[i].tag);
 	}
 	return 0;
