@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Cycle: start, capture, kill, restore. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cgroup.h"
+#include "lib/restore_cycle.h"
+#include "proc/memory.h"
+#include "proc/stop.h"
+
+#define PRESENT (3ull << 62)	/* present or swapped */
+#define FILE_PAGE (1ull << 61)
+#define WAIT_MS 20000
+
+char cycle_cgroup[64];
+char *cycle_cgroup_dir;
+static char dir[64], output[96];
+
+void cycle_check(int failed, const struct ckpt_err *err)
+{
+	if (failed)
+		fail_msg("%s", err->text);
+}
+
+static int open_proc(pid_t pid, const char *name, int flags)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	return open(path, flags | O_CLOEXEC);
+}
+
+/* Pages of an area that are not the file's own. */
+static void save_area(struct ckpt_mm *mm, const struct ckpt_area *a, int pagemap,
+		      const struct ckpt_memory *memory, const struct ckpt_sink *sink)
+{
+	static uint64_t entries[4096];
+	uint8_t data[CKPT_PAGE_LEN];
+	uint64_t at = a->start, i;
+
+	for (i = 0; at < a->end; at += CKPT_PAGE_LEN, i++) {
+		if (!(i % 4096))
+			assert_true(pread(pagemap, entries, sizeof(entries), at >> 12 << 3) > 0);
+		if ((at >= mm->skip_start && at < mm->skip_end) ||
+		    !(entries[i % 4096] & PRESENT) || entries[i % 4096] & FILE_PAGE)
+			continue;
+		assert_int_equal(ckpt_memory_read(memory, at, data, sizeof(data)), sizeof(data));
+		assert_int_equal(sink->put(sink->self, mm->space, at >> 12, data, 1, NULL), 0);
+	}
+}
+
+static void save_mm(struct ckpt_mm *mm, const struct ckpt_sink *sink)
+{
+	struct ckpt_memory memory;
+	int pagemap = open_proc(mm->pid, "pagemap", O_RDONLY);
+	size_t i;
+
+	assert_int_equal(ckpt_memory_open(mm->pid, &memory, NULL), 0);
+	assert_int_equal(sink->space_new(sink->self, &mm->space, NULL), 0);
+	for (i = 0; i < mm->n_areas; i++) {
+		if (mm->areas[i].kind <= CKPT_AREA_KIND_FILE_PRIVATE)
+			save_area(mm, &mm->areas[i], pagemap, &memory, sink);
+	}
+	ckpt_memory_close(&memory);
+	close(pagemap);
+}
+
+static void save_file(struct ckpt_file *f, const struct ckpt_sink *sink)
+{
+	uint8_t data[CKPT_PAGE_LEN] = { 0 };
+	char name[32];
+	uint64_t page;
+	int fd;
+
+	if (!f->deleted || f->kind != CKPT_FILE_REG)
+		return;
+	snprintf(name, sizeof(name), "fd/%d", f->capture_fd);
+	fd = open_proc(f->capture_pid, name, O_RDONLY);
+	assert_true(fd >= 0);
+	assert_int_equal(sink->space_new(sink->self, &f->space, NULL), 0);
+	for (page = 0; pread(fd, data, sizeof(data), page * CKPT_PAGE_LEN) > 0; page++) {
+		assert_int_equal(sink->put(sink->self, f->space, page, data, 1, NULL), 0);
+		memset(data, 0, sizeof(data));
+	}
+	close(fd);
+}
+
+/* Decode what was encoded: what is restored went through the format. */
+static void through_codec(struct ckpt_image *image)
+{
+	struct ckpt_buf b = CKPT_BUF_INIT;
+	struct ckpt_err err = CKPT_ERR_INIT;
+
+	cycle_check(ckpt_image_encode(image, &b, &err), &err);
+	ckpt_image_done(image);
+	cycle_check(ckpt_image_decode(b.data, b.len, image, &err), &err);
+	ckpt_buf_done(&b);
+}
+
+void cycle_save(struct saved *s)
+{
+	cleanup_stop struct ckpt_stop *stop = NULL;
+	const struct ckpt_stop_params params = { .cgroup = cycle_cgroup_dir, .hold_ms = 60000 };
+	const struct ckpt_sink sink = mem_sink(&s->store);
+	struct ckpt_err err = CKPT_ERR_INIT;
+	size_t i;
+
+	cycle_check(ckpt_stop_open(&params, &stop, &err) || ckpt_stop_begin(stop, &err) ||
+	      ckpt_stop_collect(stop, &s->image, &err), &err);
+	for (i = 0; i < s->image.n_mms; i++)
+		save_mm(&s->image.mms[i], &sink);
+	for (i = 0; i < s->image.n_files; i++)
+		save_file(&s->image.files[i], &sink);
+	cycle_check(ckpt_stop_kill(stop, NULL, &err), &err);
+	s->source = mem_source(&s->store);
+	through_codec(&s->image);
+}
+
+struct ckpt_init_params cycle_init_params(char *const *argv, bool private)
+{
+	struct ckpt_init_params p = { .cgroup = cycle_cgroup_dir, .private_pidns = private,
+				      .argv = argv, .envp = environ, .cwd = dir };
+
+	p.stdio[0] = open("/dev/null", O_RDWR | O_CLOEXEC);
+	p.stdio[1] = p.stdio[2] = open(output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	return p;
+}
+
+void cycle_close_stdio(const int stdio[3])
+{
+	close(stdio[0]);
+	close(stdio[1]);
+}
+
+char *cycle_read_output(void)
+{
+	static char text[1 << 20];
+	int fd = open(output, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+
+	text[n < 0 ? 0 : n] = 0;
+	if (fd >= 0)
+		close(fd);
+	return text;
+}
+
+void cycle_wait_output(const char *word)
+{
+	int i;
+
+	for (i = 0; i < WAIT_MS / 10; i++) {
+		if (strstr(cycle_read_output(), word))
+			return;
+		usleep(10000);
+	}
+	fail_msg("no '%s' in: %s", word, cycle_read_output());
+}
+
+/* Wait until the cgroup is empty, so that its pids and itself are free. */
+void cycle_wait_empty(void)
+{
+	bool populated = true;
+	int i;
+
+	for (i = 0; i < WAIT_MS / 10 && populated; i++) {
+		assert_int_equal(ckpt_cgroup_populated(cycle_cgroup, &populated, NULL), 0);
+		if (populated)
+			usleep(10000);
+	}
+	assert_false(populated);
+}
+
+void cycle_restore(struct saved *s, struct ckpt_restore **ret, struct ckpt_restore_result *result)
+{
+	struct ckpt_restore_params params = {
+		.image = &s->image, .source = &s->source, .cgroup = cycle_cgroup_dir,
+	};
+	struct ckpt_err err = CKPT_ERR_INIT;
+
+	params.stdio[0] = open("/dev/null", O_RDWR | O_CLOEXEC);
+	params.stdio[1] = params.stdio[2] = open(output, O_WRONLY | O_APPEND | O_CLOEXEC);
+	cycle_check(ckpt_restore_build(&params, ret, &err) || ckpt_restore_verify(*ret, &err) ||
+	      ckpt_restore_run(*ret, result, &err), &err);
+	cycle_close_stdio(params.stdio);
+}
+
+/* Start, wait for the word, save and kill. */
+void cycle_start_and_save(char *const *argv, bool private, const char *word, struct saved *s)
+{
+	struct ckpt_init_params p = cycle_init_params(argv, private);
+	struct ckpt_init init = CKPT_INIT_NONE;
+	struct ckpt_err err = CKPT_ERR_INIT;
+	int status;
+
+	cycle_check(ckpt_init_spawn(&p, &init, &err), &err);
+	cycle_wait_output(word);
+	cycle_save(s);
+	cycle_check(ckpt_init_wait(&init, &status, &err), &err);
+	assert_int_equal(status, 128 + SIGKILL);
+	waitpid(init.pid, NULL, 0);
+	ckpt_init_close(&init);
+	cycle_close_stdio(p.stdio);
+	cycle_wait_empty();
+}
+
+/* Let go of a tree that has ended; its init is a child of ours. */
+void cycle_close_saved(struct ckpt_restore *r)
+{
+	ckpt_restore_close(r);
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+}
+
+void cycle_finish(struct ckpt_restore *r, int wanted)
+{
+	struct ckpt_err err = CKPT_ERR_INIT;
+	int status;
+
+	cycle_check(ckpt_restore_wait(r, &status, &err), &err);
+	if (status != wanted)
+		fail_msg("ended with %d: %s", status, cycle_read_output());
+	cycle_close_saved(r);
+	cycle_wait_empty();
+}
+
+void cycle_saved_done(struct saved *s)
+{
+	ckpt_image_done(&s->image);
+	mem_done(&s->store);
+}
+
+int cycle_setup(void **state)
+{
+	struct ckpt_err err = CKPT_ERR_INIT;
+
+	(void)state;
+	snprintf(cycle_cgroup, sizeof(cycle_cgroup), "/ckpt-restore-test-%d", getpid());
+	snprintf(dir, sizeof(dir), "/tmp/ckpt-restore-test-%d", getpid());
+	snprintf(output, sizeof(output), "%s/output", dir);
+	if (mkdir(dir, 0700) || ckpt_cgroup_make(cycle_cgroup, &err) ||
+	    ckpt_cgroup_dir(cycle_cgroup, &cycle_cgroup_dir, &err)) {
+		print_error("%s\n", err.text);
+		return -1;
+	}
+	return 0;
+}
+
+int cycle_teardown(void **state)
+{
+	char command[128];
+
+	(void)state;
+	ckpt_cgroup_kill(cycle_cgroup, 2000, NULL);
+	free(cycle_cgroup_dir);
+	snprintf(command, sizeof(command), "rm -rf %s", dir);
+	return system(command) || ckpt_cgroup_remove(cycle_cgroup, NULL);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Cycle: a program started in a cgroup of its own, captured, killed, restored
+ *
+ * The memory of the tree goes through a store in memory, its image through the
+ * codec.  Every function fails the running test when something goes wrong.
+ */
+#ifndef CKPT_TESTS_RESTORE_CYCLE_H
+#define CKPT_TESTS_RESTORE_CYCLE_H
+
+#include "base/cleanup.h"
+#include "memstore.h"
+#include "proc/init.h"
+#include "proc/restore.h"
+
+/**
+ * struct saved - a tree that was captured and killed
+ * @image, @store: what was captured
+ * @source: the store as restore reads it
+ */
+struct saved {
+	struct ckpt_image image;
+	struct memstore store;
+	struct ckpt_source source;
+};
+
+extern char cycle_cgroup[64];
+extern char *cycle_cgroup_dir;
+
+/* Fixtures of a group of tests. */
+int cycle_setup(void **state);
+int cycle_teardown(void **state);
+
+void cycle_check(int failed, const struct ckpt_err *err);
+struct ckpt_init_params cycle_init_params(char *const *argv, bool private);
+void cycle_close_stdio(const int stdio[3]);
+/* What the program wrote, in a buffer used again by the next call. */
+char *cycle_read_output(void);
+void cycle_wait_output(const char *word);
+/* Wait until nobody is in the cgroup. */
+void cycle_wait_empty(void);
+/* Capture and kill what runs in the cgroup. */
+void cycle_save(struct saved *s);
+/* Start, wait until the word was written, save. */
+void cycle_start_and_save(char *const *argv, bool private, const char *word, struct saved *s);
+void cycle_restore(struct saved *s, struct ckpt_restore **ret, struct ckpt_restore_result *result);
+/* Let go of a tree that has ended; its init is a child of ours. */
+void cycle_close_saved(struct ckpt_restore *r);
+/* Wait for the end of the root task with status @wanted, and of everybody. */
+void cycle_finish(struct ckpt_restore *r, int wanted);
+void cycle_saved_done(struct saved *s);
+
+#endif

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Faults of a restore: killed or failed at every step it leaves nothing, and can be repeated. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cgroup.h"
+#include "lib/restore_cycle.h"
+
+/* Newer kernels kill what is born in a cgroup that was killed once. */
+static void fresh_cgroup(void)
+{
+	struct ckpt_err err = CKPT_ERR_INIT;
+
+	cycle_wait_empty();
+	cycle_check(ckpt_cgroup_remove(cycle_cgroup, &err) ||
+		    ckpt_cgroup_make(cycle_cgroup, &err), &err);
+}
+
+/* A restore with a fault, in a process of its own. Return: its wait status. */
+static int restore_aside(struct saved *s, const char *fault, struct ckpt_err *err)
+{
+	struct ckpt_restore_params params = {
+		.image = &s->image, .source = &s->source, .cgroup = cycle_cgroup_dir,
+	};
+	struct ckpt_restore *r = NULL;
+	struct ckpt_restore_result result;
+	int status, pair[2], failed;
+	pid_t pid;
+
+	assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
+	pid = fork();
+	if (!pid) {
+		setenv("CKPT_FAULT", fault, 1);
+		params.stdio[0] = params.stdio[1] = params.stdio[2] = open("/dev/null", O_RDWR);
+		failed = ckpt_restore_build(&params, &r, err) || ckpt_restore_verify(r, err) ||
+			 ckpt_restore_run(r, &result, err);
+		ckpt_restore_close(r);
+		_exit(write(pair[1], err, sizeof(*err)) != sizeof(*err) || !failed);
+	}
+	close(pair[1]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (read(pair[0], err, sizeof(*err)) != sizeof(*err))
+		err->text[0] = 0;
+	close(pair[0]);
+	return status;
+}
+
+static void test_faults(void **state)
+{
+	static const char * const points[] = {
+		"spawned", "files", "born", "areas", "memory:2", "lock", "fds", "threads:2",
+		"signals", "attrs", "pending", "verify", "timers", "regs", "regs:2", "detach",
+		"detach:2", "release",
+	};
+	cleanup_with(cycle_saved_done) struct saved s = { 0 };
+	char *argv[] = { "sh", "-c", "(while :; do sleep 0.05; done) & echo here; wait", NULL };
+	struct ckpt_restore_result result;
+	struct ckpt_restore *r = NULL;
+	struct ckpt_err err;
+	char fault[64];
+	size_t i;
+	int status;
+
+	(void)state;
+	cycle_start_and_save(argv, true, "here", &s);
+	for (i = 0; i < sizeof(points) / sizeof(points[0]); i++) {
+		err = (struct ckpt_err)CKPT_ERR_INIT;
+		snprintf(fault, sizeof(fault), "restore.%s", points[i]);
+		status = restore_aside(&s, fault, &err);
+		if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
+			fail_msg("%s was not reached: %s", fault, err.text);
+		fresh_cgroup();
+		snprintf(fault, sizeof(fault), "restore.%s=fail", points[i]);
+		status = restore_aside(&s, fault, &err);
+		if (status || !strstr(err.text, "fault injected"))
+			fail_msg("%s did not fail: %s", fault, err.text);
+		fresh_cgroup();
+	}
+	err = (struct ckpt_err)CKPT_ERR_INIT;
+	assert_int_equal(restore_aside(&s, "restore.flip=fail", &err), 0);
+	if (err.status != CKPT_DAMAGED || !strstr(err.text, "memory at 0x") ||
+	    !strstr(err.text, "process "))
+		fail_msg("a flipped byte is called: %s", err.text);
+	fresh_cgroup();
+	cycle_restore(&s, &r, &result);
+	assert_int_equal(kill(result.root_pid, SIGTERM), 0);
+	ckpt_cgroup_kill(cycle_cgroup, 5000, NULL);
+	cycle_close_saved(r);
+	fresh_cgroup();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_faults),
+	};
+
+	return cmocka_run_group_tests(tests, cycle_setup, cycle_teardown);
+}
