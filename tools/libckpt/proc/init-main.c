@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "proc/image.h"
 #include "proc/init-main.h"
 
 /* Descriptors of init beside 0 to 2; everything above is closed. */
@@ -101,14 +102,18 @@ static int arrange_fds(const struct ckpt_init_params *params, int control, int e
 	return syscall(SYS_close_range, NEXT, ~0u, 0);
 }
 
+/*
+ * By the system call: the C library hides the two signals it keeps for itself,
+ * and a caller that ever made a thread has a handler for one of them.
+ */
 static void reset_signals(void)
 {
-	const struct sigaction dfl = { .sa_handler = SIG_DFL };
+	const struct ckpt_sigaction dfl = { 0 };
 	sigset_t none;
 	int sig;
 
-	for (sig = 1; sig <= 64; sig++)
-		sigaction(sig, &dfl, NULL);
+	for (sig = 1; sig <= CKPT_NSIG; sig++)
+		syscall(SYS_rt_sigaction, sig, &dfl, NULL, sizeof(dfl.mask));
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
