@@ -60,7 +60,8 @@ rc=0
 glob=${1:+kunit.filter_glob=$1}
 timeout -k 2 120 setarch -R "$kernel/linux" mem=256M \
 	root=/dev/root rootfstype=hostfs rootflags=/ ro init="$repo/tests/kunit/init" \
-	con=null con0=fd:0,fd:1 time-travel=inf-cpu ${glob:-} CKPT_KUNIT="$dir" </dev/null >"$dir/log" 2>&1 || rc=$?
+	con=null con0=fd:0,fd:1 time-travel=inf-cpu ${glob:-} CKPT_KUNIT="$dir" \
+	</dev/null >"$dir/log" 2>&1 || rc=$?
 # the memory leaks go into the count, and so does a kernel that complained
 sed -i 's/\r$//' "$dir/log"
 if ! grep -q '^KUNIT DONE' "$dir/log"; then

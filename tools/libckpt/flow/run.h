@@ -31,7 +31,8 @@ struct ckpt_run_params {
  *
  * The command gets a pid, a mount and a time namespace, a session of its own,
  * /dev/null as input, the group's log as output and error, and a TMPDIR that is
- * a root.  Huge pages are off, for their dirty bits are too coarse.  The group stays known after its end, so that it can be restored.
+ * a root.  Huge pages are off, for their dirty bits are too coarse.  The group
+ * stays known after its end, so that it can be restored.
  */
 int ckpt_run(const struct ckpt_run_params *params, int *ret_status, struct ckpt_err *err);
 
