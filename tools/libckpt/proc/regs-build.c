@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Registers, extended state, rseq and signal mask: what a thread starts with. */
 #include <elf.h>
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,18 +106,49 @@ static int set_rseq(const struct ckpt_site *s, const struct ckpt_thread *t, stru
 	return ckpt_remote_write(s->tid, t->rseq_ptr, area, t->rseq_size, err);
 }
 
+/* Flags that a tracer can set: FLAG_MASK of the kernel's arch/x86/kernel/ptrace.c. */
+#define SETTABLE_FLAGS 0x54dd5ull
+
+/* The first general register that differs, or NULL. */
+static const char *first_difference(const struct user_regs_struct *is,
+				    const struct user_regs_struct *wanted, uint64_t *ret_is,
+				    uint64_t *ret_wanted)
+{
+	static const char *const names[] = {
+		"r15", "r14", "r13", "r12", "rbp", "rbx", "r11", "r10", "r9", "r8", "rax", "rcx",
+		"rdx", "rsi", "rdi", "orig_rax", "rip", "cs", "eflags", "rsp", "ss", "fs_base",
+		"gs_base", "ds", "es", "fs", "gs",
+	};
+	uint64_t a[sizeof(names) / sizeof(names[0])], b[sizeof(names) / sizeof(names[0])];
+	size_t i;
+
+	static_assert(sizeof(a) == sizeof(*is), "a name for each register");
+	memcpy(a, is, sizeof(a));
+	memcpy(b, wanted, sizeof(b));
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		*ret_is = a[i];
+		*ret_wanted = b[i];
+		if (strcmp(names[i], "eflags") ? a[i] != b[i] : (a[i] ^ b[i]) & SETTABLE_FLAGS)
+			return names[i];
+	}
+	return NULL;
+}
+
 static int set_regs(const struct ckpt_site *s, const struct ckpt_thread *t, struct ckpt_err *err)
 {
 	struct user_regs_struct back;
+	uint64_t is, wanted;
+	const char *name;
 
 	if (ptrace(PTRACE_SETREGS, s->tid, 0, &t->regs) ||
 	    ptrace(PTRACE_GETREGS, s->tid, 0, &back))
 		return ckpt_fail(err, CKPT_FAILED, errno, "thread %d: cannot set its registers",
 				 s->name);
-	if (memcmp(&back, &t->regs, sizeof(back)))
+	name = first_difference(&back, &t->regs, &is, &wanted);
+	if (name)
 		return ckpt_fail(err, CKPT_DAMAGED, 0,
-				 "thread %d: its registers are not those of the checkpoint",
-				 s->name);
+				 "thread %d: its register %s is %#lx, in the checkpoint %#lx",
+				 s->name, name, is, wanted);
 	return 0;
 }
 
