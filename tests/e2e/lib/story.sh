@@ -4,9 +4,9 @@
 end_seconds=${CKPT_END_SECONDS:-300}
 
 # One undisturbed run per script; its journal is $reference once it has ended
-reference_ends() {
+reference_ends() {	# NAME [JOURNAL]
 	wait "$reference_pid" || true
-	reference=$base/${1:-small}-reference/workspace/journal
+	reference=${2:-$base/$1-reference/workspace/journal}
 	like "the undisturbed run has ended with its hash" "$(final "$reference")" '^[0-9a-f]{64}$'
 }
 

@@ -112,17 +112,20 @@ int ckpt_fs_loose_restore(const char *path, const struct ckpt_fs_meta *m,
 			  const struct ckpt_source *source, uint32_t space,
 			  struct ckpt_fs_stats *stats, struct ckpt_err *err)
 {
-	int rc = is_same(path, m, source, space, stats, err);
 	cleanup_free char *temp = NULL;
 	cleanup_close int fd = -1;
+	int rc;
 
-	if (rc)
-		return rc < 0 ? -1 : 0;
-	if (asprintf(&temp, "%s.ckpt-XXXXXX", path) < 0) {
+	if (asprintf(&temp, "%s.ckpt-restore", path) < 0) {
 		temp = NULL;
 		return no_memory(err);
 	}
-	fd = mkostemp(temp, O_CLOEXEC);
+	/* always the same name: what a killed restore has left goes with the next one */
+	unlink(temp);
+	rc = is_same(path, m, source, space, stats, err);
+	if (rc)
+		return rc < 0 ? -1 : 0;
+	fd = open(temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return ckpt_fail(err, CKPT_FAILED, errno, "make a copy beside %s", path);
 	rc = ckpt_fs_loose_fill(fd, m, source, space, path, stats, err);
