@@ -143,6 +143,9 @@ static void entry_event(struct ckpt_sub *sub, u32 event, struct inode *inode, st
 	/* Of a file in an outside directory, another link may be inside. */
 	if (inode && !(outside && (S_ISDIR(inode->i_mode) || inode->i_nlink <= 1)))
 		ckpt_files_record(sub->files, inode, inode_mask(event, inode), flags);
+	/* It may come with somebody who goes on writing through an old mapping. */
+	if (inode && !outside && has_writer(inode))
+		ckpt_files_watch(sub->files, inode, 0);
 }
 
 static void inode_event(struct ckpt_sub *sub, u32 event, struct inode *inode,

@@ -26,8 +26,9 @@
  * - a bit says so: soft-dirty, writable, or dirty.  The dirty bit is moved to
  *   the page at every take, so it is a second record, of the hardware's, that
  *   an upgrade to writable by mprotect does not slip by;
- * - it cannot be known: KSM, a migration entry, a reference that no mapping
- *   explains, uprobes.
+ * - it cannot be known: an mm that ever asked for KSM (whose pages lose the
+ *   bit and may be split or swapped out since), a migration entry, a reference
+ *   that no mapping explains, uprobes.
  * VM_SOFTDIRTY alone is not a reason: the kernel sets it on a whole area when
  * a neighbour is merged into it (every growth of a heap).  New memory in an
  * old area is seen by its bits and, where there are none, by its state.  Only
@@ -36,6 +37,10 @@
  * swap entries, which carry no dirty bit.
  *
  * WHAT IS NOT SEEN
+ * Memory that is moved away by whole page tables and back to the very same
+ * place while a live round copies it: the copy may be of what was there in
+ * between.  A swapped page that an upgrade by mprotect made writable, in an
+ * area whose mark a merge then dropped, before the page was swapped out.
  * Another program that clears soft-dirty bits (CRIU --track-mem, "4" written
  * to clear_refs) leaves the pages writable or write-protected and not marked.
  * Writable ones and those with a dirty bit are still reported; pages written
@@ -273,7 +278,8 @@ static void finish(struct ckpt_walk *w)
 
 	swap(m->areas, w->areas);
 	swap(m->tables, w->tables);
-	m->based = !w->unbased;
+	/* What an overflow did not tell, the next round must. */
+	m->based = !w->unbased && !w->overflow;
 	m->dirty_pages = w->dirty_pages;
 	m->resident_pages = w->resident_pages;
 	ckpt_ranges_merge(&m->taken, &m->carry, CKPT_RANGES_MAX);

@@ -11,12 +11,14 @@
 #include <linux/mm.h>
 #include <linux/page-flags.h>
 #include <linux/pgtable.h>
+#include <linux/sched/coredump.h>
 #include <linux/swap.h>
 #include <linux/swapops.h>
 
 #include "limits.h"
 #include "members.h"
 #include "pte.h"
+#include "tlb.h"
 
 /* What is known of the pages before their entries are read: doubt = dirty. */
 static void set_doubts(struct ckpt_walk *w, u64 addr, u64 end)
@@ -31,7 +33,8 @@ static void set_doubts(struct ckpt_walk *w, u64 addr, u64 end)
 		doubt = ckpt_ranges_cover(&m->carry, &w->carry_cursor, addr, &carried_until);
 		until = U64_MAX;
 		if (!w->private || !m->based || (w->area.flags & CKPT_AREA_WHOLE) ||
-		    (m->flags & CKPT_MM_NOTIFIERS)) {
+		    (m->flags & CKPT_MM_NOTIFIERS) ||
+		    test_bit(MMF_VM_MERGEABLE, &w->mm->flags)) {
 			doubt = true;
 		} else {
 			then = ckpt_areas_lookup(&m->areas, &w->page_cursor, &w->area, addr,
@@ -63,10 +66,9 @@ static void compare_table(struct ckpt_walk *w, u64 addr, u64 end, u64 id)
 	if (!w->private || !w->m->based)
 		return;
 	then = ckpt_tables_lookup(&w->m->tables, &w->table_cursor, addr & PMD_MASK);
-	/* A huge page is marked by whatever puts it here: fault, collapse, move. */
-	if (then == id || (id & 1))
+	if (then == id)
 		return;
-	if (then & 1) {
+	if ((then & 1) && !(id & 1)) {
 		/* Split since: each page must be the piece that belongs here. */
 		w->split_from = then >> 1;
 		return;
@@ -114,8 +116,10 @@ static void take_anon(struct ckpt_walk *w, pte_t *ptep, u64 addr, u32 i, pte_t p
 	if (!written || !w->clear)
 		return;
 	pte = ptep_modify_prot_start(w->vma, addr, ptep);
-	if (pte_dirty(pte))
+	if (pte_dirty(pte)) {
 		folio_mark_dirty(page_folio(page));
+		w->cleaned = true;
+	}
 	ptep_modify_prot_commit(w->vma, addr, ptep, pte,
 				pte_clear_soft_dirty(pte_mkclean(pte_wrprotect(pte))));
 	__set_bit(i, w->cleared);
@@ -201,6 +205,18 @@ static void remark(struct ckpt_walk *w, pte_t *first, u64 base)
 	}
 }
 
+/*
+ * Reclaim takes a clean entry for one through which no CPU writes any more, and
+ * starts its I/O without a flush.  So the flush cannot wait for the end of the
+ * round where a dirty bit went: it comes before the page-table lock is let go.
+ */
+static void tell_cleaned(struct ckpt_walk *w)
+{
+	if (w->cleaned)
+		ckpt_tlb_flush();
+	w->cleaned = false;
+}
+
 /* Return: false if the table went away; nothing was done then. */
 static bool take_table(struct ckpt_walk *w, pmd_t *pmd, pmd_t pmdval, u64 addr, u64 end)
 {
@@ -232,6 +248,7 @@ static bool take_table(struct ckpt_walk *w, pmd_t *pmd, pmd_t pmdval, u64 addr, 
 			take_absent(w, &first[i], addr, i, pte);
 	}
 	remark(w, first, base);
+	tell_cleaned(w);
 	spin_unlock(ptl);
 	rcu_read_unlock();
 	return true;
@@ -268,6 +285,7 @@ static void take_huge_anon(struct ckpt_walk *w, pmd_t *pmd, pmd_t val, u16 *flag
 		*flags |= CKPT_RUN_DIRTY;
 	if (!written || !w->clear)
 		return;
+	w->cleaned = true;	/* the CPU may set the bit until the exchange */
 	val = change_huge(pmd, val, true);
 	if (has_strange_reference(page_folio(pmd_page(val)))) {
 		change_huge(pmd, val, false);
@@ -307,6 +325,7 @@ static bool take_huge(struct ckpt_walk *w, pmd_t *pmd, u64 addr, u64 end)
 			state = CKPT_PAGE_FILE;
 		}
 	}
+	tell_cleaned(w);
 	spin_unlock(ptl);
 	for (i = pte_index(addr); addr < end; addr += PAGE_SIZE, i++) {
 		w->state[i] = state;

@@ -23,6 +23,7 @@ struct ckpt_mm;
  * @clear: its bits are to be cleared
  * @marked: VM_SOFTDIRTY is set
  * @uprobes: pages may have been replaced by a breakpoint's
+ * @cleaned: a hardware dirty bit was taken away and no CPU was told yet
  * @unbased: this walk cannot be compared with by the next
  * @overflow: not all runs were kept
  * @tables_walked: since the mmap lock was taken
@@ -49,6 +50,7 @@ struct ckpt_walk {
 	bool clear;
 	bool marked;
 	bool uprobes;
+	bool cleaned;
 	bool unbased;
 	bool overflow;
 	u32 tables_walked;

@@ -205,7 +205,7 @@ int ckpt_files_root_add(struct ckpt_files *files, const char *path, struct netli
  * @path: as it was given to ckpt_files_root_add
  * @extack: where the sentence of a refusal goes, may be NULL
  *
- * Changes already recorded stay.
+ * Changes already recorded stay; the next checkpoint is full.
  *
  * Return: 0, or -ENOENT.
  */
@@ -219,6 +219,8 @@ int ckpt_files_root_del(struct ckpt_files *files, const char *path, struct netli
 		return -ENOENT;
 	}
 	drop(files, root);
+	/* Should it be added again, what happened meanwhile is in no set. */
+	ckpt_files_lose(files);
 	return 0;
 }
 

@@ -67,6 +67,32 @@ static void join_equals_the_bitmap(void **state)
 	}
 }
 
+static void subtract_equals_the_bitmap(void **state)
+{
+	(void)state;
+	srand(4);
+	for (int round = 0; round < 300; round++) {
+		struct ckpt_ranges set[2] = { { 0 } };
+		bool model[2][N] = { { false } };
+
+		for (int which = 0; which < 2; which++) {
+			for (uint64_t at = rand() % 20, end; at < N; at = end + rand() % 20) {
+				end = at + rand() % 15;
+				end = end < N ? end : N;
+				assert_int_equal(ckpt_ranges_append(&set[which], at, end), 0);
+				for (; at < end; at++)
+					model[which][at] = true;
+			}
+		}
+		for (int i = 0; i < N; i++)
+			model[0][i] &= !model[1][i];
+		assert_int_equal(ckpt_ranges_subtract(&set[0], &set[1]), 0);
+		check(&set[0], model[0]);
+		ckpt_ranges_done(&set[0]);
+		ckpt_ranges_done(&set[1]);
+	}
+}
+
 static void empty_set_misses_everything(void **state)
 {
 	struct ckpt_ranges s = { 0 };
@@ -84,6 +110,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(join_equals_the_bitmap),
+		cmocka_unit_test(subtract_equals_the_bitmap),
 		cmocka_unit_test(empty_set_misses_everything),
 	};
 

@@ -252,6 +252,50 @@ static void live_round_then_clean_costs_nothing_more(void **state)
 	env_free(e);
 }
 
+static void what_a_live_round_could_not_read_is_not_known(void **state)
+{
+	struct env *e = env_new();
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_take take;
+
+	(void)state;
+	final(e, RUNS({ 0, 32, CKPT_PAGE_ANON, CKPT_RUN_DIRTY }), 0);
+	memset(e->memory + 3 * CKPT_PAGE_LEN, 0xcc, 2 * CKPT_PAGE_LEN);
+	/* The process that the tracker named is gone when the round is copied. */
+	take = take_of(e, RUNS({ 0, 3, CKPT_PAGE_ANON, 0 },
+			       { 3, 3, CKPT_PAGE_ANON, CKPT_RUN_DIRTY },
+			       { 6, 26, CKPT_PAGE_ANON, 0 }), 0);
+	take.mms[0].pid = INT32_MAX;
+	assert_int_equal(ckpt_mem_live(&e->mem, &take, &e->sink, &err), 0);
+	ckpt_take_done(&take);
+	/* The last round says clean, and that page 5 is gone. */
+	final(e, RUNS({ 0, 5, CKPT_PAGE_ANON, 0 }, { 6, 26, CKPT_PAGE_ANON, 0 }), 0);
+	expect_same(e, 0, 5);
+	expect_absent(e, 5, 6);
+	expect_same(e, 6, 32);
+	assert_int_equal(e->mem.final_pages, 34);
+	env_free(e);
+}
+
+static void migrating_pages_are_copied_live(void **state)
+{
+	struct env *e = env_new();
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_take take;
+
+	(void)state;
+	final(e, RUNS({ 0, 8, CKPT_PAGE_ANON, CKPT_RUN_DIRTY }), 0);
+	memset(e->memory + 2 * CKPT_PAGE_LEN, 0xdd, CKPT_PAGE_LEN);
+	take = take_of(e, RUNS({ 0, 2, CKPT_PAGE_ANON, 0 },
+			       { 2, 1, CKPT_PAGE_MIGRATION, CKPT_RUN_DIRTY },
+			       { 3, 5, CKPT_PAGE_ANON, 0 }), 0);
+	assert_int_equal(ckpt_mem_live(&e->mem, &take, &e->sink, &err), 0);
+	ckpt_take_done(&take);
+	final(e, RUNS({ 0, 8, CKPT_PAGE_ANON, 0 }), 0);
+	expect_same(e, 0, 8);
+	env_free(e);
+}
+
 static void unwalked_mm_is_read_whole(void **state)
 {
 	struct env *e = env_new();
@@ -316,6 +360,8 @@ int main(void)
 		cmocka_unit_test(vanished_pages_are_dropped),
 		cmocka_unit_test(file_pages_are_absent_and_zero_pages_kept_in_file_maps),
 		cmocka_unit_test(live_round_then_clean_costs_nothing_more),
+		cmocka_unit_test(what_a_live_round_could_not_read_is_not_known),
+		cmocka_unit_test(migrating_pages_are_copied_live),
 		cmocka_unit_test(unwalked_mm_is_read_whole),
 		cmocka_unit_test(table_survives_the_store),
 		cmocka_unit_test(unwalked_area_is_refused),

@@ -55,6 +55,27 @@ int ckpt_ranges_join(struct ckpt_ranges *s, const struct ckpt_ranges *other)
 	return 0;
 }
 
+int ckpt_ranges_subtract(struct ckpt_ranges *s, const struct ckpt_ranges *other)
+{
+	struct ckpt_ranges rest = { 0 };
+	struct ckpt_range r;
+
+	for (size_t i = 0; i < s->n; i++) {
+		uint64_t at = s->r[i].start;
+
+		while (ckpt_ranges_missing(other, at, s->r[i].end, &r)) {
+			if (ckpt_ranges_append(&rest, r.start, r.end)) {
+				ckpt_ranges_done(&rest);
+				return -1;
+			}
+			at = r.end;
+		}
+	}
+	ckpt_ranges_done(s);
+	*s = rest;
+	return 0;
+}
+
 /* Index of the first range that ends after @at. */
 static size_t find(const struct ckpt_ranges *s, uint64_t at)
 {

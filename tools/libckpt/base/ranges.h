@@ -22,6 +22,8 @@ void ckpt_ranges_done(struct ckpt_ranges *s);
 int ckpt_ranges_append(struct ckpt_ranges *s, uint64_t start, uint64_t end);
 /* Make @s the union of itself and @other. Return: 0, or -1 without memory (@s unchanged). */
 int ckpt_ranges_join(struct ckpt_ranges *s, const struct ckpt_ranges *other);
+/* Take @other out of @s. Return: 0, or -1 without memory (@s unchanged). */
+int ckpt_ranges_subtract(struct ckpt_ranges *s, const struct ckpt_ranges *other);
 /* The first part of [start, end) that is in the set. Return: whether there is one. */
 bool ckpt_ranges_overlap(const struct ckpt_ranges *s, uint64_t start, uint64_t end,
 			 struct ckpt_range *ret);

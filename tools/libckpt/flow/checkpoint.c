@@ -6,7 +6,7 @@
 #include "base/fault.h"
 #include "flow/cut.h"
 
-static uint64_t now_ns(void)
+uint64_t ckpt_cut_now(void)
 {
 	struct timespec t;
 
@@ -66,11 +66,11 @@ static int steps(struct ckpt_cut *cut, struct ckpt_err *err)
 int ckpt_checkpoint(const struct ckpt_checkpoint_params *params,
 		    struct ckpt_checkpoint_result *ret, struct ckpt_err *err)
 {
-	struct ckpt_cut cut = { .params = params, .began_ns = now_ns() };
+	struct ckpt_cut cut = { .params = params, .began_ns = ckpt_cut_now() };
 	int failed = steps(&cut, err);
 
 	if (!failed) {
-		cut.result.total_ns = now_ns() - cut.began_ns;
+		cut.result.total_ns = ckpt_cut_now() - cut.began_ns;
 		*ret = cut.result;
 	}
 	cut_done(&cut);

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/fault.h"
@@ -60,9 +59,7 @@ static int describe(struct ckpt_cut *cut, struct ckpt_err *err)
 {
 	struct ckpt_manifest *m = ckpt_writer_manifest(cut->writer);
 	const struct ckpt_tagged *group = cut->params->group;
-	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
 	m->kind = cut->parent ? CKPT_KIND_INCREMENTAL : CKPT_KIND_FULL;
 	snprintf(m->tracker, sizeof(m->tracker), "%s", cut->tracker.name);
 	if (cut->params->why) {
@@ -79,7 +76,7 @@ static int describe(struct ckpt_cut *cut, struct ckpt_err *err)
 	m->counts.files = cut->result.files;
 	m->counts.bytes_read = cut->result.memory_read + cut->result.file_read;
 	m->counts.freeze_ns = cut->result.freeze_ns;
-	m->counts.total_ns = t.tv_sec * 1000000000ull + t.tv_nsec - cut->began_ns;
+	m->counts.total_ns = ckpt_cut_now() - cut->began_ns;
 	if (!group->cgroup)
 		return 0;
 	return ckpt_manifest_set_note(m, CKPT_NOTE_CGROUP, group->cgroup, strlen(group->cgroup),

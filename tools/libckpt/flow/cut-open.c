@@ -96,7 +96,8 @@ static int open_tracker(struct ckpt_cut *cut, struct ckpt_err *err)
 
 	if (!group->cgroup)
 		return ckpt_tracker_open_full(&cut->tracker, err);
-	if (!ckpt_tracker_open_kmod(group->name, group->cgroup, &cut->tracker, &why))
+	if (!ckpt_tracker_open_kmod(group->name, group->cgroup, group->roots, group->n_roots,
+				    &cut->tracker, &why))
 		return 0;
 	/* No module, or one that was not told of the group: everything is compared. */
 	if (why.os == ENOENT)

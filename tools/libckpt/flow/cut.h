@@ -48,6 +48,9 @@ struct ckpt_cut {
 	struct ckpt_outer outer;
 };
 
+/* CLOCK_MONOTONIC in ns. */
+uint64_t ckpt_cut_now(void);
+
 /* Steps, in order. */
 int ckpt_cut_refuse(struct ckpt_cut *cut, struct ckpt_err *err);
 int ckpt_cut_open(struct ckpt_cut *cut, struct ckpt_err *err);

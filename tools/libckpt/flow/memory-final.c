@@ -28,7 +28,7 @@ static int drop(struct final *f, uint64_t start, uint64_t end, struct ckpt_err *
 {
 	struct ckpt_range r;
 
-	while (ckpt_ranges_overlap(&f->mm->have, start, end, &r)) {
+	while (ckpt_ranges_overlap(&f->mm->stored, start, end, &r)) {
 		if (f->sink->drop(f->sink->self, f->mm->space, r.start, r.end - r.start, err))
 			return -1;
 		start = r.end;
@@ -212,7 +212,10 @@ static int final_mm(struct ckpt_mem *mem, const struct ckpt_take_mm *take, struc
 		return -1;
 	}
 	ckpt_ranges_done(&f.mm->have);
+	ckpt_ranges_done(&f.mm->stored);
 	f.mm->have = f.held;
+	if (ckpt_ranges_join(&f.mm->stored, &f.held))
+		return no_memory(err);
 	return 0;
 }
 
@@ -249,7 +252,7 @@ static int drop_unseen(struct ckpt_mem *mem, const struct ckpt_image *image,
 		for (size_t m = 0; m < image->n_mms; m++)
 			used |= image->mms[m].space == mm->space;
 		mm->seen = used;
-		if (!used && mm->have.n &&
+		if (!used && mm->stored.n &&
 		    sink->drop(sink->self, mm->space, 0, CKPT_PAGE_MAX + 1, err))
 			return -1;
 	}

@@ -22,6 +22,7 @@ void ckpt_mem_done(struct ckpt_mem *mem)
 {
 	for (size_t i = 0; i < mem->n_mms; i++) {
 		ckpt_ranges_done(&mem->mms[i].have);
+		ckpt_ranges_done(&mem->mms[i].stored);
 		ckpt_memory_close(&mem->mms[i].from);
 	}
 	free(mem->mms);
@@ -63,7 +64,8 @@ static int load_have(struct ckpt_mem_mm *mm, const struct ckpt_source *source,
 	int more;
 
 	while ((more = source->next(source->self, mm->space, &page, &count, &kind, err)) > 0) {
-		if (ckpt_ranges_append(&mm->have, page, page + count))
+		if (ckpt_ranges_append(&mm->have, page, page + count) ||
+		    ckpt_ranges_append(&mm->stored, page, page + count))
 			return ckpt_fail(err, CKPT_FAILED, 0,
 					 "no memory for the pages of the parent");
 		page += count;
@@ -175,7 +177,32 @@ static int live_copy(struct live *l, uint64_t page, uint64_t end, struct ckpt_er
 static bool copied_live(const struct ckpt_take_area *area, const struct ckpt_run *run)
 {
 	return !(area->flags & CKPT_AREA_SHARED) &&
-	       (run->state == CKPT_PAGE_ANON || run->state == CKPT_PAGE_SWAP);
+	       (run->state == CKPT_PAGE_ANON || run->state == CKPT_PAGE_SWAP ||
+		run->state == CKPT_PAGE_MIGRATION);
+}
+
+/*
+ * What was reported dirty is not known any more until it was copied: the
+ * tracker tells it once, and the copy may fail.
+ */
+static int forget_dirty(struct ckpt_mem_mm *mm, const struct ckpt_take_mm *take,
+			struct ckpt_err *err)
+{
+	struct ckpt_ranges dirty = { 0 };
+	int bad = 0;
+
+	for (size_t a = 0; a < take->n_areas; a++) {
+		for (size_t r = 0; r < take->areas[a].n_runs; r++) {
+			const struct ckpt_run *run = &take->areas[a].runs[r];
+			uint64_t page = run->start >> CKPT_PAGE_SHIFT;
+
+			if (run->flags & CKPT_RUN_DIRTY)
+				bad |= ckpt_ranges_append(&dirty, page, page + run->pages);
+		}
+	}
+	bad |= ckpt_ranges_subtract(&mm->have, &dirty);
+	ckpt_ranges_done(&dirty);
+	return bad ? ckpt_fail(err, CKPT_FAILED, 0, "no memory for a round") : 0;
 }
 
 /* A dirty run whole; of a clean one what nobody has yet. */
@@ -201,11 +228,17 @@ static int live_mm(struct ckpt_mem *mem, const struct ckpt_take_mm *take, uint8_
 	struct ckpt_err gone = CKPT_ERR_INIT;
 	int ret = 0;
 
-	/* What was not walked is read once, at the end. */
-	if (take->flags & (CKPT_MM_BUSY | CKPT_MM_OVERFLOW | CKPT_MM_NOTIFIERS))
-		return 0;
 	l.mm = ckpt_mem_entry(mem, take->cookie, take->pid, sink, err);
 	if (!l.mm)
+		return -1;
+	/* What was not walked is told again, or read once, at the end. */
+	if (take->flags & (CKPT_MM_BUSY | CKPT_MM_NOTIFIERS))
+		return 0;
+	if (take->flags & CKPT_MM_OVERFLOW) {
+		ckpt_ranges_done(&l.mm->have);
+		return 0;
+	}
+	if (forget_dirty(l.mm, take, err))
 		return -1;
 	if (ckpt_mem_open(l.mm, take->pid, &gone))
 		return 0;
@@ -216,7 +249,9 @@ static int live_mm(struct ckpt_mem *mem, const struct ckpt_take_mm *take, uint8_
 			if (copied_live(area, &area->runs[r]))
 				ret = live_run(&l, &area->runs[r], err);
 	}
-	if (!ret && ckpt_ranges_join(&l.mm->have, &l.copied))
+	/* Of a round that failed half way the stored pages count all the same. */
+	if (ckpt_ranges_join(&l.mm->stored, &l.copied) ||
+	    (!ret && ckpt_ranges_join(&l.mm->have, &l.copied)))
 		ret = ckpt_fail(err, CKPT_FAILED, 0, "no memory for a round");
 	ckpt_ranges_done(&l.copied);
 	return ret;

@@ -22,7 +22,10 @@
  * @cookie: the tracker's identity of it, 0: none
  * @pid: process it is read through
  * @space: where its pages go
- * @have: pages (address >> 12) that the space holds: from the parent or put already
+ * @have: pages (address >> 12) whose content in the space is that of the last
+ *	round, unless the tracker says otherwise
+ * @stored: pages that the space holds, whatever they are worth: all of @have
+ *	and those that must be dropped when they are gone
  * @from: open for reading, fd -1 before
  * @seen: some round of this checkpoint reported it
  */
@@ -30,7 +33,7 @@ struct ckpt_mem_mm {
 	uint64_t cookie;
 	int32_t pid;
 	uint32_t space;
-	struct ckpt_ranges have;
+	struct ckpt_ranges have, stored;
 	struct ckpt_memory from;
 	bool seen;
 };

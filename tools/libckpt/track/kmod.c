@@ -155,19 +155,33 @@ static void kmod_close(void *self)
 	free(k);
 }
 
-int ckpt_tracker_open_kmod(const char *group, const char *cgroup, struct ckpt_tracker *ret,
-			   struct ckpt_err *err)
+static bool follows(const struct ckpt_nl_group *known, char *const *roots, size_t n_roots)
+{
+	for (size_t i = 0; i < n_roots; i++) {
+		bool there = false;
+
+		for (size_t j = 0; j < known->n_roots; j++)
+			there |= !strcmp(known->roots[j], roots[i]);
+		if (!there)
+			return false;
+	}
+	return true;
+}
+
+int ckpt_tracker_open_kmod(const char *group, const char *cgroup, char *const *roots,
+			   size_t n_roots, struct ckpt_tracker *ret, struct ckpt_err *err)
 {
 	cleanup_nl struct ckpt_nl *nl = NULL;
 	struct ckpt_nl_group known = { 0 };
 	struct kmod *k;
-	bool same;
+	bool same, all;
 
 	if (strlen(group) > CKPT_NAME_MAX)
 		return ckpt_fail(err, CKPT_USAGE, 0, "'%s' is no group name", group);
 	if (ckpt_nl_open(&nl, err) || ckpt_nl_group_get(nl, group, &known, err))
 		return -1;
 	same = !strcmp(known.cgroup, cgroup);
+	all = follows(&known, roots, n_roots);
 	ckpt_nl_group_done(&known);
 	if (!same)
 		return ckpt_fail(err, CKPT_REFUSED, ENOENT,
@@ -179,7 +193,7 @@ int ckpt_tracker_open_kmod(const char *group, const char *cgroup, struct ckpt_tr
 	k->nl = take_ptr(nl);
 	memcpy(k->group, group, strlen(group));
 	*ret = (struct ckpt_tracker){
-		.name = "kmod", .live = true, .inodes_known = true, .self = k,
+		.name = "kmod", .live = true, .inodes_known = all, .self = k,
 		.begin = kmod_begin, .next = kmod_next, .pages = kmod_pages,
 		.inodes = kmod_inodes, .commit = kmod_commit, .abort = kmod_abort,
 		.close = kmod_close,

@@ -60,9 +60,9 @@ int ckpt_tracker_open_full(struct ckpt_tracker *ret, struct ckpt_err *err);
 /*
  * Refused when the module is not loaded, does not know @group, or knows it by
  * another cgroup than @cgroup (err->os ENOENT), and when it is of another
- * version (EPROTO).
+ * version (EPROTO).  Its change sets count only when it follows all of @roots.
  */
-int ckpt_tracker_open_kmod(const char *group, const char *cgroup, struct ckpt_tracker *ret,
-			   struct ckpt_err *err);
+int ckpt_tracker_open_kmod(const char *group, const char *cgroup, char *const *roots,
+			   size_t n_roots, struct ckpt_tracker *ret, struct ckpt_err *err);
 
 #endif
