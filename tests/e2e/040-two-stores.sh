@@ -1,0 +1,29 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# 040-two-stores.sh: two stores used in turn lose nothing
+# timeout: 600
+#
+# A dirty set that one store has consumed is missing in the other: after every change of
+# the store the checkpoint must be full, and both newest checkpoints must restore.
+set -euo pipefail
+. "${CKPT_REPO:?}/tests/e2e/lib/assert.sh"
+. "$CKPT_REPO/tests/e2e/lib/group.sh"
+. "$CKPT_REPO/tests/e2e/lib/sizes.sh"
+. "$CKPT_REPO/tests/e2e/lib/story.sh"
+
+group=stores
+start_reference $group "${small[@]}"
+start_group $group "${small[@]}"
+for turn in 'a full' 'b full' 'a full' 'a incremental' 'b full' 'b incremental' 'a full'; do
+	read -r store kind <<<"$turn"
+	ok "the agent gets on" gets_on $group
+	take $group --store "$base/store-$store"
+	is "store $store, checkpoint $id: kind" "$(json kind "$said")" "$kind"
+	is "store $store, checkpoint $id: tracker" "$(json tracker "$said")" kmod
+done
+reference_ends $group
+for store in b a; do
+	back $group --store "$base/store-$store"
+done
+done_testing
