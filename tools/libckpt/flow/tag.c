@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Tagging. */
 #include <errno.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cgroup.h"
@@ -39,11 +40,12 @@ static int refuse_taken(const struct ckpt_tagged *group, struct ckpt_err *err)
 static int refuse_no_cgroup(const struct ckpt_tagged *group, struct ckpt_err *err)
 {
 	cleanup_free char *dir = NULL;
+	struct stat st;
 
 	if (ckpt_cgroup_dir(group->cgroup, &dir, err))
 		return -1;
-	if (access(dir, F_OK))
-		return ckpt_fail(err, CKPT_USAGE, 0, "'%s' is no cgroup: there is no %s",
+	if (stat(dir, &st) || !S_ISDIR(st.st_mode))
+		return ckpt_fail(err, CKPT_USAGE, 0, "'%s' is no cgroup: there is no directory %s",
 				 group->cgroup, dir);
 	return 0;
 }
