@@ -9,7 +9,7 @@ if [ -n "${CKPT_IN_VM:-}" ]; then
 	export CKPT_SPIN_US=500
 else
 	agent=(--iterations "${CKPT_ITERATIONS:-30}" --seed 11 --state-mb 300 --think-ms 150)
-	child_answers=2 wait_ms=400 slack_ns=300000000
+	child_answers=2 wait_ms=400 slack_ns=1000000000
 fi
 
 # A smaller agent for the other stories: about half a minute in a VM
