@@ -80,22 +80,13 @@ static int print_log(const char *name, const struct common *common, struct ckpt_
 
 static int run(int argc, char **argv, struct ckpt_err *err)
 {
-	static const struct option options[] = { COMMON_OPTIONS, { 0 } };
 	struct common common;
 	int64_t id;
 	char name[64];
-	int c;
+	int status;
 
-	common_init(&common);
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (common_take(&common, c))
-			continue;
-		if (c == 'h')
-			return help(&cmd_log);
-		return usage(&cmd_log, err, "cannot use option '%s'", argv[optind - 1]);
-	}
-	if (argc - optind != 1)
-		return usage(&cmd_log, err, "one group is named");
+	if (!parse_plain(&cmd_log, argc, argv, 1, false, &common, &status, err))
+		return status;
 	if (parse_name(argv[optind], name, &id, err))
 		return err->status;
 	return print_log(name, &common, err);

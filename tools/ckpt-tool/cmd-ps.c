@@ -35,33 +35,24 @@ static void print_text(const struct ckpt_status_row *row)
 
 static int run(int argc, char **argv, struct ckpt_err *err)
 {
-	static const struct option options[] = { COMMON_OPTIONS, { 0 } };
-	cleanup_with(ckpt_status_done) struct ckpt_status_table status = { 0 };
+	cleanup_with(ckpt_status_done) struct ckpt_status_table table = { 0 };
 	struct common common;
 	json_object *list;
-	int c;
+	int status;
 
-	common_init(&common);
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (common_take(&common, c))
-			continue;
-		if (c == 'h')
-			return help(&cmd_ps);
-		return usage(&cmd_ps, err, "cannot use option '%s'", argv[optind - 1]);
-	}
-	if (optind < argc)
-		return usage(&cmd_ps, err, "no group is named");
-	if (ckpt_status_read(common.store, &status, err))
+	if (!parse_plain(&cmd_ps, argc, argv, 0, false, &common, &status, err))
+		return status;
+	if (ckpt_status_read(common.store, &table, err))
 		return err->status;
 	if (!common.json)
 		printf("%-20s %-6s %6s %-8s %6s %8s %7s %5s\n", "NAME", "STATE", "TASKS", "TRACKER",
 		       "EPOCH", "DIRTY", "INODES", "LAST");
 	list = json_object_new_array();
-	for (size_t i = 0; i < status.n_rows; i++) {
+	for (size_t i = 0; i < table.n_rows; i++) {
 		if (common.json)
-			print_json(&status.rows[i], list);
+			print_json(&table.rows[i], list);
 		else
-			print_text(&status.rows[i]);
+			print_text(&table.rows[i]);
 	}
 	if (common.json)
 		report_json(list);

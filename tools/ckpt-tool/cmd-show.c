@@ -124,24 +124,15 @@ static int show(struct ckpt_reader *reader, bool json, struct ckpt_err *err)
 
 static int run(int argc, char **argv, struct ckpt_err *err)
 {
-	static const struct option options[] = { COMMON_OPTIONS, { 0 } };
 	struct ckpt_reader *reader = NULL;
 	struct ckpt_store *store;
 	struct common common;
 	char name[64];
 	int64_t which;
-	int c, status;
+	int status;
 
-	common_init(&common);
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (common_take(&common, c))
-			continue;
-		if (c == 'h')
-			return help(&cmd_show);
-		return usage(&cmd_show, err, "cannot use option '%s'", argv[optind - 1]);
-	}
-	if (argc - optind != 1)
-		return usage(&cmd_show, err, "one checkpoint is named");
+	if (!parse_plain(&cmd_show, argc, argv, 1, false, &common, &status, err))
+		return status;
 	if (parse_name(argv[optind], name, &which, err))
 		return err->status;
 	store = ckpt_store_open(common.store, CKPT_STORE_READ, err);

@@ -7,20 +7,11 @@
 
 static int run(int argc, char **argv, struct ckpt_err *err)
 {
-	static const struct option options[] = { COMMON_OPTIONS, DRY_RUN_OPTION, { 0 } };
 	struct common common;
-	int c;
+	int status;
 
-	common_init(&common);
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (common_take(&common, c))
-			continue;
-		if (c == 'h')
-			return help(&cmd_untag);
-		return usage(&cmd_untag, err, "cannot use option '%s'", argv[optind - 1]);
-	}
-	if (argc - optind != 1)
-		return usage(&cmd_untag, err, "one group is named");
+	if (!parse_plain(&cmd_untag, argc, argv, 1, true, &common, &status, err))
+		return status;
 	if (common.dry_run) {
 		struct ckpt_tagged group = { 0 };
 

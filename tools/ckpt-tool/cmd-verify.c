@@ -71,20 +71,11 @@ static int verify(const char *arg, const struct common *common, struct ckpt_err 
 
 static int run(int argc, char **argv, struct ckpt_err *err)
 {
-	static const struct option options[] = { COMMON_OPTIONS, { 0 } };
 	struct common common;
-	int c;
+	int status;
 
-	common_init(&common);
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (common_take(&common, c))
-			continue;
-		if (c == 'h')
-			return help(&cmd_verify);
-		return usage(&cmd_verify, err, "cannot use option '%s'", argv[optind - 1]);
-	}
-	if (argc - optind != 1)
-		return usage(&cmd_verify, err, "one checkpoint is named");
+	if (!parse_plain(&cmd_verify, argc, argv, 1, false, &common, &status, err))
+		return status;
 	return verify(argv[optind], &common, err);
 }
 

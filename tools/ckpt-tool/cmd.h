@@ -52,6 +52,16 @@ struct common {
 void common_init(struct common *c);
 /* Take an option of COMMON_OPTIONS or DRY_RUN_OPTION. Return: whether it was one. */
 bool common_take(struct common *c, int opt);
+/**
+ * parse_plain - options of a verb that has no others than the common ones
+ * @n_args: how many objects it wants
+ * @may_dry: it knows --dry-run
+ * @ret_status: what to return when it says so
+ *
+ * Return: true to go on with argv[optind], false to return @ret_status.
+ */
+bool parse_plain(const struct cmd *cmd, int argc, char **argv, int n_args, bool may_dry,
+		 struct common *c, int *ret_status, struct ckpt_err *err);
 /* Usage error with the verb's usage line. Return: CKPT_USAGE. */
 int usage(const struct cmd *cmd, struct ckpt_err *err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

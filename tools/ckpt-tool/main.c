@@ -64,6 +64,26 @@ int help(const struct cmd *cmd)
 	return CKPT_OK;
 }
 
+bool parse_plain(const struct cmd *cmd, int argc, char **argv, int n_args, bool may_dry,
+		 struct common *c, int *ret_status, struct ckpt_err *err)
+{
+	static const struct option options[] = { COMMON_OPTIONS, DRY_RUN_OPTION, { 0 } };
+	int opt;
+
+	common_init(c);
+	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (common_take(c, opt) && (may_dry || !c->dry_run))
+			continue;
+		*ret_status = opt == 'h' ? help(cmd) :
+			      usage(cmd, err, "cannot use option '%s'", argv[optind - 1]);
+		return false;
+	}
+	if (argc - optind == n_args)
+		return true;
+	*ret_status = usage(cmd, err, n_args ? "one object is named" : "no object is named");
+	return false;
+}
+
 int parse_name(const char *arg, char ret_name[64], int64_t *ret_id, struct ckpt_err *err)
 {
 	const char *at = strchr(arg, '@');
