@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # 030-kill-tool.sh: kill -9 of ckpt-tool at any instant of a checkpoint loses nothing
-# where: both
+# where: native
+# module: no
 # timeout: 1500
 #
 # ckpt-tool dies at every fault point that a checkpoint passes and at random instants. Each
