@@ -7,7 +7,8 @@
 # The sources are linked into build/kmod/<release>/kmod, so that the tree stays clean and
 # two kernels do not disturb each other. With KMOD_LINT=1 in the environment it runs sparse
 # over every file instead. Leaves build/kmod/<release>/ckpt.ko and, as the
-# last one built, build/ckpt.ko.
+# last one built, build/ckpt.ko. With KMOD_GENL_VERSION=N it builds, for the test of the tool's
+# refusal, a module that speaks version N of the interface: build/kmod/<release>-genlN/ckpt.ko.
 set -euo pipefail
 repo=$(cd "$(dirname "$0")/../.." && pwd)
 kdir=${1:-}
@@ -27,10 +28,17 @@ if [ -n "${KMOD_LINT:-}" ]; then
 	dir=$repo/build/lint/kmod
 	flags=(C=2 "CF=-Wsparse-error -Wno-unknown-attribute")
 fi
+[ -z "${KMOD_GENL_VERSION:-}" ] || dir=$dir-genl$KMOD_GENL_VERSION
 mkdir -p "$dir/kmod"
 exec 9>"$dir/lock"
 flock 9
-ln -sfn "$repo/uapi" "$dir/uapi"
+if [ -n "${KMOD_GENL_VERSION:-}" ]; then
+	mkdir -p "$dir/uapi/linux"
+	sed "s/^\(#define CKPT_GENL_VERSION\t\).*/\1$KMOD_GENL_VERSION/" "$repo/uapi/linux/ckpt.h" \
+		>"$dir/uapi/linux/ckpt.h"
+else
+	ln -sfn "$repo/uapi" "$dir/uapi"
+fi
 # links of sources that are gone would still be built by a wildcard
 find "$dir/kmod" -xtype l -delete
 (cd "$repo/kmod" && find . -type d -printf '%P\n') | while read -r d; do
@@ -43,4 +51,4 @@ make -s -C "$kdir" M="$dir/kmod" "${flags[@]}" modules 2>&1 |
 	{ grep -vE 'BTF|vmlinux is unavailable' || true; }
 [ -z "${KMOD_LINT:-}" ] || exit 0
 cp "$dir/kmod/ckpt.ko" "$dir/ckpt.ko"
-cp "$dir/kmod/ckpt.ko" "$repo/build/ckpt.ko"
+[ -n "${KMOD_GENL_VERSION:-}" ] || cp "$dir/kmod/ckpt.ko" "$repo/build/ckpt.ko"

@@ -37,7 +37,7 @@ run_native() {	# FILE NAME WORK: the test on this machine
 }
 
 run_one() {	# FILE
-	local file=$1 name log work rc=0 boot boots where bad=0 args=()
+	local file=$1 name log work rc=0 boot boots where other bad=0 args=()
 
 	name=$(realpath --relative-to="$repo/tests" "$file")
 	name=${name%.sh}
@@ -55,10 +55,13 @@ run_one() {	# FILE
 	args+=(--kernel "$kernel" --out "$work/out"
 		--timeout "$(tap_header "$file" timeout 300)"
 		--mem "$(tap_header "$file" mem 2048)" --swap "$(tap_header "$file" swap '')"
-		--env "CKPT_VM_ARGS=${CKPT_VM_ARGS:-}")
+		--env "CKPT_VM_ARGS=${CKPT_VM_ARGS:-}" --env "CKPT_SEED=${CKPT_SEED:-}"
+		--env "CKPT_ROUNDS=${CKPT_ROUNDS:-}")
 	if [ -e "$repo/kmod/Kbuild" ] && [ "$(tap_header "$file" module yes)" = yes ]; then
 		args+=(--module)
 	fi
+	other=$(tap_header "$file" other-module '')
+	[ -z "$other" ] || args+=(--other-module "$other")
 	[ "$boots" = 1 ] || args+=(--disk "$work/disk")
 	echo "# $name on $kernel"
 	for boot in $(seq "$boots"); do

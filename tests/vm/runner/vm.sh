@@ -14,6 +14,7 @@ usage: vm.sh [OPTION]... -- COMMAND [ARGUMENT]...
   --out DIR           a folder the guest sees as /out; output, dmesg, console land there
   --env NAME=VALUE    set in the guest, may be repeated
   --module            build ckpt.ko for that kernel, load it before and unload it after
+  --other-module N    build one that speaks version N of the interface: CKPT_KO_OTHER
 The guest sees this machine's whole root under a throw-away layer; /scratch is ext4.
 Exit status: the command's; 124 timeout; 125 the runner's own error, a dead guest, or a
 kernel log with an error in it.
@@ -24,7 +25,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 repo=$(cd "$here/../../.." && pwd)
 
-kernel=6.1 mem=2048 cpus=2 timeout=300 disk= swap= out= module= env=()
+kernel=6.1 mem=2048 cpus=2 timeout=300 disk= swap= out= module= env=() other=
 while [ $# -gt 0 ]; do
 	case $1 in
 	--kernel) kernel=$2; shift ;;
@@ -36,6 +37,7 @@ while [ $# -gt 0 ]; do
 	--out) out=$2; shift ;;
 	--env) env+=("$2"); shift ;;
 	--module) module=1 ;;
+	--other-module) other=$2; shift ;;
 	--) shift; break ;;
 	*) usage ;;
 	esac
@@ -56,6 +58,11 @@ initramfs=$("$here/initramfs.sh" "$kdir") || die "cannot build the initial file 
 if [ -n "$module" ]; then
 	make -s -C "$repo" kmod KDIR="$kdir/headers" >&2 || die "cannot build ckpt.ko for $kernel"
 	env+=("CKPT_KO=$repo/build/kmod/$(cat "$kdir/release")/ckpt.ko")
+fi
+if [ -n "$other" ]; then
+	KMOD_GENL_VERSION=$other make -s -C "$repo" kmod KDIR="$kdir/headers" >&2 ||
+		die "cannot build ckpt.ko of interface version $other"
+	env+=("CKPT_KO_OTHER=$repo/build/kmod/$(cat "$kdir/release")-genl$other/ckpt.ko")
 fi
 
 drives=() n=0 letters=abc
