@@ -14,60 +14,8 @@
 
 #include "base/cleanup.h"
 #include "base/pages.h"
+#include "track/populated.h"
 #include "track/tracker.h"
-
-/* Documentation/admin-guide/mm/pagemap.rst */
-#define PM_PRESENT (1ull << 63)
-#define PM_SWAP (1ull << 62)
-#define PM_FILE (1ull << 61)
-
-#define BATCH 4096	/* entries in one read */
-
-static uint16_t state_of(uint64_t entry)
-{
-	if (entry & PM_SWAP)
-		return CKPT_PAGE_SWAP;
-	if (!(entry & PM_PRESENT))
-		return CKPT_PAGE_NONE;
-	return entry & PM_FILE ? CKPT_PAGE_FILE : CKPT_PAGE_ANON;
-}
-
-static int add_entries(struct ckpt_take_area *area, uint64_t addr, const uint64_t *entries,
-		       size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		struct ckpt_run run = { .start = addr + i * CKPT_PAGE_LEN, .pages = 1,
-					.flags = CKPT_RUN_DIRTY };
-
-		run.state = state_of(entries[i]);
-		if (run.state != CKPT_PAGE_NONE && ckpt_take_add_run(area, &run))
-			return -1;
-	}
-	return 0;
-}
-
-static int read_area(int pagemap, int pid, struct ckpt_take_area *area, struct ckpt_err *err)
-{
-	uint64_t entries[BATCH];
-	uint64_t addr = area->start;
-
-	while (addr < area->end) {
-		uint64_t left = (area->end - addr) / CKPT_PAGE_LEN;
-		size_t want = left < BATCH ? left : BATCH;
-		ssize_t got = pread(pagemap, entries, want * 8, addr / CKPT_PAGE_LEN * 8);
-
-		if (got < 0)
-			return ckpt_fail(err, CKPT_FAILED, errno, "cannot read pagemap of pid %d",
-					 pid);
-		if (!got)
-			break;
-		if (add_entries(area, addr, entries, got / 8))
-			return ckpt_fail(err, CKPT_FAILED, 0, "no memory for the pages of pid %d",
-					 pid);
-		addr += (uint64_t)got / 8 * CKPT_PAGE_LEN;
-	}
-	return 0;
-}
 
 /* The kernel's own areas have no pages of the task; [vsyscall] has no pagemap. */
 static bool own_area(const char *line)
@@ -103,7 +51,7 @@ static int read_mm(struct ckpt_take_mm *mm, struct ckpt_err *err)
 		if (!area)
 			return ckpt_fail(err, CKPT_FAILED, 0, "no memory for the areas of pid %d",
 					 mm->pid);
-		if (prot[3] != 's' && read_area(pagemap, mm->pid, area, err))
+		if (prot[3] != 's' && ckpt_populated_add(pagemap, mm->pid, area, err))
 			return -1;
 	}
 	return 0;

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Populated pages: both ways of asking the kernel give the same answer. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/pages.h"
+#include "track/populated.h"
+
+#define N 64
+#define TIB (1ull << 40)
+
+struct env {
+	int pagemap;
+	struct ckpt_take scanned, read;
+};
+
+static struct ckpt_take_area *area_of(struct ckpt_take *take, const void *at, uint64_t len)
+{
+	struct ckpt_take_mm *mm = ckpt_take_add_mm(take, 0, getpid(), 0);
+	struct ckpt_take_area *area = ckpt_take_add_area(mm, (uintptr_t)at,
+							 (uintptr_t)at + len, 0);
+
+	assert_non_null(area);
+	return area;
+}
+
+static uint16_t state_at(const struct ckpt_take_area *area, const uint8_t *page)
+{
+	for (size_t i = 0; i < area->n_runs; i++) {
+		const struct ckpt_run *r = &area->runs[i];
+
+		assert_true(r->flags & CKPT_RUN_DIRTY);
+		if ((uintptr_t)page >= r->start &&
+		    (uintptr_t)page < r->start + r->pages * (uint64_t)CKPT_PAGE_LEN)
+			return r->state;
+	}
+	return CKPT_PAGE_NONE;
+}
+
+static int set_up(void **state)
+{
+	struct env *e = calloc(1, sizeof(*e));
+
+	e->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	assert_true(e->pagemap >= 0);
+	*state = e;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct env *e = *state;
+
+	ckpt_take_done(&e->scanned);
+	ckpt_take_done(&e->read);
+	close(e->pagemap);
+	free(e);
+	return 0;
+}
+
+/* Both ways over @mem. Return: whether the kernel has the scan. */
+static bool ask(struct env *e, uint8_t *mem, size_t len, struct ckpt_take_area **ret_scan,
+		struct ckpt_take_area **ret_read)
+{
+	struct ckpt_err err = CKPT_ERR_INIT;
+	int r;
+
+	*ret_scan = area_of(&e->scanned, mem, len);
+	*ret_read = area_of(&e->read, mem, len);
+	r = ckpt_populated_scan(e->pagemap, getpid(), *ret_scan, &err);
+	assert_true(r == 0 || r == 1);
+	assert_int_equal(ckpt_populated_read(e->pagemap, getpid(), *ret_read, &err), 0);
+	return !r;
+}
+
+static void anonymous_pages(void **state)
+{
+	struct ckpt_take_area *scan, *read;
+	struct env *e = *state;
+	uint8_t *mem = mmap(NULL, N * CKPT_PAGE_LEN, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	bool scans;
+
+	assert_true(mem != MAP_FAILED);
+	madvise(mem, N * CKPT_PAGE_LEN, MADV_NOHUGEPAGE);
+	for (int i = 0; i < N; i += 3)
+		mem[i * CKPT_PAGE_LEN] = 1;
+	/* only read: the page of zeros */
+	assert_int_equal(((volatile uint8_t *)mem)[1 * CKPT_PAGE_LEN], 0);
+	scans = ask(e, mem, N * CKPT_PAGE_LEN, &scan, &read);
+	for (int i = 0; i < N; i++) {
+		uint16_t want = i % 3 ? CKPT_PAGE_NONE : CKPT_PAGE_ANON;
+
+		if (i != 1) {
+			assert_int_equal(state_at(read, mem + i * CKPT_PAGE_LEN), want);
+			if (scans)
+				assert_int_equal(state_at(scan, mem + i * CKPT_PAGE_LEN), want);
+		}
+	}
+	/* an entry of pagemap does not tell it from a page that happens to hold zeros */
+	assert_int_equal(state_at(read, mem + CKPT_PAGE_LEN), CKPT_PAGE_ANON);
+	if (scans)
+		assert_int_equal(state_at(scan, mem + CKPT_PAGE_LEN), CKPT_PAGE_ZERO);
+	munmap(mem, N * CKPT_PAGE_LEN);
+}
+
+static void pages_of_a_private_file_mapping(void **state)
+{
+	struct ckpt_take_area *scan, *read;
+	struct env *e = *state;
+	char path[] = "/tmp/ckpt-populated.XXXXXX";
+	int fd = mkstemp(path);
+	uint8_t *mem;
+	bool scans;
+
+	assert_true(fd >= 0);
+	unlink(path);
+	assert_int_equal(ftruncate(fd, 4 * CKPT_PAGE_LEN), 0);
+	assert_int_equal(pwrite(fd, "x", 1, 0), 1);
+	mem = mmap(NULL, 4 * CKPT_PAGE_LEN, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	assert_true(mem != MAP_FAILED);
+	madvise(mem, 4 * CKPT_PAGE_LEN, MADV_RANDOM);
+	assert_int_equal(((volatile uint8_t *)mem)[0], 'x');
+	mem[2 * CKPT_PAGE_LEN] = 1;
+	scans = ask(e, mem, 4 * CKPT_PAGE_LEN, &scan, &read);
+	assert_int_equal(state_at(read, mem), CKPT_PAGE_FILE);
+	assert_int_equal(state_at(read, mem + 2 * CKPT_PAGE_LEN), CKPT_PAGE_ANON);
+	if (scans) {
+		assert_int_equal(state_at(scan, mem), CKPT_PAGE_FILE);
+		assert_int_equal(state_at(scan, mem + 2 * CKPT_PAGE_LEN), CKPT_PAGE_ANON);
+	}
+	munmap(mem, 4 * CKPT_PAGE_LEN);
+	close(fd);
+}
+
+/* More regions than one call returns. */
+static void many_regions(void **state)
+{
+	const size_t pages = 4001;
+	struct ckpt_take_area *scan, *read;
+	struct env *e = *state;
+	uint8_t *mem = mmap(NULL, pages * CKPT_PAGE_LEN, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	assert_true(mem != MAP_FAILED);
+	madvise(mem, pages * CKPT_PAGE_LEN, MADV_NOHUGEPAGE);
+	for (size_t i = 0; i < pages; i += 2)
+		mem[i * CKPT_PAGE_LEN] = 1;
+	if (ask(e, mem, pages * CKPT_PAGE_LEN, &scan, &read)) {
+		assert_int_equal(scan->n_runs, read->n_runs);
+		assert_memory_equal(scan->runs, read->runs, scan->n_runs * sizeof(*scan->runs));
+	}
+	assert_int_equal(read->n_runs, pages / 2 + 1);
+	munmap(mem, pages * CKPT_PAGE_LEN);
+}
+
+/* A terabyte of address space with one page in it, as runtimes reserve it. */
+static void a_reservation_costs_nothing(void **state)
+{
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct env *e = *state;
+	uint8_t *mem = mmap(NULL, TIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+			    0);
+	struct ckpt_take_area *area;
+	int r;
+
+	assert_true(mem != MAP_FAILED);
+	assert_int_equal(mprotect(mem + TIB / 2, CKPT_PAGE_LEN, PROT_READ | PROT_WRITE), 0);
+	mem[TIB / 2] = 1;
+	area = area_of(&e->scanned, mem, TIB);
+	r = ckpt_populated_scan(e->pagemap, getpid(), area, &err);
+	if (!r) {
+		assert_int_equal(area->n_runs, 1);
+		assert_int_equal(area->runs[0].pages, 1);
+		assert_int_equal(area->runs[0].start, (uintptr_t)(mem + TIB / 2));
+	} else {
+		assert_int_equal(r, 1);
+	}
+	munmap(mem, TIB);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(anonymous_pages, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(pages_of_a_private_file_mapping, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(many_regions, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_reservation_costs_nothing, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
