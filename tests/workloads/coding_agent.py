@@ -78,10 +78,12 @@ class Agent:
         """Look at everything once more; the final hash covers all of it."""
         self.state.verify()
         seen = hashlib.sha256(self.running)
-        seen.update(self.state.digest())
-        seen.update(self.history.digest())
-        seen.update(self.unlinked.digest())
-        seen.update(self.code.tree_digest())
+        for part, digest in (("state", self.state.digest()),
+                             ("history", self.history.digest()),
+                             ("unlinked", self.unlinked.digest()),
+                             ("tree", self.code.tree_digest())):
+            seen.update(digest)
+            print(part, digest.hex())
         self.journal.verify()
         final = seen.hexdigest()
         self.journal.line("final %s" % final)

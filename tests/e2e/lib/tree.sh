@@ -8,3 +8,9 @@ tree() {
 		--pax-option=exthdr.name=%d/%f,delete=atime,delete=ctime -cf - . | sha256sum |
 		cut -d ' ' -f 1
 }
+
+# listing DIR: the same, a line for each name, for a person to compare
+listing() {
+	(cd "$1" && find . -mindepth 1 -printf '%P %y %m %n %s %l\n' | sort
+	find . -type f -print0 | sort -z | xargs -0 sha256sum)
+}
