@@ -86,7 +86,7 @@ int ckpt_seen_read(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckpt
 	struct ckpt_seen *seen;
 	int r = ckpt_procfs_read(p->dir, "smaps", &text);
 
-	if (r == -ESRCH || r == -ENOENT)
+	if (ckpt_procfs_gone(r))
 		return 0;
 	if (r)
 		return ckpt_fail(err, CKPT_FAILED, -r, "cannot read the areas of pid %d", p->pid);

@@ -117,6 +117,13 @@ ssize_t ckpt_tree_list_threads(struct ckpt_hold *hold, struct ckpt_err *err);
 int ckpt_tree_vfork(struct ckpt_hold *hold, pid_t *ret_parent, pid_t *ret_child);
 /* Tell processes that ended while the others were stopped: zombie or gone. */
 void ckpt_tree_prune(struct ckpt_hold *hold);
+/*
+ * Do threads go on without their first one, which has ended?  All of a process
+ * that exits are there for a moment after it.
+ */
+bool ckpt_tree_outlived(const struct ckpt_held_proc *p);
+/* Is this process gone by now, or a zombie? */
+bool ckpt_tree_ended(struct ckpt_hold *hold, const struct ckpt_held_proc *p);
 struct ckpt_held_proc *ckpt_tree_find(struct ckpt_hold *hold, pid_t pid);
 
 /* freeze.c: the cgroup freezer. */

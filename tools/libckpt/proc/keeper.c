@@ -197,15 +197,28 @@ static size_t alive(struct ckpt_hold *hold)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < hold->n_procs; i++) {
-		struct ckpt_proc_stat s;
-
-		if (!ckpt_procfs_read(hold->procs[i].dir, "stat", &hold->scratch) &&
-		    !ckpt_parse_stat((char *)hold->scratch.data, &s) && s.state != 'Z' &&
-		    s.state != 'X')
-			n++;
-	}
+	for (size_t i = 0; i < hold->n_procs; i++)
+		n += !ckpt_tree_ended(hold, &hold->procs[i]);
 	return n;
+}
+
+/* Only SIGKILL ends a held process; whatever failed failed because of that. */
+static void blame_kill(struct ckpt_hold *hold, struct ckpt_err *err)
+{
+	/* a moment, for it may be on its way to the end */
+	for (int tries = 0; tries < 20 && err->status == CKPT_FAILED; tries++) {
+		for (size_t i = 0; i < hold->n_procs; i++) {
+			const struct ckpt_held_proc *p = &hold->procs[i];
+
+			if (p->zombie || !ckpt_tree_ended(hold, p))
+				continue;
+			ckpt_fail(err, CKPT_FAILED, 0,
+				  "pid %d (%s) was killed while it was held; the others run on, "
+				  "try again", p->pid, p->comm);
+			return;
+		}
+		ckpt_sleep_us(1000);
+	}
 }
 
 static int do_kill(struct keeper *k, struct ckpt_keeper_reply *reply)
@@ -258,6 +271,8 @@ static void serve(struct keeper *k, uint32_t op, struct ckpt_keeper_reply *reply
 		return;
 	case CKPT_KEEPER_COLLECT:
 		ret = need_hold(k, reply) || do_collect(k, reply);
+		if (ret && k->holding)
+			blame_kill(&k->hold, &reply->err);
 		break;
 	case CKPT_KEEPER_RELEASE:
 		if (need_hold(k, reply))

@@ -179,6 +179,9 @@ static void stat_field(struct ckpt_proc_stat *s, int n, const char *text)
 	case 6:
 		s->session = atoi(text);
 		break;
+	case 9:
+		s->flags = strtoul(text, NULL, 10);
+		break;
 	case 22:
 		s->start_time = strtoull(text, NULL, 10);
 		break;

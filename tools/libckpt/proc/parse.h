@@ -110,6 +110,7 @@ ssize_t ckpt_parse_groups(const char *line, uint32_t **ret);
 
 /**
  * struct ckpt_proc_stat - what is used of /proc/PID/stat
+ * @flags: the kernel's PF_*
  * @layout: as struct ckpt_mm.layout, without brk (which stat does not have)
  */
 struct ckpt_proc_stat {
@@ -117,6 +118,7 @@ struct ckpt_proc_stat {
 	char state;
 	int32_t pid, ppid, pgrp, session;
 	int32_t exit_signal, exit_code;
+	uint32_t flags;
 	uint64_t start_time;
 	uint64_t layout[11];
 };

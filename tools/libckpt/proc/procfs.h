@@ -3,12 +3,23 @@
 #ifndef CKPT_PROC_PROCFS_H
 #define CKPT_PROC_PROCFS_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "base/buf.h"
+
+/*
+ * Does this negative errno say that the process (or thread) has ended?  The
+ * lookup of a name below /proc/PID gives ENOENT, its permission check and the
+ * reads behind it give ESRCH, whichever the end comes before.
+ */
+static inline bool ckpt_procfs_gone(int e)
+{
+	return e == -ENOENT || e == -ESRCH;
+}
 
 /**
  * ckpt_procfs_read - the whole of a /proc file

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Refusals that show on the running tree, and the slow reads before a freeze. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -10,19 +9,15 @@
 #include "proc/procfs.h"
 #include "proc/read.h"
 
-static bool gone(int e)
-{
-	return e == -ENOENT || e == -ESRCH;
-}
-
 static int scan_fds(struct ckpt_held_proc *p, struct ckpt_err *err)
 {
 	cleanup_free int *fds = NULL;
 	ssize_t n = ckpt_procfs_numbers(p->dir, "fd", &fds);
 
 	if (n < 0)
-		return gone(n) ? 0 : ckpt_fail(err, CKPT_FAILED, -n,
-					       "cannot list the descriptors of pid %d", p->pid);
+		return ckpt_procfs_gone(n) ? 0 :
+		       ckpt_fail(err, CKPT_FAILED, -n, "cannot list the descriptors of pid %d",
+				 p->pid);
 	for (ssize_t i = 0; i < n; i++) {
 		cleanup_free char *link = NULL;
 		struct stat st;
@@ -42,7 +37,7 @@ static int scan_status(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct 
 	struct ckpt_proc_status s;
 	int e = ckpt_procfs_read(p->dir, "status", &hold->scratch);
 
-	if (gone(e))
+	if (ckpt_procfs_gone(e))
 		return 0;
 	if (e || ckpt_parse_status((char *)hold->scratch.data, &s))
 		return ckpt_fail(err, CKPT_FAILED, -e, "cannot read the status of pid %d", p->pid);
@@ -54,7 +49,7 @@ static int scan_status(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct 
 		return ckpt_fail(err, CKPT_REFUSED, 0,
 			"pid %d (%s) has a seccomp filter, which this version cannot restore",
 			p->pid, p->comm);
-	if (s.state == 'Z' && p->n_threads > 1)
+	if (s.state == 'Z' && ckpt_tree_outlived(p))
 		return ckpt_fail(err, CKPT_REFUSED, 0,
 			"pid %d (%s) has ended its first thread while others run, which this "
 			"version cannot restore", p->pid, p->comm);
@@ -86,7 +81,7 @@ static int scan_timers(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct 
 	struct ckpt_reader r = { .hold = hold };
 	struct ckpt_err e = CKPT_ERR_INIT;
 
-	if (!ckpt_read_timers(&r, p, &e) || gone(-e.os))
+	if (!ckpt_read_timers(&r, p, &e) || ckpt_procfs_gone(-e.os))
 		return 0;
 	*err = e;
 	return -1;

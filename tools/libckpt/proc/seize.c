@@ -25,7 +25,7 @@ static int explain(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckpt
 
 	snprintf(name, sizeof(name), "task/%d/status", t->tid);
 	r = ckpt_procfs_read(p->dir, name, &hold->scratch);
-	if (r == -ENOENT || r == -ESRCH) {
+	if (ckpt_procfs_gone(r)) {
 		t->gone = true;
 		return 0;
 	}
@@ -36,7 +36,7 @@ static int explain(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckpt
 		return 0;
 	}
 	if (s.state == 'Z') {
-		if (p->n_threads > 1)
+		if (p->n_threads > 1 && ckpt_tree_outlived(p))
 			return ckpt_fail(err, CKPT_REFUSED, 0,
 				"pid %d (%s) has ended its first thread while others run, which "
 				"this version cannot restore", p->pid, p->comm);
@@ -69,7 +69,9 @@ int ckpt_seize_all(struct ckpt_hold *hold, struct ckpt_err *err)
 				continue;
 			}
 			t->seized = true;
-			if (ptrace(PTRACE_INTERRUPT, t->tid, 0, 0) && errno != ESRCH)
+			/* who has ended by now is found by the wait (EIO: it is being reaped) */
+			if (ptrace(PTRACE_INTERRUPT, t->tid, 0, 0) && errno != ESRCH &&
+			    errno != EIO)
 				return ckpt_fail(err, CKPT_FAILED, errno,
 						 "cannot interrupt thread %d of pid %d (%s)",
 						 t->tid, p->pid, p->comm);
@@ -124,7 +126,7 @@ int ckpt_seize_wait(struct ckpt_hold *hold, uint64_t until_ns, struct ckpt_held_
 		for (size_t i = 0; i < hold->n_procs; i++) {
 			struct ckpt_held_proc *p = &hold->procs[i];
 
-			for (size_t j = 0; !p->zombie && j < p->n_threads; j++) {
+			for (size_t j = 0; j < p->n_threads; j++) {
 				struct ckpt_held_thread *t = &p->threads[j];
 
 				if (!t->seized || t->stopped || t->gone || look(t))
@@ -202,9 +204,9 @@ static void let_go(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckpt
 	t->regs_changed = false;
 	t->mask_changed = false;
 	ckpt_fault("keeper.detaching");
-	ptrace(PTRACE_DETACH, t->tid, 0, 0);
-	t->seized = false;
 	t->stopped = false;
+	/* killed meanwhile: its parent hears of it when we have taken the end of it */
+	t->seized = ptrace(PTRACE_DETACH, t->tid, 0, 0) != 0;
 }
 
 static void let_go_stopped(struct ckpt_hold *hold)

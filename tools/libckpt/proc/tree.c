@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kcmp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,9 @@
 #include "base/cleanup.h"
 #include "proc/hold.h"
 #include "proc/procfs.h"
+
+/* As the kernel's. */
+#define PF_EXITING 0x4
 
 struct ckpt_held_proc *ckpt_tree_find(struct ckpt_hold *hold, pid_t pid)
 {
@@ -44,10 +48,10 @@ static int add(struct ckpt_hold *hold, pid_t pid, struct ckpt_err *err)
 	snprintf(path, sizeof(path), "/proc/%d", pid);
 	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
-		return errno == ENOENT ? 0 : ckpt_fail(err, CKPT_FAILED, errno, "cannot open %s",
-						       path);
+		return ckpt_procfs_gone(-errno) ? 0 : ckpt_fail(err, CKPT_FAILED, errno,
+								"cannot open %s", path);
 	r = ckpt_procfs_read(dir, "stat", &hold->scratch);
-	if (r == -ESRCH || r == -ENOENT)
+	if (ckpt_procfs_gone(r))
 		return 0;
 	if (r || ckpt_parse_stat((char *)hold->scratch.data, &stat))
 		return ckpt_fail(err, CKPT_FAILED, -r, "cannot read %s/stat", path);
@@ -64,48 +68,61 @@ static int add(struct ckpt_hold *hold, pid_t pid, struct ckpt_err *err)
 	return 1;
 }
 
-static ssize_t list_dir(struct ckpt_hold *hold, int cgroup, struct ckpt_err *err)
+/* The processes of one cgroup. Return: how many are new, -1. */
+static ssize_t list_procs(struct ckpt_hold *hold, int cgroup, struct ckpt_err *err)
 {
-	cleanup_closedir DIR *d = NULL;
-	struct dirent *e;
+	cleanup_free char *text = NULL;
 	ssize_t added = 0;
 	char *at, *end;
-	int fd, r;
+	int r = ckpt_procfs_read(cgroup, "cgroup.procs", &hold->scratch);
 
-	r = ckpt_procfs_read(cgroup, "cgroup.procs", &hold->scratch);
+	/* removed meanwhile: only what is empty can be */
+	if (r == -ENODEV || r == -ENOENT)
+		return 0;
 	if (r)
 		return ckpt_fail(err, r == -EOPNOTSUPP ? CKPT_REFUSED : CKPT_FAILED, -r,
 				 "cannot list the processes of the cgroup");
-	{
-		/* the scratch is used again by add() */
-		cleanup_free char *text = strdup((char *)hold->scratch.data);
+	/* the scratch is used again by add() */
+	text = strdup((char *)hold->scratch.data);
+	if (!text)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of pids");
+	for (at = text; *at; at = *end ? end + 1 : end) {
+		long pid = strtol(at, &end, 10);
 
-		if (!text)
-			return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of pids");
-		for (at = text; *at; at = *end ? end + 1 : end) {
-			long pid = strtol(at, &end, 10);
-
-			if (end == at)
-				break;
-			r = add(hold, pid, err);
-			if (r < 0)
-				return -1;
-			added += r;
-		}
+		if (end == at)
+			break;
+		r = add(hold, pid, err);
+		if (r < 0)
+			return -1;
+		added += r;
 	}
-	fd = openat(cgroup, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	d = fd < 0 ? NULL : fdopendir(fd);
+	return added;
+}
+
+static ssize_t list_dir(struct ckpt_hold *hold, int cgroup, struct ckpt_err *err)
+{
+	ssize_t added = list_procs(hold, cgroup, err);
+	int fd = openat(cgroup, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_closedir DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+
+	if (added < 0)
+		return -1;
 	if (!d)
-		return ckpt_fail(err, CKPT_FAILED, errno, "cannot list the cgroup");
+		return errno == ENOENT ? added :
+		       ckpt_fail(err, CKPT_FAILED, errno, "cannot list the cgroup");
 	while ((e = readdir(d))) {
 		cleanup_close int below = -1;
 		ssize_t n;
 
-		if (e->d_type != DT_DIR || e->d_name[0] == '.')
+		if (e->d_type != DT_DIR || !strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
 			continue;
 		below = openat(cgroup, e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (below < 0)
+		if (below < 0 && errno == ENOENT)
 			continue;
+		if (below < 0)
+			return ckpt_fail(err, CKPT_FAILED, errno, "cannot open cgroup %s",
+					 e->d_name);
 		n = list_dir(hold, below, err);
 		if (n < 0)
 			return -1;
@@ -162,7 +179,7 @@ ssize_t ckpt_tree_list_children(struct ckpt_hold *hold, struct ckpt_err *err)
 			snprintf(name, sizeof(name), "task/%d/children",
 				 hold->procs[i].threads[j].tid);
 			r = ckpt_procfs_read(hold->procs[i].dir, name, &hold->scratch);
-			if (r == -ENOENT || r == -ESRCH)
+			if (ckpt_procfs_gone(r))
 				continue;	/* the thread is gone */
 			if (r)
 				return ckpt_fail(err, CKPT_FAILED, -r,
@@ -211,7 +228,7 @@ ssize_t ckpt_tree_list_threads(struct ckpt_hold *hold, struct ckpt_err *err)
 		if (p->zombie)
 			continue;
 		n = ckpt_procfs_numbers(p->dir, "task", &tids);
-		if (n == -ENOENT || n == -ESRCH)
+		if (ckpt_procfs_gone(n))
 			continue;
 		if (n < 0)
 			return ckpt_fail(err, CKPT_FAILED, -n, "cannot list the threads of pid %d",
@@ -259,6 +276,57 @@ void ckpt_tree_prune(struct ckpt_hold *hold)
 		hold->procs[kept++] = *p;
 	}
 	hold->n_procs = kept;
+}
+
+/* Neither ended, nor told to end by an exit of the whole process. */
+static bool thread_lives(const struct ckpt_held_proc *p, int tid)
+{
+	cleanup_buf struct ckpt_buf text = CKPT_BUF_INIT;
+	struct ckpt_proc_status status;
+	struct ckpt_proc_stat stat;
+	char name[64];
+
+	snprintf(name, sizeof(name), "task/%d/status", tid);
+	if (ckpt_procfs_read(p->dir, name, &text) ||
+	    ckpt_parse_status((char *)text.data, &status) || strchr("ZX", status.state) ||
+	    status.sig_pending & (1ull << (SIGKILL - 1)))
+		return false;
+	snprintf(name, sizeof(name), "task/%d/stat", tid);
+	return !ckpt_procfs_read(p->dir, name, &text) &&
+	       !ckpt_parse_stat((char *)text.data, &stat) && !(stat.flags & PF_EXITING);
+}
+
+static bool has_other_thread(const struct ckpt_held_proc *p)
+{
+	cleanup_free int *tids = NULL;
+	ssize_t n = ckpt_procfs_numbers(p->dir, "task", &tids);
+
+	for (ssize_t i = 0; i < n; i++) {
+		if (tids[i] != p->pid && thread_lives(p, tids[i]))
+			return true;
+	}
+	return false;
+}
+
+bool ckpt_tree_outlived(const struct ckpt_held_proc *p)
+{
+	uint64_t until = ckpt_now_ns() + 100000000;
+
+	while (has_other_thread(p)) {
+		if (ckpt_now_ns() > until)
+			return true;
+		ckpt_sleep_us(200);
+	}
+	return false;
+}
+
+bool ckpt_tree_ended(struct ckpt_hold *hold, const struct ckpt_held_proc *p)
+{
+	struct ckpt_proc_stat s;
+
+	return ckpt_procfs_read(p->dir, "stat", &hold->scratch) ||
+	       ckpt_parse_stat((char *)hold->scratch.data, &s) || s.state == 'Z' ||
+	       s.state == 'X';
 }
 
 int ckpt_tree_vfork(struct ckpt_hold *hold, pid_t *ret_parent, pid_t *ret_child)

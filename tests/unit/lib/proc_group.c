@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Groups for tests of the stop. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cgroup.h"
+#include "lib/proc_group.h"
+
+int proc_group_make(const char *name, char *ret, size_t size)
+{
+	struct ckpt_err err = CKPT_ERR_INIT;
+	char *mount;
+
+	if (ckpt_cgroup_dir("/", &mount, &err))
+		return -1;
+	snprintf(ret, size, "%sckpt-test-%d%s", mount, getpid(), name);
+	free(mount);
+	return mkdir(ret, 0755);
+}
+
+int proc_group_put(const char *cgroup, const char *file, const char *text)
+{
+	char path[400];
+	int fd, ok;
+
+	snprintf(path, sizeof(path), "%s/%s", cgroup, file);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+	if (fd >= 0)
+		close(fd);
+	return ok ? 0 : -1;
+}
+
+static void remove_below(const char *cgroup)
+{
+	DIR *d = opendir(cgroup);
+	struct dirent *e;
+	char path[400];
+
+	while (d && (e = readdir(d))) {
+		if (e->d_type != DT_DIR || !strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", cgroup, e->d_name);
+		remove_below(path);
+		rmdir(path);
+	}
+	if (d)
+		closedir(d);
+}
+
+void proc_group_end(const char *cgroup)
+{
+	for (int i = 0; i < 500; i++) {
+		proc_group_put(cgroup, "cgroup.kill", "1");
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
+		remove_below(cgroup);
+		if (!rmdir(cgroup) || errno == ENOENT)
+			return;
+		usleep(10000);
+	}
+}
+
+static void __attribute__((noreturn)) run(const char *cgroup, int ready, void (*body)(void))
+{
+	int fd;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (cgroup && proc_group_put(cgroup, "cgroup.procs", "0"))
+		_exit(1);
+	dup2(ready, 3);
+	fd = open("/dev/null", O_RDWR);
+	for (int k = 0; k < 3; k++)
+		dup2(fd, k);
+	syscall(SYS_close_range, 4, ~0u, 0);
+	fcntl(3, F_SETFD, FD_CLOEXEC);
+	body();
+	if (write(3, "", 1) != 1)
+		_exit(1);
+	close(3);
+	for (;;)
+		pause();
+}
+
+pid_t proc_group_spawn(const char *cgroup, void (*body)(void))
+{
+	int ready[2];
+	char byte;
+	pid_t pid;
+
+	if (pipe2(ready, O_CLOEXEC))
+		return -1;
+	pid = fork();
+	if (!pid)
+		run(cgroup, ready[1], body);
+	close(ready[1]);
+	if (read(ready[0], &byte, 1) != 1 || read(ready[0], &byte, 1) != 0) {
+		waitpid(pid, NULL, 0);
+		pid = -1;
+	}
+	close(ready[0]);
+	return pid;
+}
+
+int proc_group_cycle(const struct ckpt_stop_params *params, struct ckpt_image *ret,
+		     struct ckpt_err *err)
+{
+	cleanup_stop struct ckpt_stop *stop = NULL;
+	struct ckpt_image image;
+
+	if (ckpt_stop_open(params, &stop, err) || ckpt_stop_begin(stop, err) ||
+	    ckpt_stop_collect(stop, &image, err))
+		return -1;
+	if (ckpt_stop_release(stop, NULL, err) || !ret)
+		ckpt_image_done(&image);
+	else
+		*ret = image;
+	return err->status == CKPT_OK ? 0 : -1;
+}
+
+bool proc_group_untraced(pid_t pid)
+{
+	char path[64], text[4096] = "";
+	FILE *f;
+	size_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	n = fread(text, 1, sizeof(text) - 1, f);
+	fclose(f);
+	text[n] = 0;
+	return strstr(text, "TracerPid:\t0\n") && !strstr(text, "State:\tZ");
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Groups for tests of the stop: a cgroup, processes in it, one whole stop. */
+#ifndef CKPT_TEST_PROC_GROUP_H
+#define CKPT_TEST_PROC_GROUP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "proc/stop.h"
+
+/* Make <mount of cgroup v2>/ckpt-test-PID@name. Return: 0 with its directory, -1. */
+int proc_group_make(const char *name, char *ret, size_t size);
+/* Kill what is in it and below, reap what is ours, remove it. */
+void proc_group_end(const char *cgroup);
+/* Write a file of it. Return: 0 or -1. */
+int proc_group_put(const char *cgroup, const char *file, const char *text);
+
+/**
+ * proc_group_spawn - a process that holds nothing but what @body makes
+ * @cgroup: where it goes first, or NULL
+ * @body: runs in it with descriptors 0 to 2 on /dev/null and 3 reserved; then it pauses
+ *
+ * Return: its pid once @body has returned, or -1 when it has ended instead.
+ */
+pid_t proc_group_spawn(const char *cgroup, void (*body)(void));
+
+/* One stop as ckpt-tool makes it; @ret may be NULL. */
+int proc_group_cycle(const struct ckpt_stop_params *params, struct ckpt_image *ret,
+		     struct ckpt_err *err);
+
+/* Runs, or sleeps, and nobody traces it. */
+bool proc_group_untraced(pid_t pid);
+
+#endif
