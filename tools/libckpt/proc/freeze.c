@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The cgroup freezer. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cgroup.h"
 #include "base/cleanup.h"
 #include "base/fault.h"
 #include "proc/hold.h"
@@ -25,10 +28,103 @@ static int keyed(int fd, const char *key)
 	return p ? p[strlen(key)] - '0' : -1;
 }
 
+/* Was @dir itself told to freeze? Return: 1, 0, -1 when it is no cgroup below the root. */
+static int told_to_freeze(int dir)
+{
+	cleanup_close int fd = openat(dir, "cgroup.freeze", O_RDONLY | O_CLOEXEC);
+	char is;
+
+	if (fd < 0 || pread(fd, &is, 1, 0) != 1)
+		return -1;
+	return is != '0';
+}
+
+static int refuse_frozen(int dir, struct ckpt_err *err)
+{
+	char name[32], path[PATH_MAX] = "";
+
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", dir);
+	if (readlink(name, path, sizeof(path) - 1) < 0)
+		snprintf(path, sizeof(path), "its cgroup");
+	return ckpt_fail(err, CKPT_REFUSED, 0, "%s is frozen by somebody else; thaw it first",
+			 path);
+}
+
+/* @dir and what is above it, as far as the mount shows it. */
+static int check_above(int dir, struct ckpt_err *err)
+{
+	cleanup_close int at = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int told;
+
+	for (; at >= 0 && (told = told_to_freeze(at)) >= 0;) {
+		int up;
+
+		if (told)
+			return refuse_frozen(at, err);
+		up = openat(at, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		close(at);
+		at = up;
+	}
+	return 0;
+}
+
+static int check_below(int dir, struct ckpt_err *err)
+{
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_closedir DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+
+	while (d && (e = readdir(d))) {
+		cleanup_close int below = -1;
+
+		if (e->d_type != DT_DIR || !strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
+			continue;
+		below = openat(dir, e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (below < 0)
+			continue;	/* removed meanwhile: empty */
+		if (told_to_freeze(below) > 0)
+			return refuse_frozen(below, err);
+		if (check_below(below, err))
+			return -1;
+	}
+	return 0;
+}
+
+/* Without a group each process may be in a cgroup of its own. */
+static int check_process(const struct ckpt_held_proc *p, char **last, struct ckpt_err *err)
+{
+	struct ckpt_err ignored = CKPT_ERR_INIT;
+	cleanup_free char *cgroup = NULL;
+	cleanup_free char *path = NULL;
+	cleanup_close int dir = -1;
+
+	if (ckpt_cgroup_of(p->pid, &cgroup, &ignored) || (*last && !strcmp(*last, cgroup)))
+		return 0;	/* it has ended, or there is no cgroup v2; or known */
+	free(*last);
+	*last = take_ptr(cgroup);
+	if (ckpt_cgroup_dir(*last, &path, &ignored))
+		return 0;
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0 || !check_above(dir, err))
+		return 0;
+	return ckpt_fail_at(err, "pid %d (%s) cannot run", p->pid, p->comm);
+}
+
+int ckpt_freeze_foreign(struct ckpt_hold *hold, struct ckpt_err *err)
+{
+	cleanup_free char *last = NULL;
+
+	if (hold->cgroup >= 0)
+		return check_above(hold->cgroup, err) || check_below(hold->cgroup, err) ? -1 : 0;
+	for (size_t i = 0; i < hold->n_procs; i++) {
+		if (!hold->procs[i].zombie && check_process(&hold->procs[i], &last, err))
+			return -1;
+	}
+	return 0;
+}
+
 int ckpt_freeze_open(struct ckpt_hold *hold, const char *cgroup, struct ckpt_err *err)
 {
-	char is = 0;
-
 	hold->cgroup = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (hold->cgroup < 0)
 		return ckpt_fail(err, CKPT_FAILED, errno, "cannot open cgroup %s", cgroup);
@@ -37,12 +133,13 @@ int ckpt_freeze_open(struct ckpt_hold *hold, const char *cgroup, struct ckpt_err
 	if (hold->freeze < 0 || hold->events < 0)
 		return ckpt_fail(err, CKPT_FAILED, errno,
 				 "%s cannot be frozen, it is no cgroup v2 below the root", cgroup);
-	if (pread(hold->freeze, &is, 1, 0) != 1)
-		return ckpt_fail(err, CKPT_FAILED, errno, "cannot read cgroup.freeze of %s",
-				 cgroup);
-	if (is != '0')
+	if (ckpt_freeze_foreign(hold, err))
+		return -1;
+	/* above what the mount shows, which only this tells */
+	if (keyed(hold->events, "frozen ") == 1)
 		return ckpt_fail(err, CKPT_REFUSED, 0,
-				 "%s is frozen by somebody else; thaw it first", cgroup);
+				 "%s is frozen from above by somebody else; thaw it first",
+				 cgroup);
 	return 0;
 }
 
@@ -90,6 +187,9 @@ int ckpt_freeze_on(struct ckpt_hold *hold, struct ckpt_err *err)
 	uint64_t bound = hold->freeze_ms * 1000000ull;
 
 	hold->began_ns = start;
+	/* it would be our thaw that ended what somebody else has begun */
+	if (ckpt_freeze_foreign(hold, err))
+		return -1;
 	hold->frozen = true;
 	if (pwrite(hold->freeze, "1", 1, 0) != 1)
 		return ckpt_fail(err, CKPT_FAILED, errno, "cannot freeze the cgroup");

@@ -162,6 +162,9 @@ static int attempt(struct ckpt_hold *hold, pid_t *ret_parent, pid_t *ret_child,
 	ckpt_fault("keeper.stopped");
 	ckpt_freeze_off(hold);
 	ckpt_fault("keeper.thawed");
+	/* now and not before: a freeze that comes in between must not hold what we inject */
+	if (ckpt_freeze_foreign(hold, err))
+		goto fail;
 	return 0;
 
 vfork:

@@ -128,6 +128,12 @@ struct ckpt_held_proc *ckpt_tree_find(struct ckpt_hold *hold, pid_t pid);
 
 /* freeze.c: the cgroup freezer. */
 int ckpt_freeze_open(struct ckpt_hold *hold, const char *cgroup, struct ckpt_err *err);
+/*
+ * Refuse what somebody else has frozen: the group's cgroup, one above or below
+ * it, or in pid mode that of a process.  A task in it never returns from a
+ * call that is injected.
+ */
+int ckpt_freeze_foreign(struct ckpt_hold *hold, struct ckpt_err *err);
 /* On failure still frozen in part: ckpt_freeze_off is due. */
 int ckpt_freeze_on(struct ckpt_hold *hold, struct ckpt_err *err);
 void ckpt_freeze_off(struct ckpt_hold *hold);

@@ -131,10 +131,11 @@ static int plain_call(struct ckpt_inject *inject, long nr, const uint64_t args[6
 	if (set_mask(t, ~0ull, err))
 		return -1;
 	t->regs_changed = true;
-	if (ckpt_remote_syscall(t->tid, inject->at, nr, args, ret_value, err) ||
-	    to_signal_stop(t, err))
+	if (ckpt_remote_syscall(t->tid, inject->at, nr, args, ret_value, err)) {
+		t->stopped = false;	/* the release waits for it, and puts it back */
 		return -1;
-	return put_back(t, err);
+	}
+	return to_signal_stop(t, err) ? -1 : put_back(t, err);
 }
 
 static size_t lay_out(struct ckpt_inject *inject)

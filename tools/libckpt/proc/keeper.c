@@ -22,10 +22,12 @@
 #include "proc/keeper.h"
 #include "proc/procfs.h"
 #include "proc/read.h"
+#include "proc/remote.h"
 
 #define NAME "ckpt-keeper"
 #define HOLD_MS 10000
 #define HEAP_LEN (4 << 20)
+#define CALL_MS 1000
 #define KILL_NS 5000000000ull
 
 /**
@@ -325,6 +327,7 @@ void ckpt_keeper_main(const struct ckpt_stop_params *params, int sock, int memfd
 		_exit(1);
 	keep_descriptors(&sock, &memfd);
 	stand_apart();
+	ckpt_remote_bound(CALL_MS);
 	warm_up();
 	k.sock = sock;
 	k.memfd = memfd;

@@ -2,6 +2,7 @@
 /* Remote system calls and remote memory. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -13,11 +14,14 @@
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
+#include "proc/procfs.h"
 #include "proc/remote.h"
 
 #define SYSCALL_STOP (SIGTRAP | 0x80)
 /* Other stops that may come between two system call stops; more means a livelock. */
 #define FOREIGN_STOPS_MAX 64
+/* Looks before the first sleep: most calls are over by then, on the other processor. */
+#define SPINS 50
 
 /* What a call leaves behind besides its value. */
 struct outcome {
@@ -25,13 +29,32 @@ struct outcome {
 	bool stop;	/* a SIGSTOP was taken out and must be queued again */
 };
 
+static unsigned int bound_ms = 10000;
+
+void ckpt_remote_bound(unsigned int ms)
+{
+	bound_ms = ms;
+}
+
+/* Looks instead of a sleep in waitpid, which only a signal could end in time. */
 static int wait_stop(pid_t tid, int *ret_status, struct ckpt_err *err)
 {
+	uint64_t until = ckpt_now_ns() + bound_ms * 1000000ull;
+	unsigned int rounds = 0;
 	pid_t got;
 
-	do
-		got = waitpid(tid, ret_status, __WALL);
-	while (got < 0 && errno == EINTR);
+	while (!(got = waitpid(tid, ret_status, __WALL | WNOHANG)) || (got < 0 && errno == EINTR)) {
+		if (ckpt_now_ns() > until) {
+			ptrace(PTRACE_INTERRUPT, tid, 0, 0);
+			return ckpt_fail(err, CKPT_FAILED, 0,
+				"thread %d does not come back from a remote call in %u ms (is its "
+				"cgroup frozen by somebody else?); try again", tid, bound_ms);
+		}
+		if (++rounds < SPINS)
+			sched_yield();
+		else
+			ckpt_sleep_us(rounds < SPINS * 10 ? 10 : 500);
+	}
 	if (got < 0)
 		return ckpt_fail(err, CKPT_FAILED, errno, "thread %d: cannot wait for it", tid);
 	if (!WIFSTOPPED(*ret_status))

@@ -30,7 +30,8 @@
  * The thread's signals must be blocked (PTRACE_SETSIGMASK) by the caller.  A
  * SIGSTOP that comes meanwhile is queued again behind the call.
  *
- * Return: 0 when the call was made, -1 when the thread died or left the stop.
+ * Return: 0 when the call was made, -1 when the thread died, left the stop or
+ * did not come back in time.
  */
 int ckpt_remote_syscall(pid_t tid, uint64_t at, long nr, const uint64_t args[6],
 			int64_t *ret_value, struct ckpt_err *err);
@@ -49,6 +50,13 @@ int ckpt_remote_syscall(pid_t tid, uint64_t at, long nr, const uint64_t args[6],
  */
 int ckpt_remote_clone(pid_t tid, uint64_t at, uint64_t args, size_t len, int64_t *ret_value,
 		      pid_t *ret_tid, struct ckpt_err *err);
+
+/*
+ * How long a thread may take to come to its next stop, 10000 ms unless set: a
+ * call that is under way when it ends fails, and its thread is interrupted.
+ * Without a bound a thread whose cgroup is frozen would be waited for for ever.
+ */
+void ckpt_remote_bound(unsigned int ms);
 
 /* Address of a syscall instruction inside the vdso of @pid. */
 int ckpt_remote_vdso_syscall(pid_t pid, uint64_t *ret_at, struct ckpt_err *err);

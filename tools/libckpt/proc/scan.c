@@ -108,6 +108,8 @@ int ckpt_scan_tree(struct ckpt_hold *hold, struct ckpt_err *err)
 	}
 	if (!hold->n_procs)
 		return ckpt_fail(err, CKPT_FAILED, 0, "the cgroup has no process");
+	if (hold->cgroup < 0 && ckpt_freeze_foreign(hold, err))
+		return -1;
 	for (size_t i = 0; i < hold->n_procs; i++) {
 		struct ckpt_held_proc *p = &hold->procs[i];
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
@@ -14,6 +15,8 @@
 #include "proc/hold.h"
 #include "proc/procfs.h"
 #include "proc/restart.h"
+
+#define SYSCALL_STOP (SIGTRAP | 0x80)
 
 /* Why a thread cannot be seized, from what /proc says. Return: 0 when it is just gone. */
 static int explain(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckpt_held_thread *t,
@@ -97,6 +100,13 @@ static int look(struct ckpt_held_thread *t)
 		}
 		if (!WIFSTOPPED(status))
 			continue;
+		/* of a remote call that was given up: it is not made, the trap follows */
+		if (WSTOPSIG(status) == SYSCALL_STOP) {
+			ptrace(PTRACE_POKEUSER, t->tid, offsetof(struct user_regs_struct, orig_rax),
+			       -1l);
+			ptrace(PTRACE_CONT, t->tid, 0, 0);
+			continue;
+		}
 		if (status >> 16 == PTRACE_EVENT_STOP) {
 			int sig = WSTOPSIG(status);
 

@@ -19,6 +19,10 @@
  * caller die together between freeze and thaw, the cgroup stays frozen: write 0
  * to its cgroup.freeze.
  *
+ * Every wait for a task is bounded.  When somebody else freezes the cgroup (or
+ * one above or below it) at the very moment of a remote call, the stop fails
+ * with the name of the thread after a second, and the tree is let go.
+ *
  * After an orderly release such a call is made again from its start: its
  * timeout starts anew.  All others go on with the time that was left.
  *
