@@ -2,32 +2,151 @@
 /* Namespaces and clocks of the tree. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <time.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "proc/procfs.h"
 #include "proc/read.h"
 
-static const char *const kinds[] = {
-	"ns/mnt", "ns/pid", "ns/net", "ns/ipc", "ns/uts", "ns/user", "ns/cgroup", "ns/time",
+/*
+ * What becomes of a namespace: @ours: restore puts the tree into that of
+ * ckpt-tool; @threads: each thread may have one of its own; @like: what it must
+ * be the same as, because it is the one that the next child would enter.  All
+ * others restore makes anew for the whole tree.
+ */
+static const struct {
+	const char *name;
+	bool ours, threads;
+	const char *like;
+} kinds[CKPT_SPACES] = {
+	{ "pid", false, false, NULL },
+	{ "time", false, false, NULL },
+	{ "user", true, false, NULL },
+	{ "net", true, true, NULL },
+	{ "ipc", true, true, NULL },
+	{ "uts", true, true, NULL },
+	{ "cgroup", true, true, NULL },
+	{ "pid_for_children", false, true, "pid" },
+	{ "time_for_children", false, false, "time" },
+	{ "mnt", false, false, NULL },
 };
 
-static int same(struct ckpt_held_proc *p, const char *name, const char *as, struct ckpt_err *err)
-{
-	cleanup_free char *link = NULL;
-	int e = ckpt_procfs_link(p->dir, name, &link);
+#define PID 0
+#define MNT (CKPT_SPACES - 1)
 
-	if (e)
-		return ckpt_fail(err, CKPT_FAILED, -e, "cannot look at %s of pid %d", name, p->pid);
-	return !strcmp(link, as);
+int ckpt_spaces_open(struct ckpt_spaces *spaces, struct ckpt_err *err)
+{
+	*spaces = (struct ckpt_spaces){
+		.self = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+	};
+	if (spaces->self < 0)
+		return ckpt_fail(err, CKPT_FAILED, errno, "cannot look at this process");
+	for (size_t k = 0; k < CKPT_SPACES; k++) {
+		char name[64];
+		int e;
+
+		snprintf(name, sizeof(name), "ns/%s", kinds[k].name);
+		e = ckpt_procfs_link(spaces->self, name, &spaces->own[k]);
+		if (e && e != -ENOENT)	/* this kernel has no such namespaces */
+			return ckpt_fail(err, CKPT_FAILED, -e, "cannot look at %s", name);
+	}
+	return 0;
 }
 
-/* The first process with threads: the others are compared with it. */
+void ckpt_spaces_done(struct ckpt_spaces *spaces)
+{
+	for (size_t k = 0; k < CKPT_SPACES; k++) {
+		free(spaces->own[k]);
+		free(spaces->tree[k]);
+	}
+	if (spaces->self >= 0)
+		close(spaces->self);
+}
+
+static int refuse(const struct ckpt_held_proc *p, size_t k, struct ckpt_err *err)
+{
+	return ckpt_fail(err, CKPT_REFUSED, 0,
+		"pid %d (%s) has a namespace of its own (%.*s%s), which this version cannot "
+		"restore", p->pid, p->comm, (int)strcspn(kinds[k].name, "_"), kinds[k].name,
+		strchr(kinds[k].name, '_') ? ", for its children" : "");
+}
+
+/* Link of a kind below @dir. Return: 0, 1 when there is none, -errno. */
+static int link_of(const struct ckpt_held_proc *p, pid_t tid, size_t k, char **ret)
+{
+	char name[96];
+	int e;
+
+	if (tid == p->pid)
+		snprintf(name, sizeof(name), "ns/%s", kinds[k].name);
+	else
+		snprintf(name, sizeof(name), "task/%d/ns/%s", tid, kinds[k].name);
+	e = ckpt_procfs_link(p->dir, name, ret);
+	/* a pid namespace that was unshared and that nobody has entered yet */
+	if (e == -ENOENT && kinds[k].like &&
+	    !faccessat(p->dir, "ns/pid", F_OK, AT_SYMLINK_NOFOLLOW))
+		return 1;
+	return e;
+}
+
+/* What the namespace of this kind must be. */
+static const char *wanted(const struct ckpt_spaces *spaces, size_t k)
+{
+	if (kinds[k].ours)
+		return spaces->own[k];
+	for (size_t i = 0; kinds[k].like && i < CKPT_SPACES; i++) {
+		if (!strcmp(kinds[i].name, kinds[k].like))
+			return spaces->tree[i];
+	}
+	return spaces->tree[k];
+}
+
+static int check_one(struct ckpt_spaces *spaces, struct ckpt_held_proc *p, pid_t tid, size_t k,
+		     struct ckpt_err *err)
+{
+	cleanup_free char *link = NULL;
+	int e = link_of(p, tid, k, &link);
+
+	if (e < 0)
+		return ckpt_fail(err, CKPT_FAILED, -e,
+				 "cannot look at the %s namespace of pid %d", kinds[k].name,
+				 p->pid);
+	if (e > 0)
+		return refuse(p, k, err);
+	if (!spaces->tree[k]) {
+		spaces->tree[k] = strdup(link);
+		if (!spaces->tree[k])
+			return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a link");
+	}
+	return strcmp(link, wanted(spaces, k)) ? refuse(p, k, err) : 0;
+}
+
+int ckpt_spaces_check(struct ckpt_spaces *spaces, struct ckpt_held_proc *p, struct ckpt_err *err)
+{
+	if (!p->n_threads)
+		return 0;	/* ended before its threads were listed */
+	for (size_t k = 0; k < CKPT_SPACES; k++) {
+		if (!spaces->own[k])
+			continue;
+		for (size_t j = 0; j < (kinds[k].threads ? p->n_threads : 1); j++) {
+			if (check_one(spaces, p, p->threads[j].tid, k, err))
+				return -1;
+		}
+	}
+	if (!strcmp(spaces->tree[MNT], spaces->own[MNT]) || spaces->mounts_known)
+		return 0;
+	if (!strcmp(spaces->tree[PID], spaces->own[PID]))
+		return refuse(p, MNT, err);
+	spaces->mounts_known = true;
+	return ckpt_mounts_check(p, spaces->self, err);
+}
+
+/* The first process with threads: the clocks are those that it sees. */
 static struct ckpt_held_proc *first_alive(struct ckpt_hold *hold)
 {
 	for (size_t i = 0; i < hold->n_procs; i++) {
@@ -39,40 +158,19 @@ static struct ckpt_held_proc *first_alive(struct ckpt_hold *hold)
 
 int ckpt_read_namespaces(struct ckpt_reader *r, struct ckpt_err *err)
 {
-	struct ckpt_held_proc *first = first_alive(r->hold);
-	cleanup_close int self = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_with(ckpt_spaces_done) struct ckpt_spaces spaces = CKPT_SPACES_NONE;
 
-	if (!first)
+	if (!first_alive(r->hold))
 		return ckpt_fail(err, CKPT_FAILED, 0, "no process of the tree is alive");
-	for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
-		cleanup_free char *link = NULL;
-		int e = ckpt_procfs_link(first->dir, kinds[k], &link);
+	if (ckpt_spaces_open(&spaces, err))
+		return -1;
+	for (size_t i = 0; i < r->hold->n_procs; i++) {
+		struct ckpt_held_proc *p = &r->hold->procs[i];
 
-		if (e == -ENOENT)	/* this kernel has no such namespaces */
-			continue;
-		if (e)
-			return ckpt_fail(err, CKPT_FAILED, -e, "cannot look at %s of pid %d",
-					 kinds[k], first->pid);
-		for (size_t i = 0; i < r->hold->n_procs; i++) {
-			struct ckpt_held_proc *p = &r->hold->procs[i];
-			int s = p->zombie ? 1 : same(p, kinds[k], link, err);
-
-			if (s < 0)
-				return -1;
-			if (!s)
-				return ckpt_fail(err, CKPT_REFUSED, 0,
-					"pid %d (%s) has a namespace of its own (%s), which this "
-					"version cannot restore", p->pid, p->comm, kinds[k] + 3);
-		}
-		if (!strcmp(kinds[k], "ns/pid")) {
-			struct ckpt_held_proc me = { .pid = getpid(), .dir = self };
-			int s = same(&me, kinds[k], link, err);
-
-			if (s < 0)
-				return -1;
-			r->image->private_pidns = !s;
-		}
+		if (!p->zombie && ckpt_spaces_check(&spaces, p, err))
+			return -1;
 	}
+	r->image->private_pidns = strcmp(spaces.tree[PID], spaces.own[PID]) != 0;
 	return 0;
 }
 

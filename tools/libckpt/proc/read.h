@@ -55,9 +55,37 @@ int ckpt_read_thread(struct ckpt_reader *r, struct ckpt_held_proc *p,
 int ckpt_read_creds(struct ckpt_held_proc *p, struct ckpt_held_thread *t, struct ckpt_creds *ret,
 		    struct ckpt_err *err);
 
-/* namespace-read.c: every process lives in those of the first one. */
+#define CKPT_SPACES 10
+
+/**
+ * struct ckpt_spaces - the namespaces of a tree, as links below /proc/PID/ns
+ * @self: /proc/self of the reader
+ * @own: the reader's; NULL: this kernel has no such namespaces
+ * @tree: those of the first process looked at
+ * @mounts_known: the tree has mounts of its own, and they were compared
+ */
+struct ckpt_spaces {
+	int self;
+	char *own[CKPT_SPACES];
+	char *tree[CKPT_SPACES];
+	bool mounts_known;
+};
+
+#define CKPT_SPACES_NONE { .self = -1 }
+
+/*
+ * namespace-read.c: every process lives in those of the first one, and these
+ * are either made anew by a restore (pid, time, and the mounts beside them) or
+ * our own.
+ */
+int ckpt_spaces_open(struct ckpt_spaces *spaces, struct ckpt_err *err);
+int ckpt_spaces_check(struct ckpt_spaces *spaces, struct ckpt_held_proc *p, struct ckpt_err *err);
+void ckpt_spaces_done(struct ckpt_spaces *spaces);
 int ckpt_read_namespaces(struct ckpt_reader *r, struct ckpt_err *err);
 int ckpt_read_clocks(struct ckpt_reader *r, struct ckpt_err *err);
+
+/* mount-read.c: has @p only mounts that we have too, but for a /proc of its own? */
+int ckpt_mounts_check(struct ckpt_held_proc *p, int self, struct ckpt_err *err);
 
 /* area-read.c: index of the address space of @p in the image. */
 int ckpt_read_mm(struct ckpt_reader *r, struct ckpt_held_proc *p, uint32_t *ret,

@@ -49,11 +49,26 @@ static int scan_status(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct 
 		return ckpt_fail(err, CKPT_REFUSED, 0,
 			"pid %d (%s) has a seccomp filter, which this version cannot restore",
 			p->pid, p->comm);
+	if (s.ns_tgid == 1)
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+			"pid %d (%s) is the init of its pid namespace, which this version cannot "
+			"restore", p->pid, p->comm);
 	if (s.state == 'Z' && ckpt_tree_outlived(p))
 		return ckpt_fail(err, CKPT_REFUSED, 0,
 			"pid %d (%s) has ended its first thread while others run, which this "
 			"version cannot restore", p->pid, p->comm);
 	return 0;
+}
+
+static int scan_namespaces(struct ckpt_spaces *spaces, struct ckpt_held_proc *p,
+			   struct ckpt_err *err)
+{
+	struct ckpt_err e = CKPT_ERR_INIT;
+
+	if (!ckpt_spaces_check(spaces, p, &e) || (e.status == CKPT_FAILED && e.os))
+		return 0;	/* it, or a thread of it, has ended */
+	*err = e;
+	return -1;
 }
 
 static int scan_areas(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckpt_err *err)
@@ -88,7 +103,7 @@ static int scan_timers(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct 
 }
 
 /* One pass over a tree that runs: what is gone meanwhile is no failure. */
-int ckpt_scan_tree(struct ckpt_hold *hold, struct ckpt_err *err)
+static int scan_list(struct ckpt_hold *hold, struct ckpt_err *err)
 {
 	if (hold->cgroup >= 0 && ckpt_tree_list_cgroup(hold, err) < 0)
 		return -1;
@@ -108,14 +123,22 @@ int ckpt_scan_tree(struct ckpt_hold *hold, struct ckpt_err *err)
 	}
 	if (!hold->n_procs)
 		return ckpt_fail(err, CKPT_FAILED, 0, "the cgroup has no process");
-	if (hold->cgroup < 0 && ckpt_freeze_foreign(hold, err))
+	return hold->cgroup < 0 ? ckpt_freeze_foreign(hold, err) : 0;
+}
+
+int ckpt_scan_tree(struct ckpt_hold *hold, struct ckpt_err *err)
+{
+	cleanup_with(ckpt_spaces_done) struct ckpt_spaces spaces = CKPT_SPACES_NONE;
+
+	if (scan_list(hold, err) || ckpt_spaces_open(&spaces, err))
 		return -1;
 	for (size_t i = 0; i < hold->n_procs; i++) {
 		struct ckpt_held_proc *p = &hold->procs[i];
 
 		if (p->zombie)
 			continue;
-		if (scan_status(hold, p, err) || scan_fds(p, err) || scan_timers(hold, p, err) ||
+		if (scan_status(hold, p, err) || scan_namespaces(&spaces, p, err) ||
+		    scan_fds(p, err) || scan_timers(hold, p, err) ||
 		    scan_areas(hold, p, err))
 			return -1;
 	}

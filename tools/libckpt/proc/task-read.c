@@ -41,6 +41,10 @@ static int identity(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt
 
 	if (refresh(r, p, &s, err))
 		return -1;
+	if (s.ns_tgid == 1 && !p->zombie)
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+			"pid %d (%s) is the init of its pid namespace, which this version cannot "
+			"restore", p->pid, p->comm);
 	task->host_pid = p->pid;
 	task->pid = s.ns_tgid;
 	task->pgid = s.ns_pgid;

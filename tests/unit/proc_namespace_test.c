@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Namespaces that a restore would not make again are refused. Natively as root. */
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "lib/proc_group.h"
+#include "proc/init.h"
+
+static char cgroup[256];
+
+static void try_unshare(int flags)
+{
+	if (unshare(flags))
+		_exit(77);
+}
+
+static void own_net(void) { try_unshare(CLONE_NEWNET); }
+static void own_ipc(void) { try_unshare(CLONE_NEWIPC); }
+static void own_uts(void) { try_unshare(CLONE_NEWUTS); }
+static void own_user(void) { try_unshare(CLONE_NEWUSER); }
+static void own_mounts(void) { try_unshare(CLONE_NEWNS); }
+static void own_cgroup(void) { try_unshare(CLONE_NEWCGROUP); }
+static void next_pid(void) { try_unshare(CLONE_NEWPID); }
+static void next_time(void) { try_unshare(CLONE_NEWTIME); }
+
+static void *thread_in_net(void *arg)
+{
+	(void)arg;
+	try_unshare(CLONE_NEWNET);
+	if (write(3, "", 0))
+		_exit(1);
+	for (;;)
+		pause();
+	return NULL;
+}
+
+static void a_thread_in_net(void)
+{
+	pthread_t t;
+
+	pthread_create(&t, NULL, thread_in_net, NULL);
+	usleep(100000);
+}
+
+static void refused_by_name(void **state)
+{
+	static const struct {
+		void (*body)(void);
+		const char *says;
+	} cases[] = {
+		{ own_net, "has a namespace of its own (net)" },
+		{ own_ipc, "has a namespace of its own (ipc)" },
+		{ own_uts, "has a namespace of its own (uts)" },
+		{ own_user, "has a namespace of its own (user)" },
+		{ own_mounts, "has a namespace of its own (mnt)" },
+		{ own_cgroup, "has a namespace of its own (cgroup)" },
+		{ next_pid, "of its own (pid, for its children)" },
+		{ next_time, "of its own (time, for its children)" },
+		{ a_thread_in_net, "has a namespace of its own (net)" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct ckpt_stop_params params = { 0 };
+		struct ckpt_err err = CKPT_ERR_INIT;
+		struct ckpt_stop *stop = NULL;
+
+		params.pid = proc_group_spawn(NULL, cases[i].body);
+		if (params.pid < 0) {
+			print_message("%s: this kernel has none\n", cases[i].says);
+			continue;
+		}
+		/* before anything is stopped */
+		assert_int_equal(ckpt_stop_open(&params, &stop, &err), -1);
+		assert_int_equal(err.status, CKPT_REFUSED);
+		if (!strstr(err.text, cases[i].says))
+			fail_msg("\"%s\" does not say \"%s\"", err.text, cases[i].says);
+		assert_true(proc_group_untraced(params.pid));
+		kill(params.pid, SIGKILL);
+		waitpid(params.pid, NULL, 0);
+	}
+}
+
+/* Start a command as run does. */
+static void start(struct ckpt_init *init, char *const argv[])
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	struct ckpt_init_params params = {
+		.private_pidns = true, .clocks = true, .cgroup = cgroup,
+		.stdio = { null, null, null }, .argv = argv,
+		.envp = (char *[]){ "PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL }, .cwd = "/",
+	};
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	params.monotonic_ns = t.tv_sec * 1000000000ull + t.tv_nsec;
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	params.boottime_ns = t.tv_sec * 1000000000ull + t.tv_nsec;
+	assert_int_equal(proc_group_make("namespace", cgroup, sizeof(cgroup)), 0);
+	if (ckpt_init_spawn(&params, init, &err))
+		fail_msg("%s", err.text);
+	close(null);
+}
+
+static void what_run_makes_is_accepted(void **state)
+{
+	char *argv[] = { "sleep", "100", NULL };
+	struct ckpt_stop_params params = { .cgroup = cgroup };
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_image image;
+	struct ckpt_init init;
+
+	(void)state;
+	start(&init, argv);
+	if (proc_group_cycle(&params, &image, &err))
+		fail_msg("%s", err.text);
+	assert_true(image.private_pidns);
+	ckpt_image_done(&image);
+	ckpt_init_kill(&init);
+	proc_group_end(cgroup);
+}
+
+/* In there, but with a mount that a restore would not make again. */
+static void a_mount_inside_is_refused(void **state)
+{
+	char *argv[] = { "sh", "-c", "mount -t tmpfs none /mnt && sleep 100; sleep 100", NULL };
+	struct ckpt_stop_params params = { .cgroup = cgroup };
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_init init;
+
+	(void)state;
+	start(&init, argv);
+	for (int i = 0; i < 100 && !err.status; i++) {
+		usleep(20000);
+		proc_group_cycle(&params, NULL, &err);
+	}
+	assert_int_equal(err.status, CKPT_REFUSED);
+	if (!strstr(err.text, "a mount at /mnt (tmpfs)"))
+		fail_msg("\"%s\" does not name the mount", err.text);
+	ckpt_init_kill(&init);
+	proc_group_end(cgroup);
+}
+
+static void an_init_is_refused(void **state)
+{
+	char *argv[] = { "unshare", "-p", "--fork", "--kill-child", "sleep", "100", NULL };
+	struct ckpt_stop_params params = { 0 };
+	struct ckpt_err err = CKPT_ERR_INIT;
+	pid_t outer = fork(), inner = 0;
+	char path[64];
+
+	(void)state;
+	if (!outer) {
+		execvp(argv[0], argv);
+		_exit(1);
+	}
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", outer, outer);
+	for (int i = 0; i < 200 && !inner; i++) {
+		FILE *f = fopen(path, "re");
+
+		usleep(10000);
+		if (f && fscanf(f, "%d", &inner) != 1)
+			inner = 0;
+		if (f)
+			fclose(f);
+	}
+	params.pid = inner;
+	assert_int_equal(proc_group_cycle(&params, NULL, &err), -1);
+	kill(outer, SIGKILL);
+	waitpid(outer, NULL, 0);
+	assert_int_equal(err.status, CKPT_REFUSED);
+	assert_non_null(strstr(err.text, "is the init of its pid namespace"));
+}
+
+static int clean(void **state)
+{
+	(void)state;
+	if (cgroup[0])
+		proc_group_end(cgroup);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(refused_by_name),
+		cmocka_unit_test_teardown(what_run_makes_is_accepted, clean),
+		cmocka_unit_test_teardown(a_mount_inside_is_refused, clean),
+		cmocka_unit_test(an_init_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
