@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Refusals of the stop: each by name, and what was looked at runs on. */
 #include <fcntl.h>
+#include <mqueue.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -20,35 +21,9 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "proc/stop.h"
-
-static int try_it(const struct ckpt_stop_params *params, struct ckpt_err *err)
-{
-	cleanup_stop struct ckpt_stop *stop = NULL;
-	struct ckpt_image image;
-
-	if (ckpt_stop_open(params, &stop, err) || ckpt_stop_begin(stop, err) ||
-	    ckpt_stop_collect(stop, &image, err))
-		return -1;
-	ckpt_image_done(&image);
-	return ckpt_stop_release(stop, NULL, err);
-}
-
-static bool runs_untraced(pid_t pid)
-{
-	char path[64], text[4096] = "";
-	FILE *f;
-	size_t n;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	f = fopen(path, "re");
-	if (!f)
-		return false;
-	n = fread(text, 1, sizeof(text) - 1, f);
-	fclose(f);
-	text[n] = 0;
-	return strstr(text, "TracerPid:\t0\n") && !strstr(text, "State:\tZ");
-}
+#include "base/cgroup.h"
+#include "base/cleanup.h"
+#include "lib/proc_group.h"
 
 static void refuses_itself(void **state)
 {
@@ -97,6 +72,76 @@ static void hold_timer(void)
 		_exit(1);
 }
 
+static void hold_proc_file(void)
+{
+	if (open("/proc/self/status", O_RDONLY) < 0)
+		_exit(1);
+}
+
+static void hold_sysctl(void)
+{
+	if (open("/proc/sys/kernel/hostname", O_RDONLY) < 0)
+		_exit(1);
+}
+
+static void hold_sysfs(void)
+{
+	if (open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY) < 0)
+		_exit(1);
+}
+
+static void hold_queue(void)
+{
+	struct mq_attr attr = { .mq_maxmsg = 1, .mq_msgsize = 8 };
+
+	if (mq_open("/ckpt-test", O_RDWR | O_CREAT, 0600, &attr) < 0)
+		_exit(1);
+	mq_unlink("/ckpt-test");
+}
+
+static void hold_cgroup_file(void)
+{
+	cleanup_free char *dir = NULL;
+	char path[300];
+
+	if (ckpt_cgroup_dir("/", &dir, NULL))
+		_exit(1);
+	snprintf(path, sizeof(path), "%s/cgroup.procs", dir);
+	if (open(path, O_RDONLY) < 0)
+		_exit(1);
+}
+
+static void live_in_proc(void)
+{
+	if (chdir("/proc/self"))
+		_exit(1);
+}
+
+/* These are as good as any directory. */
+static void live_in_proc_root(void)
+{
+	if (chdir("/proc") || open("/sys", O_RDONLY | O_DIRECTORY) < 0)
+		_exit(1);
+}
+
+static void is_accepted(void (*hold)(void))
+{
+	struct ckpt_stop_params params = { .pid = proc_group_spawn(NULL, hold) };
+	struct ckpt_err err = CKPT_ERR_INIT;
+
+	assert_true(params.pid > 0);
+	if (proc_group_cycle(&params, NULL, &err))
+		fail_msg("%s", err.text);
+	kill(params.pid, SIGKILL);
+	waitpid(params.pid, NULL, 0);
+}
+
+static void accepts_what_it_can(void **state)
+{
+	(void)state;
+	is_accepted(live_in_proc_root);
+}
+
 /* What cannot be restored is refused by name, and its holder runs on. */
 static void refuses_by_name(void **state)
 {
@@ -109,44 +154,27 @@ static void refuses_by_name(void **state)
 		{ hold_lock, "a file lock on descriptor" },
 		{ hold_shared_memory, "shared anonymous memory" },
 		{ hold_timer, "a POSIX timer" },
+		{ hold_proc_file, "a file of procfs" },
+		{ hold_sysctl, "a file of procfs" },
+		{ hold_sysfs, "a file of sysfs" },
+		{ hold_queue, "a file of the message queue file system" },
+		{ hold_cgroup_file, "a file of the cgroup2 file system" },
+		{ live_in_proc, "the directory of a process" },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct ckpt_stop_params params = { 0 };
+		struct ckpt_stop_params params = { .pid = proc_group_spawn(NULL, cases[i].hold) };
 		struct ckpt_err err = CKPT_ERR_INIT;
-		int ready[2];
-		char byte;
-		pid_t pid;
 
-		assert_int_equal(pipe(ready), 0);
-		pid = fork();
-		if (!pid) {
-			int fd = open("/dev/null", O_RDWR);
-
-			for (int k = 0; k < 3; k++)
-				dup2(fd, k);
-			dup2(ready[1], 3);
-			syscall(SYS_close_range, 4, ~0u, 0);
-			cases[i].hold();
-			if (write(3, "", 1) != 1)
-				_exit(1);
-			close(3);
-			for (;;)
-				pause();
-		}
-		close(ready[1]);
-		assert_int_equal(read(ready[0], &byte, 1), 1);
-		assert_int_equal(read(ready[0], &byte, 1), 0);
-		close(ready[0]);
-		params.pid = pid;
-		assert_int_equal(try_it(&params, &err), -1);
+		assert_true(params.pid > 0);
+		assert_int_equal(proc_group_cycle(&params, NULL, &err), -1);
 		assert_int_equal(err.status, CKPT_REFUSED);
 		if (!strstr(err.text, cases[i].says))
 			fail_msg("\"%s\" does not say \"%s\"", err.text, cases[i].says);
-		assert_true(runs_untraced(pid));
-		kill(pid, SIGKILL);
-		waitpid(pid, NULL, 0);
+		assert_true(proc_group_untraced(params.pid));
+		kill(params.pid, SIGKILL);
+		waitpid(params.pid, NULL, 0);
 	}
 }
 
@@ -171,6 +199,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refuses_itself),
 		cmocka_unit_test(refuses_by_name),
+		cmocka_unit_test(accepts_what_it_can),
 		cmocka_unit_test(names_what_is_missing),
 	};
 

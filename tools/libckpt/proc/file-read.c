@@ -169,7 +169,7 @@ int ckpt_read_named(struct ckpt_reader *r, struct ckpt_held_proc *p, const char 
 	};
 	unsigned long long start, end;
 
-	if (look_at(p, name, &f, err))
+	if (look_at(p, name, &f, err) || ckpt_filesystem_check(p, name, f.path, f.mode, err))
 		return -1;
 	if (sscanf(name, "map_files/%llx-%llx", &start, &end) == 2) {
 		f.capture_start = start;
@@ -255,7 +255,8 @@ static int read_fd(struct ckpt_reader *r, struct ckpt_held_proc *p, int fd, stru
 
 	snprintf(name, sizeof(name), "fd/%d", fd);
 	if (look_at(p, name, &f, err) ||
-	    ckpt_fd_check(p->pid, p->comm, fd, f.path, f.mode, f.rdev, err))
+	    ckpt_fd_check(p->pid, p->comm, fd, f.path, f.mode, f.rdev, err) ||
+	    ckpt_filesystem_check(p, name, f.path, f.mode, err))
 		return -1;
 	snprintf(name, sizeof(name), "fdinfo/%d", fd);
 	e = ckpt_procfs_read(p->dir, name, &r->hold->scratch);

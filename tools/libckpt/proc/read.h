@@ -104,6 +104,13 @@ int ckpt_read_named(struct ckpt_reader *r, struct ckpt_held_proc *p, const char 
 int ckpt_fd_check(pid_t pid, const char *comm, int fd, const char *link, uint32_t mode,
 		  uint64_t rdev, struct ckpt_err *err);
 
+/*
+ * filesystem-read.c: is what @name below /proc/PID leads to on a file system
+ * from which it can be opened again?
+ */
+int ckpt_filesystem_check(const struct ckpt_held_proc *p, const char *name, const char *link,
+			  uint32_t mode, struct ckpt_err *err);
+
 /* pipe-read.c: after every table is read. */
 int ckpt_read_pipes(struct ckpt_reader *r, struct ckpt_err *err);
 

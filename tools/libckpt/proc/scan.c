@@ -9,6 +9,34 @@
 #include "proc/procfs.h"
 #include "proc/read.h"
 
+/* A file or directory on a file system that it could not be opened on again. */
+static int scan_file(struct ckpt_held_proc *p, const char *name, const char *link, uint32_t mode,
+		     struct ckpt_err *err)
+{
+	struct ckpt_err e = CKPT_ERR_INIT;
+
+	if (!ckpt_filesystem_check(p, name, link, mode, &e) || e.status == CKPT_FAILED)
+		return 0;	/* closed, or its process gone, meanwhile */
+	*err = e;
+	return -1;
+}
+
+static int scan_named(struct ckpt_held_proc *p, struct ckpt_err *err)
+{
+	static const char *const names[] = { "cwd", "root", "exe" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		cleanup_free char *link = NULL;
+		struct stat st;
+
+		if (!ckpt_procfs_link(p->dir, names[i], &link) &&
+		    !fstatat(p->dir, names[i], &st, 0) &&
+		    scan_file(p, names[i], link, st.st_mode, err))
+			return -1;
+	}
+	return 0;
+}
+
 static int scan_fds(struct ckpt_held_proc *p, struct ckpt_err *err)
 {
 	cleanup_free int *fds = NULL;
@@ -26,7 +54,8 @@ static int scan_fds(struct ckpt_held_proc *p, struct ckpt_err *err)
 		snprintf(name, sizeof(name), "fd/%d", fds[i]);
 		if (ckpt_procfs_link(p->dir, name, &link) || fstatat(p->dir, name, &st, 0))
 			continue;	/* closed meanwhile */
-		if (ckpt_fd_check(p->pid, p->comm, fds[i], link, st.st_mode, st.st_rdev, err))
+		if (ckpt_fd_check(p->pid, p->comm, fds[i], link, st.st_mode, st.st_rdev, err) ||
+		    scan_file(p, name, link, st.st_mode, err))
 			return -1;
 	}
 	return 0;
@@ -138,7 +167,7 @@ int ckpt_scan_tree(struct ckpt_hold *hold, struct ckpt_err *err)
 		if (p->zombie)
 			continue;
 		if (scan_status(hold, p, err) || scan_namespaces(&spaces, p, err) ||
-		    scan_fds(p, err) || scan_timers(hold, p, err) ||
+		    scan_named(p, err) || scan_fds(p, err) || scan_timers(hold, p, err) ||
 		    scan_areas(hold, p, err))
 			return -1;
 	}
