@@ -111,6 +111,33 @@ static void hold_cgroup_file(void)
 		_exit(1);
 }
 
+#define NAME "/tmp/ckpt-test-name"
+#define LINK "/tmp/ckpt-test-link"
+
+/* Removed in the end. */
+static void hold_other_link(void)
+{
+	if (open(NAME, O_RDWR | O_CREAT, 0600) < 0 || link(NAME, LINK) || unlink(NAME))
+		_exit(1);
+}
+
+static void hold_lost_directory(void)
+{
+	char dir[] = "/tmp/ckpt-test-XXXXXX", path[64];
+
+	snprintf(path, sizeof(path), "%s/file", mkdtemp(dir));
+	if (open(path, O_RDWR | O_CREAT, 0600) < 0 || unlink(path) || rmdir(dir))
+		_exit(1);
+}
+
+/* Its name was gone and is back. */
+static void hold_linked_again(void)
+{
+	hold_other_link();
+	if (link(LINK, NAME) || unlink(LINK))
+		_exit(1);
+}
+
 static void live_in_proc(void)
 {
 	if (chdir("/proc/self"))
@@ -140,6 +167,9 @@ static void accepts_what_it_can(void **state)
 {
 	(void)state;
 	is_accepted(live_in_proc_root);
+	unlink(LINK);
+	is_accepted(hold_linked_again);
+	unlink(NAME);
 }
 
 /* What cannot be restored is refused by name, and its holder runs on. */
@@ -159,6 +189,8 @@ static void refuses_by_name(void **state)
 		{ hold_sysfs, "a file of sysfs" },
 		{ hold_queue, "a file of the message queue file system" },
 		{ hold_cgroup_file, "a file of the cgroup2 file system" },
+		{ hold_other_link, "other hard links" },
+		{ hold_lost_directory, "whose directory is gone" },
 		{ live_in_proc, "the directory of a process" },
 	};
 

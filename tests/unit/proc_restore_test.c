@@ -177,6 +177,49 @@ static void test_python_and_gcc(void **state)
 	compare(argv, 6);
 }
 
+static const char unnamed_program[] =
+	"import fcntl, os, tempfile, time\n"
+	"big = bytes(range(256)) * 50\n"
+	"low = os.open('/dev/null', os.O_RDONLY)\n"
+	"t = tempfile.TemporaryFile(dir='.')\n"
+	"assert fcntl.fcntl(t, fcntl.F_GETFL) & os.O_TMPFILE == os.O_TMPFILE\n"
+	"t.write(big); t.flush(); t.seek(1234)\n"
+	"other = open('/proc/self/fd/%d' % t.fileno(), 'rb', buffering=0)\n"
+	"os.dup2(other.fileno(), low)\n"	/* before its maker in the image */
+	"os.lseek(low, 77, 0)\n"
+	"app = os.open('.', os.O_TMPFILE | os.O_WRONLY | os.O_APPEND, 0o640)\n"
+	"os.ftruncate(app, 100000); os.write(app, b'end')\n"
+	"print('ready', flush=True)\n"
+	"while not os.path.exists('go'): time.sleep(0.02)\n"
+	"assert t.read() == big[1234:]\n"
+	"t.write(b'more'); t.flush()\n"
+	"assert os.read(low, 100000) == (big + b'more')[77:]\n"
+	"assert fcntl.fcntl(t, fcntl.F_GETFL) & os.O_TMPFILE == os.O_TMPFILE\n"
+	"assert os.fstat(t.fileno()).st_nlink == 0\n"
+	"os.write(app, b'!')\n"
+	"assert os.fstat(app).st_mode & 0o777 == 0o640\n"
+	"r = open('/proc/self/fd/%d' % app, 'rb').read()\n"
+	"assert r == bytes(100000) + b'end!', len(r)\n"
+	"print('all well')\n";
+
+/* Files that never had a name, as tempfile makes them. */
+static void test_unnamed_files(void **state)
+{
+	cleanup_with(cycle_saved_done) struct saved s = { 0 };
+	char *argv[] = { "/usr/bin/python3", "-c", (char *)unnamed_program, NULL };
+	struct ckpt_restore_result result;
+	struct ckpt_restore *r = NULL;
+	char go[300];
+
+	(void)state;
+	cycle_start_and_save(argv, true, "ready", &s);
+	cycle_restore(&s, &r, &result);
+	snprintf(go, sizeof(go), "/proc/%d/cwd/go", result.root_pid);
+	close(open(go, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	cycle_finish(r, 0);
+	assert_non_null(strstr(cycle_read_output(), "all well"));
+}
+
 /* Each obstacle is found before anything is built. */
 static void refuse(struct saved *s, const char *word)
 {
@@ -237,6 +280,7 @@ int main(void)
 		cmocka_unit_test(test_everything),
 		cmocka_unit_test(test_everything_with_host_pids),
 		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_unnamed_files),
 		cmocka_unit_test(test_python_and_gcc),
 	};
 

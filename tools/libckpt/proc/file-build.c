@@ -126,18 +126,34 @@ static int dress(const struct ckpt_file *f, int fd, struct ckpt_err *err)
 	return 0;
 }
 
-/* The description of the same deleted file that was opened before, or CKPT_NONE. */
+/* Was this description made together with its file, which never had a name? */
+static bool is_unnamed(const struct ckpt_file *f)
+{
+	return f->kind == CKPT_FILE_REG && f->deleted && (f->flags & O_TMPFILE) == O_TMPFILE;
+}
+
+/*
+ * The description of the same deleted file that is opened before this one, or
+ * CKPT_NONE: the one that makes the file when there is one, else the first.
+ */
 static uint32_t earlier_link(const struct ckpt_image *image, size_t index)
 {
 	const struct ckpt_file *f = &image->files[index];
+	uint32_t first = CKPT_NONE;
 	size_t i;
 
-	for (i = 0; i < index; i++) {
-		if (image->files[i].deleted && image->files[i].kind == CKPT_FILE_REG &&
-		    image->files[i].dev == f->dev && image->files[i].ino == f->ino)
-			return i;
+	for (i = 0; i < image->n_files; i++) {
+		const struct ckpt_file *o = &image->files[i];
+
+		if (!o->deleted || o->kind != CKPT_FILE_REG || o->dev != f->dev ||
+		    o->ino != f->ino)
+			continue;
+		if (is_unnamed(o))
+			return i == index ? CKPT_NONE : i;
+		if (first == CKPT_NONE && i < index)
+			first = i;
 	}
-	return CKPT_NONE;
+	return first;
 }
 
 /* A free name beside @path; the path itself when nobody has it now. */
@@ -199,6 +215,35 @@ static int open_deleted(struct ckpt_restore *r, size_t index, struct ckpt_err *e
 				  ARGS(at)) < 0)
 		return -1;
 	return bad ? -1 : 0;
+}
+
+/*
+ * O_TMPFILE stays among the flags of a description, and only an open that makes
+ * the file gives it.  The content goes in through another one, which neither
+ * appends nor lacks a permission.  Whether the file may be linked to a name
+ * (without O_EXCL it may) cannot be seen: here it may.
+ */
+static int open_unnamed(struct ckpt_restore *r, size_t index, struct ckpt_err *err)
+{
+	const struct ckpt_file *f = &r->image->files[index];
+	cleanup_free char *dir = strdup(f->path);
+	cleanup_close int made = -1;
+	cleanup_close int fd = -1;
+	char path[64];
+
+	if (!dir)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a path");
+	*(strrchr(dir, '/') + (strrchr(dir, '/') == dir)) = 0;
+	if (ckpt_build_open(r, dir, open_flags(r->image, index), 0600, index, err))
+		return ckpt_fail_at(err, "cannot make a file without a name");
+	made = ckpt_build_borrow(r, r->fd_base + index, err);
+	if (made < 0)
+		return -1;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", made);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return ckpt_fail(err, CKPT_FAILED, errno, "cannot open a file in %s", dir);
+	return fill(r, f, fd, err) || dress(f, fd, err) ? -1 : 0;
 }
 
 /* A named fifo: held open both ways meanwhile, so that no open waits. */
@@ -274,7 +319,7 @@ static int build_file(struct ckpt_restore *r, size_t index, struct ckpt_err *err
 	if (twin != CKPT_NONE)
 		return reopen(r, r->fd_base + twin, open_flags(r->image, index), index, err);
 	if (f->deleted)
-		return open_deleted(r, index, err);
+		return is_unnamed(f) ? open_unnamed(r, index, err) : open_deleted(r, index, err);
 	return ckpt_build_open(r, f->path, open_flags(r->image, index), 0, index, err);
 }
 
@@ -294,10 +339,15 @@ static int set_position(struct ckpt_restore *r, size_t index, struct ckpt_err *e
 int ckpt_build_files(struct ckpt_restore *r, struct ckpt_err *err)
 {
 	size_t i;
+	int pass;
 
-	for (i = 0; i < r->image->n_files; i++) {
-		if (build_file(r, i, err) || set_position(r, i, err))
-			return -1;
+	/* first those that make what others open once more */
+	for (pass = 0; pass < 2; pass++) {
+		for (i = 0; i < r->image->n_files; i++) {
+			if (is_unnamed(&r->image->files[i]) == !pass &&
+			    (build_file(r, i, err) || set_position(r, i, err)))
+				return -1;
+		}
 	}
 	return ckpt_build_pipes(r, err);
 }

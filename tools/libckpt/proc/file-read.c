@@ -92,25 +92,56 @@ int ckpt_fd_check(pid_t pid, const char *comm, int fd, const char *link, uint32_
 		comm, what, fd, link);
 }
 
-/*
- * The kernel appends " (deleted)" to the name of a file that has lost it; a
- * file may as well be called so.
- */
-static int strip_deleted(struct ckpt_held_proc *p, char *path, const struct stat *st)
+static bool leads_to(struct ckpt_held_proc *p, const char *path, const struct stat *st)
 {
-	static const char mark[] = " (deleted)";
-	size_t len = strlen(path), n = sizeof(mark) - 1;
 	char full[PATH_MAX + 8];
 	struct stat other;
 
-	if (len <= n || strcmp(path + len - n, mark))
-		return 0;
 	snprintf(full, sizeof(full), "root%s", path);
-	if (!fstatat(p->dir, full, &other, 0) && other.st_dev == st->st_dev &&
-	    other.st_ino == st->st_ino)
-		return 0;
+	return !fstatat(p->dir, full, &other, AT_SYMLINK_NOFOLLOW) &&
+	       other.st_dev == st->st_dev && other.st_ino == st->st_ino;
+}
+
+/*
+ * The kernel appends " (deleted)" to the name of a file that has lost it; a
+ * file may as well be called so, and the name may have come back.
+ */
+static bool strip_deleted(struct ckpt_held_proc *p, char *path, const struct stat *st)
+{
+	static const char mark[] = " (deleted)";
+	size_t len = strlen(path), n = sizeof(mark) - 1;
+
+	if (len <= n || strcmp(path + len - n, mark) || leads_to(p, path, st))
+		return false;
 	path[len - n] = 0;
-	return 1;
+	return !leads_to(p, path, st);
+}
+
+/*
+ * A deleted file comes back under a name of its own for a moment, beside where
+ * it was; and alone: with other links to it there would be two files instead
+ * of one.
+ */
+static int check_deleted(struct ckpt_held_proc *p, const char *name, const struct ckpt_file *f,
+			 const struct stat *st, struct ckpt_err *err)
+{
+	char full[PATH_MAX + 8];
+	struct stat dir;
+
+	if (!f->deleted || !S_ISREG(st->st_mode))
+		return 0;
+	if (st->st_nlink)
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+			"pid %d (%s) has %s as %s, a name that is gone while other hard links lead "
+			"to the file, which this version cannot restore", p->pid, p->comm, f->path,
+			name);
+	snprintf(full, sizeof(full), "root%s", f->path);
+	*strrchr(full, '/') = 0;
+	if (!fstatat(p->dir, full, &dir, 0) && S_ISDIR(dir.st_mode))
+		return 0;
+	return ckpt_fail(err, CKPT_REFUSED, 0,
+		"pid %d (%s) has the deleted file %s as %s, whose directory is gone as well, which "
+		"this version cannot restore", p->pid, p->comm, f->path, name);
 }
 
 static void from_stat(struct ckpt_file *f, const struct stat *st)
@@ -154,7 +185,7 @@ static int look_at(struct ckpt_held_proc *p, const char *name, struct ckpt_file 
 	from_stat(f, &st);
 	if (f->path[0] == '/')
 		f->deleted = strip_deleted(p, f->path, &st);
-	return 0;
+	return check_deleted(p, name, f, &st, err);
 }
 
 int ckpt_read_named(struct ckpt_reader *r, struct ckpt_held_proc *p, const char *name,
