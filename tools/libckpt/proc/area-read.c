@@ -80,27 +80,6 @@ int ckpt_area_check(pid_t pid, const char *comm, const struct ckpt_maps_line *li
 		comm, what, (unsigned long long)line->start, (int)line->path_len, line->path);
 }
 
-int ckpt_seen_read(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckpt_err *err)
-{
-	cleanup_buf struct ckpt_buf text = CKPT_BUF_INIT;
-	struct ckpt_seen *seen;
-	int r = ckpt_procfs_read(p->dir, "smaps", &text);
-
-	if (ckpt_procfs_gone(r))
-		return 0;
-	if (r)
-		return ckpt_fail(err, CKPT_FAILED, -r, "cannot read the areas of pid %d", p->pid);
-	seen = ckpt_grow(hold->seen, &hold->n_seen, sizeof(*seen));
-	if (!seen)
-		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of areas");
-	hold->seen = seen;
-	seen += hold->n_seen - 1;
-	seen->pid = p->pid;
-	seen->start_time = p->start_time;
-	seen->smaps = (char *)take_ptr(text.data);
-	return 0;
-}
-
 /* Position in a smaps text that goes along with a maps text. */
 struct flags_reader {
 	const char *at;
@@ -223,15 +202,6 @@ static int read_areas(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ck
 	}
 }
 
-static const char *seen_before(const struct ckpt_hold *hold, const struct ckpt_held_proc *p)
-{
-	for (size_t i = 0; i < hold->n_seen; i++) {
-		if (hold->seen[i].pid == p->pid && hold->seen[i].start_time == p->start_time)
-			return hold->seen[i].smaps;
-	}
-	return "";
-}
-
 static void drop_areas(struct ckpt_mm *mm)
 {
 	for (size_t i = 0; i < mm->n_areas; i++)
@@ -246,12 +216,15 @@ static int read_all_areas(struct ckpt_reader *r, struct ckpt_held_proc *p, struc
 {
 	cleanup_buf struct ckpt_buf maps = CKPT_BUF_INIT;
 	cleanup_buf struct ckpt_buf smaps = CKPT_BUF_INIT;
+	struct ckpt_seen *seen = ckpt_seen_find(r->hold, p);
 	int e = ckpt_procfs_read(p->dir, "maps", &maps);
 	int n;
 
 	if (e)
 		return ckpt_fail(err, CKPT_FAILED, -e, "cannot read the areas of pid %d", p->pid);
-	n = read_areas(r, p, mm, (char *)maps.data, seen_before(r->hold, p), err);
+	n = seen ? read_areas(r, p, mm, (char *)maps.data, seen->smaps, err) : 1;
+	if (seen)
+		seen->used = !n;
 	if (n <= 0)
 		return n;
 	/* an area is new since the look before the freeze: smaps once more, slow */

@@ -7,6 +7,7 @@
 
 #include "base/fault.h"
 #include "proc/hold.h"
+#include "proc/keeper.h"
 #include "proc/procfs.h"
 
 #define MS 1000000ull
@@ -22,6 +23,7 @@ int ckpt_hold_init(struct ckpt_hold *hold, const struct ckpt_stop_params *params
 		.freeze = -1,
 		.events = -1,
 		.root = params->pid,
+		.unhurried = params->hold_ms > CKPT_HOLD_MS,
 		.caller = caller,
 		.freeze_ms = params->freeze_ms ? params->freeze_ms : 500,
 		.vfork_ms = params->vfork_ms ? params->vfork_ms : 2000,

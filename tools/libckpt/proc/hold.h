@@ -70,11 +70,12 @@ struct ckpt_held_proc {
 	uint64_t page_was, page_was_len;
 };
 
-/* smaps of a process as read before the freeze. */
+/* smaps of a process as read before the freeze; @used: flags in the image are from it. */
 struct ckpt_seen {
 	pid_t pid;
 	uint64_t start_time;
 	char *smaps;
+	bool used;
 };
 
 /**
@@ -83,13 +84,14 @@ struct ckpt_seen {
  * @root: pid in pid mode
  * @frozen: we wrote 1 to cgroup.freeze and not yet 0
  * @caller: the process that asked; it must not be in the tree
+ * @unhurried: the caller holds the tree long anyway: what is slow is read within the stop
  * @began_ns: CLOCK_MONOTONIC of the first act on the running tree
  * @scratch: for one /proc text at a time
  */
 struct ckpt_hold {
 	int cgroup, freeze, events;
 	pid_t root;
-	bool frozen;
+	bool frozen, unhurried;
 	pid_t caller;
 	uint32_t freeze_ms, vfork_ms;
 	uint64_t began_ns;

@@ -25,7 +25,6 @@
 #include "proc/remote.h"
 
 #define NAME "ckpt-keeper"
-#define HOLD_MS 10000
 #define HEAP_LEN (4 << 20)
 #define CALL_MS 1000
 #define KILL_NS 5000000000ull
@@ -281,7 +280,8 @@ static void serve(struct keeper *k, uint32_t op, struct ckpt_keeper_reply *reply
 			return;
 		let_go(k);
 		reply->freeze_ns = ckpt_now_ns() - k->hold.began_ns;
-		break;
+		ckpt_seen_verify(&k->hold, &reply->err);
+		return;
 	case CKPT_KEEPER_KILL:
 		ret = need_hold(k, reply) || do_kill(k, reply);
 		break;
@@ -317,7 +317,7 @@ void ckpt_keeper_main(const struct ckpt_stop_params *params, int sock, int memfd
 {
 	struct ckpt_keeper_reply reply = { .err = CKPT_ERR_INIT };
 	struct ckpt_keeper_request request;
-	struct keeper k = { .hold_ms = params->hold_ms ? params->hold_ms : HOLD_MS };
+	struct keeper k = { .hold_ms = params->hold_ms ? params->hold_ms : CKPT_HOLD_MS };
 	struct ckpt_stop_params own = *params;
 
 	/* the text may lie in the arguments, which rename_self writes over */

@@ -33,6 +33,9 @@ struct ckpt_keeper_reply {
 	struct ckpt_err err;
 };
 
+/* struct ckpt_stop_params.hold_ms unless given. */
+#define CKPT_HOLD_MS 10000
+
 /* Body of the keeper process; never returns. */
 void ckpt_keeper_main(const struct ckpt_stop_params *params, int sock, int memfd, pid_t caller)
 	__attribute__((noreturn));

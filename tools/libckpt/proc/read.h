@@ -90,10 +90,17 @@ int ckpt_mounts_check(struct ckpt_held_proc *p, int self, struct ckpt_err *err);
 /* area-read.c: index of the address space of @p in the image. */
 int ckpt_read_mm(struct ckpt_reader *r, struct ckpt_held_proc *p, uint32_t *ret,
 		 struct ckpt_err *err);
-/* smaps of running processes, for the flags of areas that do not change. */
-int ckpt_seen_read(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckpt_err *err);
 int ckpt_area_check(pid_t pid, const char *comm, const struct ckpt_maps_line *line,
 		    const struct ckpt_vm_flags *flags, struct ckpt_err *err);
+
+/*
+ * seen-read.c: smaps of running processes, for the flags of areas that do not
+ * change; NULL when they are to be read within the stop; and after the release,
+ * whether they have not.
+ */
+int ckpt_seen_read(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckpt_err *err);
+struct ckpt_seen *ckpt_seen_find(const struct ckpt_hold *hold, const struct ckpt_held_proc *p);
+int ckpt_seen_verify(struct ckpt_hold *hold, struct ckpt_err *err);
 
 /* file-read.c: descriptor table, and files that are only mapped or named. */
 int ckpt_read_fdtable(struct ckpt_reader *r, struct ckpt_held_proc *p, uint32_t *ret,

@@ -47,7 +47,9 @@ struct ckpt_stop;
  * @pid: root of the tree when there is no cgroup; else 0
  * @freeze_ms: bound for reaching the stop; 0: 500
  * @vfork_ms: how long a vfork or posix_spawn in flight is waited out; 0: 2000
- * @hold_ms: how long the keeper waits for the next call before it lets go; 0: 10000
+ * @hold_ms: how long the keeper waits for the next call before it lets go; 0:
+ *	10000; with more than that the flags of memory are read within the stop, so
+ *	that nothing is left to be checked after it
  */
 struct ckpt_stop_params {
 	const char *cgroup;
@@ -109,6 +111,10 @@ int ckpt_stop_collect(struct ckpt_stop *stop, struct ckpt_image *ret, struct ckp
 
 /**
  * ckpt_stop_release - let the tree run on
+ *
+ * The flags of its memory, read before the stop, are looked at once more; when
+ * one has changed the tree runs on all the same and the image is not to be used.
+ *
  * @ret_freeze_ns: from the write of cgroup.freeze (or the first interrupt) to
  *	the last detach; may be NULL
  */

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Flags of memory that change while a tree is captured. Natively as root. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "lib/proc_group.h"
+
+#define LEN (64 << 12)
+
+/* Shared by the test and its child, which can reach it: fork copies the pointer. */
+static char *area;
+static pid_t pid;
+
+/* By the system call: the sanitizer makes nothing of mlock. */
+static void set_flag(int sig)
+{
+	if (sig == SIGUSR1 ? madvise(area, LEN, MADV_DONTFORK) : syscall(SYS_mlock, area, LEN))
+		_exit(1);
+}
+
+static void clear_flags(int sig)
+{
+	(void)sig;
+	if (madvise(area, LEN, MADV_DOFORK) || syscall(SYS_munlock, area, LEN))
+		_exit(1);
+}
+
+static void have_area(void)
+{
+	/* apart from its neighbours, so that it is changed as a whole */
+	char *room = mmap(area - 4096, LEN + 8192, PROT_NONE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+
+	if (room != area - 4096 || mprotect(area, LEN, PROT_READ | PROT_WRITE))
+		_exit(1);
+	memset(area, 1, LEN);
+	signal(SIGUSR1, set_flag);
+	signal(SIGUSR2, set_flag);
+	signal(SIGHUP, clear_flags);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	area = (char *)0x7e0000001000;
+	pid = proc_group_spawn(NULL, have_area);
+	return pid > 0 ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	kill(pid, SIGKILL);
+	return waitpid(pid, NULL, 0) == pid ? 0 : -1;
+}
+
+static bool has(const struct ckpt_image *image, uint32_t flag)
+{
+	for (size_t i = 0; i < image->mms[0].n_areas; i++) {
+		const struct ckpt_area *a = &image->mms[0].areas[i];
+
+		if (a->start == (uintptr_t)area)
+			return a->flags & flag;
+	}
+	fail_msg("the area is not in the image");
+	return false;
+}
+
+static void tell(int sig)
+{
+	kill(pid, sig);
+	usleep(50000);
+}
+
+/* Capture, with @sig between the look at the flags and the stop. */
+static int capture(int sig, uint32_t hold_ms, struct ckpt_image *ret, struct ckpt_err *err)
+{
+	struct ckpt_stop_params params = { .pid = pid, .hold_ms = hold_ms };
+	cleanup_stop struct ckpt_stop *stop = NULL;
+
+	if (ckpt_stop_open(&params, &stop, err))
+		return -1;
+	if (sig)
+		tell(sig);
+	if (ckpt_stop_begin(stop, err) || ckpt_stop_collect(stop, ret, err))
+		return -1;
+	if (!ckpt_stop_release(stop, NULL, err))
+		return 0;
+	ckpt_image_done(ret);
+	return -1;
+}
+
+static void a_change_is_seen(void **state)
+{
+	static const struct {
+		int sig;
+		uint32_t flag;
+	} cases[] = { { SIGUSR1, CKPT_AREA_F_DONTFORK }, { SIGUSR2, CKPT_AREA_F_LOCKED } };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct ckpt_err err = CKPT_ERR_INIT;
+		struct ckpt_image image;
+		char start[32];
+
+		assert_int_equal(capture(cases[i].sig, 0, &image, &err), -1);
+		assert_int_equal(err.status, CKPT_FAILED);
+		snprintf(start, sizeof(start), "at 0x%lx", (unsigned long)area);
+		if (!strstr(err.text, start))
+			fail_msg("\"%s\" does not name the area", err.text);
+		assert_true(proc_group_untraced(pid));
+		/* and again: what stays as it is makes no difference */
+		ckpt_err_clear(&err);
+		if (capture(0, 0, &image, &err))
+			fail_msg("%s", err.text);
+		assert_true(has(&image, cases[i].flag));
+		ckpt_image_done(&image);
+		tell(SIGHUP);
+	}
+}
+
+/* Who holds it long has the flags of the stop itself. */
+static void a_long_stop_has_them_exactly(void **state)
+{
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_image image;
+
+	(void)state;
+	if (capture(SIGUSR1, 60000, &image, &err))
+		fail_msg("%s", err.text);
+	assert_true(has(&image, CKPT_AREA_F_DONTFORK));
+	ckpt_image_done(&image);
+	tell(SIGHUP);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_change_is_seen),
+		cmocka_unit_test(a_long_stop_has_them_exactly),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
