@@ -141,15 +141,61 @@ static void a_kill_from_outside_is_told(void **state)
 {
 	(void)state;
 	assert_int_equal(proc_group_make("killed", cgroup, sizeof(cgroup)), 0);
-	for (int i = 0; i < 60; i++)
+	for (int i = 0; i < 100; i++)
 		killed_while_held(i * 25);
 	proc_group_end(cgroup);
+}
+
+static char tool_cgroup[256];
+
+/*
+ * The whole cgroup of the tool is killed while the tree is stopped: the keeper
+ * lets go of it, and no call of it was disturbed.
+ */
+static void the_end_of_our_cgroup_is_not_the_keepers(void **state)
+{
+	struct ckpt_stop_params params = { .cgroup = cgroup };
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_stop *stop = NULL;
+	pid_t tree, tool;
+	char reached[300];
+	int status;
+
+	(void)state;
+	assert_int_equal(proc_group_make("tree", cgroup, sizeof(cgroup)), 0);
+	assert_int_equal(proc_group_make("tool", tool_cgroup, sizeof(tool_cgroup)), 0);
+	tree = proc_group_spawn(cgroup, nothing);
+	assert_true(tree > 0);
+	snprintf(reached, sizeof(reached), "/tmp/ckpt-test-%d-reached", getpid());
+	tool = fork();
+	if (!tool) {
+		proc_group_put(tool_cgroup, "cgroup.procs", "0");
+		setenv("CKPT_FAULT", "keeper.detaching=fail", 1);
+		setenv("CKPT_FAULT_REACHED", reached, 1);
+		if (!ckpt_stop_open(&params, &stop, &err) && !ckpt_stop_begin(stop, &err))
+			kill(getpid(), SIGSTOP);
+		_exit(1);
+	}
+	assert_int_equal(waitpid(tool, &status, WUNTRACED), tool);
+	assert_true(WIFSTOPPED(status));
+	assert_false(proc_group_untraced(tree));
+	assert_int_equal(proc_group_put(tool_cgroup, "cgroup.kill", "1"), 0);
+	assert_int_equal(waitpid(tool, &status, 0), tool);
+	for (int i = 0; i < 500 && !proc_group_untraced(tree); i++)
+		usleep(10000);
+	assert_true(proc_group_untraced(tree));
+	/* it was the keeper that let go, not its death */
+	assert_int_equal(unlink(reached), 0);
+	proc_group_end(cgroup);
+	proc_group_end(tool_cgroup);
 }
 
 static int clean(void **state)
 {
 	(void)state;
 	proc_group_end(cgroup);
+	if (tool_cgroup[0])
+		proc_group_end(tool_cgroup);
 	return 0;
 }
 
@@ -158,6 +204,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(churning_trees_are_stopped, clean),
 		cmocka_unit_test_teardown(a_kill_from_outside_is_told, clean),
+		cmocka_unit_test_teardown(the_end_of_our_cgroup_is_not_the_keepers, clean),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

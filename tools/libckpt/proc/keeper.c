@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/cgroup.h"
 #include "base/cleanup.h"
 #include "base/fault.h"
 #include "proc/hold.h"
@@ -26,6 +27,7 @@
 
 #define NAME "ckpt-keeper"
 #define HEAP_LEN (4 << 20)
+#define CGROUP "/ckpt.keeper"
 #define CALL_MS 1000
 #define KILL_NS 5000000000ull
 
@@ -82,7 +84,21 @@ static void rename_self(void)
 }
 
 /*
- * Apart from whatever ends the caller: session, signals, memory pressure.
+ * The end of the caller's cgroup (a service that is stopped, cgroup.kill) must
+ * not be ours while the tree is stopped; nor a freeze or a limit of it.  The
+ * root takes everybody; where what is mounted is not the root but the cgroup
+ * of a container that has controllers on, there is a cgroup for keepers.
+ */
+static void leave_cgroup(void)
+{
+	struct ckpt_err ignored = CKPT_ERR_INIT;
+
+	if (ckpt_cgroup_enter("/", 0, &ignored) && !ckpt_cgroup_make(CGROUP, &ignored))
+		ckpt_cgroup_enter(CGROUP, 0, &ignored);
+}
+
+/*
+ * Apart from whatever ends the caller: session, cgroup, signals, memory pressure.
  * None of it is vital, so what is not permitted is left.
  */
 static void stand_apart(void)
@@ -95,6 +111,7 @@ static void stand_apart(void)
 	for (int sig = 1; sig < NSIG; sig++)
 		signal(sig, SIG_DFL);
 	setsid();
+	leave_cgroup();
 	rename_self();
 	prctl(PR_SET_TIMERSLACK, 1);
 	setpriority(PRIO_PROCESS, 0, -20);
@@ -207,7 +224,7 @@ static size_t alive(struct ckpt_hold *hold)
 static void blame_kill(struct ckpt_hold *hold, struct ckpt_err *err)
 {
 	/* a moment, for it may be on its way to the end */
-	for (int tries = 0; tries < 20 && err->status == CKPT_FAILED; tries++) {
+	for (int tries = 0; tries < (err->status == CKPT_FAILED ? 20 : 1); tries++) {
 		for (size_t i = 0; i < hold->n_procs; i++) {
 			const struct ckpt_held_proc *p = &hold->procs[i];
 

@@ -79,6 +79,7 @@ static int refuse(const struct ckpt_held_proc *p, size_t k, struct ckpt_err *err
 /* Link of a kind below @dir. Return: 0, 1 when there is none, -errno. */
 static int link_of(const struct ckpt_held_proc *p, pid_t tid, size_t k, char **ret)
 {
+	cleanup_free char *net = NULL;
 	char name[96];
 	int e;
 
@@ -87,11 +88,11 @@ static int link_of(const struct ckpt_held_proc *p, pid_t tid, size_t k, char **r
 	else
 		snprintf(name, sizeof(name), "task/%d/ns/%s", tid, kinds[k].name);
 	e = ckpt_procfs_link(p->dir, name, ret);
-	/* a pid namespace that was unshared and that nobody has entered yet */
-	if (e == -ENOENT && kinds[k].like &&
-	    !faccessat(p->dir, "ns/pid", F_OK, AT_SYMLINK_NOFOLLOW))
-		return 1;
-	return e;
+	if (e != -ENOENT || strcmp(kinds[k].name, "pid_for_children"))
+		return e;
+	/* one that was unshared and that nobody has entered yet; or all are gone: it ends */
+	snprintf(strrchr(name, '/'), 8, "/net");
+	return ckpt_procfs_link(p->dir, name, &net) ? e : 1;
 }
 
 /* What the namespace of this kind must be. */

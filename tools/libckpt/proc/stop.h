@@ -9,6 +9,10 @@
  * fails.  A caller that keeps the tree stopped for longer than hold_ms finds
  * it released.
  *
+ * The keeper leaves the caller's session and its cgroup (for the root of cgroup
+ * v2, or for /ckpt.keeper, which stays), where it is permitted to: whoever kills
+ * the caller's service does not kill it.
+ *
  * What stays open if the KEEPER is killed by SIGKILL (nothing else ends it):
  * while a process's injected page is being mapped or unmapped (two remote
  * calls a process, tens of microseconds, only inside ckpt_stop_collect) the
