@@ -74,6 +74,8 @@ static void make_mm(struct ckpt_mm *mm)
 	fill(mm->layout, sizeof(mm->layout));
 	mm->space = rnd(1000);
 	mm->thp_disabled = rnd(2);
+	mm->membarrier = rnd(100);
+	mm->coredump_filter = rnd(100) | CKPT_COREDUMP_KNOWN;
 	mm->auxv_len = rnd(10) * 16;
 	mm->auxv = random_bytes(mm->auxv_len);
 	mm->exe = 0;

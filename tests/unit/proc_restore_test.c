@@ -220,6 +220,31 @@ static void test_unnamed_files(void **state)
 	assert_non_null(strstr(cycle_read_output(), "all well"));
 }
 
+/* What only tools show. */
+static void test_attributes(void **state)
+{
+	cleanup_with(cycle_saved_done) struct saved s = { 0 };
+	char *argv[] = { "sh", "-c", "show() { ionice -p $$; cat /proc/$$/coredump_filter; "
+			 "taskset -p $$; chrt -p $$; nice; }\n"
+			 "echo 0x55 >/proc/$$/coredump_filter; ionice -c 2 -n 3 -p $$\n"
+			 "taskset -p 1 $$ >/dev/null; chrt -b -p 0 $$; renice -n 3 -p $$ >/dev/null\n"
+			 "before=$(show); echo \"$before\"; echo ready\n"
+			 "while [ ! -e go-on ]; do sleep 0.02; done\n"
+			 "[ \"$(show)\" = \"$before\" ] && echo all well", NULL };
+	struct ckpt_restore_result result;
+	struct ckpt_restore *r = NULL;
+	char go[300];
+
+	(void)state;
+	cycle_start_and_save(argv, true, "ready", &s);
+	assert_non_null(strstr(cycle_read_output(), "best-effort: prio 3\n00000055\n"));
+	cycle_restore(&s, &r, &result);
+	snprintf(go, sizeof(go), "/proc/%d/cwd/go-on", result.root_pid);
+	close(open(go, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	cycle_finish(r, 0);
+	assert_non_null(strstr(cycle_read_output(), "all well"));
+}
+
 /* Each obstacle is found before anything is built. */
 static void refuse(struct saved *s, const char *word)
 {
@@ -281,6 +306,7 @@ int main(void)
 		cmocka_unit_test(test_everything_with_host_pids),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_unnamed_files),
+		cmocka_unit_test(test_attributes),
 		cmocka_unit_test(test_python_and_gcc),
 	};
 

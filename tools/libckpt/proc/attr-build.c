@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -85,6 +86,30 @@ static int set_oom(const struct ckpt_build_task *t, struct ckpt_err *err)
 	return 0;
 }
 
+/* What a core dump of it holds. */
+static int set_coredump(struct ckpt_restore *r, const struct ckpt_build_task *t,
+			struct ckpt_err *err)
+{
+	uint32_t wanted = r->image->mms[t->task->mm].coredump_filter;
+	cleanup_free char *text = NULL;
+	cleanup_close int fd = -1;
+	char path[64], value[16];
+	int n = snprintf(value, sizeof(value), "0x%x", wanted & ~CKPT_COREDUMP_KNOWN);
+
+	snprintf(path, sizeof(path), "/proc/%d/coredump_filter", t->host);
+	if (!wanted)
+		return 0;
+	if (ckpt_build_text(path, &text, err))
+		return -1;
+	if (strtoul(text, NULL, 16) == (wanted & ~CKPT_COREDUMP_KNOWN))
+		return 0;
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, value, n) != n)
+		return ckpt_fail(err, CKPT_FAILED, errno, "process %d: cannot set coredump_filter",
+				 t->task->pid);
+	return 0;
+}
+
 /* A change of credentials resets the first two: they come after it. */
 static int set_flags(const struct ckpt_site *s, const struct ckpt_task *task, struct ckpt_err *err)
 {
@@ -108,7 +133,7 @@ int ckpt_build_attrs(struct ckpt_restore *r, struct ckpt_build_task *t, struct c
 	struct ckpt_site s;
 	size_t i;
 
-	if (set_limits(t, err) || set_oom(t, err))
+	if (set_limits(t, err) || set_oom(t, err) || set_coredump(r, t, err))
 		return -1;
 	for (i = 0; i < t->task->n_threads; i++) {
 		s = ckpt_build_site(r, t, i);

@@ -11,6 +11,10 @@
 #define INT(tag, type, member) FIELD(tag, CKPT_FIELD_INT, type, member)
 #define BOOL(tag, type, member) FIELD(tag, CKPT_FIELD_BOOL, type, member)
 #define BYTES(tag, type, member) FIELD(tag, CKPT_FIELD_BYTES, type, member)
+/* Added after images were written without it: 0 then. */
+#define LATER_UINT(tag_, type, member) \
+	{ .tag = tag_, .kind = CKPT_FIELD_UINT, .optional = 1, \
+	  .offset = offsetof(struct type, member), .size = SIZE_OF(type, member) }
 #define STR(tag_, type, member) \
 	{ .tag = tag_, .kind = CKPT_FIELD_STR, .optional = 1, \
 	  .offset = offsetof(struct type, member) }
@@ -45,6 +49,7 @@ static const struct ckpt_field mm_fields[] = {
 	LIST(5, ckpt_mm, areas, n_areas, area_shape),
 	BOOL(6, ckpt_mm, thp_disabled),
 	UINT(7, ckpt_mm, membarrier),
+	LATER_UINT(8, ckpt_mm, coredump_filter),
 };
 static const struct ckpt_shape mm_shape = SHAPE(ckpt_mm, mm_fields);
 
@@ -124,6 +129,7 @@ static const struct ckpt_field thread_fields[] = {
 	UINT(30, ckpt_thread, creds.securebits),
 	BOOL(31, ckpt_thread, creds.no_new_privs),
 	UINT(32, ckpt_thread, timerslack_ns),
+	LATER_UINT(33, ckpt_thread, ioprio),
 };
 static const struct ckpt_shape thread_shape = SHAPE(ckpt_thread, thread_fields);
 

@@ -73,6 +73,8 @@ struct ckpt_area {
 	char *name;
 };
 
+#define CKPT_COREDUMP_KNOWN (1u << 31)
+
 /**
  * struct ckpt_mm - an address space
  * @space: where its pages are; assigned by flow, page = address >> 12
@@ -85,6 +87,7 @@ struct ckpt_area {
  * @areas: sorted by start
  * @membarrier: commands registered, as MEMBARRIER_CMD_GET_REGISTRATIONS gives
  *	them (Linux 6.3 and newer); 0: none
+ * @coredump_filter: /proc/PID/coredump_filter and CKPT_COREDUMP_KNOWN; 0: not recorded
  * @skip_start, @skip_end: memory of our own in it while it was captured, not stored
  */
 struct ckpt_mm {
@@ -101,6 +104,7 @@ struct ckpt_mm {
 	uint64_t skip_end;
 	bool thp_disabled;
 	uint32_t membarrier;
+	uint32_t coredump_filter;
 };
 
 enum ckpt_file_kind {
@@ -207,6 +211,7 @@ struct ckpt_creds {
  * @robust_head, @robust_len: get_robust_list
  * @rseq_*: PTRACE_GET_RSEQ_CONFIGURATION; ptr 0: not registered
  * @clear_tid: PR_GET_TID_ADDRESS
+ * @ioprio: as ioprio_get gives it; 0: none of its own
  * @host_tid: at capture; not stored
  */
 struct ckpt_thread {
@@ -227,6 +232,7 @@ struct ckpt_thread {
 	int32_t sched_policy, sched_prio, nice;
 	uint8_t affinity[128];
 	uint32_t affinity_len;
+	uint32_t ioprio;
 	struct ckpt_creds creds;
 	uint64_t timerslack_ns;
 	int32_t host_tid;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Resource limits, out-of-memory score, personality. */
+/* Resource limits, out-of-memory score, personality, what a core dump holds. */
 #include <stdlib.h>
 
 #include "proc/procfs.h"
@@ -34,5 +34,8 @@ int ckpt_read_limits(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckp
 	if (get_number(r, p, "personality", 16, &number, err))
 		return -1;
 	task->personality = number;
+	if (get_number(r, p, "coredump_filter", 16, &number, err))
+		return -1;
+	r->image->mms[task->mm].coredump_filter = number | CKPT_COREDUMP_KNOWN;
 	return 0;
 }

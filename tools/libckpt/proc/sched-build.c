@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Scheduling of threads: policy, priority, niceness, CPUs. */
+/* Scheduling of threads: policy, priority, niceness, CPUs, I/O priority. */
 #include <errno.h>
+#include <linux/ioprio.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "proc/build.h"
 
@@ -34,6 +37,16 @@ static int set_cpus(const struct ckpt_site *s, const struct ckpt_thread *thread,
 	return 0;
 }
 
+static int set_ioprio(const struct ckpt_site *s, const struct ckpt_thread *thread,
+		      struct ckpt_err *err)
+{
+	if (syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, s->tid) != (long)thread->ioprio &&
+	    syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, s->tid, thread->ioprio))
+		return ckpt_fail(err, CKPT_FAILED, errno, "thread %d: cannot set its I/O priority",
+				 s->name);
+	return 0;
+}
+
 int ckpt_build_sched(const struct ckpt_site *s, const struct ckpt_thread *thread,
 		     struct ckpt_err *err)
 {
@@ -49,5 +62,5 @@ int ckpt_build_sched(const struct ckpt_site *s, const struct ckpt_thread *thread
 	    setpriority(PRIO_PROCESS, s->tid, thread->nice))
 		return ckpt_fail(err, CKPT_FAILED, errno, "thread %d: cannot set its niceness",
 				 s->name);
-	return 0;
+	return set_ioprio(s, thread, err);
 }

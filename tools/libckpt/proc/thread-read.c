@@ -2,6 +2,7 @@
 /* Threads: registers, mask, rseq, robust list, scheduling. */
 #include <elf.h>
 #include <errno.h>
+#include <linux/ioprio.h>
 #include <sched.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -203,6 +204,11 @@ static int get_scheduling(struct ckpt_held_proc *p, pid_t tid, struct ckpt_threa
 	if (n < 0)
 		return ckpt_fail(err, CKPT_FAILED, errno, "cannot read the CPUs of thread %d", tid);
 	ret->affinity_len = n;
+	n = syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, tid);
+	if (n < 0)
+		return ckpt_fail(err, CKPT_FAILED, errno,
+				 "cannot read the I/O priority of thread %d", tid);
+	ret->ioprio = n;
 	return 0;
 }
 

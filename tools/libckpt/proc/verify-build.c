@@ -3,10 +3,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/ioprio.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -240,6 +242,14 @@ static int verify_thread(const struct ckpt_thread *thread, const struct ckpt_pro
 	return 0;
 }
 
+/* What status does not show. */
+static int verify_priority(const struct ckpt_thread *thread, pid_t tid, struct ckpt_err *err)
+{
+	if (syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, tid) != (long)thread->ioprio)
+		return BAD("thread %d has another I/O priority", thread->tid);
+	return 0;
+}
+
 static int verify_status(struct ckpt_build_task *t, struct ckpt_err *err)
 {
 	struct ckpt_proc_status now;
@@ -252,7 +262,8 @@ static int verify_status(struct ckpt_build_task *t, struct ckpt_err *err)
 			return -1;
 		if (!i && verify_process(t, &now, err))
 			return -1;
-		if (t->tids && verify_thread(&t->task->threads[i], &now, err))
+		if (t->tids && (verify_thread(&t->task->threads[i], &now, err) ||
+				verify_priority(&t->task->threads[i], t->tids[i], err)))
 			return -1;
 	}
 	if (t->task->state == CKPT_TASK_ZOMBIE && now.state != 'Z')
