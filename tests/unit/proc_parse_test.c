@@ -99,11 +99,50 @@ static void smaps_areas(void **state)
 	assert_int_equal(ckpt_parse_smaps_area(&at, &m, &f, &line, &len), -1);
 }
 
+static void protection_keys(void **state)
+{
+	const char *at = "1000-2000 rw-p 00000000 00:00 0 \nProtectionKey:         0\n"
+			 "VmFlags: rd wr\n3000-4000 rw-p 00000000 00:00 0 \n"
+			 "ProtectionKey:         3\nVmFlags: rd wr\n";
+	struct ckpt_maps_line m;
+	struct ckpt_vm_flags f;
+	const char *line;
+	size_t len;
+
+	(void)state;
+	assert_int_equal(ckpt_parse_smaps_area(&at, &m, &f, &line, &len), 1);
+	assert_int_equal(f.other, 0);
+	assert_int_equal(ckpt_parse_smaps_area(&at, &m, &f, &line, &len), 1);
+	assert_int_equal(f.other, CKPT_VM_PKEY);
+}
+
+static void numa_policies(void **state)
+{
+	const char *text = "55c74926d000 default file=/usr/bin/head mapped=2 N0=2\n"
+			   "7f0000000000 bind:0-1 anon=1\n7f0000001000 local\n";
+	const char *at = text, *policy;
+	size_t len;
+
+	(void)state;
+	assert_int_equal(ckpt_parse_numa_line(&at, &policy, &len), 1);
+	assert_int_equal(len, 7);
+	assert_memory_equal(policy, "default", len);
+	assert_int_equal(ckpt_parse_numa_line(&at, &policy, &len), 1);
+	assert_int_equal(len, 8);
+	assert_memory_equal(policy, "bind:0-1", len);
+	assert_int_equal(ckpt_parse_numa_line(&at, &policy, &len), 1);
+	assert_int_equal(len, 5);
+	assert_int_equal(ckpt_parse_numa_line(&at, &policy, &len), 0);
+	at = "no line\n";
+	assert_int_equal(ckpt_parse_numa_line(&at, &policy, &len), -1);
+}
+
 static const char status[] =
 	"Name:\tpy\\nthon\nUmask:\t0027\nState:\tS (sleeping)\nTgid:\t120\nNgid:\t0\nPid:\t121\n"
 	"PPid:\t119\nTracerPid:\t0\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nFDSize:\t64\n"
 	"Groups:\t27 100 4294967294 \nNStgid:\t120\t7\nNSpid:\t121\t8\nNSpgid:\t119\t6\n"
-	"NSsid:\t119\t1\nVmPeak:\t 5 kB\nTHP_enabled:\t0\nThreads:\t2\nSigQ:\t1/3\n"
+	"NSsid:\t119\t1\nVmPeak:\t 5 kB\nVmLck:\t 12 kB\n"
+	"THP_enabled:\t0\nThreads:\t2\nSigQ:\t1/3\n"
 	"SigPnd:\t0000000000000001\nShdPnd:\t0000000000004000\nSigBlk:\t0000000000000002\n"
 	"SigIgn:\t0000000001001000\nSigCgt:\t8000000000000002\nCapInh:\t0000000000000000\n"
 	"CapPrm:\t000001ffffffffff\nCapEff:\t000001fffffffffe\nCapBnd:\t000001fffffffffd\n"
@@ -134,6 +173,7 @@ static void status_fields(void **state)
 	assert_int_equal(s.no_new_privs, 1);
 	assert_int_equal(s.seccomp, 2);
 	assert_true(s.thp_disabled);
+	assert_int_equal(s.locked_kb, 12);
 	assert_int_equal(ckpt_parse_groups(s.groups, &groups), 3);
 	assert_int_equal(groups[0], 27);
 	assert_int_equal(groups[2], 4294967294u);
@@ -260,6 +300,8 @@ int main(void)
 		cmocka_unit_test(maps_lines),
 		cmocka_unit_test(maps_refuses),
 		cmocka_unit_test(smaps_areas),
+		cmocka_unit_test(protection_keys),
+		cmocka_unit_test(numa_policies),
 		cmocka_unit_test(status_fields),
 		cmocka_unit_test(status_needs_every_field),
 		cmocka_unit_test(stat_fields),

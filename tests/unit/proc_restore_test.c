@@ -227,7 +227,8 @@ static void test_attributes(void **state)
 	char *argv[] = { "sh", "-c", "show() { ionice -p $$; cat /proc/$$/coredump_filter; "
 			 "taskset -p $$; chrt -p $$; nice; }\n"
 			 "echo 0x55 >/proc/$$/coredump_filter; ionice -c 2 -n 3 -p $$\n"
-			 "taskset -p 1 $$ >/dev/null; chrt -b -p 0 $$; renice -n 3 -p $$ >/dev/null\n"
+			 "taskset -p 1 $$ >/dev/null; chrt -b -p 0 $$\n"
+			 "renice -n 3 -p $$ >/dev/null\n"
 			 "before=$(show); echo \"$before\"; echo ready\n"
 			 "while [ ! -e go-on ]; do sleep 0.02; done\n"
 			 "[ \"$(show)\" = \"$before\" ] && echo all well", NULL };

@@ -41,6 +41,9 @@ static const char *unsupported(const struct ckpt_maps_line *line, const struct c
 		return "huge page memory";
 	if (f->other & CKPT_VM_SHADOW_STACK)
 		return "a shadow stack";
+	/* memory that can be executed and not read has one from the kernel, here as there */
+	if (f->other & CKPT_VM_PKEY && line->prot != PROT_EXEC)
+		return "memory with a protection key";
 	if (f->other & CKPT_VM_UFFD)
 		return "memory registered with userfaultfd";
 	if (f->other & CKPT_VM_SEALED)

@@ -35,6 +35,7 @@ static void ask_thread(struct ckpt_ask *ask, size_t j)
 	t->calls[1] = ckpt_inject_call(in, j, SYS_prctl, PR_GET_TID_ADDRESS, at, 0, 0);
 	t->calls[2] = ckpt_inject_call(in, j, SYS_prctl, PR_GET_SECUREBITS, 0, 0, 0);
 	t->calls[3] = ckpt_inject_call(in, j, SYS_prctl, PR_GET_TIMERSLACK, 0, 0, 0);
+	ckpt_strange_ask(in, j, &t->strange);
 }
 
 /* Signals at their default say nothing, but SIGCHLD may have flags all the same. */
@@ -200,7 +201,8 @@ int ckpt_ask_finish(struct ckpt_ask *ask, struct ckpt_task *task, struct ckpt_mm
 	mm->skip_start = p->page_was;
 	mm->skip_end = p->page_was + p->page_was_len;
 	for (size_t j = 0; j < p->n_threads; j++) {
-		if (check(ask, ask->threads[j].calls, 4, err))
+		if (check(ask, ask->threads[j].calls, 4, err) ||
+		    ckpt_strange_check(&ask->inject, j, &ask->threads[j].strange, err))
 			return -1;
 		tell_thread(&ask->threads[j], &task->threads[j]);
 	}

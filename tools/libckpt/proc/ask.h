@@ -9,11 +9,27 @@
 
 #include "proc/read.h"
 
+#define CKPT_PKEYS 15
+
+/**
+ * struct ckpt_ask_strange - what is asked only to be refused
+ * @policy, @policy_call: get_mempolicy
+ * @keyrings: of the thread and of the process, when they exist
+ * @pkeys: the leader's alone: is a protection key allocated; NULL: no such thing
+ */
+struct ckpt_ask_strange {
+	const int *policy;
+	const struct ckpt_inject_call *policy_call;
+	const struct ckpt_inject_call *keyrings[2];
+	const struct ckpt_inject_call *pkeys[CKPT_PKEYS];
+};
+
 /* Where the answers of a thread come. */
 struct ckpt_ask_thread {
 	const stack_t *altstack;
 	const uint64_t *clear_tid;
 	const struct ckpt_inject_call *calls[4];
+	struct ckpt_ask_strange strange;
 };
 
 /**
@@ -31,6 +47,14 @@ struct ckpt_ask {
 	const struct ckpt_inject_call *membarrier;
 	struct ckpt_ask_thread *threads;
 };
+
+/* strange.c: the calls that find what is refused, and the refusals. */
+void ckpt_strange_ask(struct ckpt_inject *inject, size_t thread, struct ckpt_ask_strange *ret);
+int ckpt_strange_check(const struct ckpt_inject *inject, size_t thread,
+		       const struct ckpt_ask_strange *strange, struct ckpt_err *err);
+/* Is all memory locked that is mapped from now on? Seen by the page that we map. */
+int ckpt_strange_locks(struct ckpt_hold *hold, const struct ckpt_held_proc *p,
+		       struct ckpt_err *err);
 
 /* Start the calls in all threads; the page is mapped. */
 int ckpt_ask_start(struct ckpt_ask *ask, struct ckpt_err *err);

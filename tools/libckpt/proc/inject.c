@@ -20,8 +20,8 @@
 extern const uint8_t ckpt_inject_code[], ckpt_inject_code_end[];
 
 /* The process-wide questions are asked by the first thread. */
-#define CALLS_FIRST 96
-#define CALLS_OTHER 8
+#define CALLS_FIRST 128
+#define CALLS_OTHER 12
 #define OUT_FIRST 4096
 #define OUT_OTHER 128
 #define RUN_NS 1000000000ull

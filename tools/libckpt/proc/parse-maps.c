@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Parser of maps and smaps. */
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/sysmacros.h>
@@ -139,14 +140,17 @@ static struct ckpt_vm_flags flags_of(const char *p)
 int ckpt_parse_smaps_area(const char **at, struct ckpt_maps_line *ret,
 			  struct ckpt_vm_flags *ret_flags, const char **ret_line, size_t *ret_len)
 {
-	static const char last[] = "VmFlags:";
+	static const char last[] = "VmFlags:", pkey[] = "ProtectionKey:";
 	struct ckpt_maps_line m;
 	const char *p = *at;
+	bool has_key = false;
 	int r = ckpt_parse_maps_line(&p, &m);
 
 	if (r <= 0)
 		return r;
 	while (*p && strncmp(p, last, sizeof(last) - 1)) {
+		if (!strncmp(p, pkey, sizeof(pkey) - 1))
+			has_key = strtoul(p + sizeof(pkey) - 1, NULL, 10);
 		p = strchrnul(p, '\n');
 		if (*p)
 			p++;
@@ -155,9 +159,27 @@ int ckpt_parse_smaps_area(const char **at, struct ckpt_maps_line *ret,
 		return -1;
 	*ret = m;
 	*ret_flags = flags_of(p + sizeof(last) - 1);
+	if (has_key)
+		ret_flags->other |= CKPT_VM_PKEY;
 	*ret_line = *at;
 	*ret_len = m.path + m.path_len - *at;
 	p = strchrnul(p, '\n');
 	*at = *p ? p + 1 : p;
 	return 1;
+}
+
+int ckpt_parse_numa_line(const char **at, const char **ret_policy, size_t *ret_len)
+{
+	const char *p = *at;
+	uint64_t start;
+
+	if (!*p)
+		return 0;
+	if (number(&p, 16, ' ', &start))
+		return -1;
+	*ret_policy = p;
+	*ret_len = strcspn(p, " \n");
+	p = strchrnul(p, '\n');
+	*at = *p ? p + 1 : p;
+	return *ret_len ? 1 : -1;
 }

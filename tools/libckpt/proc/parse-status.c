@@ -125,6 +125,8 @@ int ckpt_parse_status(const char *text, struct ckpt_proc_status *ret)
 		s.no_new_privs = v;
 	if (!get_u64(text, "Seccomp", 10, &v))
 		s.seccomp = v;
+	if (!get_u64(text, "VmLck", 10, &v))
+		s.locked_kb = v;
 	if (!get_u64(text, "THP_enabled", 10, &v))
 		s.thp_disabled = !v;
 	*ret = s;

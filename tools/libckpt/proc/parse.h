@@ -53,6 +53,7 @@ int ckpt_parse_maps_line(const char **at, struct ckpt_maps_line *ret);
 #define CKPT_VM_SEALED		(1u << 5)
 #define CKPT_VM_MIXEDMAP	(1u << 6)
 #define CKPT_VM_SHARED		(1u << 7)
+#define CKPT_VM_PKEY		(1u << 8)	/* the line above VmFlags */
 
 /**
  * struct ckpt_vm_flags - a VmFlags line of smaps
@@ -78,10 +79,20 @@ int ckpt_parse_smaps_area(const char **at, struct ckpt_maps_line *ret,
 			  size_t *ret_len);
 
 /**
+ * ckpt_parse_numa_line - the next line of a numa_maps text
+ * @at: position in the text, advanced behind the line
+ * @ret_policy, @ret_len: the policy as text
+ *
+ * Return: 1, 0 at the end, -1 when the text is no numa_maps line.
+ */
+int ckpt_parse_numa_line(const char **at, const char **ret_policy, size_t *ret_len);
+
+/**
  * struct ckpt_proc_status - what is used of /proc/PID/status
  * @ns_pid, @ns_tgid, @ns_pgid, @ns_sid: in the innermost pid namespace
  * @pid_levels: how many pid namespaces the reader sees it in
  * @state: the letter
+ * @locked_kb: VmLck
  */
 struct ckpt_proc_status {
 	char state;
@@ -95,6 +106,7 @@ struct ckpt_proc_status {
 	uint64_t cap_inh, cap_prm, cap_eff, cap_bnd, cap_amb;
 	uint32_t no_new_privs, seccomp;
 	bool thp_disabled;
+	uint64_t locked_kb;
 };
 
 int ckpt_parse_status(const char *text, struct ckpt_proc_status *ret);

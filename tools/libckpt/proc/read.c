@@ -135,7 +135,8 @@ static int map_all(struct ckpt_reader *r, struct ckpt_ask *asks, struct ckpt_err
 		uint64_t at;
 
 		if (!p->zombie && (read_vdso(r, p, &at, err) ||
-				   ckpt_inject_map(&asks[i].inject, p, at, err)))
+				   ckpt_inject_map(&asks[i].inject, p, at, err) ||
+				   ckpt_strange_locks(r->hold, p, err)))
 			return -1;
 	}
 	return 0;
