@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Flags of memory that change while a tree is captured. Natively as root. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -22,18 +23,24 @@
 static char *area;
 static pid_t pid;
 
-/* By the system call: the sanitizer makes nothing of mlock. */
-static void set_flag(int sig)
+/* What the test tells: by the system call, for the sanitizer makes nothing of mlock. */
+static void *obey(void *arg)
 {
-	if (sig == SIGUSR1 ? madvise(area, LEN, MADV_DONTFORK) : syscall(SYS_mlock, area, LEN))
-		_exit(1);
-}
+	sigset_t *set = arg;
+	int sig, bad;
 
-static void clear_flags(int sig)
-{
-	(void)sig;
-	if (madvise(area, LEN, MADV_DOFORK) || syscall(SYS_munlock, area, LEN))
-		_exit(1);
+	while (!sigwait(set, &sig)) {
+		if (sig == SIGUSR1)
+			bad = madvise(area, LEN, MADV_DONTFORK);
+		else if (sig == SIGUSR2)
+			bad = syscall(SYS_mlock, area, LEN);
+		else
+			bad = madvise(area, LEN, MADV_DOFORK) ||
+			      syscall(SYS_munlock, area, LEN);
+		if (bad)
+			_exit(1);
+	}
+	return NULL;
 }
 
 static void have_area(void)
@@ -41,13 +48,18 @@ static void have_area(void)
 	/* apart from its neighbours, so that it is changed as a whole */
 	char *room = mmap(area - 4096, LEN + 8192, PROT_NONE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	static sigset_t set;
+	pthread_t t;
 
 	if (room != area - 4096 || mprotect(area, LEN, PROT_READ | PROT_WRITE))
 		_exit(1);
 	memset(area, 1, LEN);
-	signal(SIGUSR1, set_flag);
-	signal(SIGUSR2, set_flag);
-	signal(SIGHUP, clear_flags);
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGUSR2);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	pthread_create(&t, NULL, obey, &set);
 }
 
 static int setup(void **state)

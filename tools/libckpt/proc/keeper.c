@@ -220,7 +220,7 @@ static size_t alive(struct ckpt_hold *hold)
 	return n;
 }
 
-/* Only SIGKILL ends a held process; whatever failed failed because of that. */
+/* Only SIGKILL ends a held process; that is then why the rest has failed. */
 static void blame_kill(struct ckpt_hold *hold, struct ckpt_err *err)
 {
 	/* a moment, for it may be on its way to the end */

@@ -54,7 +54,7 @@ int ckpt_remote_clone(pid_t tid, uint64_t at, uint64_t args, size_t len, int64_t
 /*
  * How long a thread may take to come to its next stop, 10000 ms unless set: a
  * call that is under way when it ends fails, and its thread is interrupted.
- * Without a bound a thread whose cgroup is frozen would be waited for for ever.
+ * Without a bound a thread whose cgroup is frozen would keep us for ever.
  */
 void ckpt_remote_bound(unsigned int ms);
 

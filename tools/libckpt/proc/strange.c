@@ -6,7 +6,6 @@
  * The session keyring is not asked for: the question gives a process one that
  * has none.  A Landlock domain cannot be asked for by anybody.
  */
-#include <cpuid.h>
 #include <errno.h>
 #include <linux/keyctl.h>
 #include <linux/mempolicy.h>
@@ -19,11 +18,17 @@
 /* One page behind the last one that a process can have. */
 #define NOWHERE 0x7ffffffff000ull
 
+/* cpuid 7, ecx: the kernel has protection keys in use. */
+#define OSPKE (1u << 4)
+
 static bool has_pkeys(void)
 {
-	unsigned int a, b, c = 0, d;
+	unsigned int max = 0, leaf = 7, features = 0;
 
-	return __get_cpuid_count(7, 0, &a, &b, &c, &d) && c & bit_OSPKE;
+	__asm__("cpuid" : "+a"(max) : : "ebx", "ecx", "edx");
+	if (max >= leaf)
+		__asm__("cpuid" : "+a"(leaf), "+c"(features) : : "ebx", "edx");
+	return features & OSPKE;
 }
 
 void ckpt_strange_ask(struct ckpt_inject *inject, size_t thread, struct ckpt_ask_strange *ret)
