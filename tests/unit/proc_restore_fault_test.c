@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Faults of a restore: killed or failed at every step it leaves nothing, and can be repeated. */
+/*
+ * Faults of a restore: killed or failed at every step it leaves nothing, nobody of the tree has
+ * run, and it can be repeated.
+ */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -10,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -55,6 +59,44 @@ static int restore_aside(struct saved *s, const char *fault, struct ckpt_err *er
 	return status;
 }
 
+/* Built without sanitizers, whose shadow memory is terabytes. */
+#define PROGRAM "build/workloads/ticker"
+#define COUNTERS 4
+
+static char trace_path[64];
+static volatile uint64_t *trace;
+
+/* What the four threads have counted; every instruction that one of them gets shows here. */
+static void read_trace(uint64_t ret[COUNTERS])
+{
+	memcpy(ret, (void *)trace, COUNTERS * sizeof(*ret));
+}
+
+static void start_ticker(struct saved *s, char **ret_program)
+{
+	char *argv[] = { NULL, trace_path, NULL };
+	int fd;
+
+	snprintf(trace_path, sizeof(trace_path), "/tmp/ckpt-ticker-%d", getpid());
+	argv[0] = *ret_program = realpath(PROGRAM, NULL);
+	if (!argv[0])
+		fail_msg("%s is not there; make workloads", PROGRAM);
+	cycle_start_and_save(argv, true, "here\nhere", s);
+	fd = open(trace_path, O_RDWR | O_CLOEXEC);
+	trace = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+	assert_true(trace != MAP_FAILED);
+	close(fd);
+}
+
+static void stayed_still(const uint64_t before[COUNTERS], const char *fault)
+{
+	uint64_t now[COUNTERS];
+
+	read_trace(now);
+	if (memcmp(before, now, sizeof(now)))
+		fail_msg("%s: the tree ran, in a restore that did not succeed", fault);
+}
+
 static void test_faults(void **state)
 {
 	static const char * const points[] = {
@@ -63,7 +105,8 @@ static void test_faults(void **state)
 		"detach:2", "release",
 	};
 	cleanup_with(cycle_saved_done) struct saved s = { 0 };
-	char *argv[] = { "sh", "-c", "(while :; do sleep 0.05; done) & echo here; wait", NULL };
+	cleanup_free char *program = NULL;
+	uint64_t before[COUNTERS], after[COUNTERS];
 	struct ckpt_restore_result result;
 	struct ckpt_restore *r = NULL;
 	struct ckpt_err err;
@@ -72,7 +115,8 @@ static void test_faults(void **state)
 	int status;
 
 	(void)state;
-	cycle_start_and_save(argv, true, "here", &s);
+	start_ticker(&s, &program);
+	read_trace(before);
 	for (i = 0; i < sizeof(points) / sizeof(points[0]); i++) {
 		err = (struct ckpt_err)CKPT_ERR_INIT;
 		snprintf(fault, sizeof(fault), "restore.%s", points[i]);
@@ -80,11 +124,13 @@ static void test_faults(void **state)
 		if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
 			fail_msg("%s was not reached: %s", fault, err.text);
 		fresh_cgroup();
+		stayed_still(before, fault);
 		snprintf(fault, sizeof(fault), "restore.%s=fail", points[i]);
 		status = restore_aside(&s, fault, &err);
 		if (status || !strstr(err.text, "fault injected"))
 			fail_msg("%s did not fail: %s", fault, err.text);
 		fresh_cgroup();
+		stayed_still(before, fault);
 	}
 	err = (struct ckpt_err)CKPT_ERR_INIT;
 	assert_int_equal(restore_aside(&s, "restore.flip=fail", &err), 0);
@@ -92,9 +138,14 @@ static void test_faults(void **state)
 	    !strstr(err.text, "process "))
 		fail_msg("a flipped byte is called: %s", err.text);
 	fresh_cgroup();
+	stayed_still(before, "restore.flip");
 	cycle_restore(&s, &r, &result);
-	assert_int_equal(kill(result.root_pid, SIGTERM), 0);
+	do
+		read_trace(after);
+	while (before[0] == after[0] || before[1] == after[1] || before[2] == after[2] ||
+	       before[3] == after[3]);
 	ckpt_cgroup_kill(cycle_cgroup, 5000, NULL);
+	unlink(trace_path);
 	cycle_close_saved(r);
 	fresh_cgroup();
 }

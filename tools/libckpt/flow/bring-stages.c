@@ -107,9 +107,11 @@ int ckpt_bring_run(struct ckpt_bring *b, struct ckpt_err *err)
 {
 	struct ckpt_restore_result result;
 
-	if (ckpt_restore_run(b->tree, &result, err))
+	/* Before it runs: nothing that can fail comes after the tree was let go. */
+	b->group.root_pid = ckpt_restore_root(b->tree);
+	if (ckpt_tagged_save(&b->group, err) || ckpt_restore_run(b->tree, &result, err))
 		return -1;
-	b->result.root_pid = b->group.root_pid = result.root_pid;
+	b->result.root_pid = result.root_pid;
 	b->result.pages = result.pages;
-	return ckpt_tagged_save(&b->group, err);
+	return 0;
 }

@@ -39,15 +39,16 @@ static void __attribute__((noreturn)) give_up(int control, const char *what)
 	_exit(125);
 }
 
-static void write_file(int dir, const char *path, const char *text)
+static int write_file(int dir, const char *path, const char *text)
 {
 	int fd = openat(dir, path, O_WRONLY | O_CLOEXEC);
+	ssize_t n;
 
 	if (fd < 0)
-		return;
-	/* what the write did is seen by who waits for it */
-	(void)!write(fd, text, strlen(text));
+		return -1;
+	n = write(fd, text, strlen(text));
 	close(fd);
+	return n < 0 ? -1 : 0;
 }
 
 static int64_t offset_of(clockid_t clock, uint64_t wanted_ns)
@@ -175,9 +176,13 @@ static pid_t wait_release(void)
 		n = recv(CONTROL, &m, sizeof(m), 0);
 	while (n < 0 && errno == EINTR);
 	if (n == sizeof(m) && m.kind == CKPT_INIT_RELEASE) {
-		write_file(CGROUP, "cgroup.freeze", "0");
-		return m.value;
+		if (!write_file(CGROUP, "cgroup.freeze", "0")) {
+			say(CONTROL, CKPT_INIT_RELEASED, 0, "");
+			return m.value;
+		}
+		say(CONTROL, CKPT_INIT_FAILED, errno, "cannot thaw its cgroup");
 	}
+	/* frozen as they are */
 	write_file(CGROUP, "cgroup.kill", "1");
 	_exit(125);
 }

@@ -10,6 +10,7 @@ enum ckpt_init_message_kind {
 	CKPT_INIT_FAILED,	/* value: errno, text: what failed */
 	CKPT_INIT_READY,	/* init waits for tasks, or has started the command */
 	CKPT_INIT_RELEASE,	/* to init; value: root task */
+	CKPT_INIT_RELEASED,	/* the answer: the cgroup is thawed */
 	CKPT_INIT_STATUS,	/* value: exit status of the root task */
 };
 

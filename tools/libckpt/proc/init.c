@@ -135,7 +135,10 @@ int ckpt_init_release(struct ckpt_init *init, pid_t root, struct ckpt_err *err)
 
 	if (send(init->control, &m, sizeof(m), MSG_NOSIGNAL) != sizeof(m))
 		return ckpt_fail(err, CKPT_FAILED, errno, "cannot release the restored tree");
-	return 0;
+	if (hear(init->control, &m, err))
+		return ckpt_fail_at(err, "cannot release the restored tree");
+	return m.kind == CKPT_INIT_RELEASED ? 0 :
+	       ckpt_fail(err, CKPT_FAILED, 0, "the init of the tree sent message %d", m.kind);
 }
 
 int ckpt_init_wait(struct ckpt_init *init, int *ret_status, struct ckpt_err *err)
@@ -160,16 +163,27 @@ void ckpt_init_close(struct ckpt_init *init)
 	*init = (struct ckpt_init)CKPT_INIT_NONE;
 }
 
-void ckpt_init_kill(struct ckpt_init *init)
+static void write_cgroup(const struct ckpt_init *init, const char *file, const char *value)
 {
 	int fd = init->cgroup_fd < 0 ? -1 :
-		 openat(init->cgroup_fd, "cgroup.kill", O_WRONLY | O_CLOEXEC);
+		 openat(init->cgroup_fd, file, O_WRONLY | O_CLOEXEC);
 
-	if (fd >= 0) {
-		/* a kernel without cgroup.kill ends the tree with its tracer or its init */
-		(void)!write(fd, "1", 1);
-		close(fd);
-	}
+	if (fd < 0)
+		return;
+	/* without cgroup.kill the tree ends with its tracer or its init */
+	(void)!write(fd, value, 1);
+	close(fd);
+}
+
+void ckpt_init_kill_tree(const struct ckpt_init *init)
+{
+	write_cgroup(init, "cgroup.kill", "1");
+}
+
+void ckpt_init_kill(struct ckpt_init *init)
+{
+	ckpt_init_kill_tree(init);
+	write_cgroup(init, "cgroup.freeze", "0");
 	if (init->pid > 0) {
 		kill(init->pid, SIGKILL);
 		reap(init->pid);

@@ -74,7 +74,10 @@ int ckpt_init_spawn(const struct ckpt_init_params *params, struct ckpt_init *ret
  * @root: its root task in its own pid namespace
  *
  * Init thaws the cgroup: the one instant from which the tree runs, whatever
- * happens to the caller.
+ * happens to the caller.  Until then it is frozen as a whole; a caller that dies
+ * before has it killed by init, one that dies after is not missed.
+ *
+ * Return: 0 with the cgroup thawed; -1 with the tree still frozen, or killed.
  */
 int ckpt_init_release(struct ckpt_init *init, pid_t root, struct ckpt_err *err);
 
@@ -85,6 +88,9 @@ int ckpt_init_release(struct ckpt_init *init, pid_t root, struct ckpt_err *err);
 int ckpt_init_wait(struct ckpt_init *init, int *ret_status, struct ckpt_err *err);
 
 void ckpt_init_close(struct ckpt_init *init);
+/* Kill every task in the cgroup, frozen ones where they are. */
+void ckpt_init_kill_tree(const struct ckpt_init *init);
+/* Kill the tree, then thaw its cgroup for the next user, then end init. */
 void ckpt_init_kill(struct ckpt_init *init);
 
 #endif

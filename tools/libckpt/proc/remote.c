@@ -144,8 +144,14 @@ int ckpt_remote_clone(pid_t tid, uint64_t at, uint64_t args, size_t len, int64_t
 	int64_t value;
 	int status;
 
-	if (call(tid, at, SYS_clone3, a, &value, &out, err))
+	if (call(tid, at, SYS_clone3, a, &value, &out, err)) {
+		/* who traces a child must reap it, or its namespace never ends */
+		if (out.child) {
+			kill(out.child, SIGKILL);
+			waitpid(out.child, NULL, __WALL);
+		}
 		return -1;
+	}
 	if (out.child && wait_stop(out.child, &status, err))
 		return -1;
 	*ret_value = value;

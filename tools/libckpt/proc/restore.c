@@ -176,7 +176,11 @@ static int freeze(struct ckpt_restore *r, struct ckpt_err *err)
 	return 0;
 }
 
-/* The frozen cgroup holds what ptrace lets go; a stopped job stops again at the thaw. */
+/*
+ * The frozen cgroup holds what ptrace lets go.  A thread that is let go has the
+ * freezer's trap pending and takes it before any signal and before it returns to
+ * user mode.  A stopped job stops again at the thaw.
+ */
 static int detach(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err)
 {
 	size_t i;
@@ -204,6 +208,11 @@ static const struct ckpt_build_task *root_of(const struct ckpt_restore *r)
 			root = t;
 	}
 	return root ? root : r->tasks;
+}
+
+pid_t ckpt_restore_root(const struct ckpt_restore *r)
+{
+	return root_of(r)->host;
 }
 
 int ckpt_restore_run(struct ckpt_restore *r, struct ckpt_restore_result *ret,
@@ -237,22 +246,18 @@ int ckpt_restore_wait(struct ckpt_restore *r, int *ret_status, struct ckpt_err *
 }
 
 /*
- * Kill what was built.  The tracer reaps its tasks, threads before leaders, or
- * the end of init would wait for them for ever.
+ * Kill what was built.  Those first that are held by nothing but the frozen
+ * cgroup, all at once and while it is frozen: no thaw may come before they are
+ * dead.  The tracer reaps its tasks, threads before leaders, or the end of init
+ * would wait for them for ever.
  */
 static void abort_tree(struct ckpt_restore *r)
 {
 	size_t i;
-	int fd = r->init.cgroup_fd < 0 ? -1 :
-		 openat(r->init.cgroup_fd, "cgroup.freeze", O_WRONLY | O_CLOEXEC);
 
+	ckpt_init_kill_tree(&r->init);
 	for (i = 0; i < r->n_made; i++)
 		kill(r->made[i], SIGKILL);
-	if (fd >= 0) {
-		/* SIGKILL ends frozen tasks too; the next user of the cgroup wants it thawed */
-		(void)!write(fd, "0", 1);
-		close(fd);
-	}
 	while (r->n_made)
 		waitpid(r->made[--r->n_made], NULL, __WALL);
 	ckpt_init_kill(&r->init);

@@ -81,8 +81,15 @@ int ckpt_restore_build(const struct ckpt_restore_params *params, struct ckpt_res
  */
 int ckpt_restore_verify(struct ckpt_restore *r, struct ckpt_err *err);
 
+/* The root task of a tree that was built, host pid. */
+pid_t ckpt_restore_root(const struct ckpt_restore *r);
+
 /**
  * ckpt_restore_run - let the tree run
+ *
+ * All of it is let go into the frozen cgroup; the thaw by init is the one step
+ * that makes it run.  A caller that dies earlier takes all of it along, one
+ * that dies later nobody.
  *
  * Return: 0 with the tree on its own, or -1 with nobody of it having run.
  */
