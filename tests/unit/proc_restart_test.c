@@ -61,6 +61,23 @@ static void rewind_makes_the_call_again(void **state)
 	assert_false(ckpt_restart_eintr(&r));
 }
 
+static void the_kernel_decides(void **state)
+{
+	struct user_regs_struct r = in_call(SYS_epoll_wait, -EINTR);
+
+	(void)state;
+	ckpt_restart_defer(&r, SYS_epoll_wait);
+	assert_int_equal((int64_t)r.rax, -514);
+	r = in_call(SYS_restart_syscall, -516);
+	ckpt_restart_defer(&r, SYS_poll);
+	assert_int_equal((int64_t)r.rax, -514);
+	assert_int_equal(r.orig_rax, SYS_poll);
+	r = in_call(SYS_read, -512);
+	ckpt_restart_defer(&r, SYS_read);
+	assert_int_equal((int64_t)r.rax, -512);
+	assert_int_equal(r.rip, 0x1002);
+}
+
 static void number_of_a_restarted_call(void **state)
 {
 	static const uint8_t poll_code[] = { 0xb8, 7, 0, 0, 0, 0x0f, 0x05 };
@@ -99,6 +116,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(kernel_restarts),
 		cmocka_unit_test(eintr_of_the_stop),
+		cmocka_unit_test(the_kernel_decides),
 		cmocka_unit_test(number_of_a_restarted_call),
 		cmocka_unit_test(rewind_makes_the_call_again),
 	};

@@ -26,6 +26,7 @@
 
 char cycle_cgroup[64];
 char *cycle_cgroup_dir;
+void (*cycle_while_stopped)(void);
 static char dir[64], output[96];
 
 void cycle_check(int failed, const struct ckpt_err *err)
@@ -117,8 +118,10 @@ void cycle_save(struct saved *s)
 	struct ckpt_err err = CKPT_ERR_INIT;
 	size_t i;
 
-	cycle_check(ckpt_stop_open(&params, &stop, &err) || ckpt_stop_begin(stop, &err) ||
-	      ckpt_stop_collect(stop, &s->image, &err), &err);
+	cycle_check(ckpt_stop_open(&params, &stop, &err) || ckpt_stop_begin(stop, &err), &err);
+	if (cycle_while_stopped)
+		cycle_while_stopped();
+	cycle_check(ckpt_stop_collect(stop, &s->image, &err), &err);
 	for (i = 0; i < s->image.n_mms; i++)
 		save_mm(&s->image.mms[i], &sink);
 	for (i = 0; i < s->image.n_files; i++)

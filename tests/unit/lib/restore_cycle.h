@@ -26,6 +26,8 @@ struct saved {
 
 extern char cycle_cgroup[64];
 extern char *cycle_cgroup_dir;
+/* Called by cycle_save when the tree is stopped and not read yet. */
+extern void (*cycle_while_stopped)(void);
 
 /* Fixtures of a group of tests. */
 int cycle_setup(void **state);

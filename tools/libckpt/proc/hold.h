@@ -150,6 +150,8 @@ void ckpt_hold_release(struct ckpt_hold *hold);
 
 /* seize.c: @t's registers as ready to run on from the start of the call it is in. */
 struct user_regs_struct ckpt_held_regs(const struct ckpt_held_thread *t);
+/* The same for a thread that goes through signal delivery before it runs. */
+struct user_regs_struct ckpt_held_regs_deferred(const struct ckpt_held_thread *t);
 
 /* hold.c: all of the above in order. */
 int ckpt_hold_stop(struct ckpt_hold *hold, struct ckpt_err *err);

@@ -202,8 +202,9 @@ struct ckpt_creds {
 /**
  * struct ckpt_thread - what each thread has of its own
  * @tid: in the group's pid namespace
- * @regs: as ready to run on: an interrupted system call is already set up
- *	for its restart
+ * @regs: as ready to run on, through signal delivery: an interrupted system
+ *	call is set up for its restart, or shows a restart error and its number, so
+ *	that the kernel decides
  * @xstate: NT_X86_XSTATE bytes
  * @sigmask: blocked signals
  * @pending: siginfo of pending private signals, raw 128-byte siginfo each

@@ -134,6 +134,11 @@ static const char *first_difference(const struct user_regs_struct *is,
 	return NULL;
 }
 
+/*
+ * A restart error in rax works as in a thread that was interrupted here: the
+ * frozen cgroup makes every thread pass through signal delivery when it is let
+ * go, where the kernel makes EINTR or the call again of it.
+ */
 static int set_regs(const struct ckpt_site *s, const struct ckpt_thread *t, struct ckpt_err *err)
 {
 	struct user_regs_struct back;

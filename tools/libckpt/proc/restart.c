@@ -51,6 +51,16 @@ bool ckpt_restart_eintr(const struct user_regs_struct *regs)
 	return false;
 }
 
+void ckpt_restart_defer(struct user_regs_struct *regs, long call)
+{
+	int64_t error = -(int64_t)regs->rax;
+
+	/* EINTR is final; a restart block belongs to the task that the kernel made it for */
+	if (error == EINTR || error == ERESTART_RESTARTBLOCK)
+		regs->rax = -(int64_t)ERESTARTNOHAND;
+	regs->orig_rax = call;
+}
+
 /* mov $number, %eax; syscall */
 static long number_in_code(const uint8_t *code)
 {

@@ -33,6 +33,18 @@ bool ckpt_restart_pending(const struct user_regs_struct *regs);
  */
 bool ckpt_restart_eintr(const struct user_regs_struct *regs);
 
+/**
+ * ckpt_restart_defer - let the kernel decide at the end of the stop
+ * @regs: changed: of a thread for which one of the above is true
+ * @call: number of the call
+ *
+ * With these registers a thread that leaves a stop inside signal delivery, or
+ * goes through it before it runs, gets what signal(7) says: with a handler to
+ * run EINTR, or the call again where SA_RESTART asks for it; without one the
+ * call again.  A handler may become due until the last moment.
+ */
+void ckpt_restart_defer(struct user_regs_struct *regs, long call);
+
 /* Bytes of code before rip that ckpt_restart_number looks at. */
 #define CKPT_RESTART_CODE 7
 
@@ -54,8 +66,9 @@ long ckpt_restart_number(const struct user_regs_struct *regs, const uint8_t *cod
  * ckpt_restart_rewind - let the thread make its call again
  * @regs: changed: at the syscall instruction, its number in rax
  *
- * A relative timeout starts anew; what select and ppoll had left, the kernel
- * has written back already.
+ * A handler that is due runs before the call then, which does not see it.  A
+ * relative timeout starts anew; what select and ppoll had left, the kernel has
+ * written back already.
  */
 void ckpt_restart_rewind(struct user_regs_struct *regs);
 

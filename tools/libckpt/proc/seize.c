@@ -159,39 +159,55 @@ int ckpt_seize_wait(struct ckpt_hold *hold, uint64_t until_ns, struct ckpt_held_
 	}
 }
 
-/*
- * EINTR that only our stop has caused becomes the call again.  When a handler
- * is about to run the call was interrupted in earnest, and stays so.
- */
-static bool eintr_is_ours(const struct ckpt_held_thread *t)
+static bool in_call(const struct user_regs_struct *regs)
 {
-	uint64_t due = (t->status.sig_pending | t->status.sig_shared) & ~t->sigmask;
-
-	return ckpt_restart_eintr(&t->regs) && !(due & t->status.sig_caught);
+	return ckpt_restart_pending(regs) || ckpt_restart_eintr(regs);
 }
 
 struct user_regs_struct ckpt_held_regs(const struct ckpt_held_thread *t)
 {
 	struct user_regs_struct regs = t->regs;
 
-	if (!ckpt_restart_pending(&regs) && !ckpt_restart_eintr(&regs))
+	if (!in_call(&regs))
 		return regs;
 	regs.orig_rax = t->call;
 	ckpt_restart_rewind(&regs);
 	return regs;
 }
 
-static void refresh_status(struct ckpt_hold *hold, struct ckpt_held_proc *p,
-			   struct ckpt_held_thread *t)
+/*
+ * Does only the mask of the call itself (sigsuspend, ppoll, ...) hold back the
+ * signals that are due?  That mask goes with the call, which sets it again.
+ */
+static bool held_back_by_call(const struct ckpt_held_thread *t)
 {
-	char name[64];
+	uint64_t due = (t->status.sig_pending | t->status.sig_shared) & t->status.sig_caught;
 
-	snprintf(name, sizeof(name), "task/%d/status", t->tid);
-	if (!ckpt_procfs_read(p->dir, name, &hold->scratch))
-		ckpt_parse_status((char *)hold->scratch.data, &t->status);
+	return due & ~t->sigmask && !(due & ~t->status.sig_blocked);
 }
 
-static void let_go(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckpt_held_thread *t)
+struct user_regs_struct ckpt_held_regs_deferred(const struct ckpt_held_thread *t)
+{
+	struct user_regs_struct regs = t->regs;
+
+	if (!in_call(&regs))
+		return regs;
+	if (held_back_by_call(t))
+		return ckpt_held_regs(t);
+	ckpt_restart_defer(&regs, t->call);
+	return regs;
+}
+
+/* EINTR that only our stop has caused becomes the call again. */
+static void forgive_eintr(struct ckpt_held_thread *t)
+{
+	if (!ckpt_restart_eintr(&t->regs))
+		return;
+	ckpt_restart_defer(&t->regs, t->regs.orig_rax);
+	t->regs_changed = true;
+}
+
+static void let_go(struct ckpt_held_thread *t)
 {
 	struct iovec iov = { &t->regs, sizeof(t->regs) };
 
@@ -200,13 +216,8 @@ static void let_go(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckpt
 		t->regs_known = !ptrace(PTRACE_GETREGSET, t->tid, NT_PRSTATUS, &iov) &&
 				!ptrace(PTRACE_GETSIGMASK, t->tid, sizeof(t->sigmask),
 					&t->sigmask);
-	if (t->regs_known && ckpt_restart_eintr(&t->regs)) {
-		refresh_status(hold, p, t);
-		if (eintr_is_ours(t)) {
-			ckpt_restart_rewind(&t->regs);
-			t->regs_changed = true;
-		}
-	}
+	if (t->regs_known)
+		forgive_eintr(t);
 	if (t->regs_changed)
 		ptrace(PTRACE_SETREGSET, t->tid, NT_PRSTATUS, &iov);
 	if (t->mask_changed)
@@ -226,7 +237,7 @@ static void let_go_stopped(struct ckpt_hold *hold)
 
 		for (size_t j = 0; j < p->n_threads; j++) {
 			if (p->threads[j].seized && p->threads[j].stopped)
-				let_go(hold, p, &p->threads[j]);
+				let_go(&p->threads[j]);
 		}
 	}
 }
