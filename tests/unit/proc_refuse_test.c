@@ -6,6 +6,7 @@
 #include <mqueue.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -17,6 +18,7 @@
 #include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -242,6 +244,36 @@ static void accepts_what_it_can(void **state)
 	unlink(NAME);
 }
 
+/* A child that lives as long as its parent. */
+static pid_t keep_child(unsigned long flags)
+{
+	pid_t pid = syscall(SYS_clone, flags | SIGCHLD, 0, 0, 0, 0);
+
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (!(flags & CLONE_FILES))
+			close(3);	/* the test waits for the last to close it */
+		for (;;)
+			pause();
+	}
+	if (pid < 0)
+		_exit(1);
+	return pid;
+}
+
+static void hold_shared_descriptors(void)
+{
+	keep_child(CLONE_FILES);
+}
+
+static void hold_left_group(void)
+{
+	pid_t founder = keep_child(0), member = keep_child(0);
+
+	if (setpgid(founder, founder) || setpgid(member, founder) || setpgid(founder, getpgrp()))
+		_exit(1);
+}
+
 /* What cannot be restored is refused by name, and its holder runs on. */
 static void refuses_by_name(void **state)
 {
@@ -269,6 +301,8 @@ static void refuses_by_name(void **state)
 		{ have_key, "a protection key" },
 		{ have_memory_with_key, "memory with a protection key" },
 		{ live_in_proc, "the directory of a process" },
+		{ hold_shared_descriptors, "shares its table of descriptors with pid" },
+		{ hold_left_group, "which its founder has left" },
 	};
 
 	(void)state;

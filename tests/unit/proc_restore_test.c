@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -261,6 +262,69 @@ static void refuse(struct saved *s, const char *word)
 		fail_msg("expected a refusal for %s: %s", word, err.text);
 }
 
+/* A child of the only task that makes it impossible. */
+static void refuse_child(struct saved *s, struct ckpt_task child, const char *word)
+{
+	struct ckpt_task two[2] = { s->image.tasks[0], child }, *was = s->image.tasks;
+
+	two[1].ppid = two[0].pid;
+	two[1].pid = two[0].pid + 1;
+	s->image.tasks = two;
+	s->image.n_tasks = 2;
+	refuse(s, word);
+	s->image.tasks = was;
+	s->image.n_tasks = 1;
+}
+
+static void refuse_ids(struct saved *s)
+{
+	struct ckpt_task *task = &s->image.tasks[0];
+	struct ckpt_task zombie = { .state = CKPT_TASK_ZOMBIE, .exit_signal = SIGCHLD };
+	int32_t pid = task->pid;
+	size_t n = s->image.n_tasks;
+
+	s->image.n_tasks = 1;	/* without the sleep that it may wait for */
+	zombie.pgid = task->pgid;
+	zombie.sid = pid + 7;
+	refuse_child(s, zombie, "in which no parent");
+	zombie.sid = task->sid;
+	zombie.exit_code = 0x80 | SIGSEGV;
+	refuse_child(s, zombie, "has dumped core");
+	zombie.exit_code = 0;
+	task->pgid = pid + 1;
+	zombie.pgid = pid;
+	refuse_child(s, zombie, "founder has left");
+	task->pgid = pid;
+	task->pid = task->threads[0].tid = 5000000;
+	refuse(s, "kernel.pid_max");
+	task->pid = task->threads[0].tid = pid;
+	s->image.n_tasks = n;
+}
+
+/* What this machine cannot do, found before anything is made. */
+static void refuse_machine(struct saved *s)
+{
+	struct ckpt_task *task = &s->image.tasks[0];
+	struct ckpt_mm *mm = &s->image.mms[task->mm];
+	struct ckpt_rlimit limit = task->limits[RLIMIT_NOFILE];
+	uint32_t size = task->threads[0].rseq_size;
+
+	task->limits[RLIMIT_NOFILE] = (struct ckpt_rlimit){ 1024, 1ull << 31 };
+	refuse(s, "fs.nr_open");
+	task->limits[RLIMIT_NOFILE] = limit;
+	mm->membarrier |= 1u << 30;
+	refuse(s, "memory barriers");
+	mm->membarrier &= ~(1u << 30);
+	if (task->threads[0].rseq_ptr) {
+		task->threads[0].rseq_size = 512;
+		refuse(s, "rseq area");
+		task->threads[0].rseq_size = size;
+	}
+	task->threads[0].creds.cap_prm |= 1ull << 63;
+	refuse(s, "has capabilities");
+	task->threads[0].creds.cap_prm &= ~(1ull << 63);
+}
+
 static void test_refusals(void **state)
 {
 	cleanup_with(cycle_saved_done) struct saved s = { 0 };
@@ -283,10 +347,16 @@ static void test_refusals(void **state)
 	memcpy(task->threads[0].xstate + 512, &bit, sizeof(bit));
 	refuse(&s, "CPU features");
 	memset(task->threads[0].xstate + 512, 0, sizeof(bit));
+	bit = 1ull << 18;
+	memcpy(task->threads[0].xstate + 512, &bit, sizeof(bit));
+	refuse(&s, "AMX tiles");
+	memset(task->threads[0].xstate + 512, 0, sizeof(bit));
 	was = task->sid;
 	task->sid = 0;
 	refuse(&s, "setsid");
 	task->sid = was;
+	refuse_ids(&s);
+	refuse_machine(&s);
 	task->dumpable = 2;
 	refuse(&s, "dumpable");
 	task->dumpable = 1;

@@ -142,14 +142,13 @@ int ckpt_cgroup_enter(const char *cgroup, pid_t pid, struct ckpt_err *err)
 	return write_value(cgroup, "cgroup.procs", value, err);
 }
 
-int ckpt_cgroup_populated(const char *cgroup, bool *ret, struct ckpt_err *err)
+/* Whether cgroup.events of @dir has @line; false when it is not there. */
+static int has_event(const char *dir, const char *line, bool *ret, struct ckpt_err *err)
 {
 	cleanup_fclose FILE *f = NULL;
-	cleanup_free char *dir = NULL, *path = NULL;
-	char line[64];
+	cleanup_free char *path = NULL;
+	char text[64];
 
-	if (ckpt_cgroup_dir(cgroup, &dir, err))
-		return -1;
 	if (asprintf(&path, "%s/cgroup.events", dir) < 0)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a path");
 	*ret = false;
@@ -157,9 +156,33 @@ int ckpt_cgroup_populated(const char *cgroup, bool *ret, struct ckpt_err *err)
 	if (!f)
 		return errno == ENOENT ? 0 :
 		       ckpt_fail(err, CKPT_FAILED, errno, "cannot read %s", path);
-	while (fgets(line, sizeof(line), f))
-		if (!strcmp(line, "populated 1\n"))
+	while (fgets(text, sizeof(text), f))
+		if (!strcmp(text, line))
 			*ret = true;
+	return 0;
+}
+
+int ckpt_cgroup_populated(const char *cgroup, bool *ret, struct ckpt_err *err)
+{
+	cleanup_free char *dir = NULL;
+
+	return ckpt_cgroup_dir(cgroup, &dir, err) ||
+	       has_event(dir, "populated 1\n", ret, err) ? -1 : 0;
+}
+
+int ckpt_cgroup_frozen_above(const char *cgroup, bool *ret, struct ckpt_err *err)
+{
+	cleanup_free char *dir = NULL;
+
+	if (ckpt_cgroup_dir(cgroup, &dir, err))
+		return -1;
+	*ret = false;
+	/* the root of the hierarchy has no such file */
+	for (char *slash; !*ret && (slash = strrchr(dir, '/')) && slash > dir;) {
+		*slash = 0;
+		if (has_event(dir, "frozen 1\n", ret, err))
+			return -1;
+	}
 	return 0;
 }
 

@@ -34,6 +34,8 @@ int ckpt_cgroup_renew(const char *cgroup, struct ckpt_err *err);
 int ckpt_cgroup_enter(const char *cgroup, pid_t pid, struct ckpt_err *err);
 /* Whether a task lives in @cgroup or below; false when there is no such cgroup. */
 int ckpt_cgroup_populated(const char *cgroup, bool *ret, struct ckpt_err *err);
+/* Whether a cgroup above @cgroup is frozen: what is made in @cgroup then never runs. */
+int ckpt_cgroup_frozen_above(const char *cgroup, bool *ret, struct ckpt_err *err);
 /* Pids of every process in @cgroup and below, allocated. */
 int ckpt_cgroup_pids(const char *cgroup, int32_t **ret_pids, size_t *ret_n, struct ckpt_err *err);
 /* Kill everything in @cgroup and wait until it is empty, at most @timeout_ms. */

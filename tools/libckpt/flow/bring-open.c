@@ -98,7 +98,7 @@ static int name_group(struct ckpt_bring *b, struct ckpt_err *err)
 	const struct ckpt_note *note = ckpt_manifest_note(ckpt_verified_manifest(b->verified),
 							  CKPT_NOTE_CGROUP);
 	cleanup_free char *cgroup = NULL;
-	bool populated;
+	bool populated, frozen;
 
 	if (note)
 		cgroup = strndup((const char *)note->value, note->len);
@@ -111,6 +111,12 @@ static int name_group(struct ckpt_bring *b, struct ckpt_err *err)
 	if (populated)
 		return ckpt_fail(err, CKPT_REFUSED, 0,
 				 "cgroup %s of group '%s' has living tasks; stop them first",
+				 cgroup, b->params->name);
+	if (ckpt_cgroup_frozen_above(cgroup, &frozen, err))
+		return -1;
+	if (frozen)
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+				 "a cgroup above %s of group '%s' is frozen; thaw it first",
 				 cgroup, b->params->name);
 	return ckpt_tagged_init(&b->group, b->params->name, cgroup, err);
 }
@@ -136,14 +142,64 @@ static int recover_roots(struct ckpt_bring *b, struct ckpt_err *err)
 	return 0;
 }
 
+static bool in_root(const void *arg, const char *path)
+{
+	const struct ckpt_bring *b = arg;
+
+	return ckpt_fs_table_root_of(b->table, path) != NULL;
+}
+
+static int check_dir_of(const char *path, struct ckpt_err *err)
+{
+	cleanup_free char *dir = strdup(path);
+	char *slash = dir ? strrchr(dir, '/') : NULL;
+	struct stat st;
+
+	if (!slash)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a path");
+	slash[slash == dir] = 0;
+	if (stat(dir, &st) || !S_ISDIR(st.st_mode))
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+				 "there is no directory for %s, which the checkpoint uses", path);
+	return 0;
+}
+
+/* A file outside the roots is opened as it is found: it must be there, and of its kind. */
+static int check_path(const struct ckpt_file *f, struct ckpt_err *err)
+{
+	struct stat st;
+
+	if (f->kind == CKPT_FILE_REG && (f->deleted || f->writable))
+		return check_dir_of(f->path, err);
+	if (stat(f->path, &st))
+		return ckpt_fail(err, CKPT_REFUSED, errno, "%s is open in the checkpoint", f->path);
+	if ((st.st_mode ^ f->mode) & S_IFMT || (S_ISCHR(st.st_mode) && st.st_rdev != f->rdev))
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+				 "%s is not what the checkpoint has open", f->path);
+	return 0;
+}
+
+static int check_paths(struct ckpt_bring *b, struct ckpt_err *err)
+{
+	for (size_t i = 0; i < b->image.n_files; i++) {
+		const struct ckpt_file *f = &b->image.files[i];
+
+		if (f->path && f->kind != CKPT_FILE_OUTER && !in_root(b, f->path) &&
+		    check_path(f, err))
+			return -1;
+	}
+	return 0;
+}
+
 int ckpt_bring_preflight(struct ckpt_bring *b, struct ckpt_err *err)
 {
 	struct ckpt_restore_params params = { .image = &b->image, .source = &b->source,
-					      .files_later = true, .stdio = { -1, -1, -1 } };
+					      .later = in_root, .later_arg = b,
+					      .stdio = { -1, -1, -1 } };
 
 	if (!b->params->dry_run && recover_roots(b, err))
 		return -1;
-	if (ckpt_outer_check(&b->outer, err) ||
+	if (ckpt_outer_check(&b->outer, err) || check_paths(b, err) ||
 	    ckpt_restore_preflight(&params, err))
 		return ckpt_fail_at(err, "preflight of '%s@%llu' failed", b->params->name,
 				    (unsigned long long)b->result.id);

@@ -130,11 +130,17 @@ int ckpt_vdso_place(struct ckpt_restore *r, struct ckpt_build_task *t, struct ck
 /* init-build.c: init as a site, and its way back */
 int ckpt_build_init(struct ckpt_restore *r, struct ckpt_err *err);
 int ckpt_build_init_leave(struct ckpt_restore *r, struct ckpt_err *err);
+/* Descriptors that init needs for the files of @image; they lie above all of the tree. */
+uint64_t ckpt_build_fd_room(const struct ckpt_image *image);
+/* The first pid above all that @image uses. */
+int32_t ckpt_build_first_ghost(const struct ckpt_image *image);
 
 /* file-build.c, pipe-build.c: open file descriptions, in init */
 int ckpt_build_files(struct ckpt_restore *r, struct ckpt_err *err);
 int ckpt_build_pipes(struct ckpt_restore *r, struct ckpt_err *err);
 int ckpt_build_owners(struct ckpt_restore *r, struct ckpt_err *err);
+/* Capacity and content of a pipe or fifo that nobody else uses yet; @fd of this process. */
+int ckpt_build_fill_pipe(int fd, const struct ckpt_pipe *p, struct ckpt_err *err);
 /* A descriptor of init in this process; -1 with @err set. */
 int ckpt_build_borrow(struct ckpt_restore *r, int fd, struct ckpt_err *err);
 /* Open @path in init with @flags as descriptor fd_base + @index. */
@@ -155,6 +161,11 @@ void ckpt_build_forget(struct ckpt_restore *r, pid_t host);
 /* mm-build.c: areas; memory-build.c: their content */
 int ckpt_build_mm(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
 int ckpt_build_mm_finish(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
+/*
+ * Try on @page, anonymous and private, what makes an area like @a.
+ * Return: 0, or -1 with errno: this kernel does not know it.
+ */
+int ckpt_mm_try(const struct ckpt_area *a, void *page);
 int ckpt_build_memory(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
 int ckpt_memory_verify(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
 
@@ -181,6 +192,8 @@ int ckpt_xstate_check(const struct ckpt_image *image, struct ckpt_err *err);
 
 /* preflight-build.c, verify-build.c are called by restore.c alone */
 int ckpt_restore_check(const struct ckpt_restore_params *params, struct ckpt_err *err);
+/* machine-build.c: limits, capabilities and abilities of this machine, and of this process. */
+int ckpt_machine_check(const struct ckpt_image *image, struct ckpt_err *err);
 int ckpt_verify_task(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
 
 #endif

@@ -107,10 +107,6 @@ static bool same_caps(const struct ckpt_proc_status *now, const struct ckpt_cred
 static int change(const struct ckpt_site *s, const struct ckpt_proc_status *now, bool ids,
 		  const struct ckpt_creds *c, struct ckpt_err *err)
 {
-	if (c->cap_bnd & ~now->cap_bnd)
-		return ckpt_fail(err, CKPT_REFUSED, 0,
-				 "process %d has capabilities in its bounding set that ckpt-tool "
-				 "lacks; run ckpt-tool with them", s->name);
 	if (ids && (set_securebits(s, KEEP, err) || set_ids(s, c, err)))
 		return -1;
 	if (set_caps(s, c->cap_inh, now->cap_prm, now->cap_prm, err) ||

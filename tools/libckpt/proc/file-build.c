@@ -266,8 +266,8 @@ static int open_fifo(struct ckpt_restore *r, size_t index, struct ckpt_err *err)
 		fd = ckpt_build_borrow(r, r->fd_base + hold, err);
 		if (fd < 0)
 			return -1;
-		if (write(fd, p->data, p->len) != (ssize_t)p->len)
-			return ckpt_fail(err, CKPT_FAILED, errno, "cannot fill fifo %s", f->path);
+		if (ckpt_build_fill_pipe(fd, p, err))
+			return ckpt_fail_at(err, "cannot fill fifo %s", f->path);
 	}
 	if (ckpt_site_call(&r->init_site, err, "close a fifo", SYS_close,
 			   ARGS(r->fd_base + hold)) < 0)
@@ -290,9 +290,6 @@ static int copy_outer(struct ckpt_restore *r, size_t index, struct ckpt_err *err
 				lowest = fd->fd;
 		}
 	}
-	if (lowest > 2)
-		return ckpt_fail(err, CKPT_REFUSED, 0,
-				 "a descriptor above 2 leads out of the tree");
 	if (ckpt_site_call(&r->init_site, err, "pass on its descriptors", SYS_dup3,
 			   ARGS(lowest, r->fd_base + index, O_CLOEXEC)) < 0)
 		return -1;
@@ -312,9 +309,6 @@ static int build_file(struct ckpt_restore *r, size_t index, struct ckpt_err *err
 	case CKPT_FILE_OUTER:
 		return copy_outer(r, index, err);
 	}
-	if (f->deleted && f->kind != CKPT_FILE_REG)
-		return ckpt_fail(err, CKPT_REFUSED, 0,
-				 "%s was deleted while in use and is no regular file", f->path);
 	twin = f->deleted ? earlier_link(r->image, index) : CKPT_NONE;
 	if (twin != CKPT_NONE)
 		return reopen(r, r->fd_base + twin, open_flags(r->image, index), index, err);

@@ -23,6 +23,7 @@
 
 #define CKPT_NSIG 64
 #define CKPT_NLIMITS 16
+#define CKPT_RSEQ_MAX 256u	/* bytes of an rseq area */
 #define CKPT_NONE UINT32_MAX	/* index: there is none */
 
 /* What backs an area of an address space. */
@@ -320,6 +321,11 @@ int ckpt_image_encode(const struct ckpt_image *image, struct ckpt_buf *ret, stru
  * Return: 0, or -1 with the first contradiction as the error (CKPT_DAMAGED).
  */
 int ckpt_image_check(const struct ckpt_image *image, struct ckpt_err *err);
+/*
+ * Can a machine ever restore it?  @image is sound.
+ * Return: 0, or -1 with the first obstacle as the error (CKPT_REFUSED).
+ */
+int ckpt_image_restorable(const struct ckpt_image *image, struct ckpt_err *err);
 /*
  * Build an image from records; every index, count and order is checked, so
  * that restore may trust them.  Outputs untouched on failure.

@@ -103,27 +103,34 @@ static int forbid_cores(pid_t pid)
 	return prlimit(pid, RLIMIT_CORE, &limit, NULL);
 }
 
-/* Room for the files of the image above every descriptor of it. */
-static int choose_fds(struct ckpt_restore *r, struct ckpt_err *err)
+/* The first descriptor above every one of the image. */
+static uint32_t fd_base(const struct ckpt_image *image)
 {
-	const struct ckpt_image *image = r->image;
-	struct rlimit limit;
+	uint32_t base = 64;
 	size_t i, j;
 
-	r->fd_base = 64;
 	for (i = 0; i < image->n_fdtables; i++) {
 		for (j = 0; j < image->fdtables[i].n_fds; j++) {
-			if (image->fdtables[i].fds[j].fd >= (int64_t)r->fd_base)
-				r->fd_base = image->fdtables[i].fds[j].fd + 1;
+			if (image->fdtables[i].fds[j].fd >= (int64_t)base)
+				base = image->fdtables[i].fds[j].fd + 1;
 		}
 	}
+	return base;
+}
+
+uint64_t ckpt_build_fd_room(const struct ckpt_image *image)
+{
+	return (uint64_t)fd_base(image) + image->n_files + 16;
+}
+
+/* Preflight has seen that there is room. */
+static int choose_fds(struct ckpt_restore *r, struct ckpt_err *err)
+{
+	struct rlimit limit;
+
+	r->fd_base = fd_base(r->image);
 	if (prlimit(r->init.pid, RLIMIT_NOFILE, NULL, &limit))
 		return ckpt_fail(err, CKPT_FAILED, errno, "cannot read the limits of init");
-	if (limit.rlim_max < r->fd_base + image->n_files + 16)
-		return ckpt_fail(err, CKPT_REFUSED, 0,
-				 "%zu open files do not fit into a limit of %lu; raise the hard "
-				 "limit of open files (ulimit -Hn)", image->n_files,
-				 limit.rlim_max);
 	limit.rlim_cur = limit.rlim_max;
 	if (prlimit(r->init.pid, RLIMIT_NOFILE, &limit, NULL) || forbid_cores(r->init.pid))
 		return ckpt_fail(err, CKPT_FAILED, errno, "cannot raise the limits of init");

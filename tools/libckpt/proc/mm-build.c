@@ -5,6 +5,7 @@
 #include <linux/prctl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include "proc/build.h"
@@ -58,6 +59,27 @@ static uint32_t advised(const struct ckpt_area *a)
 	if (a->flags & CKPT_AREA_F_DROPPABLE)
 		return a->flags & ~(CKPT_AREA_F_WIPEONFORK | CKPT_AREA_F_DONTDUMP);
 	return a->flags;
+}
+
+int ckpt_mm_try(const struct ckpt_area *a, void *page)
+{
+	void *drop;
+	size_t i;
+
+	if (!is_ours(a))
+		return 0;
+	if (a->flags & CKPT_AREA_F_DROPPABLE) {
+		drop = mmap(NULL, CKPT_PAGE_LEN, PROT_READ, MAP_DROPPABLE | MAP_ANONYMOUS, -1, 0);
+		if (drop == MAP_FAILED)
+			return -1;
+		munmap(drop, CKPT_PAGE_LEN);
+	}
+	for (i = 0; i < sizeof(advices) / sizeof(advices[0]); i++) {
+		if (advised(a) & advices[i].flag &&
+		    madvise(page, CKPT_PAGE_LEN, advices[i].advice))
+			return -1;
+	}
+	return a->name ? prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, page, CKPT_PAGE_LEN, a->name) : 0;
 }
 
 static int name_area(const struct ckpt_site *s, const struct ckpt_area *a, struct ckpt_err *err)

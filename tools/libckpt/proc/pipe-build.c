@@ -13,13 +13,8 @@
 #define OPENED 0100000u	/* O_LARGEFILE as the kernel counts it */
 #define SETTABLE ((uint32_t)(O_NONBLOCK | O_APPEND | O_ASYNC))
 
-static int load(struct ckpt_restore *r, const struct ckpt_pipe *p, int write_end,
-		struct ckpt_err *err)
+int ckpt_build_fill_pipe(int fd, const struct ckpt_pipe *p, struct ckpt_err *err)
 {
-	cleanup_close int fd = ckpt_build_borrow(r, write_end, err);
-
-	if (fd < 0)
-		return -1;
 	if (fcntl(fd, F_GETPIPE_SZ) != (int)p->capacity &&
 	    fcntl(fd, F_SETPIPE_SZ, p->capacity) != (int)p->capacity)
 		return ckpt_fail(err, CKPT_FAILED, errno, "cannot make a pipe of %u bytes",
@@ -28,6 +23,14 @@ static int load(struct ckpt_restore *r, const struct ckpt_pipe *p, int write_end
 		return ckpt_fail(err, CKPT_FAILED, errno, "cannot put %zu bytes into a pipe",
 				 p->len);
 	return 0;
+}
+
+static int load(struct ckpt_restore *r, const struct ckpt_pipe *p, int write_end,
+		struct ckpt_err *err)
+{
+	cleanup_close int fd = ckpt_build_borrow(r, write_end, err);
+
+	return fd < 0 ? -1 : ckpt_build_fill_pipe(fd, p, err);
 }
 
 /* What pipe2 made lacks the flag that open sets: the way to tell them apart. */

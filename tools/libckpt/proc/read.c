@@ -201,7 +201,7 @@ static int read_all(struct ckpt_reader *r, struct ckpt_err *err)
 	if (ask_tree(r, err))
 		return -1;
 	order_tasks(image);
-	return 0;
+	return ckpt_image_restorable(image, err);
 }
 
 int ckpt_read_tree(struct ckpt_hold *hold, struct ckpt_image *ret, struct ckpt_err *err)

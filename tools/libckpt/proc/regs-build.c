@@ -17,7 +17,6 @@
 #define XSTATE_BV 512		/* which components are not in their initial state */
 #define SOFTWARE 464		/* bytes that the kernel fills for its reader */
 #define MXCSR_MASK 28
-#define RSEQ_MAX 256u
 
 static uint64_t features_here(void)
 {
@@ -92,13 +91,10 @@ static int set_xstate(const struct ckpt_site *s, const struct ckpt_thread *t, st
  */
 static int set_rseq(const struct ckpt_site *s, const struct ckpt_thread *t, struct ckpt_err *err)
 {
-	uint8_t area[RSEQ_MAX];
+	uint8_t area[CKPT_RSEQ_MAX];
 
 	if (!t->rseq_ptr)
 		return 0;
-	if (t->rseq_size > sizeof(area))
-		return ckpt_fail(err, CKPT_REFUSED, 0, "thread %d has an rseq area of %u bytes",
-				 s->name, t->rseq_size);
 	if (ckpt_remote_read(s->tid, t->rseq_ptr, area, t->rseq_size, err) ||
 	    ckpt_site_call(s, err, "register rseq", SYS_rseq,
 			   ARGS(t->rseq_ptr, t->rseq_size, t->rseq_flags, t->rseq_sig)) < 0)

@@ -77,8 +77,7 @@ static int run_steps(struct ckpt_restore *r, const struct step *steps, size_t n,
 	return 0;
 }
 
-/* The first pid above all that the image uses. */
-static int32_t first_ghost(const struct ckpt_image *image)
+int32_t ckpt_build_first_ghost(const struct ckpt_image *image)
 {
 	int32_t highest = 1;
 	size_t i, j;
@@ -111,7 +110,7 @@ static struct ckpt_restore *new_restore(const struct ckpt_restore_params *params
 	r->params = *params;
 	r->image = params->image;
 	r->source = params->source;
-	r->ghost = first_ghost(r->image);
+	r->ghost = ckpt_build_first_ghost(r->image);
 	r->init = (struct ckpt_init)CKPT_INIT_NONE;
 	for (i = 0; i < r->image->n_tasks; i++)
 		r->tasks[i].task = &r->image->tasks[i];

@@ -29,14 +29,17 @@ struct ckpt_restore;
  * @cgroup: directory of the group's cgroup (v2): there, with nobody in it; NULL
  *	for a preflight before it is made
  * @stdio: what replaces descriptors 0-2 that led outside
- * @files_later: preflight alone: files are not in place yet, leave them out
+ * @later: preflight alone: whether a file is not in place yet and is left out;
+ *	NULL: all are there
+ * @later_arg: passed on
  */
 struct ckpt_restore_params {
 	const struct ckpt_image *image;
 	const struct ckpt_source *source;
 	const char *cgroup;
 	int stdio[3];
-	bool files_later;
+	bool (*later)(const void *arg, const char *path);
+	const void *later_arg;
 };
 
 /**

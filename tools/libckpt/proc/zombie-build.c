@@ -9,8 +9,6 @@
 
 #include "proc/build.h"
 
-#define CORE_DUMPED 0x80
-
 /* Make it leave the kernel by the call that it exits with. */
 static int start_call(const struct ckpt_site *s, long nr, uint64_t a, uint64_t b,
 		      struct ckpt_err *err)
@@ -62,10 +60,6 @@ static int end(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_er
 	const struct ckpt_site s = ckpt_build_site(r, t, 0);
 	int code = t->task->exit_code, sig = code & 0x7f;
 
-	if (code & CORE_DUMPED)
-		return ckpt_fail(err, CKPT_REFUSED, 0,
-				 "zombie %d dumped core; its status cannot be made again",
-				 t->task->pid);
 	if (sig == SIGKILL)
 		kill(s.tid, SIGKILL);
 	else if (sig ? start_call(&s, SYS_tkill, t->task->pid, sig, err)

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What no machine can restore: looked at when a tree is captured, and once more
+ * before a restore changes anything
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/cleanup.h"
+#include "proc/image.h"
+
+#define CORE_DUMPED 0x80
+#define USER_END 0x7ffffffff000ull	/* what mmap gives without asking for more */
+#define XSTATE_BV 512			/* which components are not in their initial state */
+#define XFEATURES_AMX (3ull << 17)
+
+#define REFUSE(t, format, ...) \
+	ckpt_fail(err, CKPT_REFUSED, 0, "pid %d (%s) " format, (t)->pid, (t)->comm, ##__VA_ARGS__)
+
+static const struct ckpt_task *find(const struct ckpt_image *image, int32_t pid)
+{
+	for (size_t i = 0; i < image->n_tasks; i++) {
+		if (image->tasks[i].pid == pid)
+			return &image->tasks[i];
+	}
+	return NULL;
+}
+
+/*
+ * Tasks that the restore can fork, by the order of task-build.c: a session comes
+ * from who forks, so a child in another one was forked before its parent left
+ * that, or by somebody who is gone.
+ */
+struct births {
+	const struct ckpt_image *image;
+	bool *born;
+};
+
+static void bear(struct births *b, size_t i, int32_t session);
+
+static void bear_children(struct births *b, int32_t parent, int32_t session)
+{
+	for (size_t i = 0; i < b->image->n_tasks; i++) {
+		if (!b->born[i] && b->image->tasks[i].ppid == parent)
+			bear(b, i, session);
+	}
+}
+
+static void bear(struct births *b, size_t i, int32_t session)
+{
+	const struct ckpt_task *t = &b->image->tasks[i];
+
+	if (t->sid != session && t->sid != t->pid)
+		return;
+	b->born[i] = true;
+	if (t->sid != session)
+		bear_children(b, t->pid, session);
+	bear_children(b, t->pid, t->sid);
+}
+
+/* Those that init adopted: forked by a helper that was in their session. */
+static bool bear_adopted(struct births *b)
+{
+	bool more = false;
+
+	for (size_t i = 0; i < b->image->n_tasks; i++) {
+		const struct ckpt_task *t = &b->image->tasks[i];
+		const struct ckpt_task *leader = find(b->image, t->sid);
+
+		if (b->born[i] || t->ppid || (leader && !b->born[leader - b->image->tasks]))
+			continue;
+		bear(b, i, t->sid);
+		more = true;
+	}
+	return more;
+}
+
+static int check_sessions(const struct ckpt_image *image, struct ckpt_err *err)
+{
+	cleanup_free bool *born = calloc(image->n_tasks, sizeof(*born));
+	struct births b = { image, born };
+
+	if (!born)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory to look at the sessions");
+	for (size_t i = 0; i < image->n_tasks; i++) {
+		if (!image->tasks[i].ppid && image->tasks[i].sid == image->tasks[i].pid)
+			bear(&b, i, 0);
+	}
+	while (bear_adopted(&b))
+		;
+	for (size_t i = 0; i < image->n_tasks; i++) {
+		if (!born[i])
+			return REFUSE(&image->tasks[i], "is in session %d, in which no parent of "
+				      "it can have been", image->tasks[i].sid);
+	}
+	return 0;
+}
+
+static int check_group(const struct ckpt_image *image, const struct ckpt_task *t,
+		       struct ckpt_err *err)
+{
+	const struct ckpt_task *leader = find(image, t->pgid);
+
+	if (!t->sid || !t->pgid)
+		return REFUSE(t, "is in a session or process group led from outside the tree; "
+			      "start the tree with setsid");
+	if (image->private_pidns && (t->pid == 1 || t->sid == 1 || t->pgid == 1))
+		return REFUSE(t, "is the init of its pid namespace or in its session; start the "
+			      "tree with ckpt-tool run");
+	if (leader && leader->pgid != t->pgid)
+		return REFUSE(t, "is in process group %d, which its founder has left", t->pgid);
+	return 0;
+}
+
+static int check_sharing(const struct ckpt_image *image, const struct ckpt_task *t,
+			 struct ckpt_err *err)
+{
+	for (const struct ckpt_task *o = image->tasks; o < t; o++) {
+		if (o->state == CKPT_TASK_ZOMBIE)
+			continue;
+		if (o->mm == t->mm || o->fdtable == t->fdtable)
+			return REFUSE(t, "shares its %s with pid %d", o->mm == t->mm ? "memory" :
+				      "table of descriptors", o->pid);
+	}
+	return 0;
+}
+
+static int check_threads(const struct ckpt_task *t, struct ckpt_err *err)
+{
+	for (size_t i = 0; i < t->n_threads; i++) {
+		const struct ckpt_thread *thread = &t->threads[i];
+		uint64_t used;
+
+		memcpy(&used, thread->xstate + XSTATE_BV, sizeof(used));
+		if (used & XFEATURES_AMX)
+			return REFUSE(t, "has AMX tiles in use in thread %d", thread->tid);
+		if (thread->rseq_ptr && thread->rseq_size > CKPT_RSEQ_MAX)
+			return REFUSE(t, "has an rseq area of %u bytes in thread %d",
+				      thread->rseq_size, thread->tid);
+	}
+	return 0;
+}
+
+static int check_task(const struct ckpt_image *image, const struct ckpt_task *t,
+		      struct ckpt_err *err)
+{
+	const struct ckpt_mm *mm;
+
+	if (check_group(image, t, err))
+		return -1;
+	if (t->state == CKPT_TASK_ZOMBIE)
+		return t->exit_code & CORE_DUMPED ?
+			REFUSE(t, "has dumped core and waits for its parent; its status cannot be "
+			       "made again") : 0;
+	if (t->dumpable != 0 && t->dumpable != 1)
+		return REFUSE(t, "is dumpable by root alone, which no process can be made");
+	mm = &image->mms[t->mm];
+	for (size_t i = 0; i < mm->n_areas; i++) {
+		if (mm->areas[i].end > USER_END && mm->areas[i].kind != CKPT_AREA_KIND_VSYSCALL)
+			return REFUSE(t, "has memory above 47 bits at 0x%lx", mm->areas[i].start);
+	}
+	return check_sharing(image, t, err) || check_threads(t, err) ? -1 : 0;
+}
+
+/* Who is told of a file's events. */
+static bool owner_is_there(const struct ckpt_image *image, const struct ckpt_file *f)
+{
+	for (size_t i = 0; i < image->n_tasks; i++) {
+		const struct ckpt_task *t = &image->tasks[i];
+
+		if (f->owner_type == F_OWNER_PGRP ? t->pgid == f->owner_pid :
+						    t->pid == f->owner_pid)
+			return true;
+		for (size_t j = 0; f->owner_type == F_OWNER_TID && j < t->n_threads; j++) {
+			if (t->threads[j].tid == f->owner_pid)
+				return true;
+		}
+	}
+	return false;
+}
+
+static int check_fd(const struct ckpt_image *image, const struct ckpt_task *t,
+		    const struct ckpt_fd *fd, struct ckpt_err *err)
+{
+	const struct ckpt_file *f = &image->files[fd->file];
+
+	if (f->kind == CKPT_FILE_OUTER && fd->fd > 2)
+		return REFUSE(t, "has a descriptor above 2, %d, that leads out of the tree",
+			      fd->fd);
+	if (f->deleted && f->kind != CKPT_FILE_REG)
+		return REFUSE(t, "has %s as descriptor %d, which was deleted and is no regular "
+			      "file", f->path, fd->fd);
+	if (f->owner_pid && !owner_is_there(image, f))
+		return REFUSE(t, "has descriptor %d whose signals go to %d, which is not in the "
+			      "tree", fd->fd, f->owner_pid);
+	return 0;
+}
+
+static int check_fds(const struct ckpt_image *image, const struct ckpt_task *t,
+		     struct ckpt_err *err)
+{
+	const struct ckpt_fdtable *table = &image->fdtables[t->fdtable];
+
+	for (size_t i = 0; i < table->n_fds; i++) {
+		if (check_fd(image, t, &table->fds[i], err))
+			return -1;
+	}
+	return 0;
+}
+
+int ckpt_image_restorable(const struct ckpt_image *image, struct ckpt_err *err)
+{
+	for (const struct ckpt_task *t = image->tasks; t < image->tasks + image->n_tasks; t++) {
+		if (check_task(image, t, err) ||
+		    (t->state != CKPT_TASK_ZOMBIE && check_fds(image, t, err)))
+			return -1;
+	}
+	return check_sessions(image, err);
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Machine: what this kernel, its settings and our own rights let a restore do. */
+#include <errno.h>
+#include <linux/capability.h>
+#include <linux/membarrier.h>
+#include <linux/prctl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "proc/build.h"
+#include "proc/parse.h"
+
+#ifndef AT_RSEQ_FEATURE_SIZE
+#define AT_RSEQ_FEATURE_SIZE 27
+#endif
+#define RSEQ_OLD_LEN 32		/* what kernels before 6.3 take alone */
+#define MAP_ROOM 16		/* areas that the building itself needs at times */
+
+#define HAS(set, cap) ((set) >> (cap) & 1)
+
+/* A number of /proc/sys, or @otherwise when it cannot be read. */
+static uint64_t setting(const char *path, uint64_t otherwise)
+{
+	cleanup_fclose FILE *f = fopen(path, "re");
+	uint64_t value;
+
+	return f && fscanf(f, "%lu", &value) == 1 ? value : otherwise;
+}
+
+static int lacks(const char *cap, const struct ckpt_task *t, const char *why, struct ckpt_err *err)
+{
+	return ckpt_fail(err, CKPT_REFUSED, 0,
+			 "ckpt-tool lacks %s, without which pid %d (%s) cannot %s", cap, t->pid,
+			 t->comm, why);
+}
+
+/* Capabilities that every restore needs. */
+static int check_own(uint64_t eff, struct ckpt_err *err)
+{
+	static const struct {
+		int cap;
+		const char *name;
+	} needed[] = {
+		{ CAP_SYS_ADMIN, "CAP_SYS_ADMIN" }, { CAP_SYS_PTRACE, "CAP_SYS_PTRACE" },
+		{ CAP_SETUID, "CAP_SETUID" }, { CAP_SETGID, "CAP_SETGID" },
+		{ CAP_SETPCAP, "CAP_SETPCAP" }, { CAP_KILL, "CAP_KILL" },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+		if (!HAS(eff, needed[i].cap))
+			return ckpt_fail(err, CKPT_REFUSED, 0,
+					 "ckpt-tool lacks %s; run it as root", needed[i].name);
+	}
+	return 0;
+}
+
+static int check_thread(const struct ckpt_task *t, const struct ckpt_thread *thread,
+			const struct ckpt_proc_status *own, struct ckpt_err *err)
+{
+	const struct ckpt_creds *c = &thread->creds;
+
+	if (c->cap_bnd & ~own->cap_bnd || c->cap_prm & ~own->cap_prm)
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+				 "pid %d (%s) has capabilities (0x%lx) that ckpt-tool lacks; run "
+				 "ckpt-tool with them", t->pid, t->comm,
+				 (c->cap_bnd & ~own->cap_bnd) | (c->cap_prm & ~own->cap_prm));
+	if (!HAS(own->cap_eff, CAP_SYS_NICE) &&
+	    (thread->nice < 0 || (thread->sched_policy & 0xff) == SCHED_FIFO ||
+	     (thread->sched_policy & 0xff) == SCHED_RR))
+		return lacks("CAP_SYS_NICE", t, "get its priority", err);
+	if (thread->rseq_ptr && thread->rseq_size != RSEQ_OLD_LEN &&
+	    !getauxval(AT_RSEQ_FEATURE_SIZE))
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+				 "pid %d (%s) has an rseq area of %u bytes, which this kernel "
+				 "does not take", t->pid, t->comm, thread->rseq_size);
+	return 0;
+}
+
+static int check_limits(const struct ckpt_task *t, uint64_t eff, struct ckpt_err *err)
+{
+	uint64_t nr_open = setting("/proc/sys/fs/nr_open", UINT64_MAX);
+	struct rlimit own;
+	int i;
+
+	if (t->limits[RLIMIT_NOFILE].max > nr_open)
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+				 "pid %d (%s) had a limit of %lu open files; raise fs.nr_open, "
+				 "which is %lu", t->pid, t->comm, t->limits[RLIMIT_NOFILE].max,
+				 nr_open);
+	for (i = 0; i < CKPT_NLIMITS; i++) {
+		if (!HAS(eff, CAP_SYS_RESOURCE) && !getrlimit(i, &own) &&
+		    t->limits[i].max > own.rlim_max)
+			return ckpt_fail(err, CKPT_REFUSED, 0,
+					 "pid %d (%s) had a higher hard resource limit %d; raise "
+					 "that of ckpt-tool", t->pid, t->comm, i);
+	}
+	return 0;
+}
+
+/* Try on a page of our own what areas of the image need. */
+static int check_area(const struct ckpt_task *t, const struct ckpt_area *a, void *page,
+		      struct ckpt_err *err)
+{
+	if (!ckpt_mm_try(a, page))
+		return 0;
+	return ckpt_fail(err, CKPT_REFUSED, errno,
+			 "pid %d (%s) has memory at 0x%lx of a kind that this kernel does not make",
+			 t->pid, t->comm, a->start);
+}
+
+static int check_mm(const struct ckpt_image *image, const struct ckpt_task *t, uint64_t eff,
+		    void *page, struct ckpt_err *err)
+{
+	const struct ckpt_mm *mm = &image->mms[t->mm];
+	uint64_t most = setting("/proc/sys/vm/max_map_count", UINT64_MAX);
+	long known = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
+	size_t i;
+
+	if (mm->n_areas + MAP_ROOM > most)
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+				 "pid %d (%s) has %zu mappings; raise vm.max_map_count, which is "
+				 "%lu", t->pid, t->comm, mm->n_areas, most);
+	if (mm->membarrier && (known < 0 || mm->membarrier & ~(uint64_t)known))
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+				 "pid %d (%s) uses memory barriers that this kernel lacks", t->pid,
+				 t->comm);
+	for (i = 0; i < mm->n_areas; i++) {
+		if (mm->areas[i].flags & CKPT_AREA_F_LOCKED && !HAS(eff, CAP_IPC_LOCK))
+			return lacks("CAP_IPC_LOCK", t, "lock its memory", err);
+		if (check_area(t, &mm->areas[i], page, err))
+			return -1;
+	}
+	return 0;
+}
+
+static int check_task(const struct ckpt_image *image, const struct ckpt_task *t,
+		      const struct ckpt_proc_status *own, void *page, struct ckpt_err *err)
+{
+	size_t i;
+
+	if (!HAS(own->cap_eff, CAP_SYS_RESOURCE) && t->oom_score_adj < 0)
+		return lacks("CAP_SYS_RESOURCE", t, "get its oom_score_adj", err);
+	if (!HAS(own->cap_eff, CAP_SYS_CHROOT) && t->root != CKPT_NONE)
+		return lacks("CAP_SYS_CHROOT", t, "get its root directory", err);
+	for (i = 0; i < t->n_threads; i++) {
+		if (check_thread(t, &t->threads[i], own, err))
+			return -1;
+	}
+	return check_limits(t, own->cap_eff, err) ||
+	       check_mm(image, t, own->cap_eff, page, err) ? -1 : 0;
+}
+
+static int check_pipes(const struct ckpt_image *image, uint64_t eff, struct ckpt_err *err)
+{
+	uint64_t most = setting("/proc/sys/fs/pipe-max-size", UINT64_MAX);
+	size_t i;
+
+	for (i = 0; i < image->n_pipes && !HAS(eff, CAP_SYS_RESOURCE); i++) {
+		if (image->pipes[i].capacity > most)
+			return ckpt_fail(err, CKPT_REFUSED, 0,
+					 "the tree has a pipe of %u bytes; raise fs.pipe-max-size, "
+					 "which is %lu", image->pipes[i].capacity, most);
+	}
+	return 0;
+}
+
+static int check_numbers(const struct ckpt_image *image, struct ckpt_err *err)
+{
+	uint64_t pid_max = setting("/proc/sys/kernel/pid_max", INT32_MAX);
+	uint64_t ghosts = ckpt_build_first_ghost(image) + image->n_tasks;
+	struct rlimit own;
+
+	if (ghosts >= pid_max)
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+				 "the tree needs pids up to %lu; raise kernel.pid_max, which is "
+				 "%lu", ghosts, pid_max);
+	if (!getrlimit(RLIMIT_NOFILE, &own) && own.rlim_max < ckpt_build_fd_room(image))
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+				 "%zu open files do not fit into a limit of %lu; raise the hard "
+				 "limit of open files (ulimit -Hn)", image->n_files, own.rlim_max);
+	return 0;
+}
+
+int ckpt_machine_check(const struct ckpt_image *image, struct ckpt_err *err)
+{
+	cleanup_free char *text = NULL;
+	struct ckpt_proc_status own;
+	size_t i;
+	void *page;
+	int ret;
+
+	if (ckpt_build_status(getpid(), &text, &own, err) || check_own(own.cap_eff, err))
+		return -1;
+	page = mmap(NULL, CKPT_PAGE_LEN, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (page == MAP_FAILED)
+		return ckpt_fail(err, CKPT_FAILED, errno, "no memory for a page");
+	ret = check_numbers(image, err) || check_pipes(image, own.cap_eff, err) ? -1 : 0;
+	for (i = 0; i < image->n_tasks && !ret; i++) {
+		if (image->tasks[i].state != CKPT_TASK_ZOMBIE)
+			ret = check_task(image, &image->tasks[i], &own, page, err);
+	}
+	munmap(page, CKPT_PAGE_LEN);
+	return ret;
+}
