@@ -13,7 +13,8 @@ group=input
 sysfs=/sys/kernel/ckpt
 
 state() {	# all that a refusal must leave as it is
-	find "$CKPT_STORE" /run/ckpt -type f -printf '%p %s %T@\n' | sort
+	# the lock of a name stays, and says nothing
+	find "$CKPT_STORE" /run/ckpt -type f ! -path '/run/ckpt/*.lock' -printf '%p %s %T@\n' | sort
 	find $sysfs/groups -mindepth 1 -maxdepth 1 | sort
 	"$tool" log $group --json
 	cat "$sysfs/groups/$group/roots"

@@ -70,7 +70,7 @@ static int know_group(struct ckpt_bring *b, struct ckpt_err *err)
 			return -1;
 	if (ckpt_cgroup_renew(b->group.cgroup, err))
 		return -1;
-	return ckpt_tag(&b->group, err);
+	return ckpt_tag_locked(&b->group, err);
 }
 
 int ckpt_bring_memory(struct ckpt_bring *b, struct ckpt_err *err)

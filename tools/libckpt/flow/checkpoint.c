@@ -3,8 +3,10 @@
 #include <time.h>
 
 #include "base/cgroup.h"
+#include "base/cleanup.h"
 #include "base/fault.h"
 #include "flow/cut.h"
+#include "flow/lock.h"
 
 uint64_t ckpt_cut_now(void)
 {
@@ -67,8 +69,12 @@ int ckpt_checkpoint(const struct ckpt_checkpoint_params *params,
 		    struct ckpt_checkpoint_result *ret, struct ckpt_err *err)
 {
 	struct ckpt_cut cut = { .params = params, .began_ns = ckpt_cut_now() };
-	int failed = steps(&cut, err);
+	cleanup_close int lock = -1;
+	int failed;
 
+	if (!params->dry_run && ckpt_lock_name(params->group->name, &lock, err))
+		return -1;
+	failed = steps(&cut, err);
 	if (!failed) {
 		cut.result.total_ns = ckpt_cut_now() - cut.began_ns;
 		*ret = cut.result;

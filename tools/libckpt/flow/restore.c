@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/fault.h"
 #include "flow/bring.h"
+#include "flow/lock.h"
 
 uint64_t ckpt_bring_now(void)
 {
@@ -75,8 +76,13 @@ int ckpt_bring_back(const struct ckpt_bring_params *params, struct ckpt_bring_re
 {
 	struct ckpt_bring b = { .params = params, .stdio = { -1, -1, -1 } };
 	uint64_t began = ckpt_bring_now();
-	int failed = steps(&b, err);
+	cleanup_close int lock = -1;
+	int failed;
 
+	/* from the first refusal to the end, so that nobody starts it in between */
+	if (!params->dry_run && ckpt_lock_name(params->name, &lock, err))
+		return -1;
+	failed = steps(&b, err);
 	if (!failed) {
 		b.result.total_ns = ckpt_bring_now() - began;
 		*ret = b.result;

@@ -12,6 +12,7 @@
 
 #include "base/cgroup.h"
 #include "base/cleanup.h"
+#include "flow/lock.h"
 #include "flow/run.h"
 #include "flow/tag.h"
 #include "proc/init.h"
@@ -136,12 +137,12 @@ static int start(const struct ckpt_run_params *p, struct ckpt_tagged *group,
 
 	if (ckpt_cgroup_renew(group->cgroup, err))
 		return -1;
-	if (!ckpt_tag(group, err)) {
+	if (!ckpt_tag_locked(group, err)) {
 		if (!spawn(p, group->cgroup, private_dir, init, err)) {
 			group->root_pid = init->root;
 			return ckpt_tagged_save(group, err);
 		}
-		ckpt_untag(group->name, &ignored);
+		ckpt_untag_locked(group->name, &ignored);
 	}
 	ckpt_cgroup_remove(group->cgroup, &ignored);
 	return -1;
@@ -167,12 +168,16 @@ int ckpt_run(const struct ckpt_run_params *params, int *ret_status, struct ckpt_
 	cleanup_with(ckpt_tagged_done) struct ckpt_tagged group = { 0 };
 	struct ckpt_init init = CKPT_INIT_NONE;
 	cleanup_free char *private_dir = NULL;
+	cleanup_close int lock = -1;
 	int failed;
 
-	if (refuse_alive(params->name, err) || make_private(params, &private_dir, err) ||
+	/* until it has started: who comes then finds it alive */
+	if (ckpt_lock_name(params->name, &lock, err) ||
+	    refuse_alive(params->name, err) || make_private(params, &private_dir, err) ||
 	    make_group(params, private_dir, &group, err) ||
 	    start(params, &group, private_dir, &init, err))
 		return -1;
+	close(take_fd(lock));
 	failed = ckpt_init_wait(&init, ret_status, err);
 	ckpt_init_close(&init);
 	return failed;

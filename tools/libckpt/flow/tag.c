@@ -6,6 +6,7 @@
 
 #include "base/cgroup.h"
 #include "base/cleanup.h"
+#include "flow/lock.h"
 #include "flow/tag.h"
 #include "nl/client.h"
 
@@ -69,7 +70,7 @@ static int tell_module(struct ckpt_nl *nl, const struct ckpt_tagged *group, stru
 	return 0;
 }
 
-int ckpt_tag(const struct ckpt_tagged *group, struct ckpt_err *err)
+int ckpt_tag_locked(const struct ckpt_tagged *group, struct ckpt_err *err)
 {
 	cleanup_nl struct ckpt_nl *nl = NULL;
 
@@ -80,7 +81,7 @@ int ckpt_tag(const struct ckpt_tagged *group, struct ckpt_err *err)
 	return ckpt_tagged_save(group, err);
 }
 
-int ckpt_untag(const char *name, struct ckpt_err *err)
+int ckpt_untag_locked(const char *name, struct ckpt_err *err)
 {
 	cleanup_with(ckpt_tagged_done) struct ckpt_tagged group = { 0 };
 	cleanup_nl struct ckpt_nl *nl = NULL;
@@ -93,4 +94,18 @@ int ckpt_untag(const char *name, struct ckpt_err *err)
 		return -1;
 	}
 	return ckpt_tagged_forget(name, err);
+}
+
+int ckpt_tag(const struct ckpt_tagged *group, struct ckpt_err *err)
+{
+	cleanup_close int lock = -1;
+
+	return ckpt_lock_name(group->name, &lock, err) ? -1 : ckpt_tag_locked(group, err);
+}
+
+int ckpt_untag(const char *name, struct ckpt_err *err)
+{
+	cleanup_close int lock = -1;
+
+	return ckpt_lock_name(name, &lock, err) ? -1 : ckpt_untag_locked(name, err);
 }

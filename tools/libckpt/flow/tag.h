@@ -9,13 +9,17 @@
 /**
  * ckpt_tag - name an existing cgroup
  *
- * Refused when the name is that of a group that lives, and when there is no
- * such cgroup.  A group of that name that is dead is replaced: what the module
- * knew of it is forgotten, so that the next checkpoint is full.
+ * Refused when the name is that of a group that lives, when there is no such
+ * cgroup, and while another ckpt-tool is at work on the name.  A group of that
+ * name that is dead is replaced: what the module knew of it is forgotten, so
+ * that the next checkpoint is full.
  */
 int ckpt_tag(const struct ckpt_tagged *group, struct ckpt_err *err);
+/* The same by a caller that holds the lock of the name. */
+int ckpt_tag_locked(const struct ckpt_tagged *group, struct ckpt_err *err);
 
 /* Forget a group; its tasks run on, its checkpoints stay. */
 int ckpt_untag(const char *name, struct ckpt_err *err);
+int ckpt_untag_locked(const char *name, struct ckpt_err *err);
 
 #endif

@@ -1,0 +1,45 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# 090-one-at-a-time.sh: of two ckpt-tools on one name the second is refused, and changes nothing
+# where: native
+# module: no
+set -euo pipefail
+. "${CKPT_REPO:?}/tests/e2e/lib/assert.sh"
+. "$CKPT_REPO/tests/e2e/lib/group.sh"
+
+group=single
+lock=/run/ckpt/$group.lock
+mkdir -p /run/ckpt "$base/root"
+
+refused() {	# STATUS COMMAND...
+	local status=$1 what=$2 rc=0
+
+	shift
+	"$tool" "$@" >"$base/said" 2>&1 || rc=$?
+	is "$what while another works on the name: exit status" $rc "$status"
+	like "$what: it says why" "$(cat "$base/said")" \
+		"another ckpt-tool is at work on group '$group'"
+	is "$what: one sentence" "$(wc -l <"$base/said")" 1
+}
+
+"$tool" run --name $group --root "$base/root" --private-dir "$base/private" -- sleep 1000 &
+ok "a group is started" wait_for 10 test -e /run/ckpt/$group.json
+ok "its lock is free while it runs" wait_for 10 flock -n "$lock" true
+state=$(cat /run/ckpt/$group.json)
+exec 9>"$lock"
+flock -n 9
+refused 125 run --name $group --root "$base/root" --private-dir "$base/private" -- true
+refused 4 restore $group
+refused 4 checkpoint $group
+refused 4 tag $group /ckpt/$group
+refused 4 untag $group
+is "the run state is as it was" "$(cat /run/ckpt/$group.json)" "$state"
+ok "a dry run needs no lock" "$tool" checkpoint --dry-run $group
+exec 9>&-
+ok "afterwards it works" "$tool" checkpoint $group
+ok "and its lock is free" flock -n "$lock" true
+kill_group $group
+wait || true
+"$tool" untag $group
+done_testing
