@@ -16,6 +16,7 @@
 
 #include "base/cgroup.h"
 #include "lib/restore_cycle.h"
+#include "proc/stop.h"
 
 static void cycle(char *const *argv, bool private, const char *word)
 {
@@ -369,6 +370,38 @@ static void test_refusals(void **state)
 	assert_int_equal(ckpt_cgroup_enter("/", 0, NULL), 0);
 }
 
+/* Where it is below the group's cgroup would be lost: refused, and it runs on. */
+static void test_sub_cgroup(void **state)
+{
+	const struct ckpt_stop_params params = { .cgroup = cycle_cgroup_dir, .hold_ms = 60000 };
+	char *argv[] = { "sh", "-c", "echo here; exec sleep 1000", NULL };
+	struct ckpt_init_params p = cycle_init_params(argv, true);
+	struct ckpt_init init = CKPT_INIT_NONE;
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_stop *stop = NULL;
+	struct ckpt_image image;
+	char below[96];
+	int failed;
+
+	(void)state;
+	snprintf(below, sizeof(below), "%s/below", cycle_cgroup);
+	cycle_check(ckpt_init_spawn(&p, &init, &err), &err);
+	cycle_close_stdio(p.stdio);
+	cycle_wait_output("here");
+	cycle_check(ckpt_cgroup_make(below, &err) ||
+		    ckpt_cgroup_enter(below, init.root, &err), &err);
+	failed = ckpt_stop_open(&params, &stop, &err) || ckpt_stop_begin(stop, &err) ||
+		 ckpt_stop_collect(stop, &image, &err);
+	ckpt_stop_close(stop);
+	if (!failed || err.status != CKPT_REFUSED || !strstr(err.text, "is in a cgroup below"))
+		fail_msg("a task in a cgroup below: %s", err.text);
+	assert_int_equal(kill(init.root, 0), 0);
+	ckpt_init_kill(&init);
+	cycle_wait_empty();
+	cycle_check(ckpt_cgroup_remove(below, &err) || ckpt_cgroup_remove(cycle_cgroup, &err) ||
+		    ckpt_cgroup_make(cycle_cgroup, &err), &err);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -378,6 +411,7 @@ int main(void)
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_unnamed_files),
 		cmocka_unit_test(test_attributes),
+		cmocka_unit_test(test_sub_cgroup),
 		cmocka_unit_test(test_python_and_gcc),
 	};
 

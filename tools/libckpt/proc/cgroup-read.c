@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Cgroups below the group's: where a task is in there would be lost. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proc/procfs.h"
+#include "proc/read.h"
+
+/* Is @pid a line of @list? */
+static bool listed(const char *list, pid_t pid)
+{
+	char *end;
+
+	for (; *list; list = *end ? end + 1 : end) {
+		if (strtol(list, &end, 10) == pid)
+			return true;
+	}
+	return false;
+}
+
+int ckpt_read_cgroup(struct ckpt_reader *r, struct ckpt_err *err)
+{
+	struct ckpt_hold *hold = r->hold;
+	struct ckpt_buf *b = &hold->scratch;
+	int e;
+
+	if (hold->cgroup < 0)
+		return 0;
+	e = ckpt_procfs_read(hold->cgroup, "cgroup.type", b);
+	if (!e && strstr((char *)b->data, "threaded"))
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+				 "the cgroup of the group is threaded, which this version cannot "
+				 "restore");
+	/* the root of the hierarchy has no type */
+	e = e && e != -ENOENT ? e : ckpt_procfs_read(hold->cgroup, "cgroup.procs", b);
+	if (e)
+		return ckpt_fail(err, CKPT_FAILED, -e, "cannot read the cgroup of the group");
+	for (size_t i = 0; i < hold->n_procs; i++) {
+		const struct ckpt_held_proc *p = &hold->procs[i];
+
+		if (!p->zombie && !listed((char *)b->data, p->pid))
+			return ckpt_fail(err, CKPT_REFUSED, 0,
+				"pid %d (%s) is in a cgroup below that of the group, which this "
+				"version cannot restore; move it to the group's own", p->pid,
+				p->comm);
+	}
+	return 0;
+}
