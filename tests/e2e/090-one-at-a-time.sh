@@ -37,9 +37,14 @@ refused 4 untag $group
 is "the run state is as it was" "$(cat /run/ckpt/$group.json)" "$state"
 ok "a dry run needs no lock" "$tool" checkpoint --dry-run $group
 exec 9>&-
+depth=$cgroup_mount/ckpt/$group/cgroup.max.depth
+echo 5 >"$depth"
 ok "afterwards it works" "$tool" checkpoint $group
 ok "and its lock is free" flock -n "$lock" true
 kill_group $group
 wait || true
+ok "it is restored" "$tool" restore $group
+is "with the limits that its cgroup had" "$(cat "$depth")" 5
+kill_group $group
 "$tool" untag $group
 done_testing

@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "flow/bring.h"
 #include "flow/cut.h"
+#include "flow/limits.h"
 #include "store/log.h"
 
 static int refuse_alive(struct ckpt_bring *b, struct ckpt_err *err)
@@ -92,11 +93,17 @@ static int load_records(struct ckpt_bring *b, struct ckpt_err *err)
 	return ckpt_fs_table_load(&b->source, roots.data, roots.len, &b->table, err);
 }
 
+const struct ckpt_note *ckpt_bring_limits(const struct ckpt_bring *b)
+{
+	return ckpt_manifest_note(ckpt_verified_manifest(b->verified), CKPT_NOTE_LIMITS);
+}
+
 /* The cgroup it lived in, or the one that run would have given it. */
 static int name_group(struct ckpt_bring *b, struct ckpt_err *err)
 {
 	const struct ckpt_note *note = ckpt_manifest_note(ckpt_verified_manifest(b->verified),
 							  CKPT_NOTE_CGROUP);
+	const struct ckpt_note *limits = ckpt_bring_limits(b);
 	cleanup_free char *cgroup = NULL;
 	bool populated, frozen;
 
@@ -113,6 +120,8 @@ static int name_group(struct ckpt_bring *b, struct ckpt_err *err)
 				 "cgroup %s of group '%s' has living tasks; stop them first",
 				 cgroup, b->params->name);
 	if (ckpt_cgroup_frozen_above(cgroup, &frozen, err))
+		return -1;
+	if (limits && ckpt_limits_check(cgroup, (const char *)limits->value, limits->len, err))
 		return -1;
 	if (frozen)
 		return ckpt_fail(err, CKPT_REFUSED, 0,

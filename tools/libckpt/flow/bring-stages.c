@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/fault.h"
 #include "flow/bring.h"
+#include "flow/limits.h"
 #include "flow/tag.h"
 
 static int verify_roots(struct ckpt_bring *b, struct ckpt_err *err)
@@ -65,10 +66,14 @@ static int open_stdio(struct ckpt_bring *b, struct ckpt_err *err)
 
 static int know_group(struct ckpt_bring *b, struct ckpt_err *err)
 {
+	const struct ckpt_note *limits = ckpt_bring_limits(b);
+
 	for (size_t i = 0; i < b->table->n_roots; i++)
 		if (ckpt_tagged_add_root(&b->group, b->table->roots[i].path, err))
 			return -1;
-	if (ckpt_cgroup_renew(b->group.cgroup, err))
+	if (ckpt_cgroup_renew(b->group.cgroup, err) ||
+	    (limits && ckpt_limits_write(b->group.cgroup, (const char *)limits->value,
+					 limits->len, err)))
 		return -1;
 	return ckpt_tag_locked(&b->group, err);
 }

@@ -34,6 +34,9 @@ struct ckpt_bring {
 
 uint64_t ckpt_bring_now(void);
 
+/* Limits of the cgroup at the checkpoint, NULL: none. */
+const struct ckpt_note *ckpt_bring_limits(const struct ckpt_bring *b);
+
 /* Steps, in order. */
 int ckpt_bring_open(struct ckpt_bring *b, struct ckpt_err *err);
 int ckpt_bring_preflight(struct ckpt_bring *b, struct ckpt_err *err);

@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/fault.h"
 #include "flow/cut.h"
+#include "flow/limits.h"
 
 /* A record keeps its space from checkpoint to checkpoint: unchanged pages cost nothing. */
 static int put_blob(struct ckpt_cut *cut, const char *name, const struct ckpt_buf *buf,
@@ -59,6 +60,7 @@ static int describe(struct ckpt_cut *cut, struct ckpt_err *err)
 {
 	struct ckpt_manifest *m = ckpt_writer_manifest(cut->writer);
 	const struct ckpt_tagged *group = cut->params->group;
+	cleanup_buf struct ckpt_buf limits = CKPT_BUF_INIT;
 
 	m->kind = cut->parent ? CKPT_KIND_INCREMENTAL : CKPT_KIND_FULL;
 	snprintf(m->tracker, sizeof(m->tracker), "%s", cut->tracker.name);
@@ -79,6 +81,10 @@ static int describe(struct ckpt_cut *cut, struct ckpt_err *err)
 	m->counts.total_ns = ckpt_cut_now() - cut->began_ns;
 	if (!group->cgroup)
 		return 0;
+	if (ckpt_limits_read(group->cgroup, &limits, err) ||
+	    (limits.len &&
+	     ckpt_manifest_set_note(m, CKPT_NOTE_LIMITS, limits.data, limits.len, err)))
+		return -1;
 	return ckpt_manifest_set_note(m, CKPT_NOTE_CGROUP, group->cgroup, strlen(group->cgroup),
 				      err);
 }

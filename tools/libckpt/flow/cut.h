@@ -20,6 +20,7 @@
 #define CKPT_BLOB_ROOTS "roots"		/* the roots, fs/table.h */
 #define CKPT_BLOB_OUTER "outer"		/* files outside the roots, flow/outer.h */
 #define CKPT_NOTE_CGROUP "cgroup"	/* where the group lived */
+#define CKPT_NOTE_LIMITS "cgroup-limits"	/* of that, flow/limits.h */
 
 /**
  * struct ckpt_cut - what the steps share
