@@ -95,6 +95,15 @@ static void make_mm(struct ckpt_mm *mm)
 	}
 }
 
+static siginfo_t *random_signals(size_t n)
+{
+	siginfo_t *info = random_bytes(n * sizeof(*info));
+
+	for (size_t i = 0; i < n; i++)
+		info[i].si_signo = 1 + rnd(CKPT_NSIG);
+	return info;
+}
+
 static void make_thread(struct ckpt_thread *t, int tid)
 {
 	fill(t, sizeof(*t));
@@ -103,7 +112,7 @@ static void make_thread(struct ckpt_thread *t, int tid)
 	t->xstate_len = 576 + rnd(300) * 8;
 	t->xstate = random_bytes(t->xstate_len);
 	t->n_pending = rnd(3);
-	t->pending = random_bytes(t->n_pending * sizeof(siginfo_t));
+	t->pending = random_signals(t->n_pending);
 	t->affinity_len = rnd(129);
 	t->creds.n_groups = rnd(4);
 	t->creds.groups = random_bytes(t->creds.n_groups * 4);
@@ -120,9 +129,11 @@ static void make_task(struct ckpt_task *t, int pid, int ppid, const struct ckpt_
 	t->ppid = ppid;
 	t->state = ppid && !rnd(4) ? CKPT_TASK_ZOMBIE : CKPT_TASK_ALIVE;
 	strcpy(t->comm, "task");
+	t->exit_signal = rnd(CKPT_NSIG + 1);
+	t->exit_code = rnd(2) ? (int)rnd(256) << 8 : SIGKILL;
 	t->child_subreaper = rnd(2);
 	t->n_pending = rnd(3);
-	t->pending = random_bytes(t->n_pending * sizeof(siginfo_t));
+	t->pending = random_signals(t->n_pending);
 	t->host_pid = 0;
 	t->mm = t->fdtable = t->cwd = t->root = CKPT_NONE;
 	t->threads = NULL;
@@ -287,7 +298,8 @@ static void expect_bad(void (*spoil)(struct ckpt_image *))
 
 	do {
 		image = make_image();
-		if (image.n_tasks > 1 && image.n_pipes && image.mms[0].n_areas > 1 &&
+		if (image.n_tasks > 1 && image.tasks[1].state == CKPT_TASK_ZOMBIE &&
+		    image.n_pipes && image.mms[0].n_areas > 1 &&
 		    image.tasks[0].n_threads > 1 && image.fdtables[0].n_fds > 1 &&
 		    image.files[image.n_files - 1].kind == CKPT_FILE_PIPE)
 			break;
@@ -326,6 +338,8 @@ SPOIL(comm, memset(i->tasks[0].comm, 'x', 16))
 SPOIL(path, (free(i->files[0].path), i->files[0].path = strdup("relative")))
 SPOIL(xstate, i->tasks[0].threads[0].xstate_len = 100)
 SPOIL(affinity, i->tasks[0].threads[0].affinity_len = 129)
+SPOIL(exit_signal, i->tasks[0].exit_signal = 65)
+SPOIL(zombie_status, i->tasks[1].exit_code = SIGCHLD)
 SPOIL(nobody, (ckpt_image_done(i), strcpy(i->kernel, "x")))
 
 static void test_unknown_record(void **state)
@@ -359,6 +373,7 @@ int main(void)
 		BAD_TEST(area_bounds), BAD_TEST(fd_order), BAD_TEST(fd_file), BAD_TEST(leader),
 		BAD_TEST(twice), BAD_TEST(parent), BAD_TEST(cycle), BAD_TEST(comm), BAD_TEST(path),
 		BAD_TEST(xstate), BAD_TEST(affinity), BAD_TEST(nobody),
+		BAD_TEST(exit_signal), BAD_TEST(zombie_status),
 	};
 	const char *given = getenv("SEED");
 

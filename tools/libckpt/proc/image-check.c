@@ -105,12 +105,38 @@ static int check_fdtable(const struct ckpt_image *image, const struct ckpt_fdtab
 	return 0;
 }
 
+/* Signals that end a process when nobody handles them: all but these. */
+#define HARMLESS (1ull << (SIGCHLD - 1) | 1ull << (SIGCONT - 1) | 1ull << (SIGSTOP - 1) | \
+		  1ull << (SIGTSTP - 1) | 1ull << (SIGTTIN - 1) | 1ull << (SIGTTOU - 1) | \
+		  1ull << (SIGURG - 1) | 1ull << (SIGWINCH - 1))
+
+/* A wait status that a process can end with. */
+static bool ends(int32_t status)
+{
+	int sig = status & 0x7f;
+
+	if (status & ~0xffff || (sig && status & 0xff00))
+		return false;
+	return !sig ? !(status & 0x80) : sig <= CKPT_NSIG && !(HARMLESS >> (sig - 1) & 1);
+}
+
+static bool are_signals(const siginfo_t *info, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (info[i].si_signo < 1 || info[i].si_signo > CKPT_NSIG)
+			return false;
+	}
+	return true;
+}
+
 static int check_thread(const struct ckpt_thread *t, struct ckpt_err *err)
 {
 	if (t->tid <= 0 || !text_ends(t->comm, sizeof(t->comm)))
 		return BAD("a thread has no sound id or name");
 	if (t->xstate_len < XSTATE_MIN || t->xstate_len > XSTATE_MAX)
 		return BAD("thread %d has an extended state of %zu bytes", t->tid, t->xstate_len);
+	if (!are_signals(t->pending, t->n_pending))
+		return BAD("thread %d has a pending signal of no number", t->tid);
 	if (t->affinity_len > sizeof(t->affinity))
 		return BAD("thread %d has an impossible affinity", t->tid);
 	return 0;
@@ -125,6 +151,11 @@ static int check_task(const struct ckpt_image *image, const struct ckpt_task *t,
 		return BAD("task %d has impossible ids", t->pid);
 	if (t->state > CKPT_TASK_ZOMBIE || !text_ends(t->comm, sizeof(t->comm)))
 		return BAD("task %d is in no known state", t->pid);
+	if (t->exit_signal < 0 || t->exit_signal > CKPT_NSIG ||
+	    !are_signals(t->pending, t->n_pending))
+		return BAD("task %d has a signal of no number", t->pid);
+	if (t->state == CKPT_TASK_ZOMBIE && !ends(t->exit_code))
+		return BAD("zombie %d has ended with 0x%x", t->pid, t->exit_code);
 	if (t->state == CKPT_TASK_ZOMBIE)
 		return t->n_threads ? BAD("zombie %d has threads", t->pid) : 0;
 	if (t->mm >= image->n_mms || t->fdtable >= image->n_fdtables ||
