@@ -68,6 +68,26 @@ static uint8_t *read_one(struct run *run, const struct ckpt_located *at, int fd,
 	return plain;
 }
 
+/* The copy that was found first is damaged: any other will do. */
+static uint8_t *read_other(const struct run *run, const struct ckpt_hash *name,
+			   struct ckpt_object_reader *reader, uint32_t *ret_len)
+{
+	const struct ckpt_objects *o = run->objects;
+	const struct ckpt_located *l = ckpt_object_table_find(&o->table, name);
+	uint8_t *plain = NULL;
+
+	for (; l && !plain; l = ckpt_object_table_next(&o->table, l)) {
+		cleanup_close int fd = openat(o->dir, o->packs[l->pack].name,
+					      O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+		if (fd < 0 || l->object.type != CKPT_OBJECT_BLOCK)
+			continue;
+		plain = ckpt_object_read(reader, fd, &l->object, NULL);
+		*ret_len = l->object.raw_len;
+	}
+	return plain;
+}
+
 static void *check(void *arg)
 {
 	struct run *run = arg;
@@ -80,6 +100,7 @@ static void *check(void *arg)
 	while ((i = atomic_fetch_add(&run->next, 1)) < run->n) {
 		struct work *w = &run->work[i];
 		struct ckpt_err why = CKPT_ERR_INIT;
+		uint32_t len = w->at.object.raw_len;
 		uint8_t *plain;
 
 		if (w->at.pack != pack) {
@@ -89,8 +110,10 @@ static void *check(void *arg)
 			fd = fd < 0 ? -errno : fd;
 		}
 		plain = read_one(run, &w->at, fd, &reader, &why);
+		if (!plain && why.status == CKPT_DAMAGED)
+			plain = read_other(run, &w->block->name, &reader, &len);
 		if (plain) {
-			w->block->len = w->at.object.raw_len;
+			w->block->len = len;
 			keep(run, &w->block->name, plain, w->block->len);
 		} else {
 			note_damage(run, w, &why);

@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "store/coder.h"
+#include "store/twin.h"
 
 /* Objects shorter than this are left raw: the frame would eat the gain. */
 #define COMPRESS_MIN 256u
@@ -20,10 +21,16 @@ struct room {
 	size_t len;
 };
 
+/* What one thread works with. */
+struct tools {
+	ZSTD_CCtx *zstd;
+	struct ckpt_twins twins;
+};
+
 struct ckpt_coder {
 	int level;
 	unsigned int threads;
-	ZSTD_CCtx *zstd[CKPT_CODER_THREADS];
+	struct tools tools[CKPT_CODER_THREADS];
 	struct room room[CKPT_CODER_BATCH];
 };
 
@@ -42,8 +49,10 @@ void ckpt_coder_free(struct ckpt_coder *c)
 {
 	if (!c)
 		return;
-	for (size_t i = 0; i < CKPT_CODER_THREADS; i++)
-		ZSTD_freeCCtx(c->zstd[i]);
+	for (size_t i = 0; i < CKPT_CODER_THREADS; i++) {
+		ZSTD_freeCCtx(c->tools[i].zstd);
+		ckpt_twins_done(&c->tools[i].twins);
+	}
 	for (size_t i = 0; i < CKPT_CODER_BATCH; i++) {
 		free(c->room[i].plain);
 		free(c->room[i].packed);
@@ -60,6 +69,8 @@ struct ckpt_coder *ckpt_coder_new(int level, struct ckpt_err *err)
 		ckpt_fail(err, CKPT_FAILED, 0, "no memory to compress");
 		return NULL;
 	}
+	for (size_t i = 0; i < CKPT_CODER_THREADS; i++)
+		c->tools[i].twins = (struct ckpt_twins)CKPT_TWINS_INIT;
 	c->level = level;
 	c->threads = sched_getaffinity(0, sizeof(cpus), &cpus) ? 1 : CPU_COUNT(&cpus);
 	if (c->threads > CKPT_CODER_THREADS)
@@ -79,10 +90,30 @@ static int make_room(struct room *r, size_t len)
 	return r->len ? 0 : -1;
 }
 
-static int code(const struct run *run, struct ckpt_code_job *j, struct room *r, ZSTD_CCtx **zstd)
+/* Return: 0, or -1 without memory. */
+static int compress(const struct run *run, struct ckpt_code_job *j, struct room *r,
+		    struct tools *t)
 {
 	struct ckpt_object *o = &j->coded.object;
-	size_t len = j->parts * j->part_len, packed;
+	size_t packed;
+
+	if (!t->zstd && !(t->zstd = ZSTD_createCCtx()))
+		return -1;
+	/* No room to grow: what does not shrink is an error, and stored raw. */
+	packed = ZSTD_compressCCtx(t->zstd, r->packed, o->raw_len - 1, r->plain, o->raw_len,
+				   run->coder->level);
+	if (!ZSTD_isError(packed)) {
+		o->codec = CKPT_CODEC_ZSTD;
+		o->stored_len = packed;
+		j->coded.stored = r->packed;
+	}
+	return 0;
+}
+
+static int code(const struct run *run, struct ckpt_code_job *j, struct room *r, struct tools *t)
+{
+	struct ckpt_object *o = &j->coded.object;
+	size_t len = j->parts * j->part_len;
 
 	if (make_room(r, len))
 		return -1;
@@ -94,18 +125,11 @@ static int code(const struct run *run, struct ckpt_code_job *j, struct room *r, 
 		return -1;
 	if (ckpt_pack_has(run->pack, &o->hash))
 		return 0;
-	if (len >= COMPRESS_MIN) {
-		if (!*zstd && !(*zstd = ZSTD_createCCtx()))
-			return -1;
-		/* No room to grow: what does not shrink is an error, and stored raw. */
-		packed = ZSTD_compressCCtx(*zstd, r->packed, len - 1, r->plain, len,
-					   run->coder->level);
-		if (!ZSTD_isError(packed)) {
-			o->codec = CKPT_CODEC_ZSTD;
-			o->stored_len = packed;
-			j->coded.stored = r->packed;
-		}
-	}
+	j->coded.in_store = ckpt_twin(&t->twins, &run->pack->group->store->objects, o, r->plain);
+	if (j->coded.in_store)
+		return 0;
+	if (len >= COMPRESS_MIN && compress(run, j, r, t))
+		return -1;
 	o->crc = ckpt_crc32c(0, j->coded.stored, o->stored_len);
 	return 0;
 }
@@ -113,11 +137,11 @@ static int code(const struct run *run, struct ckpt_code_job *j, struct room *r, 
 static void *work(void *arg)
 {
 	struct run *run = arg;
-	ZSTD_CCtx **zstd = &run->coder->zstd[atomic_fetch_add(&run->thread, 1)];
+	struct tools *tools = &run->coder->tools[atomic_fetch_add(&run->thread, 1)];
 	size_t i;
 
 	while ((i = atomic_fetch_add(&run->next, 1)) < run->n)
-		if (code(run, &run->jobs[i], &run->coder->room[i], zstd))
+		if (code(run, &run->jobs[i], &run->coder->room[i], tools))
 			atomic_store(&run->failed, true);
 	return NULL;
 }

@@ -32,7 +32,8 @@ void ckpt_coder_free(struct ckpt_coder *c);
 /**
  * ckpt_coder_run - code up to CKPT_CODER_BATCH objects and add them to a pack
  *
- * What the pack need not store is only hashed.
+ * What the pack holds already is only hashed; what the store holds is compared
+ * with it (store/twin.h).
  */
 int ckpt_coder_run(struct ckpt_coder *c, struct ckpt_code_job *jobs, size_t n,
 		   struct ckpt_pack_out *pack, struct ckpt_err *err);

@@ -8,6 +8,7 @@
 void ckpt_object_reader_done(struct ckpt_object_reader *r)
 {
 	free(r->stored);
+	free(r->plain);
 	ZSTD_freeDCtx(r->zstd);
 	*r = (struct ckpt_object_reader){ 0 };
 }
@@ -52,17 +53,26 @@ static int read_stored(struct ckpt_object_reader *r, int fd, const struct ckpt_o
 	return 0;
 }
 
-static int decode(const struct ckpt_object_reader *r, const struct ckpt_object *want,
+static int unpack(const struct ckpt_object_reader *r, const struct ckpt_object *want,
 		  uint8_t *plain, struct ckpt_err *err)
 {
 	const uint8_t *stored = r->stored + CKPT_OBJECT_HEAD_LEN;
-	struct ckpt_hash hash;
 
 	if (want->codec == CKPT_CODEC_RAW)
 		memcpy(plain, stored, want->raw_len);
 	else if (ZSTD_decompressDCtx(r->zstd, plain, want->raw_len, stored, want->stored_len) !=
 		 want->raw_len)
 		return ckpt_fail(err, CKPT_DAMAGED, 0, "does not decompress");
+	return 0;
+}
+
+static int decode(const struct ckpt_object_reader *r, const struct ckpt_object *want,
+		  uint8_t *plain, struct ckpt_err *err)
+{
+	struct ckpt_hash hash;
+
+	if (unpack(r, want, plain, err))
+		return -1;
 	if (ckpt_hash_of(plain, want->raw_len, &hash))
 		return ckpt_fail(err, CKPT_FAILED, 0, "cannot be hashed");
 	if (!ckpt_hash_equal(&hash, &want->hash))
@@ -70,20 +80,43 @@ static int decode(const struct ckpt_object_reader *r, const struct ckpt_object *
 	return 0;
 }
 
+static int get_ready(struct ckpt_object_reader *r, struct ckpt_err *err)
+{
+	if (!r->stored)
+		r->stored = malloc(CKPT_OBJECT_HEAD_LEN + CKPT_BLOCK_LEN_MAX);
+	if (!r->zstd)
+		r->zstd = ZSTD_createDCtx();
+	return r->stored && r->zstd ? 0 : ckpt_fail(err, CKPT_FAILED, 0, "no memory to read it");
+}
+
 uint8_t *ckpt_object_read(struct ckpt_object_reader *r, int fd, const struct ckpt_object *want,
 			  struct ckpt_err *err)
 {
 	cleanup_free uint8_t *plain = malloc(want->raw_len);
 
-	if (!r->stored)
-		r->stored = malloc(CKPT_OBJECT_HEAD_LEN + CKPT_BLOCK_LEN_MAX);
-	if (!r->zstd)
-		r->zstd = ZSTD_createDCtx();
-	if (!plain || !r->stored || !r->zstd) {
+	if (!plain) {
 		ckpt_fail(err, CKPT_FAILED, 0, "no memory to read it");
 		return NULL;
 	}
-	if (read_stored(r, fd, want, err) || decode(r, want, plain, err))
+	if (get_ready(r, err) || read_stored(r, fd, want, err) || decode(r, want, plain, err))
 		return NULL;
 	return take_ptr(plain);
+}
+
+bool ckpt_object_same(struct ckpt_object_reader *r, int fd, const struct ckpt_object *want,
+		      const uint8_t *plain)
+{
+	const uint8_t *found;
+
+	if (get_ready(r, NULL) || read_stored(r, fd, want, NULL))
+		return false;
+	found = r->stored + CKPT_OBJECT_HEAD_LEN;
+	if (want->codec != CKPT_CODEC_RAW) {
+		if (!r->plain && !(r->plain = malloc(CKPT_BLOCK_LEN_MAX)))
+			return false;
+		if (unpack(r, want, r->plain, NULL))
+			return false;
+		found = r->plain;
+	}
+	return !memcmp(found, plain, want->raw_len);
 }

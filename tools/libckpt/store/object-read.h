@@ -8,10 +8,12 @@
 /**
  * struct ckpt_object_reader - what a thread needs to read objects
  * @stored: room for one object as stored
+ * @plain: room for one that is only compared
  * @zstd: decompression context
  */
 struct ckpt_object_reader {
 	uint8_t *stored;
+	uint8_t *plain;
 	void *zstd;
 };
 
@@ -26,6 +28,9 @@ void ckpt_object_reader_done(struct ckpt_object_reader *r);
  */
 uint8_t *ckpt_object_read(struct ckpt_object_reader *r, int fd, const struct ckpt_object *want,
 			  struct ckpt_err *err);
+/* Whether the object is whole in the pack @fd and its plain bytes are @plain. */
+bool ckpt_object_same(struct ckpt_object_reader *r, int fd, const struct ckpt_object *want,
+		      const uint8_t *plain);
 /* All @len bytes at @at. Return: 0, or -1 with errno, ENODATA where the file ends. */
 int ckpt_read_at(int fd, void *data, size_t len, uint64_t at);
 

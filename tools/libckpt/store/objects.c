@@ -41,6 +41,29 @@ const struct ckpt_located *ckpt_object_table_find(const struct ckpt_object_table
 	return l->object.raw_len ? l : NULL;
 }
 
+const struct ckpt_located *ckpt_object_table_next(const struct ckpt_object_table *t,
+						  const struct ckpt_located *l)
+{
+	size_t i = l - t->slot;
+
+	while (t->slot[i = (i + 1) & (t->size - 1)].object.raw_len)
+		if (ckpt_hash_equal(&t->slot[i].object.hash, &l->object.hash))
+			return &t->slot[i];
+	return NULL;
+}
+
+/* Behind all copies of the same name, so that the first one stays the first. */
+static void insert(struct ckpt_object_table *t, const struct ckpt_located *l)
+{
+	uint64_t n;
+	size_t i;
+
+	memcpy(&n, l->object.hash.b, sizeof(n));
+	for (i = n & (t->size - 1); t->slot[i].object.raw_len; i = (i + 1) & (t->size - 1))
+		;
+	t->slot[i] = *l;
+}
+
 static int grow(struct ckpt_object_table *t)
 {
 	struct ckpt_object_table bigger = { .n = t->n, .size = t->size ? 2 * t->size : 1024 };
@@ -50,7 +73,7 @@ static int grow(struct ckpt_object_table *t)
 		return -1;
 	for (size_t i = 0; i < t->size; i++)
 		if (t->slot[i].object.raw_len)
-			bigger.slot[slot_of(&bigger, &t->slot[i].object.hash)] = t->slot[i];
+			insert(&bigger, &t->slot[i]);
 	free(t->slot);
 	*t = bigger;
 	return 0;
@@ -58,14 +81,11 @@ static int grow(struct ckpt_object_table *t)
 
 int ckpt_object_table_add(struct ckpt_object_table *t, const struct ckpt_object *o, uint32_t pack)
 {
-	size_t i;
+	const struct ckpt_located l = { *o, pack };
 
 	if (4 * (t->n + 1) > 3 * t->size && grow(t))
 		return -1;
-	i = slot_of(t, &o->hash);
-	if (t->slot[i].object.raw_len)
-		return 0;
-	t->slot[i] = (struct ckpt_located){ *o, pack };
+	insert(t, &l);
 	t->n++;
 	return 0;
 }
@@ -196,18 +216,15 @@ int ckpt_objects_refresh(struct ckpt_objects *o, struct ckpt_err *err)
 	return 0;
 }
 
-bool ckpt_objects_has(const struct ckpt_objects *o, const struct ckpt_hash *name)
+/* The next copy of an object; NULL when there is none. */
+static const struct ckpt_located *other(const struct ckpt_objects *o, const struct ckpt_located *l)
 {
-	const struct ckpt_located *l = ckpt_object_table_find(&o->table, name);
+	enum ckpt_object_type type = l->object.type;
 
-	return l && !o->packs[l->pack].read_only;
-}
-
-const char *ckpt_objects_pack(const struct ckpt_objects *o, const struct ckpt_hash *name)
-{
-	const struct ckpt_located *l = ckpt_object_table_find(&o->table, name);
-
-	return l ? o->packs[l->pack].name : NULL;
+	do
+		l = ckpt_object_table_next(&o->table, l);
+	while (l && l->object.type != type);
+	return l;
 }
 
 static const char *type_name(enum ckpt_object_type type)
@@ -245,8 +262,10 @@ int ckpt_objects_find(struct ckpt_objects *o, const struct ckpt_hash *name,
 	}
 	if (!l)
 		return missing(o, name, type, err);
+	while (l && l->object.type != type)
+		l = ckpt_object_table_next(&o->table, l);
 	ckpt_hex(name->b, CKPT_HASH_LEN, digits);
-	if (l->object.type != type)
+	if (!l)
 		return ckpt_fail(err, CKPT_DAMAGED, 0, "%s %.16s is of another type",
 				 type_name(type), digits);
 	*ret = l;
@@ -279,7 +298,8 @@ int ckpt_objects_get(struct ckpt_objects *o, const struct ckpt_hash *name,
 		     enum ckpt_object_type type, const uint8_t **ret, size_t *ret_len,
 		     struct ckpt_err *err)
 {
-	const struct ckpt_located *l;
+	struct ckpt_err why = CKPT_ERR_INIT;
+	const struct ckpt_located *l, *at;
 	const uint8_t *cached;
 	uint8_t *plain;
 
@@ -290,12 +310,18 @@ int ckpt_objects_get(struct ckpt_objects *o, const struct ckpt_hash *name,
 		*ret = cached;
 		return 0;
 	}
-	plain = read_plain(o, l, err);
-	if (!plain)
+	plain = read_plain(o, l, &why);
+	/* Any copy will do; when none does, what is wrong with the first is told. */
+	for (at = l; !plain && why.status == CKPT_DAMAGED && (at = other(o, at));)
+		plain = read_plain(o, at, NULL);
+	if (!plain) {
+		if (err)
+			*err = why;
 		return ckpt_objects_fail_at(o, l, err);
-	if (ckpt_cache_add(&o->cache, name, plain, l->object.raw_len))
+	}
+	if (ckpt_cache_add(&o->cache, name, plain, at->object.raw_len))
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for an object");
 	*ret = plain;
-	*ret_len = l->object.raw_len;
+	*ret_len = at->object.raw_len;
 	return 0;
 }

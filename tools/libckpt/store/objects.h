@@ -32,7 +32,10 @@ struct ckpt_object_table {
 void ckpt_object_table_done(struct ckpt_object_table *t);
 const struct ckpt_located *ckpt_object_table_find(const struct ckpt_object_table *t,
 						  const struct ckpt_hash *name);
-/* The first of two objects of one name stays. Return: 0, or -1 without memory. */
+/* The next object of the same name as @l, which is in the table; NULL when there is none. */
+const struct ckpt_located *ckpt_object_table_next(const struct ckpt_object_table *t,
+						  const struct ckpt_located *l);
+/* Objects of one name are all kept, in the order they came. Return: 0, or -1 without memory. */
 int ckpt_object_table_add(struct ckpt_object_table *t, const struct ckpt_object *o,
 			  uint32_t pack);
 
@@ -66,8 +69,6 @@ void ckpt_objects_init(struct ckpt_objects *o, int dir, const char *path);
 void ckpt_objects_done(struct ckpt_objects *o);
 /* Take in packs that were added since. */
 int ckpt_objects_refresh(struct ckpt_objects *o, struct ckpt_err *err);
-/* Whether a new checkpoint may refer to it. No I/O: refresh first. */
-bool ckpt_objects_has(const struct ckpt_objects *o, const struct ckpt_hash *name);
 
 /* Where an object is; CKPT_DAMAGED when it is nowhere. @ret: until the next refresh. */
 int ckpt_objects_find(struct ckpt_objects *o, const struct ckpt_hash *name,
@@ -82,12 +83,10 @@ int ckpt_objects_fail_at(const struct ckpt_objects *o, const struct ckpt_located
  * @type: what it must be
  * @ret: valid until the next call
  *
- * Return: 0; -1 with CKPT_DAMAGED when it is missing or damaged.
+ * Return: 0; -1 with CKPT_DAMAGED when it is missing or every copy is damaged.
  */
 int ckpt_objects_get(struct ckpt_objects *o, const struct ckpt_hash *name,
 		     enum ckpt_object_type type, const uint8_t **ret, size_t *ret_len,
 		     struct ckpt_err *err);
-/* Name of the pack that holds an object, NULL when none does. */
-const char *ckpt_objects_pack(const struct ckpt_objects *o, const struct ckpt_hash *name);
 
 #endif

@@ -34,6 +34,7 @@ void ckpt_pack_done(struct ckpt_pack_out *p)
 	}
 	p->fd = -1;
 	ckpt_object_table_done(&p->table);
+	ckpt_object_table_done(&p->shared);
 }
 
 static int failed(const struct ckpt_pack_out *p, struct ckpt_err *err)
@@ -72,8 +73,7 @@ static int start(struct ckpt_pack_out *p)
 
 bool ckpt_pack_has(const struct ckpt_pack_out *p, const struct ckpt_hash *name)
 {
-	return ckpt_objects_has(&p->group->store->objects, name) ||
-	       ckpt_object_table_find(&p->table, name);
+	return ckpt_object_table_find(&p->table, name) || ckpt_object_table_find(&p->shared, name);
 }
 
 int ckpt_pack_add(struct ckpt_pack_out *p, const struct ckpt_coded *c, struct ckpt_err *err)
@@ -83,6 +83,9 @@ int ckpt_pack_add(struct ckpt_pack_out *p, const struct ckpt_coded *c, struct ck
 
 	if (ckpt_pack_has(p, &o.hash))
 		return 0;
+	if (c->in_store)
+		return ckpt_object_table_add(&p->shared, &o, 0) ?
+		       ckpt_fail(err, CKPT_FAILED, 0, "no memory for the index of a pack") : 0;
 	if (start(p))
 		return failed(p, err);
 	o.offset = p->at;

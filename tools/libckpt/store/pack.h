@@ -10,10 +10,12 @@
  * struct ckpt_coded - an object ready to be written
  * @object: complete but for the offset
  * @stored: its stored bytes, not owned
+ * @in_store: it was found whole in another pack and need not be written
  */
 struct ckpt_coded {
 	struct ckpt_object object;
 	const uint8_t *stored;
+	bool in_store;
 };
 
 /**
@@ -24,6 +26,7 @@ struct ckpt_coded {
  * @head: its header
  * @at: length written so far
  * @table: what it holds
+ * @shared: what was found whole in other packs
  * @raw_bytes: plain length of that
  */
 struct ckpt_pack_out {
@@ -33,6 +36,7 @@ struct ckpt_pack_out {
 	uint8_t head[CKPT_PACK_HEAD_LEN];
 	uint64_t at;
 	struct ckpt_object_table table;
+	struct ckpt_object_table shared;
 	uint64_t raw_bytes;
 };
 
@@ -42,9 +46,9 @@ void ckpt_pack_init(struct ckpt_pack_out *p, const struct ckpt_group *group,
 /* Remove the file unless it was finished. */
 void ckpt_pack_done(struct ckpt_pack_out *p);
 
-/* Whether an object need not be written: it is in the store, or in this pack. */
+/* Whether an object was added before. */
 bool ckpt_pack_has(const struct ckpt_pack_out *p, const struct ckpt_hash *name);
-/* Append an object unless ckpt_pack_has it. */
+/* Append an object unless ckpt_pack_has it or the store does. */
 int ckpt_pack_add(struct ckpt_pack_out *p, const struct ckpt_coded *c, struct ckpt_err *err);
 /* Make it durable in the store. Nothing happens when nothing was added. */
 int ckpt_pack_finish(struct ckpt_pack_out *p, struct ckpt_err *err);
