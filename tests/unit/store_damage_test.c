@@ -298,6 +298,37 @@ static void a_damaged_parent_is_not_built_on(void **state)
 	model_remove(path);
 }
 
+/* The same without fingerprints: the damage is found when a page is looked up. */
+static void a_damaged_parent_is_found_by_a_put(void **state)
+{
+	char path[200], name[300];
+	struct ckpt_err err = CKPT_ERR_INIT;
+	uint8_t data[CKPT_PAGE_LEN] = { 1 };
+	struct ckpt_newest newest;
+	struct ckpt_store *store;
+	struct ckpt_writer *w;
+	struct ckpt_sink sink;
+	struct file f;
+
+	(void)state;
+	small_store(path, sizeof(path));
+	find_pack(path, &f);
+	f.data[f.len - CKPT_PACK_TAIL_LEN - 4 * CKPT_INDEX_ENTRY_LEN - 1] ^= 1;
+	save(&f, f.len);
+	snprintf(name, sizeof(name), "%s/groups/agent/fingerprints", path);
+	assert_int_equal(unlink(name), 0);
+	store = model_open(path);
+	w = model_begin(store, "agent", 1);
+	sink = ckpt_writer_sink(w);
+	assert_int_equal(sink.put(sink.self, 1, 9, data, 1, &err), -1);
+	assert_int_equal(err.status, CKPT_DAMAGED);
+	ckpt_writer_free(w);
+	assert_int_equal(ckpt_log_newest(store, "agent", &newest, &err), 0);
+	ckpt_store_close(store);
+	free(f.data);
+	model_remove(path);
+}
+
 /* Every object of the pack under test, one byte flipped in the middle of its stored bytes. */
 static size_t flip_each(struct file *f)
 {
@@ -467,6 +498,7 @@ int main(void)
 		cmocka_unit_test(files_that_changed_places),
 		cmocka_unit_test(a_damaged_checkpoint_is_passed_over),
 		cmocka_unit_test(a_damaged_parent_is_not_built_on),
+		cmocka_unit_test(a_damaged_parent_is_found_by_a_put),
 		cmocka_unit_test(a_full_checkpoint_shares_nothing_damaged),
 		cmocka_unit_test(an_incremental_checkpoint_shares_nothing_damaged),
 		cmocka_unit_test(what_is_whole_is_shared),

@@ -32,10 +32,15 @@ static int hash_outer(struct ckpt_cut *cut, struct ckpt_err *err)
 {
 	cleanup_with(ckpt_outer_done) struct ckpt_outer old = { 0 };
 	cleanup_buf struct ckpt_buf buf = CKPT_BUF_INIT;
+	struct ckpt_err why = CKPT_ERR_INIT;
 
-	if (cut->parent && (ckpt_reader_blob(cut->parent, CKPT_BLOB_OUTER, &buf, err) ||
-			    ckpt_outer_decode(buf.data, buf.len, &old, err)))
+	/* It only saves reading: where it is damaged every file is hashed anew. */
+	if (cut->parent && (ckpt_reader_blob(cut->parent, CKPT_BLOB_OUTER, &buf, &why) ||
+			    ckpt_outer_decode(buf.data, buf.len, &old, &why)) &&
+	    why.status != CKPT_DAMAGED) {
+		*err = why;
 		return -1;
+	}
 	return ckpt_outer_hash(&cut->outer, &cut->image, cut->files.table, &old, err);
 }
 
@@ -43,7 +48,6 @@ static int put_records(struct ckpt_cut *cut, struct ckpt_err *err)
 {
 	cleanup_buf struct ckpt_buf tasks = CKPT_BUF_INIT, memory = CKPT_BUF_INIT;
 	cleanup_buf struct ckpt_buf roots = CKPT_BUF_INIT, outer = CKPT_BUF_INIT;
-
 
 	if (ckpt_fs_table_store(cut->files.table, &cut->sink, &roots, &cut->files.stats, err) ||
 	    hash_outer(cut, err) || ckpt_outer_encode(&cut->outer, &outer, err) ||

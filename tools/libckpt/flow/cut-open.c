@@ -141,10 +141,26 @@ static int load_parent(struct ckpt_cut *cut, bool trusted, struct ckpt_err *err)
 			       cut->tracker.inodes_known, trusted, err);
 }
 
-int ckpt_cut_open(struct ckpt_cut *cut, struct ckpt_err *err)
+/* A parent that cannot be read is none: nothing is taken from it, so nothing is lost. */
+static int start_from(struct ckpt_cut *cut, struct ckpt_err *err)
 {
+	struct ckpt_err why = CKPT_ERR_INIT;
 	bool trusted;
 
+	if (!open_parent(cut, &trusted, &why) && !load_parent(cut, trusted, &why))
+		return 0;
+	if (why.status != CKPT_DAMAGED) {
+		*err = why;
+		return -1;
+	}
+	ckpt_mem_done(&cut->mem);
+	ckpt_files_done(&cut->files);
+	ckpt_reader_close(take_ptr(cut->parent));
+	return load_parent(cut, false, err);
+}
+
+int ckpt_cut_open(struct ckpt_cut *cut, struct ckpt_err *err)
+{
 	if (read_boot_id(cut->boot_id, err))
 		return -1;
 	cut->store = ckpt_store_open(cut->params->store, CKPT_STORE_CREATE, err);
@@ -156,7 +172,7 @@ int ckpt_cut_open(struct ckpt_cut *cut, struct ckpt_err *err)
 	if (cut->tracker.begin(cut->tracker.self, &cut->epoch, err))
 		return -1;
 	cut->epoch_open = true;
-	if (open_parent(cut, &trusted, err) || load_parent(cut, trusted, err))
+	if (start_from(cut, err))
 		return -1;
 	cut->result.parent = cut->parent ? ckpt_reader_manifest(cut->parent)->id : 0;
 	cut->result.kind = cut->parent ? "incremental" : "full";

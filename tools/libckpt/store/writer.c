@@ -154,17 +154,41 @@ static int check_range(const struct ckpt_writer *w, uint32_t space, uint64_t pag
 	return 0;
 }
 
+/* The next checkpoint must not build on what cannot be read. */
+static void blame_parent(const struct ckpt_writer *w)
+{
+	const struct ckpt_state state = { CKPT_VERDICT_DAMAGED, now_ns(CLOCK_REALTIME) };
+	cleanup_manifest struct ckpt_manifest m = { 0 };
+	struct ckpt_hash hash;
+
+	if (w->manifest.parent &&
+	    !ckpt_group_manifest(&w->group, w->manifest.parent, &m, &hash, NULL))
+		ckpt_state_save(&w->group, w->manifest.parent, &hash, &state, NULL);
+}
+
+/* A call failed: what is staged is not the cut any more. Return: -1. */
+static int give_up(struct ckpt_writer *w, const struct ckpt_err *why, struct ckpt_err *err)
+{
+	w->failed = true;
+	if (why->status == CKPT_DAMAGED)
+		blame_parent(w);
+	if (err)
+		*err = *why;
+	return -1;
+}
+
 static int put(void *self, uint32_t space, uint64_t page, const void *data, size_t count,
 	       struct ckpt_err *err)
 {
 	struct ckpt_writer *w = self;
+	struct ckpt_err why = CKPT_ERR_INIT;
 	const uint8_t *p = data;
 
 	if (check_range(w, space, page, count, err))
 		return -1;
 	for (uint64_t key = ckpt_key(space, page); count; count--, key++, p += CKPT_PAGE_LEN) {
-		if (ckpt_changes_put(&w->changes, key, p, err)) {
-			w->failed = true;
+		if (ckpt_changes_put(&w->changes, key, p, &why)) {
+			give_up(w, &why, err);
 			return ckpt_fail_at(err, "page %" PRIu64 " of space %" PRIu32 " of '%s'",
 					    (uint64_t)(key & CKPT_PAGE_MAX), space, w->group.name);
 		}
@@ -176,13 +200,14 @@ static int drop(void *self, uint32_t space, uint64_t page, uint64_t count, struc
 {
 	struct ckpt_writer *w = self;
 	uint64_t key = ckpt_key(space, page);
+	struct ckpt_err why = CKPT_ERR_INIT;
 
 	if (!count)
 		return 0;
 	if (check_range(w, space, page, count, err))
 		return -1;
-	if (ckpt_changes_drop(&w->changes, key, key + count, err)) {
-		w->failed = true;
+	if (ckpt_changes_drop(&w->changes, key, key + count, &why)) {
+		give_up(w, &why, err);
 		return ckpt_fail_at(err, "space %" PRIu32 " of '%s'", space, w->group.name);
 	}
 	return 0;
@@ -246,18 +271,6 @@ static int write_all(struct ckpt_writer *w, struct ckpt_err *err)
 	return ckpt_group_commit(&w->group, m, err);
 }
 
-/* The next checkpoint must not build on what cannot be read. */
-static void blame_parent(const struct ckpt_writer *w)
-{
-	const struct ckpt_state state = { CKPT_VERDICT_DAMAGED, now_ns(CLOCK_REALTIME) };
-	cleanup_manifest struct ckpt_manifest m = { 0 };
-	struct ckpt_hash hash;
-
-	if (w->manifest.parent &&
-	    !ckpt_group_manifest(&w->group, w->manifest.parent, &m, &hash, NULL))
-		ckpt_state_save(&w->group, w->manifest.parent, &hash, &state, NULL);
-}
-
 int ckpt_writer_commit(struct ckpt_writer *w, uint64_t *ret_id, struct ckpt_err *err)
 {
 	struct ckpt_fingerprint_set known = { 0 };
@@ -266,11 +279,7 @@ int ckpt_writer_commit(struct ckpt_writer *w, uint64_t *ret_id, struct ckpt_err 
 	if (check_manifest(w, err))
 		return -1;
 	if (write_all(w, &why)) {
-		w->failed = true;
-		if (why.status == CKPT_DAMAGED)
-			blame_parent(w);
-		if (err)
-			*err = why;
+		give_up(w, &why, err);
 		return ckpt_fail_at(err, "cannot write a checkpoint of '%s'", w->group.name);
 	}
 	w->committed = true;

@@ -52,8 +52,8 @@ struct ckpt_manifest *ckpt_writer_manifest(struct ckpt_writer *w);
  * After success it exists, whatever happens to the machine.  After a failure
  * it does not exist, except when the very last flush failed: then it may be
  * found by the next reader, whole.  When the map of the parent turns out to be
- * damaged (CKPT_DAMAGED), that is remembered, and ckpt_log_newest no longer
- * offers the parent: the next checkpoint is full.
+ * damaged (CKPT_DAMAGED), here or in a call of the sink, that is remembered, and
+ * ckpt_log_newest no longer offers the parent: the next checkpoint is full.
  */
 int ckpt_writer_commit(struct ckpt_writer *w, uint64_t *ret_id, struct ckpt_err *err);
 
