@@ -84,5 +84,23 @@ for point in $(points); do
 	is "$point: nothing is left beside the workspace" \
 		"$(cd "$base/$group" && echo *)" "$beside"
 done
+# whoever starts something in the roots ends the interrupted restore first
+age
+restore_at fs.committed true
+is "run after an interruption: it was decided" "$(cat "$reached" 2>/dev/null)" fs.committed
+sleep 1000 &
+sleeper=$!
+at_exit "kill -9 $sleeper 2>/dev/null"
+rc=0
+said=$("$tool" checkpoint --pid $sleeper --name sleeper --root "$workspace" 2>&1) || rc=$?
+is "a checkpoint of a tree that was started meanwhile: exit status" $rc 4
+like "a checkpoint of a tree that was started meanwhile: the sentence" "$said" \
+	"root $workspace was interrupted half way.*ckpt-tool restore"
+is "a checkpoint of a tree that was started meanwhile: the files stay" "$(tree "$workspace")" \
+	"$old"
+at_exit "end_group other"
+ok "run after an interruption" "$tool" run --name other --root "$workspace" \
+	--private-dir "$base/private" -- /bin/true
+is "run after an interruption: the restore was finished first" "$(tree "$workspace")" "$new"
 back $group
 done_testing

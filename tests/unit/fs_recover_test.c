@@ -238,11 +238,89 @@ static void killed_recovery_is_recovered(void **arg)
 	pair_end(&p);
 }
 
+/* @path in the first root is changed after the interruption, and moved away when told to. */
+static void newer_work_stays(struct pair *p, const char *path, const char *words)
+{
+	char name[500], away[500], text[64] = "";
+	enum ckpt_fs_recovered what;
+	bool pending = false;
+	int fd;
+
+	free(p->old[0]);
+	free(p->old[1]);
+	pair_damage(p);
+	assert_true(killed_at(p, COMMIT, "fs.committed"));
+	check(&p->s, ckpt_fs_pending(p->two, &pending, &p->s.err));
+	assert_true(pending);
+	must(chdir(p->s.root));
+	put_file(path, words);
+	must(chdir("/"));
+	for (int again = 0; again < 2; again++) {
+		assert_int_equal(ckpt_fs_recover(p->s.root, &what, &p->s.err), -1);
+		assert_int_equal(p->s.err.status, CKPT_REFUSED);
+		assert_non_null(strstr(p->s.err.text, path));
+		assert_non_null(strstr(p->s.err.text, "has changed since the restore was "
+					"interrupted; move it away and run again"));
+		ckpt_err_clear(&p->s.err);
+	}
+	snprintf(name, sizeof(name), "%s/%s", p->s.root, path);
+	snprintf(away, sizeof(away), "%s-away", p->s.root);
+	fd = open(name, O_RDONLY);
+	must(fd);
+	must(read(fd, text, sizeof(text) - 1));
+	must(close(fd));
+	assert_string_equal(text, words);
+	must(rename(name, away));
+	must(unlink(away));
+	check(&p->s, recover_quietly(p));
+	assert_true(assert_old_or_new(p, path));
+	check(&p->s, ckpt_fs_pending(p->two, &pending, &p->s.err));
+	assert_false(pending);
+}
+
+/* What somebody did in a root after the interruption is never written over. */
+static void newer_work_is_not_overwritten(void **arg)
+{
+	struct pair p = { 0 };
+
+	(void)arg;
+	pair_start(&p);
+	newer_work_stays(&p, "empty", "newer than the damage");	/* to be replaced */
+	newer_work_stays(&p, "symlink-too", "new");		/* missing */
+	newer_work_stays(&p, "sub/other", "new");		/* to be taken away */
+	pair_end(&p);
+}
+
+/* A restore that was not decided is no reason to refuse anything. */
+static void an_undecided_restore_is_not_pending(void **arg)
+{
+	enum ckpt_fs_recovered what;
+	struct pair p = { 0 };
+	bool pending = true;
+
+	(void)arg;
+	pair_start(&p);
+	pair_damage(&p);
+	assert_true(killed_at(&p, COMMIT, "fs.commit"));
+	check(&p.s, ckpt_fs_pending(p.s.root, &pending, &p.s.err));
+	assert_false(pending);
+	pending = true;
+	check(&p.s, ckpt_fs_pending(p.two, &pending, &p.s.err));
+	assert_false(pending);
+	check(&p.s, ckpt_fs_recover(p.s.root, &what, &p.s.err));
+	assert_int_equal(what, CKPT_FS_UNDONE);
+	check(&p.s, recover_quietly(&p));
+	assert_false(assert_old_or_new(&p, "undone"));
+	pair_end(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(killed_anywhere_is_old_or_new),
 		cmocka_unit_test(killed_recovery_is_recovered),
+		cmocka_unit_test(newer_work_is_not_overwritten),
+		cmocka_unit_test(an_undecided_restore_is_not_pending),
 	};
 
 	umask(0);

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "flow/cut.h"
 #include "flow/lineage.h"
+#include "flow/settle.h"
 
 static int refuse_own_group(const struct ckpt_tagged *group, struct ckpt_err *err)
 {
@@ -75,7 +76,8 @@ int ckpt_cut_refuse(struct ckpt_cut *cut, struct ckpt_err *err)
 	const struct ckpt_tagged *group = cut->params->group;
 
 	return refuse_own_group(group, err) ||
-	       refuse_store_inside(cut->params->store, group, err) ? -1 : 0;
+	       refuse_store_inside(cut->params->store, group, err) ||
+	       ckpt_settle(group, true, cut->params->dry_run, err) ? -1 : 0;
 }
 
 static int read_boot_id(char ret[64], struct ckpt_err *err)

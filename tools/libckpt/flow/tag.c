@@ -7,6 +7,7 @@
 #include "base/cgroup.h"
 #include "base/cleanup.h"
 #include "flow/lock.h"
+#include "flow/settle.h"
 #include "flow/tag.h"
 #include "nl/client.h"
 
@@ -73,8 +74,10 @@ static int tell_module(struct ckpt_nl *nl, const struct ckpt_tagged *group, stru
 int ckpt_tag_locked(const struct ckpt_tagged *group, struct ckpt_err *err)
 {
 	cleanup_nl struct ckpt_nl *nl = NULL;
+	bool alive;
 
-	if (refuse_taken(group, err) || refuse_no_cgroup(group, err) || open_module(&nl, err))
+	if (refuse_taken(group, err) || refuse_no_cgroup(group, err) || open_module(&nl, err) ||
+	    ckpt_tagged_alive(group, &alive, err) || ckpt_settle(group, alive, false, err))
 		return -1;
 	if (nl && tell_module(nl, group, err))
 		return -1;

@@ -12,7 +12,8 @@
  * Refused when the name is that of a group that lives, when there is no such
  * cgroup, and while another ckpt-tool is at work on the name.  A group of that
  * name that is dead is replaced: what the module knew of it is forgotten, so
- * that the next checkpoint is full.
+ * that the next checkpoint is full.  A restore of its roots that was interrupted
+ * is finished or undone first (flow/settle.h).
  */
 int ckpt_tag(const struct ckpt_tagged *group, struct ckpt_err *err);
 /* The same by a caller that holds the lock of the name. */

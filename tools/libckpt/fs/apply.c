@@ -41,10 +41,30 @@ static int fail_op(const struct ckpt_fs_stage *s, const struct ckpt_fs_op *op, i
 	return ckpt_fail(err, CKPT_FAILED, error, "%s %s/%s", verb[op->kind], s->path, op->path);
 }
 
+/* Return: 1 what the operation was planned for is there, 0 nothing is, -1 newer work. */
+static int look(const struct ckpt_fs_stage *s, const struct ckpt_fs_op *op, int dir,
+		const char *name, struct ckpt_err *err)
+{
+	struct ckpt_fs_meta m;
+	struct ckpt_fs_was now;
+	int rc = ckpt_fs_meta_stat(dir, name, &m);
+
+	if (rc == -ENOENT)
+		return 0;
+	if (rc)
+		return fail_op(s, op, -rc, err);
+	now = ckpt_fs_was_of(&m);
+	if (op->was.kind == CKPT_FS_WAS_UNKNOWN || !memcmp(&now, &op->was, sizeof(now)))
+		return 1;
+	return ckpt_fail(err, CKPT_REFUSED, 0,
+			 "%s%s%s has changed since the restore was interrupted; move it away and "
+			 "run again", s->path, *op->path ? "/" : "", op->path);
+}
+
 static int take_away(struct ckpt_fs_stage *s, const struct ckpt_fs_op *op, struct ckpt_err *err)
 {
 	cleanup_close int dir = -1;
-	char trash[32];
+	char trash[32], part[40];
 	const char *name;
 	int rc;
 
@@ -54,12 +74,18 @@ static int take_away(struct ckpt_fs_stage *s, const struct ckpt_fs_op *op, struc
 	dir = open_place(s, op->path, &name);
 	if (dir < 0)
 		return fail_op(s, op, -dir, err);
+	snprintf(part, sizeof(part), "%s.part", trash);
+	rc = exists(s->fd, part) ? 1 : look(s, op, dir, name, err);
+	if (rc <= 0)
+		return rc;
 	if (!renameat(dir, name, s->fd, trash) || errno == ENOENT)
 		return 0;
 	if (errno != EXDEV)
 		return fail_op(s, op, errno, err);
-	/* An overlay does not rename directories of a lower layer. */
-	rc = ckpt_fs_remove_tree(dir, name);
+	/* An overlay does not rename directories of a lower layer; half gone it has other times. */
+	rc = mkdirat(s->fd, part, 0700) && errno != EEXIST ? -errno : 0;
+	if (!rc)
+		rc = ckpt_fs_remove_tree(dir, name);
 	if (!rc && mkdirat(s->fd, trash, 0700))
 		rc = -errno;
 	return rc ? fail_op(s, op, -rc, err) : 0;
@@ -78,6 +104,8 @@ static int put_in_place(struct ckpt_fs_stage *s, const struct ckpt_fs_op *op,
 	dir = open_place(s, op->path, &name);
 	if (dir < 0)
 		return fail_op(s, op, -dir, err);
+	if (look(s, op, dir, name, err) < 0)
+		return -1;
 	return renameat(s->fd, staged, dir, name) ? fail_op(s, op, errno, err) : 0;
 }
 
@@ -190,6 +218,22 @@ static int finish(struct ckpt_fs_stage *first, struct ckpt_err *err)
 			return -1;
 	}
 	return ckpt_fs_redo(first, CKPT_FS_COMMIT, err);
+}
+
+int ckpt_fs_pending(const char *path, bool *ret, struct ckpt_err *err)
+{
+	cleanup_journal struct ckpt_fs_journal j = { 0 };
+	cleanup_stage struct ckpt_fs_stage s = CKPT_FS_STAGE_INIT;
+	int rc = find_stage(&s, path, err);
+
+	if (rc > 0 && !exists(s.fd, CKPT_FS_COMMIT))
+		rc = !exists(s.fd, CKPT_FS_READY) ? 0 :
+		     ckpt_fs_journal_read(s.fd, CKPT_FS_READY, &j, err) ? -1 :
+		     decided(&j, path, err);
+	if (rc < 0)
+		return -1;
+	*ret = rc;
+	return 0;
 }
 
 int ckpt_fs_recover(const char *path, enum ckpt_fs_recovered *ret, struct ckpt_err *err)

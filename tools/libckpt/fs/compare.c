@@ -40,8 +40,10 @@ void ckpt_fs_compare_done(struct ckpt_fs_compare *c)
 
 static int find(struct ckpt_fs_compare *c, enum ckpt_fs_finding_kind kind,
 		struct ckpt_fs_inode *dir, struct ckpt_fs_inode *inode, const char *path,
-		const char *what, bool live_dir, struct ckpt_err *err)
+		const char *what, const struct ckpt_fs_meta *live, struct ckpt_err *err)
 {
+	struct ckpt_fs_was was = { .kind = kind == CKPT_FS_MISSING ? CKPT_FS_WAS_NOTHING :
+						      CKPT_FS_WAS_UNKNOWN };
 	char *copy = strdup(path);
 
 	if (dir && kind != CKPT_FS_META)
@@ -60,7 +62,10 @@ static int find(struct ckpt_fs_compare *c, enum ckpt_fs_finding_kind kind,
 		free(copy);
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for the comparison of files");
 	}
-	c->found[c->n++] = (struct ckpt_fs_finding){ kind, inode, copy, what, live_dir };
+	c->found[c->n++] = (struct ckpt_fs_finding){
+		kind, inode, copy, what, live && S_ISDIR(live->mode),
+		live ? ckpt_fs_was_of(live) : was,
+	};
 	return 0;
 }
 
@@ -131,7 +136,7 @@ static int compare_node(struct ckpt_fs_compare *c, struct ckpt_fs_root *root,
 	if (i->keeper && i->keeper_ino == live->ino)
 		return 0;
 	if (i->keeper || (live->nlink > 1 && taken(c, live)))
-		return find(c, CKPT_FS_REPLACE, n->dir, i, path, "hard links", false, err);
+		return find(c, CKPT_FS_REPLACE, n->dir, i, path, "hard links", live, err);
 	if (untouched(i, root, live))
 		return keep(c, n, live, err);
 	fd = ckpt_fs_open(dirfd, n->name, O_PATH);
@@ -140,17 +145,17 @@ static int compare_node(struct ckpt_fs_compare *c, struct ckpt_fs_root *root,
 		return fail_at(err, root, path, rc);
 	what = ckpt_fs_meta_diff(&i->meta, live, &replace);
 	if (what && replace)
-		return find(c, CKPT_FS_REPLACE, n->dir, i, path, what, false, err);
+		return find(c, CKPT_FS_REPLACE, n->dir, i, path, what, live, err);
 	if (S_ISREG(i->meta.mode)) {
 		rc = same_content(c, root, i, fd, path, err);
 		if (rc < 0)
 			return -1;
 		if (!rc)
-			return find(c, CKPT_FS_REPLACE, n->dir, i, path, "content", false, err);
+			return find(c, CKPT_FS_REPLACE, n->dir, i, path, "content", live, err);
 	}
 	if (keep(c, n, live, err))
 		return -1;
-	return what ? find(c, CKPT_FS_META, n->dir, i, path, what, false, err) : 0;
+	return what ? find(c, CKPT_FS_META, n->dir, i, path, what, live, err) : 0;
 }
 
 /* One name on the disk. */
@@ -173,11 +178,11 @@ static int compare_name(struct ckpt_fs_compare *c, struct ckpt_fs_root *root,
 		return fail_at(err, root, path, rc);
 	live_dir = S_ISDIR(live.mode);
 	if (!n)
-		return find(c, CKPT_FS_EXTRA, dir, NULL, path, "not in the checkpoint", live_dir,
+		return find(c, CKPT_FS_EXTRA, dir, NULL, path, "not in the checkpoint", &live,
 			    err);
 	n->seen = c->image->pass;
 	if (live_dir != ckpt_fs_is_dir(n->inode))
-		return find(c, CKPT_FS_REPLACE, dir, n->inode, path, "type", live_dir, err);
+		return find(c, CKPT_FS_REPLACE, dir, n->inode, path, "type", &live, err);
 	if (!live_dir)
 		return compare_node(c, root, n, path, dirfd, &live, err);
 	n->inode->work = *dirs;
@@ -201,7 +206,7 @@ static int compare_dir_meta(struct ckpt_fs_compare *c, struct ckpt_fs_root *root
 	if (rc)
 		return fail_at(err, root, path, rc);
 	what = ckpt_fs_meta_diff(&dir->meta, &live, &replace);
-	return what ? find(c, CKPT_FS_META, NULL, dir, path, what, true, err) : 0;
+	return what ? find(c, CKPT_FS_META, NULL, dir, path, what, &live, err) : 0;
 }
 
 static int compare_dir(struct ckpt_fs_compare *c, struct ckpt_fs_root *root,
@@ -244,7 +249,7 @@ static int compare_dir(struct ckpt_fs_compare *c, struct ckpt_fs_root *root,
 		if (!missing)
 			return ckpt_fail(err, CKPT_FAILED, 0,
 					 "no memory for the comparison of files");
-		if (find(c, CKPT_FS_MISSING, dir, n->inode, missing, "missing", false, err))
+		if (find(c, CKPT_FS_MISSING, dir, n->inode, missing, "missing", NULL, err))
 			return -1;
 	}
 	return 0;
@@ -261,7 +266,7 @@ int ckpt_fs_compare_root(struct ckpt_fs_compare *c, struct ckpt_fs_root *root, b
 	c->image->pass++;
 	if (root->fd < 0)
 		return find(c, other ? CKPT_FS_REPLACE : CKPT_FS_MISSING, NULL, root->top, "",
-			    other ? "type" : "missing", false, err);
+			    other ? "type" : "missing", NULL, err);
 	rc = ckpt_fs_meta_stat(root->fd, "", &m);
 	if (rc)
 		return fail_at(err, root, "", rc);

@@ -3,6 +3,7 @@
 #ifndef CKPT_FS_COMPARE_H
 #define CKPT_FS_COMPARE_H
 
+#include "fs/journal.h"
 #include "fs/table.h"
 
 enum ckpt_fs_finding_kind {
@@ -19,6 +20,7 @@ enum ckpt_fs_finding_kind {
  * @path: relative to the root, owned; "" the root itself
  * @what: what differs, in words
  * @live_dir: it is a directory on the disk
+ * @was: what is on the disk
  */
 struct ckpt_fs_finding {
 	enum ckpt_fs_finding_kind kind;
@@ -26,6 +28,7 @@ struct ckpt_fs_finding {
 	char *path;
 	const char *what;
 	bool live_dir;
+	struct ckpt_fs_was was;
 };
 
 /**

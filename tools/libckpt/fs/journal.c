@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Journal of a restore: written, read, moved to its next state. */
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -16,6 +17,8 @@
 #define TAG_N 67
 #define TAG_PATH 68
 #define TAG_END 69
+/* An older reader goes on without. */
+#define TAG_WAS (70 | CKPT_WIRE_OPTIONAL)
 
 #define WRITING "journal"
 
@@ -32,19 +35,34 @@ void ckpt_fs_journal_done(struct ckpt_fs_journal *j)
 	*j = (struct ckpt_fs_journal){ 0 };
 }
 
+struct ckpt_fs_was ckpt_fs_was_of(const struct ckpt_fs_meta *m)
+{
+	return (struct ckpt_fs_was){ .kind = CKPT_FS_WAS_NODE, .ino = m->ino,
+				     .mtime_ns = m->mtime_ns,
+				     .size = S_ISDIR(m->mode) ? 0 : m->size };
+}
+
 void ckpt_fs_journal_root(struct ckpt_buf *b, const char *path)
 {
 	ckpt_wire_str(b, TAG_ROOT, path);
 }
 
 void ckpt_fs_journal_op(struct ckpt_buf *b, uint32_t kind, uint64_t n, const char *path,
-			const struct ckpt_fs_meta *meta)
+			const struct ckpt_fs_was *was, const struct ckpt_fs_meta *meta)
 {
 	size_t at = ckpt_wire_begin(b, TAG_OP);
+	uint64_t words[4];
 
 	ckpt_wire_u64(b, TAG_KIND, kind);
 	ckpt_wire_u64(b, TAG_N, n);
 	ckpt_wire_str(b, TAG_PATH, path);
+	if (was) {
+		words[0] = htole64(was->kind);
+		words[1] = htole64(was->ino);
+		words[2] = htole64(was->mtime_ns);
+		words[3] = htole64(was->size);
+		ckpt_wire_bytes(b, TAG_WAS, words, sizeof(words));
+	}
 	/* The entry's space is of no use here, but an entry without one is no entry. */
 	if (meta)
 		ckpt_fs_meta_encode(b, "", meta, 1);
@@ -102,6 +120,17 @@ static int read_all(int stage, const char *name, struct ckpt_buf *ret)
 	return 0;
 }
 
+static int parse_was(const struct ckpt_record *r, struct ckpt_fs_was *ret, struct ckpt_err *err)
+{
+	uint64_t words[4];
+
+	if (ckpt_record_bytes(r, words, sizeof(words), err))
+		return -1;
+	*ret = (struct ckpt_fs_was){ le64toh(words[0]), le64toh(words[1]), le64toh(words[2]),
+				     le64toh(words[3]) };
+	return 0;
+}
+
 static int parse_op(const struct ckpt_record *r, struct ckpt_fs_op *op, struct ckpt_err *err)
 {
 	struct ckpt_wire w = ckpt_wire_in(r);
@@ -119,6 +148,8 @@ static int parse_op(const struct ckpt_record *r, struct ckpt_fs_op *op, struct c
 			rc = ckpt_record_u64(&f, &op->n, err);
 		} else if (f.tag == TAG_PATH && !op->path) {
 			rc = ckpt_record_str(&f, &op->path, err);
+		} else if (f.tag == TAG_WAS) {
+			rc = parse_was(&f, &op->was, err);
 		} else if (f.tag == CKPT_FS_TAG_ENTRY && !op->meta.mode) {
 			rc = ckpt_fs_meta_decode(&f, &name, &op->meta, &space, err);
 			if (!rc)

@@ -29,17 +29,39 @@ enum ckpt_fs_op_kind {
 	CKPT_FS_OP_META,	/* metadata of root/path */
 };
 
+enum ckpt_fs_was_kind {
+	CKPT_FS_WAS_UNKNOWN,
+	CKPT_FS_WAS_NOTHING,
+	CKPT_FS_WAS_NODE,
+};
+
+/**
+ * struct ckpt_fs_was - what an operation found at its path when it was planned
+ * @kind: enum ckpt_fs_was_kind
+ * @ino, @mtime_ns, @size: of the node; the size of a directory is 0
+ *
+ * What is there when the operation is carried out, perhaps days later, after an
+ * interruption, must be that: anything else is newer work, and stays.
+ */
+struct ckpt_fs_was {
+	uint64_t kind, ino, mtime_ns, size;
+};
+
+struct ckpt_fs_was ckpt_fs_was_of(const struct ckpt_fs_meta *m);
+
 /**
  * struct ckpt_fs_op - one operation
  * @kind: enum ckpt_fs_op_kind
  * @n: number in new/ or trash/
  * @path: relative to the root, owned; "" the root itself
+ * @was: what is taken away or replaced
  * @meta: for CKPT_FS_OP_META, owned
  */
 struct ckpt_fs_op {
 	uint32_t kind;
 	uint64_t n;
 	char *path;
+	struct ckpt_fs_was was;
 	struct ckpt_fs_meta meta;
 };
 
@@ -60,7 +82,7 @@ void ckpt_fs_journal_done(struct ckpt_fs_journal *j);
 /* Append records to a journal being written. */
 void ckpt_fs_journal_root(struct ckpt_buf *b, const char *path);
 void ckpt_fs_journal_op(struct ckpt_buf *b, uint32_t kind, uint64_t n, const char *path,
-			const struct ckpt_fs_meta *meta);
+			const struct ckpt_fs_was *was, const struct ckpt_fs_meta *meta);
 
 /* Write the journal durably as CKPT_FS_READY into the stage directory. */
 int ckpt_fs_journal_write(int stage, struct ckpt_buf *b, struct ckpt_err *err);

@@ -105,7 +105,8 @@ static int plan_root(struct root_plan *p, const struct ckpt_fs_compare *c, struc
 
 		if (f->kind == CKPT_FS_EXTRA ||
 		    (f->kind == CKPT_FS_REPLACE && (f->live_dir || image_dir)))
-			ckpt_fs_journal_op(&p->ops, CKPT_FS_OP_TRASH, p->next++, f->path, NULL);
+			ckpt_fs_journal_op(&p->ops, CKPT_FS_OP_TRASH, p->next++, f->path, &f->was,
+					   NULL);
 	}
 	return 0;
 }
@@ -116,6 +117,7 @@ static int stage_root(struct root_plan *p, const struct ckpt_fs_compare *c,
 {
 	for (size_t i = 0; i < c->n; i++) {
 		const struct ckpt_fs_finding *f = &c->found[i];
+		struct ckpt_fs_was was = { .kind = CKPT_FS_WAS_NOTHING };
 		uint64_t n = p->next;
 		char name[32];
 
@@ -125,7 +127,10 @@ static int stage_root(struct root_plan *p, const struct ckpt_fs_compare *c,
 		snprintf(name, sizeof(name), "new/%llu", (unsigned long long)n);
 		if (ckpt_fs_staging_put(s, p->stage.fd, name, f->inode, err))
 			return ckpt_fail_at(err, "prepare %s/%s", p->stage.path, f->path);
-		ckpt_fs_journal_op(&p->ops, CKPT_FS_OP_PUT, n, f->path, NULL);
+		/* A directory was taken away before, anything else is replaced. */
+		if (!f->live_dir && !ckpt_fs_is_dir(f->inode))
+			was = f->was;
+		ckpt_fs_journal_op(&p->ops, CKPT_FS_OP_PUT, n, f->path, &was, NULL);
 		if (ckpt_fault("fs.staged"))
 			return ckpt_fail(err, CKPT_FAILED, 0, "fault point fs.staged");
 	}
@@ -138,7 +143,7 @@ static void fix_root(struct root_plan *p, const struct ckpt_fs_compare *c,
 {
 	for (size_t i = 0; i < c->n; i++)
 		if (c->found[i].kind == CKPT_FS_META && !c->found[i].live_dir)
-			ckpt_fs_journal_op(&p->ops, CKPT_FS_OP_META, 0, c->found[i].path,
+			ckpt_fs_journal_op(&p->ops, CKPT_FS_OP_META, 0, c->found[i].path, NULL,
 					   &c->found[i].inode->meta);
 	for (size_t i = 0; i < c->n; i++)
 		if (c->found[i].kind == CKPT_FS_META && c->found[i].live_dir)
@@ -155,7 +160,7 @@ static void fix_root(struct root_plan *p, const struct ckpt_fs_compare *c,
 		if (!path)
 			p->ops.failed = 1;
 		else if (of == root)
-			ckpt_fs_journal_op(&p->ops, CKPT_FS_OP_META, 0, path, &i->meta);
+			ckpt_fs_journal_op(&p->ops, CKPT_FS_OP_META, 0, path, NULL, &i->meta);
 	}
 }
 

@@ -64,7 +64,13 @@ enum ckpt_fs_recovered {
 /**
  * ckpt_fs_recover - finish or undo a restore that was interrupted
  * @path: any root of it
+ *
+ * What was put where the restore still has something to do is newer work: then
+ * nothing of it is touched, and the call is refused until it was moved away.
  */
 int ckpt_fs_recover(const char *path, enum ckpt_fs_recovered *ret, struct ckpt_err *err);
+
+/* Whether an interrupted restore of the root was decided, so that it can only be finished. */
+int ckpt_fs_pending(const char *path, bool *ret, struct ckpt_err *err);
 
 #endif
