@@ -6,9 +6,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/wire.h"
@@ -277,6 +279,103 @@ static void what_a_live_round_could_not_read_is_not_known(void **state)
 	env_free(e);
 }
 
+/* A process with other content at the same addresses, until it is killed. */
+static pid_t other_process(struct env *e)
+{
+	pid_t pid;
+	int ready[2];
+	char c;
+
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		memset(e->memory, 0x99, N * CKPT_PAGE_LEN);
+		_exit(write(ready[1], "", 1) != 1 || pause());
+	}
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	close(ready[0]);
+	close(ready[1]);
+	return pid;
+}
+
+static void end_process(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+/* A vfork child was named, and had executed something else when its memory was opened. */
+static void pages_of_a_process_that_is_not_named_again_are_not_known(void **state)
+{
+	struct env *e = env_new();
+	struct ckpt_err err = CKPT_ERR_INIT;
+	pid_t pid = other_process(e);
+	struct ckpt_take take;
+
+	(void)state;
+	final(e, RUNS({ 0, 4, CKPT_PAGE_ANON, CKPT_RUN_DIRTY }), 0);
+	take = take_of(e, RUNS({ 0, 4, CKPT_PAGE_ANON, 0 },
+			       { 4, 28, CKPT_PAGE_ANON, CKPT_RUN_DIRTY }), 0);
+	take.mms[0].pid = pid;
+	assert_int_equal(ckpt_mem_live(&e->mem, &take, &e->sink, &err), 0);
+	ckpt_take_done(&take);
+	assert_int_equal(e->model.data[4][0], 0x99);
+	final(e, RUNS({ 0, 32, CKPT_PAGE_ANON, 0 }), 0);
+	expect_same(e, 0, 32);
+	expect_absent(e, 32, N);
+	end_process(pid);
+	env_free(e);
+}
+
+/* Named twice in a row it is the right one: what was read in between stays. */
+static void pages_of_a_process_that_is_named_again_are_kept(void **state)
+{
+	struct env *e = env_new();
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_take take;
+
+	(void)state;
+	for (int round = 0; round < 2; round++) {
+		take = take_of(e, RUNS({ 0, 8, CKPT_PAGE_ANON, round ? 0 : CKPT_RUN_DIRTY },
+				       { 8, 8, CKPT_PAGE_ANON, round ? CKPT_RUN_DIRTY : 0 }), 0);
+		assert_int_equal(ckpt_mem_live(&e->mem, &take, &e->sink, &err), 0);
+		ckpt_take_done(&take);
+	}
+	final(e, RUNS({ 0, 16, CKPT_PAGE_ANON, 0 }), 0);
+	expect_same(e, 0, 16);
+	assert_int_equal(e->mem.final_pages, 0);
+	env_free(e);
+}
+
+/* The tracker knows space 1 by its cookie, and a stranger has the pid it had before. */
+static void two_address_spaces_never_share_a_space(void **state)
+{
+	struct env *e = env_new();
+	struct ckpt_err err = CKPT_ERR_INIT;
+	pid_t pid = other_process(e);
+	struct ckpt_mm mms[2] = { e->mm, e->mm };
+	struct ckpt_stage *stage;
+	struct ckpt_sink sink;
+	struct ckpt_take take;
+
+	(void)state;
+	final(e, RUNS({ 0, 4, CKPT_PAGE_ANON, CKPT_RUN_DIRTY }), 0);
+	e->mem.mms[0].pid = pid;
+	mms[0].pid = pid;
+	e->image = (struct ckpt_image){ .mms = mms, .n_mms = 2 };
+	stage = ckpt_stage_new(2, &err);
+	sink = ckpt_stage_sink(stage, &e->sink);
+	take = take_of(e, RUNS({ 0, 4, CKPT_PAGE_ANON, 0 }), 0);
+	if (ckpt_mem_final(&e->mem, &take, &e->image, stage, &sink, &err))
+		fail_msg("%s", err.text);
+	assert_int_not_equal(mms[0].space, mms[1].space);
+	ckpt_stage_free(stage);
+	ckpt_take_done(&take);
+	end_process(pid);
+	env_free(e);
+}
+
 static void migrating_pages_are_copied_live(void **state)
 {
 	struct env *e = env_new();
@@ -361,6 +460,9 @@ int main(void)
 		cmocka_unit_test(file_pages_are_absent_and_zero_pages_kept_in_file_maps),
 		cmocka_unit_test(live_round_then_clean_costs_nothing_more),
 		cmocka_unit_test(what_a_live_round_could_not_read_is_not_known),
+		cmocka_unit_test(pages_of_a_process_that_is_not_named_again_are_not_known),
+		cmocka_unit_test(pages_of_a_process_that_is_named_again_are_kept),
+		cmocka_unit_test(two_address_spaces_never_share_a_space),
 		cmocka_unit_test(migrating_pages_are_copied_live),
 		cmocka_unit_test(unwalked_mm_is_read_whole),
 		cmocka_unit_test(table_survives_the_store),

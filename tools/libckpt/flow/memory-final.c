@@ -203,8 +203,16 @@ static int final_mm(struct ckpt_mem *mem, const struct ckpt_take_mm *take, struc
 	int ret;
 
 	f.mm = ckpt_mem_entry(mem, take->cookie, mm->pid, sink, err);
-	if (!f.mm || ckpt_mem_open(f.mm, mm->pid, err))
+	/* Found by an old pid while its owner has another now: two must not share a space. */
+	if (f.mm && f.mm->claimed)
+		f.mm = ckpt_mem_new(mem, take->cookie, sink, err);
+	if (!f.mm || ckpt_mem_prove(f.mm, take->pid, err))
 		return -1;
+	/* Whatever it was opened through before: this process stands still. */
+	ckpt_memory_close(&f.mm->from);
+	if (ckpt_mem_open(f.mm, mm->pid, err))
+		return -1;
+	f.mm->claimed = true;
 	mm->space = f.mm->space;
 	ret = do_areas(&f, mm, take, err);
 	if (ret) {
@@ -262,6 +270,8 @@ static int drop_unseen(struct ckpt_mem *mem, const struct ckpt_image *image,
 int ckpt_mem_final(struct ckpt_mem *mem, const struct ckpt_take *take, struct ckpt_image *image,
 		   struct ckpt_stage *stage, const struct ckpt_sink *sink, struct ckpt_err *err)
 {
+	for (size_t i = 0; i < mem->n_mms; i++)
+		mem->mms[i].claimed = false;
 	for (size_t i = 0; i < image->n_mms; i++) {
 		struct ckpt_mm *mm = &image->mms[i];
 		struct ckpt_take own = { 0 };

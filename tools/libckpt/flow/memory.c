@@ -23,6 +23,7 @@ void ckpt_mem_done(struct ckpt_mem *mem)
 	for (size_t i = 0; i < mem->n_mms; i++) {
 		ckpt_ranges_done(&mem->mms[i].have);
 		ckpt_ranges_done(&mem->mms[i].stored);
+		ckpt_ranges_done(&mem->mms[i].unproven);
 		ckpt_memory_close(&mem->mms[i].from);
 	}
 	free(mem->mms);
@@ -113,21 +114,12 @@ int ckpt_mem_load(struct ckpt_mem *mem, const void *data, size_t len,
 	return more;
 }
 
-/*
- * A tracker without identities matches by pid: every page it reports is
- * compared with the parent's, so a wrong match costs space and nothing else.
- */
-struct ckpt_mem_mm *ckpt_mem_entry(struct ckpt_mem *mem, uint64_t cookie, int32_t pid,
-				   const struct ckpt_sink *sink, struct ckpt_err *err)
+struct ckpt_mem_mm *ckpt_mem_new(struct ckpt_mem *mem, uint64_t cookie,
+				 const struct ckpt_sink *sink, struct ckpt_err *err)
 {
 	struct ckpt_mem_mm *mm;
 	uint32_t space;
 
-	for (size_t i = 0; i < mem->n_mms; i++) {
-		mm = &mem->mms[i];
-		if (cookie ? mm->cookie == cookie : mm->pid == pid)
-			return mm;
-	}
 	if (sink->space_new(sink->self, &space, err))
 		return NULL;
 	mm = add_mm(mem, cookie, space);
@@ -136,13 +128,48 @@ struct ckpt_mem_mm *ckpt_mem_entry(struct ckpt_mem *mem, uint64_t cookie, int32_
 	return mm;
 }
 
-/* Open the entry for reading through @pid. Return: 0, or -1 when the process is gone. */
+/*
+ * A tracker without identities matches by pid: every page it reports is
+ * compared with the parent's, so a wrong match costs space and nothing else.
+ */
+struct ckpt_mem_mm *ckpt_mem_entry(struct ckpt_mem *mem, uint64_t cookie, int32_t pid,
+				   const struct ckpt_sink *sink, struct ckpt_err *err)
+{
+	for (size_t i = 0; i < mem->n_mms; i++) {
+		struct ckpt_mem_mm *mm = &mem->mms[i];
+
+		if (cookie ? mm->cookie == cookie : mm->pid == pid)
+			return mm;
+	}
+	return ckpt_mem_new(mem, cookie, sink, err);
+}
+
+/*
+ * A process may execute another program, or end and leave its pid to another,
+ * between the walk that named it and the opening of its memory: then what was
+ * read is another address space.  Only when it is named once more was it the
+ * right one; else those pages are not known.
+ */
+int ckpt_mem_prove(struct ckpt_mem_mm *mm, int32_t pid, struct ckpt_err *err)
+{
+	int bad = 0;
+
+	if (mm->from.fd < 0)
+		return 0;
+	mm->proven = mm->pid == pid;
+	if (!mm->proven)
+		bad = ckpt_ranges_subtract(&mm->have, &mm->unproven);
+	ckpt_ranges_done(&mm->unproven);
+	return bad ? ckpt_fail(err, CKPT_FAILED, 0, "no memory for a round") : 0;
+}
+
 int ckpt_mem_open(struct ckpt_mem_mm *mm, int32_t pid, struct ckpt_err *err)
 {
 	mm->seen = true;
 	if (mm->from.fd >= 0 && mm->pid == pid)
 		return 0;
 	ckpt_memory_close(&mm->from);
+	mm->proven = false;
 	mm->pid = pid;
 	return ckpt_memory_open(pid, &mm->from, err);
 }
@@ -229,7 +256,7 @@ static int live_mm(struct ckpt_mem *mem, const struct ckpt_take_mm *take, uint8_
 	int ret = 0;
 
 	l.mm = ckpt_mem_entry(mem, take->cookie, take->pid, sink, err);
-	if (!l.mm)
+	if (!l.mm || ckpt_mem_prove(l.mm, take->pid, err))
 		return -1;
 	/* What was not walked is told again, or read once, at the end. */
 	if (take->flags & (CKPT_MM_BUSY | CKPT_MM_NOTIFIERS))
@@ -251,6 +278,7 @@ static int live_mm(struct ckpt_mem *mem, const struct ckpt_take_mm *take, uint8_
 	}
 	/* Of a round that failed half way the stored pages count all the same. */
 	if (ckpt_ranges_join(&l.mm->stored, &l.copied) ||
+	    (!l.mm->proven && ckpt_ranges_join(&l.mm->unproven, &l.copied)) ||
 	    (!ret && ckpt_ranges_join(&l.mm->have, &l.copied)))
 		ret = ckpt_fail(err, CKPT_FAILED, 0, "no memory for a round");
 	ckpt_ranges_done(&l.copied);

@@ -26,16 +26,20 @@
  *	round, unless the tracker says otherwise
  * @stored: pages that the space holds, whatever they are worth: all of @have
  *	and those that must be dropped when they are gone
+ * @unproven: pages of @have that were read before @proven
  * @from: open for reading, fd -1 before
+ * @proven: the tracker named @pid after @from was opened: it is this address
+ *	space, and not what the process executed or became since it was named before
  * @seen: some round of this checkpoint reported it
+ * @claimed: an address space of the image has it
  */
 struct ckpt_mem_mm {
 	uint64_t cookie;
 	int32_t pid;
 	uint32_t space;
-	struct ckpt_ranges have, stored;
+	struct ckpt_ranges have, stored, unproven;
 	struct ckpt_memory from;
-	bool seen;
+	bool proven, seen, claimed;
 };
 
 /**
@@ -71,9 +75,14 @@ int ckpt_mem_load(struct ckpt_mem *mem, const void *data, size_t len,
 int ckpt_mem_live(struct ckpt_mem *mem, const struct ckpt_take *take,
 		  const struct ckpt_sink *sink, struct ckpt_err *err);
 
-/* For memory-final.c: the entry of an mm, made when it is not known; opened for reading. */
+/* For memory-final.c: the entry of an mm, made when it is not known, or a new one. */
 struct ckpt_mem_mm *ckpt_mem_entry(struct ckpt_mem *mem, uint64_t cookie, int32_t pid,
 				   const struct ckpt_sink *sink, struct ckpt_err *err);
+struct ckpt_mem_mm *ckpt_mem_new(struct ckpt_mem *mem, uint64_t cookie,
+				 const struct ckpt_sink *sink, struct ckpt_err *err);
+/* The tracker names @pid for the entry, now. Return: 0, or -1 without memory. */
+int ckpt_mem_prove(struct ckpt_mem_mm *mm, int32_t pid, struct ckpt_err *err);
+/* Open it for reading through @pid. Return: 0, or -1 when the process is gone. */
 int ckpt_mem_open(struct ckpt_mem_mm *mm, int32_t pid, struct ckpt_err *err);
 
 /**
