@@ -113,11 +113,24 @@ static int read_content(struct ckpt_fs_round *r, struct ckpt_fs_inode *i, int fd
 			 "%s is being written while the tree stands still; stop its writer", path);
 }
 
+/*
+ * A store through a mapping changes the times when it faults, and after that no
+ * more until the page was written back.  A file that was read while it was mapped
+ * and is not mapped any more at the stop would keep its times and not its content:
+ * so what is dirty is written back before it is read, in live rounds.
+ */
+static bool times_will_tell(const struct ckpt_fs_round *r, const struct ckpt_fs_root *root, int fd)
+{
+	return (r->flags & CKPT_FS_FINAL) || !root->times_tell ||
+	       !sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+				SYNC_FILE_RANGE_WAIT_AFTER);
+}
+
 int ckpt_fs_refresh(struct ckpt_fs_round *r, struct ckpt_fs_inode *i, struct ckpt_fs_root *root,
 		    int dirfd, const char *path, const struct ckpt_fs_meta *seen, uint32_t mask)
 {
 	cleanup_meta struct ckpt_fs_meta m = { 0 };
-	bool regular = S_ISREG(i->meta.mode), content;
+	bool regular = S_ISREG(i->meta.mode), content, tell = true;
 	cleanup_close int fd = -1;
 	int64_t now = ckpt_fs_now_ns();
 	uint32_t flags;
@@ -134,6 +147,8 @@ again:
 			  content ? O_RDONLY | O_NOATIME | O_NONBLOCK | O_NOCTTY : O_PATH);
 	if (fd < 0)
 		return vanished(fd) ? 1 : fail_open(r, root, path, fd);
+	if (content)
+		tell = times_will_tell(r, root, fd);
 	rc = ckpt_fs_meta_stat(fd, "", &m);
 	if (rc)
 		return ckpt_fail(r->err, CKPT_FAILED, -rc, "stat %s/%s", root->path, path);
@@ -152,7 +167,7 @@ again:
 				 "read the extended attributes of %s/%s", root->path, path);
 	if (regular && !content)
 		m.flags = i->meta.flags;
-	if (m.ctime_ns > now - CKPT_FS_RACY_NS || (regular && (flags & HELD)))
+	if (m.ctime_ns > now - CKPT_FS_RACY_NS || (regular && (flags & HELD)) || !tell)
 		m.flags |= CKPT_FS_RECHECK;
 	ckpt_fs_update(r, i, &m);
 	i->fresh = false;
