@@ -12,11 +12,12 @@
 /* Every step of a commit; from the first COMMITTED on the checkpoint may exist. */
 static const char *const points[] = {
 	"store.pack-open", "store.pack-write", "store.pack-write:3", "store.pack-index",
-	"store.pack-fsync", "store.pack-rename", "store.pack-dirsync", "store.manifest-write",
-	"store.manifest-fsync", "store.manifest-rename", "store.manifest-dirsync",
+	"store.pack-fsync", "store.manifest-write", "store.manifest-fsync", "store.pack-rename",
+	"store.pack-dirsync", "store.manifest-rename", "store.manifest-dirsync",
 	"store.fingerprints",
 };
 #define POINTS (sizeof(points) / sizeof(*points))
+#define PACKED 8	/* the pack is in its place */
 #define COMMITTED 10
 
 struct world {
@@ -177,7 +178,7 @@ static void killed_at_every_step(void **state)
 static int attempt_that_fails(struct world *w, size_t point, struct model *after)
 {
 	struct ckpt_err err = CKPT_ERR_INIT;
-	int id;
+	int id, packs = count_files(w->path, "packs");
 
 	arm(w, points[point], "fail");
 	id = attempt(w, after, &w->seed, &err);
@@ -185,7 +186,8 @@ static int attempt_that_fails(struct world *w, size_t point, struct model *after
 	if (!strcmp(points[point], "store.fingerprints"))
 		return id != (int)w->id + 1;
 	return id != -1 || err.status != CKPT_FAILED || !strstr(err.text, "cannot write") ||
-	       count_files(w->path, "groups/agent/tmp");
+	       count_files(w->path, "groups/agent/tmp") ||
+	       (point < PACKED && count_files(w->path, "packs") != packs);
 }
 
 static void failed_at_every_step(void **state)

@@ -109,20 +109,46 @@ static int write_tmp(const struct ckpt_place *at, const char *tmp, const void *d
 	return 0;
 }
 
-int ckpt_file_replace(const struct ckpt_place *at, const void *data, size_t len,
+static const char *tmp_of(const struct ckpt_place *at, char ret[128])
+{
+	snprintf(ret, 128, "%s.tmp", at->name);
+	return ret;
+}
+
+void ckpt_file_discard(const struct ckpt_place *at)
+{
+	char tmp[128];
+
+	unlinkat(at->tmp, tmp_of(at, tmp), 0);
+}
+
+static int give_up(const struct ckpt_place *at, int os, struct ckpt_err *err)
+{
+	ckpt_file_discard(at);
+	return ckpt_store_fail(at->store, os, at->what, err);
+}
+
+int ckpt_file_prepare(const struct ckpt_place *at, const void *data, size_t len,
 		      struct ckpt_err *err)
 {
 	char tmp[128];
 
-	snprintf(tmp, sizeof(tmp), "%s.tmp", at->name);
-	if (write_tmp(at, tmp, data, len) || step(at->point, "rename") ||
-	    renameat(at->tmp, tmp, at->dir, at->name)) {
-		int os = errno;
+	return write_tmp(at, tmp_of(at, tmp), data, len) ? give_up(at, errno, err) : 0;
+}
 
-		unlinkat(at->tmp, tmp, 0);
-		return ckpt_store_fail(at->store, os, at->what, err);
-	}
+int ckpt_file_move(const struct ckpt_place *at, struct ckpt_err *err)
+{
+	char tmp[128];
+
+	if (step(at->point, "rename") || renameat(at->tmp, tmp_of(at, tmp), at->dir, at->name))
+		return give_up(at, errno, err);
 	if (at->point && (step(at->point, "dirsync") || fsync(at->dir)))
 		return ckpt_store_fail(at->store, errno, at->what, err);
 	return 0;
+}
+
+int ckpt_file_replace(const struct ckpt_place *at, const void *data, size_t len,
+		      struct ckpt_err *err)
+{
+	return ckpt_file_prepare(at, data, len, err) || ckpt_file_move(at, err) ? -1 : 0;
 }

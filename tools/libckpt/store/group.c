@@ -264,18 +264,39 @@ int ckpt_group_manifest(const struct ckpt_group *g, uint64_t id, struct ckpt_man
 	return 0;
 }
 
-int ckpt_group_commit(const struct ckpt_group *g, const struct ckpt_manifest *m,
-		      struct ckpt_err *err)
+static struct ckpt_place manifest_place(const struct ckpt_group *g, uint64_t id, char name[64])
+{
+	return (struct ckpt_place){ g->store->path, g->tmp, g->dir,
+				    file_of(id, MANIFEST_SUFFIX, name), 0600, "a manifest",
+				    "store.manifest" };
+}
+
+int ckpt_group_prepare(const struct ckpt_group *g, const struct ckpt_manifest *m,
+		       struct ckpt_err *err)
 {
 	cleanup_buf struct ckpt_buf data = CKPT_BUF_INIT;
 	char name[64];
-	const struct ckpt_place at = { g->store->path, g->tmp, g->dir,
-				       file_of(m->id, MANIFEST_SUFFIX, name), 0600, "a manifest",
-				       "store.manifest" };
+	const struct ckpt_place at = manifest_place(g, m->id, name);
 
 	if (ckpt_manifest_encode(m, &data, err))
 		return -1;
-	return ckpt_file_replace(&at, data.data, data.len, err);
+	return ckpt_file_prepare(&at, data.data, data.len, err);
+}
+
+int ckpt_group_commit(const struct ckpt_group *g, uint64_t id, struct ckpt_err *err)
+{
+	char name[64];
+	const struct ckpt_place at = manifest_place(g, id, name);
+
+	return ckpt_file_move(&at, err);
+}
+
+void ckpt_group_discard(const struct ckpt_group *g, uint64_t id)
+{
+	char name[64];
+	const struct ckpt_place at = manifest_place(g, id, name);
+
+	ckpt_file_discard(&at);
 }
 
 struct sweep {

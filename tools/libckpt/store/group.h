@@ -49,9 +49,13 @@ int ckpt_group_next_id(const struct ckpt_group *g, uint64_t *ret, struct ckpt_er
 /* Read and check; @ret_hash, if not NULL, gets the hash of the whole file. */
 int ckpt_group_manifest(const struct ckpt_group *g, uint64_t id, struct ckpt_manifest *ret,
 			struct ckpt_hash *ret_hash, struct ckpt_err *err);
-/* Make the manifest durable: with it the checkpoint exists. */
-int ckpt_group_commit(const struct ckpt_group *g, const struct ckpt_manifest *m,
-		      struct ckpt_err *err);
+/* Write the manifest where it does not count yet. */
+int ckpt_group_prepare(const struct ckpt_group *g, const struct ckpt_manifest *m,
+		       struct ckpt_err *err);
+/* Put the prepared manifest in its place, durably: with it the checkpoint exists. */
+int ckpt_group_commit(const struct ckpt_group *g, uint64_t id, struct ckpt_err *err);
+/* Remove a prepared manifest. */
+void ckpt_group_discard(const struct ckpt_group *g, uint64_t id);
 /* Take the checkpoint out of the store. Its id is not used again. */
 int ckpt_group_remove(const struct ckpt_group *g, uint64_t id, struct ckpt_err *err);
 

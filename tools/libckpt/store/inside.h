@@ -63,5 +63,10 @@ struct ckpt_place {
 /* Replace a file as a whole; after a failure the old one is there and no trace of the new. */
 int ckpt_file_replace(const struct ckpt_place *at, const void *data, size_t len,
 		      struct ckpt_err *err);
+/* The same in two steps: all that needs room on the disk, and the move; or back again. */
+int ckpt_file_prepare(const struct ckpt_place *at, const void *data, size_t len,
+		      struct ckpt_err *err);
+int ckpt_file_move(const struct ckpt_place *at, struct ckpt_err *err);
+void ckpt_file_discard(const struct ckpt_place *at);
 
 #endif

@@ -122,15 +122,22 @@ static int write_index(struct ckpt_pack_out *p, struct ckpt_err *err)
 
 int ckpt_pack_finish(struct ckpt_pack_out *p, struct ckpt_err *err)
 {
+	if (p->fd < 0)
+		return 0;
+	if (write_index(p, err))
+		return -1;
+	return step("store.pack-fsync") || fsync(p->fd) ? failed(p, err) : 0;
+}
+
+int ckpt_pack_publish(struct ckpt_pack_out *p, struct ckpt_err *err)
+{
 	const struct ckpt_store *store = p->group->store;
 	char name[CKPT_UUID_TEXT + 8];
 
 	if (p->fd < 0)
 		return 0;
-	if (write_index(p, err))
-		return -1;
 	name_of(p, name);
-	if (step("store.pack-fsync") || fsync(p->fd) || step("store.pack-rename") ||
+	if (step("store.pack-rename") ||
 	    renameat(p->group->tmp, name, store->packs, name))
 		return failed(p, err);
 	close(take_fd(p->fd));

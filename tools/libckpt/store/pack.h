@@ -50,7 +50,9 @@ void ckpt_pack_done(struct ckpt_pack_out *p);
 bool ckpt_pack_has(const struct ckpt_pack_out *p, const struct ckpt_hash *name);
 /* Append an object unless ckpt_pack_has it or the store does. */
 int ckpt_pack_add(struct ckpt_pack_out *p, const struct ckpt_coded *c, struct ckpt_err *err);
-/* Make it durable in the store. Nothing happens when nothing was added. */
+/* Complete it, durably, where it does not count yet. Nothing happens when nothing was added. */
 int ckpt_pack_finish(struct ckpt_pack_out *p, struct ckpt_err *err);
+/* Move the finished pack into the store, durably. */
+int ckpt_pack_publish(struct ckpt_pack_out *p, struct ckpt_err *err);
 
 #endif

@@ -268,7 +268,17 @@ static int write_all(struct ckpt_writer *w, struct ckpt_err *err)
 	m->counts.stored_bytes = w->pack.at;
 	m->time_ns = now_ns(CLOCK_REALTIME);
 	m->counts.total_ns += now_ns(CLOCK_MONOTONIC) - started;
-	return ckpt_group_commit(&w->group, m, err);
+	/*
+	 * Whatever needs room is written before the pack is moved: a pack in its place
+	 * stays, as others may refer to it, and on a full disk each attempt would leave one.
+	 */
+	if (ckpt_group_prepare(&w->group, m, err))
+		return -1;
+	if (ckpt_pack_publish(&w->pack, err)) {
+		ckpt_group_discard(&w->group, m->id);
+		return -1;
+	}
+	return ckpt_group_commit(&w->group, m->id, err);
 }
 
 int ckpt_writer_commit(struct ckpt_writer *w, uint64_t *ret_id, struct ckpt_err *err)
