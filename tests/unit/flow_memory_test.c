@@ -305,21 +305,45 @@ static void end_process(pid_t pid)
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
-/* A vfork child was named, and had executed something else when its memory was opened. */
+/* One live round, through @pid. */
+static void live(struct env *e, const int (*runs)[4], size_t n, pid_t pid)
+{
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_take take = take_of(e, runs, n, 0);
+
+	take.mms[0].pid = pid;
+	if (ckpt_mem_live(&e->mem, &take, &e->sink, &err))
+		fail_msg("%s", err.text);
+	ckpt_take_done(&take);
+}
+
+/* It was named twice, and executed something else after the second time. */
+static void a_process_must_be_named_after_every_round(void **state)
+{
+	struct env *e = env_new();
+	pid_t pid = other_process(e);
+
+	(void)state;
+	live(e, RUNS({ 0, 4, CKPT_PAGE_ANON, CKPT_RUN_DIRTY }), pid);
+	live(e, RUNS({ 0, 4, CKPT_PAGE_ANON, 0 }, { 4, 4, CKPT_PAGE_ANON, CKPT_RUN_DIRTY }), pid);
+	/* The first four pages were the right ones: here they must be equal. */
+	memset(e->memory, 0x99, 4 * CKPT_PAGE_LEN);
+	final(e, RUNS({ 0, 8, CKPT_PAGE_ANON, 0 }), 0);
+	expect_same(e, 0, 8);
+	assert_int_equal(e->mem.final_pages, 4);
+	end_process(pid);
+	env_free(e);
+}
+
+/* A vfork child was named, and had executed something else when its memory was read. */
 static void pages_of_a_process_that_is_not_named_again_are_not_known(void **state)
 {
 	struct env *e = env_new();
-	struct ckpt_err err = CKPT_ERR_INIT;
 	pid_t pid = other_process(e);
-	struct ckpt_take take;
 
 	(void)state;
 	final(e, RUNS({ 0, 4, CKPT_PAGE_ANON, CKPT_RUN_DIRTY }), 0);
-	take = take_of(e, RUNS({ 0, 4, CKPT_PAGE_ANON, 0 },
-			       { 4, 28, CKPT_PAGE_ANON, CKPT_RUN_DIRTY }), 0);
-	take.mms[0].pid = pid;
-	assert_int_equal(ckpt_mem_live(&e->mem, &take, &e->sink, &err), 0);
-	ckpt_take_done(&take);
+	live(e, RUNS({ 0, 4, CKPT_PAGE_ANON, 0 }, { 4, 28, CKPT_PAGE_ANON, CKPT_RUN_DIRTY }), pid);
 	assert_int_equal(e->model.data[4][0], 0x99);
 	final(e, RUNS({ 0, 32, CKPT_PAGE_ANON, 0 }), 0);
 	expect_same(e, 0, 32);
@@ -332,16 +356,11 @@ static void pages_of_a_process_that_is_not_named_again_are_not_known(void **stat
 static void pages_of_a_process_that_is_named_again_are_kept(void **state)
 {
 	struct env *e = env_new();
-	struct ckpt_err err = CKPT_ERR_INIT;
-	struct ckpt_take take;
 
 	(void)state;
-	for (int round = 0; round < 2; round++) {
-		take = take_of(e, RUNS({ 0, 8, CKPT_PAGE_ANON, round ? 0 : CKPT_RUN_DIRTY },
-				       { 8, 8, CKPT_PAGE_ANON, round ? CKPT_RUN_DIRTY : 0 }), 0);
-		assert_int_equal(ckpt_mem_live(&e->mem, &take, &e->sink, &err), 0);
-		ckpt_take_done(&take);
-	}
+	live(e, RUNS({ 0, 8, CKPT_PAGE_ANON, CKPT_RUN_DIRTY }), getpid());
+	live(e, RUNS({ 0, 8, CKPT_PAGE_ANON, 0 }, { 8, 8, CKPT_PAGE_ANON, CKPT_RUN_DIRTY }),
+	     getpid());
 	final(e, RUNS({ 0, 16, CKPT_PAGE_ANON, 0 }), 0);
 	expect_same(e, 0, 16);
 	assert_int_equal(e->mem.final_pages, 0);
@@ -355,6 +374,7 @@ static void two_address_spaces_never_share_a_space(void **state)
 	struct ckpt_err err = CKPT_ERR_INIT;
 	pid_t pid = other_process(e);
 	struct ckpt_mm mms[2] = { e->mm, e->mm };
+	struct ckpt_take_mm *stranger;
 	struct ckpt_stage *stage;
 	struct ckpt_sink sink;
 	struct ckpt_take take;
@@ -367,6 +387,10 @@ static void two_address_spaces_never_share_a_space(void **state)
 	stage = ckpt_stage_new(2, &err);
 	sink = ckpt_stage_sink(stage, &e->sink);
 	take = take_of(e, RUNS({ 0, 4, CKPT_PAGE_ANON, 0 }), 0);
+	/* As where the tracker has no word on it, which takes long to find out here. */
+	stranger = ckpt_take_add_mm(&take, 0, pid, 0);
+	assert_non_null(stranger);
+	assert_non_null(ckpt_take_add_area(stranger, e->area.start, e->area.end, 0));
 	if (ckpt_mem_final(&e->mem, &take, &e->image, stage, &sink, &err))
 		fail_msg("%s", err.text);
 	assert_int_not_equal(mms[0].space, mms[1].space);
@@ -460,6 +484,7 @@ int main(void)
 		cmocka_unit_test(file_pages_are_absent_and_zero_pages_kept_in_file_maps),
 		cmocka_unit_test(live_round_then_clean_costs_nothing_more),
 		cmocka_unit_test(what_a_live_round_could_not_read_is_not_known),
+		cmocka_unit_test(a_process_must_be_named_after_every_round),
 		cmocka_unit_test(pages_of_a_process_that_is_not_named_again_are_not_known),
 		cmocka_unit_test(pages_of_a_process_that_is_named_again_are_kept),
 		cmocka_unit_test(two_address_spaces_never_share_a_space),

@@ -146,18 +146,15 @@ struct ckpt_mem_mm *ckpt_mem_entry(struct ckpt_mem *mem, uint64_t cookie, int32_
 
 /*
  * A process may execute another program, or end and leave its pid to another,
- * between the walk that named it and the opening of its memory: then what was
- * read is another address space.  Only when it is named once more was it the
- * right one; else those pages are not known.
+ * after the walk that named it: then what is read through its pid is another
+ * address space.  Only when it is named once more was it the right one until
+ * then; else the pages read since are not known.
  */
 int ckpt_mem_prove(struct ckpt_mem_mm *mm, int32_t pid, struct ckpt_err *err)
 {
 	int bad = 0;
 
-	if (mm->from.fd < 0)
-		return 0;
-	mm->proven = mm->pid == pid;
-	if (!mm->proven)
+	if (mm->pid != pid)
 		bad = ckpt_ranges_subtract(&mm->have, &mm->unproven);
 	ckpt_ranges_done(&mm->unproven);
 	return bad ? ckpt_fail(err, CKPT_FAILED, 0, "no memory for a round") : 0;
@@ -169,7 +166,6 @@ int ckpt_mem_open(struct ckpt_mem_mm *mm, int32_t pid, struct ckpt_err *err)
 	if (mm->from.fd >= 0 && mm->pid == pid)
 		return 0;
 	ckpt_memory_close(&mm->from);
-	mm->proven = false;
 	mm->pid = pid;
 	return ckpt_memory_open(pid, &mm->from, err);
 }
@@ -278,7 +274,7 @@ static int live_mm(struct ckpt_mem *mem, const struct ckpt_take_mm *take, uint8_
 	}
 	/* Of a round that failed half way the stored pages count all the same. */
 	if (ckpt_ranges_join(&l.mm->stored, &l.copied) ||
-	    (!l.mm->proven && ckpt_ranges_join(&l.mm->unproven, &l.copied)) ||
+	    ckpt_ranges_join(&l.mm->unproven, &l.copied) ||
 	    (!ret && ckpt_ranges_join(&l.mm->have, &l.copied)))
 		ret = ckpt_fail(err, CKPT_FAILED, 0, "no memory for a round");
 	ckpt_ranges_done(&l.copied);

@@ -26,10 +26,9 @@
  *	round, unless the tracker says otherwise
  * @stored: pages that the space holds, whatever they are worth: all of @have
  *	and those that must be dropped when they are gone
- * @unproven: pages of @have that were read before @proven
+ * @unproven: pages of @have read since the tracker named @pid last: of this address
+ *	space if it names it again, else of what the process has executed meanwhile
  * @from: open for reading, fd -1 before
- * @proven: the tracker named @pid after @from was opened: it is this address
- *	space, and not what the process executed or became since it was named before
  * @seen: some round of this checkpoint reported it
  * @claimed: an address space of the image has it
  */
@@ -39,7 +38,7 @@ struct ckpt_mem_mm {
 	uint32_t space;
 	struct ckpt_ranges have, stored, unproven;
 	struct ckpt_memory from;
-	bool proven, seen, claimed;
+	bool seen, claimed;
 };
 
 /**
