@@ -77,6 +77,11 @@ refused "a pid that does not exist" 2 'pid.*does not exist' \
 refused "a group that does not exist" 2 "'?absent'?" "$tool" checkpoint absent
 refused "a checkpoint that does not exist" 1 '99' "$tool" verify $group@99
 refused "a checkpoint id that is none" 2 'x.*names no checkpoint' "$tool" verify $group@x
+long=$(printf 'x%.0s' {1..64})
+refused "a checkpoint whose name is too long" 2 'no group name' "$tool" verify "$long@1"
+refused "a pid that no process can have" 2 'is no pid' \
+	"$tool" checkpoint --pid 4294967297 --name other
+refused "a log of one checkpoint" 2 'not a checkpoint' "$tool" log $group@1
 refused "an unknown verb" 2 "no verb 'frobnicate'" "$tool" frobnicate
 refused "an unknown option" 2 '--frobnicate' "$tool" checkpoint $group --frobnicate
 refused "a store inside a root" 4 'store.*inside root' \

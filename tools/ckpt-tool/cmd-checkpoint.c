@@ -20,6 +20,18 @@ struct request {
 	bool full, stop;
 };
 
+/* A number too large for a pid must not become that of another process. */
+static int parse_pid(const char *text, int32_t *ret)
+{
+	char *end;
+	long pid = strtol(text, &end, 10);
+
+	if (*end || pid <= 0 || pid > INT32_MAX)
+		return -1;
+	*ret = pid;
+	return 0;
+}
+
 static int parse(int argc, char **argv, struct request *r, struct ckpt_err *err)
 {
 	static const struct option options[] = {
@@ -29,7 +41,6 @@ static int parse(int argc, char **argv, struct request *r, struct ckpt_err *err)
 		{ "name", required_argument, NULL, 'N' }, { "root", required_argument, NULL, 'r' },
 		{ 0 },
 	};
-	char *end;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -49,8 +60,7 @@ static int parse(int argc, char **argv, struct request *r, struct ckpt_err *err)
 			r->name = optarg;
 			break;
 		case 'p':
-			r->pid = strtol(optarg, &end, 10);
-			if (*end || r->pid <= 0)
+			if (parse_pid(optarg, &r->pid))
 				return usage(&cmd_checkpoint, err, "'%s' is no pid", optarg);
 			break;
 		case 'r':

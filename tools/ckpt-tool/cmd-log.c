@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <json-c/json.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/cleanup.h"
@@ -87,6 +88,8 @@ static int run(int argc, char **argv, struct ckpt_err *err)
 
 	if (!parse_plain(&cmd_log, argc, argv, 1, false, &common, &status, err))
 		return status;
+	if (strchr(argv[optind], '@'))
+		return usage(&cmd_log, err, "a group is named, not a checkpoint");
 	if (parse_name(argv[optind], name, &id, err))
 		return err->status;
 	return print_log(name, &common, err);

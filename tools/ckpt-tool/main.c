@@ -90,8 +90,10 @@ int parse_name(const char *arg, char ret_name[64], int64_t *ret_id, struct ckpt_
 	size_t len = at ? (size_t)(at - arg) : strlen(arg);
 	char *end;
 
+	/* Cut short it would be the name of another group. */
 	if (len >= 64)
-		len = 63;
+		return ckpt_fail(err, CKPT_USAGE, 0,
+				 "'%.80s' is no group name; use 1 to 63 of A-Z a-z 0-9 . _ -", arg);
 	snprintf(ret_name, 64, "%.*s", (int)len, arg);
 	*ret_id = 0;
 	if (at) {
