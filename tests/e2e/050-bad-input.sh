@@ -71,6 +71,13 @@ refused "a root that is a file" 2 '/etc/passwd.*no directory' \
 refused "a root that does not exist" 2 '/no/such.*root' "$tool" tag other /other --root /no/such
 refused "run with a root that is a file" 125 '/etc/passwd.*no directory' \
 	"$tool" run --name other --root /etc/passwd -- /bin/true
+refused "a command that does not exist, dry" 125 '/no/such' \
+	"$tool" run --dry-run --name other -- /no/such
+refused "a root that is a file, dry" 125 '/etc/passwd.*no directory' \
+	"$tool" run --dry-run --name other --root /etc/passwd -- true
+before=$(state)
+ok "a dry run of what is right" "$tool" run --dry-run --name other --root /tmp -- true
+is "a dry run of what is right: nothing has changed" "$(state)" "$before"
 refused "a command that does not exist" 125 '/no/such' "$tool" run --name other -- /no/such
 refused "a pid that does not exist" 2 'pid.*does not exist' \
 	"$tool" checkpoint --pid 4194303 --name other

@@ -11,7 +11,7 @@
 static int run(int argc, char **argv, struct ckpt_err *err)
 {
 	static const struct option options[] = {
-		COMMON_OPTIONS,
+		COMMON_OPTIONS, DRY_RUN_OPTION,
 		{ "name", required_argument, NULL, 'N' }, { "root", required_argument, NULL, 'r' },
 		{ "private-dir", required_argument, NULL, 'd' }, { 0 },
 	};
@@ -41,7 +41,7 @@ static int run(int argc, char **argv, struct ckpt_err *err)
 		return RUN_FAILED;
 	}
 	params.argv = argv + optind;
-	if (ckpt_run(&params, &status, err))
+	if (common.dry_run ? ckpt_run_check(&params, err) : ckpt_run(&params, &status, err))
 		return RUN_FAILED;
 	return status;
 }
@@ -53,6 +53,7 @@ const struct cmd cmd_run = {
 	.help = "  --name NAME   the new group\n"
 		"  --root DIR    a directory that belongs to it\n"
 		"  --private-dir DIR  where the group's own directory (TMPDIR, log) is made\n"
-		"                (default " CKPT_PRIVATE_DIR ")\n",
+		"                (default " CKPT_PRIVATE_DIR ")\n"
+		"  --dry-run     check, change nothing\n",
 	.run = run,
 };

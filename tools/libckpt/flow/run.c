@@ -45,6 +45,7 @@ static int make_private(const struct ckpt_run_params *p, char **ret, struct ckpt
 	return *ret ? 0 : ckpt_fail(err, CKPT_FAILED, errno, "cannot use %s", dir);
 }
 
+/* @private_dir: NULL when it is not made yet */
 static int make_group(const struct ckpt_run_params *p, const char *private_dir,
 		      struct ckpt_tagged *group, struct ckpt_err *err)
 {
@@ -52,7 +53,7 @@ static int make_group(const struct ckpt_run_params *p, const char *private_dir,
 
 	snprintf(cgroup, sizeof(cgroup), "%s/%s", CKPT_CGROUP_TOP, p->name);
 	if (ckpt_tagged_init(group, p->name, cgroup, err) ||
-	    ckpt_tagged_add_root(group, private_dir, err))
+	    (private_dir && ckpt_tagged_add_root(group, private_dir, err)))
 		return -1;
 	for (size_t i = 0; i < p->n_roots; i++)
 		if (ckpt_tagged_add_root(group, p->roots[i], err))
@@ -161,6 +162,38 @@ static int refuse_alive(const char *name, struct ckpt_err *err)
 		return -1;
 	return alive ? ckpt_fail(err, CKPT_REFUSED, 0,
 				 "group '%s' is taken and alive; use another name", name) : 0;
+}
+
+/* As execvpe looks for it. */
+static int find_command(const char *name, struct ckpt_err *err)
+{
+	cleanup_free char *path = strdup(getenv("PATH") ?: "/usr/bin:/bin");
+	char *save = NULL;
+
+	if (!path)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a path");
+	if (strchr(name, '/')) {
+		if (!access(name, X_OK))
+			return 0;
+	} else {
+		for (char *dir = strtok_r(path, ":", &save); dir; dir = strtok_r(NULL, ":", &save)) {
+			cleanup_free char *at = NULL;
+
+			if (asprintf(&at, "%s/%s", dir, name) < 0)
+				return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a path");
+			if (!access(at, X_OK))
+				return 0;
+		}
+	}
+	return ckpt_fail(err, CKPT_FAILED, errno, "cannot execute %s", name);
+}
+
+int ckpt_run_check(const struct ckpt_run_params *params, struct ckpt_err *err)
+{
+	cleanup_with(ckpt_tagged_done) struct ckpt_tagged group = { 0 };
+
+	return refuse_alive(params->name, err) || make_group(params, NULL, &group, err) ||
+	       find_command(params->argv[0], err) ? -1 : 0;
 }
 
 int ckpt_run(const struct ckpt_run_params *params, int *ret_status, struct ckpt_err *err)

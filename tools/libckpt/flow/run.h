@@ -36,4 +36,7 @@ struct ckpt_run_params {
  */
 int ckpt_run(const struct ckpt_run_params *params, int *ret_status, struct ckpt_err *err);
 
+/* What of it can be refused before anything is made: the name, the roots, the command. */
+int ckpt_run_check(const struct ckpt_run_params *params, struct ckpt_err *err);
+
 #endif

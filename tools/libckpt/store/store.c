@@ -12,11 +12,6 @@
 
 #define FORMAT_FILE "format"
 
-const char *ckpt_store_path(const struct ckpt_store *store)
-{
-	return store->path;
-}
-
 const uint8_t *ckpt_store_uuid(const struct ckpt_store *store)
 {
 	return store->format.uuid;

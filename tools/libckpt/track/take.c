@@ -92,14 +92,3 @@ const struct ckpt_take_mm *ckpt_take_find(const struct ckpt_take *take, int32_t 
 			return &take->mms[m];
 	return NULL;
 }
-
-uint64_t ckpt_take_dirty_pages(const struct ckpt_take_mm *mm)
-{
-	uint64_t pages = 0;
-
-	for (size_t a = 0; a < mm->n_areas; a++)
-		for (size_t r = 0; r < mm->areas[a].n_runs; r++)
-			if (mm->areas[a].runs[r].flags & CKPT_RUN_DIRTY)
-				pages += mm->areas[a].runs[r].pages;
-	return pages;
-}

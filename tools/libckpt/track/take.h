@@ -74,7 +74,4 @@ int ckpt_inode_take_add(struct ckpt_inode_take *take, const struct ckpt_inode_ch
 /* The mm whose process is @pid, or NULL. */
 const struct ckpt_take_mm *ckpt_take_find(const struct ckpt_take *take, int32_t pid);
 
-/* Pages with CKPT_RUN_DIRTY in an mm; all populated ones when the mm says so. */
-uint64_t ckpt_take_dirty_pages(const struct ckpt_take_mm *mm);
-
 #endif
