@@ -13,7 +13,7 @@
 #:  make kunit         tests/kunit, user-mode Linux            TEST="suite glob"
 #:  make selftest      tests/selftests in the VM              TEST="name ..." KERNEL=
 #:  make vm-test       tests/vm, e2e and fault                TEST="name ..." KERNEL=
-#:  make e2e           tests/e2e                              TEST="name ..." KERNEL=
+#:  make e2e           tests/e2e, at their full counts         TEST="name ..." KERNEL=
 #:  make install-deps  the Debian packages of tests/setup/packages.txt
 #:  make clean         remove build/
 #:
@@ -74,7 +74,7 @@ vm-test: install-deps test-programs
 	@tests/run/vm-tests.sh --kernel $(KERNEL) $(TEST)
 
 e2e: install-deps test-programs
-	@tests/run/vm-tests.sh --kernel $(KERNEL) $(or $(TEST),$(wildcard tests/e2e/*.sh))
+	@CKPT_FULL=1 tests/run/vm-tests.sh --kernel $(KERNEL) $(or $(TEST),$(wildcard tests/e2e/*.sh))
 
 # what scripts in the VM use: nothing is built in there
 test-programs:

@@ -56,7 +56,7 @@ run_one() {	# FILE
 		--timeout "$(tap_header "$file" timeout 300)"
 		--mem "$(tap_header "$file" mem 2048)" --swap "$(tap_header "$file" swap '')"
 		--env "CKPT_VM_ARGS=${CKPT_VM_ARGS:-}" --env "CKPT_SEED=${CKPT_SEED:-}"
-		--env "CKPT_ROUNDS=${CKPT_ROUNDS:-}")
+		--env "CKPT_FULL=${CKPT_FULL:-}")
 	if [ -e "$repo/kmod/Kbuild" ] && [ "$(tap_header "$file" module yes)" = yes ]; then
 		args+=(--module)
 	fi
