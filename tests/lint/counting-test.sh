@@ -38,9 +38,10 @@ count "1:1 1 0" "ok 1 - a\nnot ok 2 - b\n1..2\n" 0
 count "1:1 1 0" "1..2\nok 1 - a\n" 0
 count "1:1 1 0" "1..1\nok 1 - a\n" 3
 count "1:0 1 0" "hello\n" 0
-count "0:1 0 1" "ok 1 - a\nok 2 - b # SKIP no such thing\n" 0
+count "0:1 0 1" "ok 1 - a\nok 2 - b # SKIP no such thing\n1..2\n" 0
+count "1:2 1 0" "ok 1 - a\nok 2 - b\n" 0
 count "1:1 1 0" "ok 1 - a\nBail out! gone\n" 1
-count "0:1 0 0" "okay\nnot okay\nok 1 - a\n" 0
+count "0:1 0 0" "okay\nnot okay\nok 1 - a\n1..1\n" 0
 count "0:2 0 0" "    # Subtest: x\n    ok 1 a\n    ok 2 b\nok 1 x\n" 0 ktap
 count "1:1 1 0" "    ok 1 a\n    not ok 2 b\nnot ok 1 x\n" 0 ktap
 sum "$(printf '3 passed, 0 failed, 0 skipped\n0')" 0 "1 0 0 a\n2 0 0 b\n"

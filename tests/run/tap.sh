@@ -26,7 +26,8 @@ tap_count() {
 }
 
 # tap_record NAME FILE STATUS [ktap]: count, complain, append to the results. A program
-# that fails without saying which case, or that has no case, counts as one failure.
+# that fails without saying which case, that has no case, or that never said how many it
+# would have (it ended before it was done), counts as one failure.
 tap_record() {
 	local p f s
 
@@ -37,6 +38,9 @@ tap_record() {
 	elif [ $((p + f + s)) = 0 ]; then
 		f=1
 		echo "not ok - $1: no test case ran"
+	elif [ -z "${4:-}" ] && [ "$f" = 0 ] && ! grep -qE '^1\.\.[0-9]' "$2"; then
+		f=1
+		echo "not ok - $1: there is no plan, it ended before it was done"
 	fi
 	echo "$p $f $s $1" >>"$CKPT_RESULTS"
 	echo "# $1: $p passed, $f failed, $s skipped"

@@ -47,13 +47,16 @@ ends_like_reference() {	# NAME WHAT
 
 # A difference is shown, in the journals and in what lies beside them
 same_journal() {	# NAME FILE
-	local rc=0 different=
+	local rc=0
 
 	cmp -s "$2" "$reference" || rc=1
-	[ $rc = 0 ] || different=$(diff "$2" "$reference" | head -n 12
-		diff "$base/private/$group/log" "$base/$group-reference/out"
-		diff <(listing "${2%/*}") <(listing "${reference%/*}") | head -n 40)
-	case_result $rc "$1" "$different"
+	case_result $rc "$1" "$([ $rc = 0 ] || differences "$2")"
+}
+
+differences() {	# JOURNAL
+	diff "$1" "$reference" | head -n 12 || true
+	diff "$base/private/$group/log" "$base/$group-reference/out" || true
+	diff <(listing "${1%/*}") <(listing "${reference%/*}") | head -n 40 || true
 }
 
 runs_on() {	# NAME WHAT: untraced, thawed, not standing still
