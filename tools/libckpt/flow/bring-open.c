@@ -121,12 +121,13 @@ static int name_group(struct ckpt_bring *b, struct ckpt_err *err)
 				 cgroup, b->params->name);
 	if (ckpt_cgroup_frozen_above(cgroup, &frozen, err))
 		return -1;
-	if (limits && ckpt_limits_check(cgroup, (const char *)limits->value, limits->len, err))
-		return -1;
 	if (frozen)
 		return ckpt_fail(err, CKPT_REFUSED, 0,
 				 "a cgroup above %s of group '%s' is frozen; thaw it first",
 				 cgroup, b->params->name);
+	if (limits && ckpt_limits_check(cgroup, (const char *)limits->value, limits->len,
+					b->params->dry_run, err))
+		return -1;
 	return ckpt_tagged_init(&b->group, b->params->name, cgroup, err);
 }
 

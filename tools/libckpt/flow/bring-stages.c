@@ -110,8 +110,12 @@ int ckpt_bring_check(struct ckpt_bring *b, struct ckpt_err *err)
 
 int ckpt_bring_run(struct ckpt_bring *b, struct ckpt_err *err)
 {
+	const struct ckpt_note *limits = ckpt_bring_limits(b);
 	struct ckpt_restore_result result;
 
+	if (limits && ckpt_limits_write_late(b->group.cgroup, (const char *)limits->value,
+					     limits->len, err))
+		return -1;
 	/* Before it runs: nothing that can fail comes after the tree was let go. */
 	b->group.root_pid = ckpt_restore_root(b->tree);
 	if (ckpt_tagged_save(&b->group, err) || ckpt_restore_run(b->tree, &result, err))

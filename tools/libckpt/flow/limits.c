@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cgroup.h"
@@ -26,6 +27,12 @@ static const struct {
 	{ "io.latency", "" },
 };
 
+/* A weight that no one may write: what cpu.weight reads as where cpu.idle is 1. */
+static bool is_idle(const char *file, const char *value)
+{
+	return !strcmp(file, "cpu.weight") && !strcmp(value, "0");
+}
+
 static int read_file(const char *dir, size_t i, struct ckpt_buf *ret, struct ckpt_err *err)
 {
 	cleanup_free char *path = NULL, *line = NULL;
@@ -41,14 +48,14 @@ static int read_file(const char *dir, size_t i, struct ckpt_buf *ret, struct ckp
 		       ckpt_fail(err, CKPT_FAILED, errno, "cannot read %s", path);
 	while ((n = getline(&line, &cap, f)) > 0) {
 		line[strcspn(line, "\n")] = 0;
-		if (!*line || !strcmp(line, limits[i].otherwise))
+		if (!*line || !strcmp(line, limits[i].otherwise) || is_idle(limits[i].file, line))
 			continue;
 		ckpt_buf_put(ret, limits[i].file, strlen(limits[i].file));
 		ckpt_buf_put(ret, " ", 1);
 		ckpt_buf_put(ret, line, strlen(line));
 		ckpt_buf_put(ret, "\n", 1);
 	}
-	return 0;
+	return ferror(f) ? ckpt_fail(err, CKPT_FAILED, errno, "cannot read %s", path) : 0;
 }
 
 int ckpt_limits_read(const char *cgroup, struct ckpt_buf *ret, struct ckpt_err *err)
@@ -74,55 +81,123 @@ static bool is_limit(const char *file)
 	return false;
 }
 
-/* Is the controller that @file belongs to enabled for the children of @dir's parent? */
-static int check_one(const char *dir, const char *file, const char *value, struct ckpt_err *err)
+/* A limit that what builds a tree may run into, while the tree itself does not. */
+static bool is_late(const char *file)
 {
-	size_t len = strcspn(file, ".");
-	cleanup_fclose FILE *f = NULL;
-	cleanup_free char *path = NULL;
-	char word[64];
-
-	(void)value;
-	if (!strncmp(file, "cgroup.", 7))
-		return 0;
-	if (asprintf(&path, "%.*s/cgroup.subtree_control", (int)(strrchr(dir, '/') - dir), dir) < 0)
-		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a path");
-	f = fopen(path, "re");
-	while (f && fscanf(f, "%63s", word) == 1) {
-		if (strlen(word) == len && !strncmp(word, file, len))
-			return 0;
-	}
-	return ckpt_fail(err, CKPT_REFUSED, 0,
-			 "the checkpoint has %s of its cgroup set; enable %.*s in %s", file,
-			 (int)len, file, path);
+	return !strcmp(file, "pids.max") || !strncmp(file, "cgroup.", 7);
 }
 
-static int write_one(const char *dir, const char *file, const char *value, struct ckpt_err *err)
+static bool has_word(const char *dir, const char *file, const char *word, size_t len)
+{
+	cleanup_fclose FILE *f = NULL;
+	cleanup_free char *path = NULL;
+	char at[64];
+
+	if (asprintf(&path, "%s/%s", dir, file) < 0)
+		return false;
+	f = fopen(path, "re");
+	while (f && fscanf(f, "%63s", at) == 1) {
+		if (strlen(at) == len && !strncmp(at, word, len))
+			return true;
+	}
+	return false;
+}
+
+static int write_file(const char *dir, const char *file, const char *value)
 {
 	cleanup_free char *path = NULL;
 	cleanup_close int fd = -1;
 
 	if (asprintf(&path, "%s/%s", dir, file) < 0)
-		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a path");
+		return -ENOMEM;
 	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0 || write(fd, value, strlen(value)) < 0)
-		return ckpt_fail(err, CKPT_FAILED, errno, "cannot write '%s' to %s", value, path);
+	return fd < 0 || write(fd, value, strlen(value)) < 0 ? -errno : 0;
+}
+
+/**
+ * struct trial - limits tried in a cgroup that is removed again
+ * @parent: directory in which the cgroup of the group will be
+ * @top: length of the part of @parent that is the mount point
+ * @dry: change nothing: see whether the controllers are there
+ * @waiting: dry, and a controller is not enabled yet, so that nothing can be tried
+ */
+struct trial {
+	char *parent;
+	size_t top;
+	bool dry, waiting;
+};
+
+/* Enable the controller of @file from the mount point down to the parent. */
+static int enable_one(void *arg, const char *file, const char *value, struct ckpt_err *err)
+{
+	struct trial *t = arg;
+	size_t len = strcspn(file, "."), all = strlen(t->parent);
+	char word[66];
+
+	(void)value;
+	if (!strncmp(file, "cgroup.", 7))
+		return 0;
+	snprintf(word, sizeof(word), "+%.*s", (int)len, file);
+	for (size_t n = t->top; n <= all; n += 1 + strcspn(t->parent + n + 1, "/")) {
+		cleanup_free char *dir = strndup(t->parent, n);
+		int e = dir ? 0 : -ENOMEM;
+
+		if (dir && has_word(dir, "cgroup.subtree_control", file, len)) {
+			if (n == all)
+				return 0;
+			continue;
+		}
+		if (dir && t->dry && (has_word(dir, "cgroup.controllers", file, len) ||
+				      (n > t->top && access(dir, F_OK)))) {
+			t->waiting = true;
+			return 0;
+		}
+		if (!e)
+			e = t->dry ? -ENOENT : write_file(dir, "cgroup.subtree_control", word);
+		if (e)
+			return ckpt_fail(err, CKPT_REFUSED, -e,
+				"the checkpoint has %s of its cgroup set; enable %s in "
+				"%s/cgroup.subtree_control", file, word + 1, dir);
+		if (n == all)
+			return 0;
+	}
 	return 0;
 }
 
-typedef int (*limit_fn)(const char *dir, const char *file, const char *value,
-			struct ckpt_err *err);
-
-static int each(const char *cgroup, const char *text, size_t len, limit_fn fn,
-		struct ckpt_err *err)
+static int try_one(void *arg, const char *file, const char *value, struct ckpt_err *err)
 {
-	cleanup_free char *copy = strndup(text, len), *dir = NULL;
+	int e = write_file(arg, file, value);
+
+	return !e ? 0 : ckpt_fail(err, CKPT_REFUSED, -e,
+		"the checkpoint has %s of its cgroup set to '%s', which this machine does not "
+		"take; make that possible and restore again", file, value);
+}
+
+static int write_early(void *arg, const char *file, const char *value, struct ckpt_err *err)
+{
+	int e = is_late(file) ? 0 : write_file(arg, file, value);
+
+	return e ? ckpt_fail(err, CKPT_FAILED, -e, "cannot write '%s' to %s of %s", value, file,
+			     (char *)arg) : 0;
+}
+
+static int write_late(void *arg, const char *file, const char *value, struct ckpt_err *err)
+{
+	int e = is_late(file) ? write_file(arg, file, value) : 0;
+
+	return e ? ckpt_fail(err, CKPT_FAILED, -e, "cannot write '%s' to %s of %s", value, file,
+			     (char *)arg) : 0;
+}
+
+typedef int (*limit_fn)(void *arg, const char *file, const char *value, struct ckpt_err *err);
+
+static int each(const char *text, size_t len, limit_fn fn, void *arg, struct ckpt_err *err)
+{
+	cleanup_free char *copy = strndup(text, len);
 	char *at = copy, *line, *value;
 
 	if (!copy)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for the limits");
-	if (ckpt_cgroup_dir(cgroup, &dir, err))
-		return -1;
 	while ((line = strsep(&at, "\n"))) {
 		if (!*line)
 			continue;
@@ -132,18 +207,75 @@ static int each(const char *cgroup, const char *text, size_t len, limit_fn fn,
 		if (!value || !is_limit(line))
 			return ckpt_fail(err, CKPT_DAMAGED, 0,
 					 "'%s' is no limit of a cgroup", line);
-		if (fn(dir, line, value, err))
+		if (fn(arg, line, value, err))
 			return -1;
 	}
 	return 0;
 }
 
-int ckpt_limits_check(const char *cgroup, const char *text, size_t len, struct ckpt_err *err)
+/* All of them in a new cgroup beside that of the group, which is removed again. */
+static int try_all(const char *dir, const char *text, size_t len, struct ckpt_err *err)
 {
-	return each(cgroup, text, len, check_one, err);
+	cleanup_free char *scratch = NULL;
+	int failed;
+
+	/* '+': no group is called so, and a restore that was killed may have left it */
+	if (asprintf(&scratch, "%s+limits", dir) < 0)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a path");
+	if (rmdir(scratch) && errno != ENOENT)
+		return ckpt_fail(err, CKPT_REFUSED, errno,
+				 "cannot try the limits of the checkpoint's cgroup; remove %s",
+				 scratch);
+	if (mkdir(scratch, 0755))
+		return ckpt_fail(err, CKPT_REFUSED, errno,
+				 "cannot try the limits of the checkpoint's cgroup; make it "
+				 "possible to make %s", scratch);
+	failed = each(text, len, try_one, scratch, err);
+	if (rmdir(scratch) && !failed)
+		return ckpt_fail(err, CKPT_FAILED, errno, "cannot remove cgroup %s", scratch);
+	return failed;
+}
+
+int ckpt_limits_check(const char *cgroup, const char *text, size_t len, bool dry,
+		      struct ckpt_err *err)
+{
+	cleanup_free char *dir = NULL, *parent = NULL, *above = NULL;
+	struct trial t = { .dry = dry };
+
+	if (ckpt_cgroup_dir(cgroup, &dir, err))
+		return -1;
+	t.top = strlen(dir) - strlen(cgroup);
+	parent = strndup(dir, strrchr(dir, '/') - dir);
+	if (!parent)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a path");
+	t.parent = parent;
+	above = strdup(parent[t.top] ? parent + t.top : "/");
+	if (!above)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a path");
+	if (!dry && ckpt_cgroup_make(above, err))
+		return -1;
+	if (each(text, len, enable_one, &t, err))
+		return -1;
+	/* a dry run tries in what is there already */
+	if (dry && (t.waiting || access(parent, F_OK)))
+		return 0;
+	return try_all(dir, text, len, err);
+}
+
+static int write_all(const char *cgroup, const char *text, size_t len, limit_fn fn,
+		     struct ckpt_err *err)
+{
+	cleanup_free char *dir = NULL;
+
+	return ckpt_cgroup_dir(cgroup, &dir, err) || each(text, len, fn, dir, err) ? -1 : 0;
 }
 
 int ckpt_limits_write(const char *cgroup, const char *text, size_t len, struct ckpt_err *err)
 {
-	return each(cgroup, text, len, write_one, err);
+	return write_all(cgroup, text, len, write_early, err);
+}
+
+int ckpt_limits_write_late(const char *cgroup, const char *text, size_t len, struct ckpt_err *err)
+{
+	return write_all(cgroup, text, len, write_late, err);
 }

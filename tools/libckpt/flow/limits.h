@@ -7,16 +7,28 @@
 #ifndef CKPT_FLOW_LIMITS_H
 #define CKPT_FLOW_LIMITS_H
 
+#include <stdbool.h>
+
 #include "base/buf.h"
 #include "base/err.h"
 
 /* Append the limits of @cgroup to @ret. */
 int ckpt_limits_read(const char *cgroup, struct ckpt_buf *ret, struct ckpt_err *err);
-/*
- * Can @cgroup, made anew, have these limits?
- * Return: 0, or -1 with CKPT_REFUSED naming the controller that is missing.
+/**
+ * ckpt_limits_check - can @cgroup, made anew, have these limits?
+ * @dry: change nothing; what needs a parent or a controller that a restore would
+ *	make or enable is then not tried
+ *
+ * Makes the parents of @cgroup, enables in them the controllers that are needed,
+ * and writes every limit into a cgroup "<@cgroup>+limits", which is removed again.
+ *
+ * Return: 0, or -1 with CKPT_REFUSED naming the file, its value and why not.
  */
-int ckpt_limits_check(const char *cgroup, const char *text, size_t len, struct ckpt_err *err);
+int ckpt_limits_check(const char *cgroup, const char *text, size_t len, bool dry,
+		      struct ckpt_err *err);
+/* Before the tree is built: all but what would bound the building as well. */
 int ckpt_limits_write(const char *cgroup, const char *text, size_t len, struct ckpt_err *err);
+/* The rest (pids.max, cgroup.max.*), once it is built. */
+int ckpt_limits_write_late(const char *cgroup, const char *text, size_t len, struct ckpt_err *err);
 
 #endif
