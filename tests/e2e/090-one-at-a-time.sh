@@ -41,6 +41,19 @@ depth=$cgroup_mount/ckpt/$group/cgroup.max.depth
 echo 5 >"$depth"
 ok "afterwards it works" "$tool" checkpoint $group
 ok "and its lock is free" flock -n "$lock" true
+# ckpt-tool is killed, its keeper lives on, stopped, and holds the lock
+CKPT_FAULT=keeper.read=stop CKPT_FAULT_REACHED=$base/reached "$inject_tool" checkpoint $group \
+	>"$base/killed" 2>&1 &
+killed=$!
+ok "a keeper stands still" wait_for 20 test -s "$base/reached"
+keeper=$(cat "/proc/$killed/task/$killed/children")
+at_exit "kill -9 $keeper 2>/dev/null"
+kill -9 $killed
+wait $killed || true
+is "the keeper of a killed ckpt-tool has the lock" "$(flock -n "$lock" echo free || true)" ""
+kill -CONT $keeper
+ok "when it has ended the lock is free" wait_for 20 flock -n "$lock" true
+ok "and a checkpoint is made" "$tool" checkpoint $group
 kill_group $group
 wait || true
 ok "it is restored" "$tool" restore $group

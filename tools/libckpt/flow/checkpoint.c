@@ -68,12 +68,14 @@ static int steps(struct ckpt_cut *cut, struct ckpt_err *err)
 int ckpt_checkpoint(const struct ckpt_checkpoint_params *params,
 		    struct ckpt_checkpoint_result *ret, struct ckpt_err *err)
 {
-	struct ckpt_cut cut = { .params = params, .began_ns = ckpt_cut_now() };
+	struct ckpt_cut cut = { .params = params, .began_ns = ckpt_cut_now(),
+				.lock = -1 };
 	cleanup_close int lock = -1;
 	int failed;
 
 	if (!params->dry_run && ckpt_lock_name(params->group->name, &lock, err))
 		return -1;
+	cut.lock = lock;
 	failed = steps(&cut, err);
 	if (!failed) {
 		cut.result.total_ns = ckpt_cut_now() - cut.began_ns;

@@ -55,6 +55,8 @@ static int open_stop(struct ckpt_cut *cut, struct ckpt_err *err)
 	if (group->cgroup && ckpt_cgroup_dir(group->cgroup, &dir, err))
 		return -1;
 	params.cgroup = dir;
+	/* the tree is not put back before the keeper has ended, whatever becomes of us */
+	params.keep_fd = cut->lock >= 0 ? &cut->lock : NULL;
 	/* With --stop it stays held while its checkpoint is written. */
 	params.hold_ms = cut->params->stop ? STOP_HOLD_MS : 0;
 	if (ckpt_stop_open(&params, &cut->stop, err))

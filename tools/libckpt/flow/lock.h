@@ -9,8 +9,9 @@
  * ckpt_lock_name - take the lock of a group, or fail at once
  * @ret_fd: to be closed; the lock goes with it and with the process
  *
- * The keeper of a checkpoint inherits it, so that it is held until the keeper
- * of a killed ckpt-tool has put everything back.  Init does not.
+ * The keeper of a checkpoint has it open as well (proc/stop.h, keep_fd), so that
+ * it is held until the keeper of a killed ckpt-tool has put everything back.  Init
+ * does not.
  *
  * Return: 0, or -1 with CKPT_REFUSED when somebody else works on the group.
  */

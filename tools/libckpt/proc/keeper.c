@@ -43,23 +43,27 @@ struct keeper {
 	bool holding, lapsed;
 };
 
-/* No descriptor of the caller but @sock and @memfd, which become 3 and 4. */
-static void keep_descriptors(int *sock, int *memfd)
+/* No descriptor of the caller but @sock, @memfd and @kept, which become 3, 4 and 5. */
+static void keep_descriptors(int *sock, int *memfd, const int *kept)
 {
+	unsigned int first = kept ? 6 : 5;
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	int a = fcntl(*sock, F_DUPFD_CLOEXEC, 16);
 	int b = fcntl(*memfd, F_DUPFD_CLOEXEC, 16);
+	int c = kept ? fcntl(*kept, F_DUPFD_CLOEXEC, 16) : 0;
 
-	if (null < 0 || a < 0 || b < 0)
+	if (null < 0 || a < 0 || b < 0 || c < 0)
 		_exit(1);
 	for (int fd = 0; fd < 3; fd++)
 		dup2(null, fd);
 	dup2(a, 3);
 	dup2(b, 4);
+	if (kept)
+		dup2(c, 5);
 	*sock = 3;
 	*memfd = 4;
-	if (syscall(SYS_close_range, 5, ~0u, 0)) {
-		for (int fd = 5; fd < 4096; fd++)
+	if (syscall(SYS_close_range, first, ~0u, 0)) {
+		for (int fd = first; fd < 4096; fd++)
 			close(fd);
 	}
 }
@@ -342,7 +346,7 @@ void ckpt_keeper_main(const struct ckpt_stop_params *params, int sock, int memfd
 		own.cgroup = strdup(own.cgroup);
 	if (params->cgroup && !own.cgroup)
 		_exit(1);
-	keep_descriptors(&sock, &memfd);
+	keep_descriptors(&sock, &memfd, params->keep_fd);
 	stand_apart();
 	ckpt_remote_bound(CALL_MS);
 	warm_up();

@@ -47,14 +47,15 @@ struct ckpt_stop;
 
 /**
  * struct ckpt_stop_params - what is stopped
- * @cgroup: directory of a cgroup v2 that has cgroup.freeze, its subtree
- *	included; NULL: the tree below @pid
+ * @cgroup: directory of a cgroup v2 that has cgroup.freeze; tasks in cgroups below
+ *	it are refused; NULL: the tree below @pid
  * @pid: root of the tree when there is no cgroup; else 0
  * @freeze_ms: bound for reaching the stop; 0: 500
  * @vfork_ms: how long a vfork or posix_spawn in flight is waited out; 0: 2000
  * @hold_ms: how long the keeper waits for the next call before it lets go; 0:
  *	10000; with more than that the flags of memory are read within the stop, so
  *	that nothing is left to be checked after it
+ * @keep_fd: a descriptor that the keeper has open until its end, a lock say; NULL: none
  */
 struct ckpt_stop_params {
 	const char *cgroup;
@@ -62,6 +63,7 @@ struct ckpt_stop_params {
 	uint32_t freeze_ms;
 	uint32_t vfork_ms;
 	uint32_t hold_ms;
+	const int *keep_fd;
 };
 
 /**
