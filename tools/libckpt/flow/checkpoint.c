@@ -65,15 +65,36 @@ static int steps(struct ckpt_cut *cut, struct ckpt_err *err)
 	return ckpt_cut_commit(cut, err);
 }
 
+/*
+ * Lock the name.  Who held it until then may have tagged or restored the group
+ * elsewhere, so where it lives is read once more.
+ */
+static int lock_group(struct ckpt_checkpoint_params *params, struct ckpt_tagged *ret_now,
+		      int *ret_lock, struct ckpt_err *err)
+{
+	if (params->dry_run)
+		return 0;
+	if (ckpt_lock_name(params->group->name, ret_lock, err))
+		return -1;
+	if (!params->group->cgroup)	/* by pid: it has no state to be read */
+		return 0;
+	if (ckpt_tagged_load(params->group->name, ret_now, err))
+		return -1;
+	params->group = ret_now;
+	return 0;
+}
+
 int ckpt_checkpoint(const struct ckpt_checkpoint_params *params,
 		    struct ckpt_checkpoint_result *ret, struct ckpt_err *err)
 {
-	struct ckpt_cut cut = { .params = params, .began_ns = ckpt_cut_now(),
+	cleanup_with(ckpt_tagged_done) struct ckpt_tagged now = { 0 };
+	struct ckpt_checkpoint_params own = *params;
+	struct ckpt_cut cut = { .params = &own, .began_ns = ckpt_cut_now(),
 				.lock = -1 };
 	cleanup_close int lock = -1;
 	int failed;
 
-	if (!params->dry_run && ckpt_lock_name(params->group->name, &lock, err))
+	if (lock_group(&own, &now, &lock, err))
 		return -1;
 	cut.lock = lock;
 	failed = steps(&cut, err);

@@ -12,7 +12,8 @@
 /**
  * struct ckpt_checkpoint_params - what to capture
  * @store: directory of the store
- * @group: what is captured; with cgroup NULL the tree below group->root_pid
+ * @group: what is captured; with cgroup NULL the tree below group->root_pid, else
+ *	read anew by its name, under the lock
  * @full: take nothing from a parent
  * @stop: kill the group once the checkpoint is durable
  * @dry_run: check everything that is checked before the freeze, then stop
