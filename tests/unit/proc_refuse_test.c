@@ -18,8 +18,10 @@
 #include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -83,6 +85,29 @@ static void hold_proc_file(void)
 		_exit(1);
 }
 
+/* GNU make does so. */
+static void hold_load(void)
+{
+	char text[64];
+	int fd = open("/proc/loadavg", O_RDONLY);
+
+	if (fd < 0 || read(fd, text, sizeof(text)) <= 0)
+		_exit(1);
+}
+
+/* Nobody has a reason to, but the load may be open for writing. */
+static void hold_load_writable(void)
+{
+	if (open("/proc/loadavg", O_RDWR) < 0)
+		_exit(77);
+}
+
+static void hold_messages(void)
+{
+	if (open("/proc/kmsg", O_RDONLY) < 0)
+		_exit(77);
+}
+
 static void hold_sysctl(void)
 {
 	if (open("/proc/sys/kernel/hostname", O_RDONLY) < 0)
@@ -140,6 +165,27 @@ static void hold_linked_again(void)
 {
 	hold_other_link();
 	if (link(LINK, NAME) || unlink(LINK))
+		_exit(1);
+}
+
+#define MERGED "/tmp/ckpt-test-merged"
+
+/* A file that was removed from a lower layer keeps its count of links. */
+static bool merge_layers(void)
+{
+	mkdir(MERGED, 0700);
+	if (mount("none", MERGED, "tmpfs", 0, NULL))
+		return false;
+	if (mkdir(MERGED "/l", 0700) || mkdir(MERGED "/u", 0700) || mkdir(MERGED "/w", 0700) ||
+	    mkdir(MERGED "/m", 0700) || mknod(MERGED "/l/file", S_IFREG | 0600, 0))
+		return false;
+	return !mount("none", MERGED "/m", "overlay", 0, "lowerdir=" MERGED "/l,upperdir=" MERGED
+		      "/u,workdir=" MERGED "/w");
+}
+
+static void hold_lower_file(void)
+{
+	if (open(MERGED "/m/file", O_RDONLY) < 0 || unlink(MERGED "/m/file"))
 		_exit(1);
 }
 
@@ -238,10 +284,16 @@ static void accepts_what_it_can(void **state)
 {
 	(void)state;
 	is_accepted(live_in_proc_root);
+	is_accepted(hold_load);
 	is_accepted(have_secret_code);
 	unlink(LINK);
 	is_accepted(hold_linked_again);
 	unlink(NAME);
+	if (merge_layers())
+		is_accepted(hold_lower_file);
+	umount2(MERGED "/m", MNT_DETACH);
+	umount2(MERGED, MNT_DETACH);
+	rmdir(MERGED);
 }
 
 /* A child that lives as long as its parent. */
@@ -287,6 +339,8 @@ static void refuses_by_name(void **state)
 		{ hold_shared_memory, "shared anonymous memory" },
 		{ hold_timer, "a POSIX timer" },
 		{ hold_proc_file, "a file of procfs" },
+		{ hold_load_writable, "a file of procfs" },
+		{ hold_messages, "a file of procfs" },
 		{ hold_sysctl, "a file of procfs" },
 		{ hold_sysfs, "a file of sysfs" },
 		{ hold_queue, "a file of the message queue file system" },

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Outer files: captured, recorded, checked, put back. */
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 
 #include "base/cleanup.h"
 #include "base/wire.h"
@@ -97,6 +99,14 @@ int ckpt_outer_capture(struct ckpt_outer *outer, struct ckpt_image *image,
 	return 0;
 }
 
+/* Of what procfs tells of the machine (proc/filesystem-read.c) nothing stays the same. */
+static bool is_told(const char *path)
+{
+	struct statfs fs;
+
+	return !statfs(path, &fs) && fs.f_type == PROC_SUPER_MAGIC;
+}
+
 int ckpt_outer_hash(struct ckpt_outer *outer, const struct ckpt_image *image,
 		    const struct ckpt_fs_table *table, const struct ckpt_outer *parent,
 		    struct ckpt_err *err)
@@ -105,7 +115,7 @@ int ckpt_outer_hash(struct ckpt_outer *outer, const struct ckpt_image *image,
 		const struct ckpt_file *f = &image->files[i];
 
 		if (f->kind != CKPT_FILE_REG || f->deleted || f->space ||
-		    ckpt_fs_table_root_of(table, f->path))
+		    ckpt_fs_table_root_of(table, f->path) || is_told(f->path))
 			continue;
 		if (ckpt_fs_extern_add(&outer->read, f->path, NULL, parent ? &parent->read : NULL,
 				       err))

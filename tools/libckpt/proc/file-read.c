@@ -4,12 +4,14 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/kcmp.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -118,6 +120,18 @@ static bool strip_deleted(struct ckpt_held_proc *p, char *path, const struct sta
 }
 
 /*
+ * overlayfs tells the count of links from when it looked the file up: one that was
+ * opened from the lower layer, then removed, has it for ever.
+ */
+static bool keeps_count(struct ckpt_held_proc *p, const char *name)
+{
+	cleanup_close int fd = openat(p->dir, name, O_PATH | O_CLOEXEC);
+	struct statfs fs;
+
+	return fd >= 0 && !fstatfs(fd, &fs) && fs.f_type == OVERLAYFS_SUPER_MAGIC;
+}
+
+/*
  * A deleted file comes back under a name of its own for a moment, beside where
  * it was; and alone: with other links to it there would be two files instead
  * of one.
@@ -130,7 +144,7 @@ static int check_deleted(struct ckpt_held_proc *p, const char *name, const struc
 
 	if (!f->deleted || !S_ISREG(st->st_mode))
 		return 0;
-	if (st->st_nlink)
+	if (st->st_nlink && !keeps_count(p, name))
 		return ckpt_fail(err, CKPT_REFUSED, 0,
 			"pid %d (%s) has %s as %s, a name that is gone while other hard links lead "
 			"to the file, which this version cannot restore", p->pid, p->comm, f->path,

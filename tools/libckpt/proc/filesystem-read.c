@@ -14,7 +14,9 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/cleanup.h"
+#include "proc/procfs.h"
 #include "proc/read.h"
 
 #define PROC_MAGIC 0x9fa0
@@ -124,6 +126,28 @@ static bool of_a_process(const char *path)
 	return false;
 }
 
+/*
+ * A descriptor, for reading only, of what procfs tells of the whole machine
+ * (/proc/loadavg): opened again it is the same.  Who may read it may read it then;
+ * what only root reads (kmsg) may be a queue, and what lies deeper belongs to a
+ * process, a namespace or a setting.
+ */
+static bool opens_again(const struct ckpt_held_proc *p, const char *name, const char *link,
+			uint32_t mode)
+{
+	cleanup_buf struct ckpt_buf text = CKPT_BUF_INIT;
+	struct ckpt_proc_fdinfo info;
+	char path[32];
+
+	if (strncmp(name, "fd/", 3) || strncmp(link, "/proc/", 6) || strchr(link + 6, '/') ||
+	    of_a_process(link) || (mode & 07777) != 0444)
+		return false;
+	snprintf(path, sizeof(path), "fdinfo/%s", name + 3);
+	return !ckpt_procfs_read(p->dir, path, &text) &&
+	       !ckpt_parse_fdinfo((char *)text.data, &info) &&
+	       (info.flags & O_ACCMODE) == O_RDONLY;
+}
+
 int ckpt_filesystem_check(const struct ckpt_held_proc *p, const char *name, const char *link,
 			  uint32_t mode, struct ckpt_err *err)
 {
@@ -146,7 +170,7 @@ int ckpt_filesystem_check(const struct ckpt_held_proc *p, const char *name, cons
 			"this version cannot restore", p->pid, p->comm, link, name);
 	}
 	what = strange_name(fs.f_type, other);
-	if (!what)
+	if (!what || ((uint32_t)fs.f_type == PROC_MAGIC && opens_again(p, name, link, mode)))
 		return 0;
 	return ckpt_fail(err, CKPT_REFUSED, 0,
 		"pid %d (%s) has a file of %s (%s) as %s, which this version cannot restore",
