@@ -66,6 +66,19 @@ static int tear_down(void **state)
 	return 0;
 }
 
+#define GUARD_INSTALL 102
+
+/* Linux 6.15 or newer: what shows them also lets them be in a file's pages. */
+static bool shows_guards(void)
+{
+	uint8_t *mem = mmap(NULL, CKPT_PAGE_LEN, PROT_READ, MAP_PRIVATE,
+			    open("/proc/self/exe", O_RDONLY | O_CLOEXEC), 0);
+	bool shows = mem != MAP_FAILED && !madvise(mem, CKPT_PAGE_LEN, GUARD_INSTALL);
+
+	munmap(mem, CKPT_PAGE_LEN);
+	return shows;
+}
+
 /* Both ways over @mem. Return: whether the kernel has the scan. */
 static bool ask(struct env *e, uint8_t *mem, size_t len, struct ckpt_take_area **ret_scan,
 		struct ckpt_take_area **ret_read)
@@ -141,6 +154,27 @@ static void pages_of_a_private_file_mapping(void **state)
 	close(fd);
 }
 
+/* Guard regions look swapped, and can be read by nobody. */
+static void guards(void **state)
+{
+	struct ckpt_take_area *scan, *read;
+	struct env *e = *state;
+	uint8_t *mem = mmap(NULL, 4 * CKPT_PAGE_LEN, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	assert_true(mem != MAP_FAILED);
+	mem[0] = 1;
+	/* the kernel shows it from 6.15 on, and has it in files since then */
+	if (!madvise(mem + 2 * CKPT_PAGE_LEN, CKPT_PAGE_LEN, GUARD_INSTALL) && shows_guards()) {
+		assert_true(ask(e, mem, 4 * CKPT_PAGE_LEN, &scan, &read));
+		assert_int_equal(state_at(scan, mem), CKPT_PAGE_ANON);
+		assert_int_equal(state_at(scan, mem + 2 * CKPT_PAGE_LEN), CKPT_PAGE_GUARD);
+		assert_int_equal(state_at(read, mem + 2 * CKPT_PAGE_LEN), CKPT_PAGE_GUARD);
+		assert_int_equal(state_at(scan, mem + 3 * CKPT_PAGE_LEN), CKPT_PAGE_NONE);
+	}
+	munmap(mem, 4 * CKPT_PAGE_LEN);
+}
+
 /* More regions than one call returns. */
 static void many_regions(void **state)
 {
@@ -193,6 +227,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(anonymous_pages, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(pages_of_a_private_file_mapping, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(guards, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(many_regions, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_reservation_costs_nothing, set_up, tear_down),
 	};

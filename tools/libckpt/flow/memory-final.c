@@ -115,6 +115,11 @@ static int do_run(struct final *f, const struct ckpt_run *run, uint64_t page, ui
 			return -1;
 		}
 		break;
+	case CKPT_PAGE_GUARD:
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+				 "pid %d has a guard region at %#llx, which this version cannot "
+				 "restore", f->mm->pid,
+				 (unsigned long long)page << CKPT_PAGE_SHIFT);
 	default:
 		return ckpt_fail(err, CKPT_REFUSED, 0,
 				 "pid %d: page %#llx cannot be read as memory (state %u)",

@@ -12,6 +12,7 @@
 #define PM_PRESENT (1ull << 63)
 #define PM_SWAP (1ull << 62)
 #define PM_FILE (1ull << 61)
+#define PM_GUARD (1ull << 58)	/* since Linux 6.15; before, nobody sets it */
 
 #define BATCH 4096	/* entries in one read */
 
@@ -30,6 +31,7 @@ struct scan_arg {
 #define SCAN_PRESENT (1u << 3)
 #define SCAN_SWAPPED (1u << 4)
 #define SCAN_PFNZERO (1u << 5)
+#define SCAN_GUARD (1u << 8)	/* since Linux 6.15 */
 #define SCAN_IOCTL _IOWR('f', 16, struct scan_arg)
 
 #define REGIONS 512
@@ -41,6 +43,8 @@ static int no_memory(int32_t pid, struct ckpt_err *err)
 
 static uint16_t state_of_region(uint64_t categories)
 {
+	if (categories & SCAN_GUARD)	/* swapped as well, so it says */
+		return CKPT_PAGE_GUARD;
 	if (categories & SCAN_SWAPPED)
 		return CKPT_PAGE_SWAP;
 	if (categories & SCAN_PFNZERO)
@@ -72,7 +76,7 @@ int ckpt_populated_scan(int pagemap, int32_t pid, struct ckpt_take_area *area,
 		.size = sizeof(arg), .start = area->start, .end = area->end,
 		.vec = (uintptr_t)regions, .vec_len = REGIONS,
 		.category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED,
-		.return_mask = SCAN_PRESENT | SCAN_SWAPPED | SCAN_FILE | SCAN_PFNZERO,
+		.return_mask = SCAN_PRESENT | SCAN_SWAPPED | SCAN_FILE | SCAN_PFNZERO | SCAN_GUARD,
 	};
 
 	while (arg.start < area->end) {
@@ -80,6 +84,10 @@ int ckpt_populated_scan(int pagemap, int32_t pid, struct ckpt_take_area *area,
 
 		if (n < 0 && errno == EINTR)
 			continue;
+		if (n < 0 && errno == EINVAL && arg.return_mask & SCAN_GUARD) {
+			arg.return_mask &= ~(__u64)SCAN_GUARD;
+			continue;
+		}
 		if (n < 0 && (errno == ENOTTY || errno == EINVAL))
 			return 1;
 		if (n < 0)
@@ -99,6 +107,8 @@ int ckpt_populated_scan(int pagemap, int32_t pid, struct ckpt_take_area *area,
 
 static uint16_t state_of_entry(uint64_t entry)
 {
+	if (entry & PM_GUARD)
+		return CKPT_PAGE_GUARD;
 	if (entry & PM_SWAP)
 		return CKPT_PAGE_SWAP;
 	if (!(entry & PM_PRESENT))
