@@ -37,6 +37,10 @@ refused 4 untag $group
 is "the run state is as it was" "$(cat /run/ckpt/$group.json)" "$state"
 ok "a dry run needs no lock" "$tool" checkpoint --dry-run $group
 exec 9>&-
+rc=0
+"$tool" tag keepers /ckpt.keeper >"$base/said" 2>&1 || rc=$?
+is "the cgroup of keepers is no group: exit status" $rc 4
+like "it says why" "$(cat "$base/said")" "where the keepers of checkpoints live"
 depth=$cgroup_mount/ckpt/$group/cgroup.max.depth
 echo 5 >"$depth"
 ok "afterwards it works" "$tool" checkpoint $group

@@ -378,6 +378,30 @@ static void refuses_by_name(void **state)
 	}
 }
 
+static void nothing(void)
+{
+}
+
+/* Before anything is stopped or copied. */
+static void refuses_cgroups_below(void **state)
+{
+	char cgroup[256], below[300];
+	struct ckpt_stop_params params = { .cgroup = cgroup };
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_stop *stop = NULL;
+
+	(void)state;
+	assert_int_equal(proc_group_make("below", cgroup, sizeof(cgroup)), 0);
+	snprintf(below, sizeof(below), "%s/below", cgroup);
+	assert_int_equal(mkdir(below, 0755), 0);
+	assert_true(proc_group_spawn(cgroup, nothing) > 0);
+	assert_true(proc_group_spawn(below, nothing) > 0);
+	assert_int_equal(ckpt_stop_open(&params, &stop, &err), -1);
+	proc_group_end(cgroup);
+	assert_int_equal(err.status, CKPT_REFUSED);
+	assert_non_null(strstr(err.text, "in a cgroup below that of the group"));
+}
+
 static void names_what_is_missing(void **state)
 {
 	struct ckpt_stop_params params = { .pid = 0x7ffffff0 };
@@ -400,6 +424,7 @@ int main(void)
 		cmocka_unit_test(refuses_itself),
 		cmocka_unit_test(refuses_by_name),
 		cmocka_unit_test(accepts_what_it_can),
+		cmocka_unit_test(refuses_cgroups_below),
 		cmocka_unit_test(names_what_is_missing),
 	};
 

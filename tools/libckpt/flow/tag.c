@@ -10,6 +10,7 @@
 #include "flow/settle.h"
 #include "flow/tag.h"
 #include "nl/client.h"
+#include "proc/stop.h"
 
 /* The module, or NULL where none is loaded. Return: 0, or -1 when it is of another version. */
 static int open_module(struct ckpt_nl **ret, struct ckpt_err *err)
@@ -46,6 +47,10 @@ static int refuse_no_cgroup(const struct ckpt_tagged *group, struct ckpt_err *er
 
 	if (ckpt_cgroup_dir(group->cgroup, &dir, err))
 		return -1;
+	if (ckpt_cgroup_inside(group->cgroup, CKPT_KEEPER_CGROUP))
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+				 "%s is where the keepers of checkpoints live; name another cgroup",
+				 group->cgroup);
 	if (stat(dir, &st) || !S_ISDIR(st.st_mode))
 		return ckpt_fail(err, CKPT_USAGE, 0, "'%s' is no cgroup: there is no directory %s",
 				 group->cgroup, dir);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "proc/procfs.h"
 #include "proc/read.h"
 
@@ -19,10 +20,10 @@ static bool listed(const char *list, pid_t pid)
 	return false;
 }
 
-int ckpt_read_cgroup(struct ckpt_reader *r, struct ckpt_err *err)
+int ckpt_cgroup_check(struct ckpt_hold *hold, struct ckpt_err *err)
 {
-	struct ckpt_hold *hold = r->hold;
-	struct ckpt_buf *b = &hold->scratch;
+	cleanup_buf struct ckpt_buf text = CKPT_BUF_INIT;
+	struct ckpt_buf *b = &text;
 	int e;
 
 	if (hold->cgroup < 0)
@@ -39,7 +40,8 @@ int ckpt_read_cgroup(struct ckpt_reader *r, struct ckpt_err *err)
 	for (size_t i = 0; i < hold->n_procs; i++) {
 		const struct ckpt_held_proc *p = &hold->procs[i];
 
-		if (!p->zombie && !listed((char *)b->data, p->pid))
+		/* of a tree that runs some end meanwhile */
+		if (!p->zombie && !listed((char *)b->data, p->pid) && !ckpt_tree_ended(hold, p))
 			return ckpt_fail(err, CKPT_REFUSED, 0,
 				"pid %d (%s) is in a cgroup below that of the group, which this "
 				"version cannot restore; move it to the group's own", p->pid,

@@ -27,7 +27,6 @@
 
 #define NAME "ckpt-keeper"
 #define HEAP_LEN (4 << 20)
-#define CGROUP "/ckpt.keeper"
 #define CALL_MS 1000
 #define KILL_NS 5000000000ull
 
@@ -97,8 +96,8 @@ static void leave_cgroup(void)
 {
 	struct ckpt_err ignored = CKPT_ERR_INIT;
 
-	if (ckpt_cgroup_enter("/", 0, &ignored) && !ckpt_cgroup_make(CGROUP, &ignored))
-		ckpt_cgroup_enter(CGROUP, 0, &ignored);
+	if (ckpt_cgroup_enter("/", 0, &ignored) && !ckpt_cgroup_make(CKPT_KEEPER_CGROUP, &ignored))
+		ckpt_cgroup_enter(CKPT_KEEPER_CGROUP, 0, &ignored);
 }
 
 /*

@@ -187,7 +187,7 @@ static int read_all(struct ckpt_reader *r, struct ckpt_err *err)
 	if (!sorted || !image->tasks)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of processes");
 	if (ckpt_read_registers(hold, err) || ckpt_read_namespaces(r, err) ||
-	    ckpt_read_cgroup(r, err) ||
+	    ckpt_cgroup_check(hold, err) ||
 	    ckpt_read_clocks(r, err) || check_apart(hold, sorted, err))
 		return -1;
 	ckpt_fault("keeper.registers");

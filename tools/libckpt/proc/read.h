@@ -82,8 +82,8 @@ int ckpt_spaces_open(struct ckpt_spaces *spaces, struct ckpt_err *err);
 int ckpt_spaces_check(struct ckpt_spaces *spaces, struct ckpt_held_proc *p, struct ckpt_err *err);
 void ckpt_spaces_done(struct ckpt_spaces *spaces);
 int ckpt_read_namespaces(struct ckpt_reader *r, struct ckpt_err *err);
-/* cgroup-read.c: refuse tasks that are not in the group's own cgroup. */
-int ckpt_read_cgroup(struct ckpt_reader *r, struct ckpt_err *err);
+/* cgroup-read.c: refuse tasks that are not in the group's own cgroup; before and in the stop. */
+int ckpt_cgroup_check(struct ckpt_hold *hold, struct ckpt_err *err);
 int ckpt_read_clocks(struct ckpt_reader *r, struct ckpt_err *err);
 
 /* mount-read.c: has @p only mounts that we have too, but for a /proc of its own? */

@@ -181,7 +181,7 @@ int ckpt_scan_tree(struct ckpt_hold *hold, struct ckpt_err *err)
 {
 	cleanup_with(ckpt_spaces_done) struct ckpt_spaces spaces = CKPT_SPACES_NONE;
 
-	if (scan_list(hold, err) || ckpt_spaces_open(&spaces, err))
+	if (scan_list(hold, err) || ckpt_cgroup_check(hold, err) || ckpt_spaces_open(&spaces, err))
 		return -1;
 	for (size_t i = 0; i < hold->n_procs; i++) {
 		struct ckpt_held_proc *p = &hold->procs[i];

@@ -10,7 +10,7 @@
  * it released.
  *
  * The keeper leaves the caller's session and its cgroup (for the root of cgroup
- * v2, or for /ckpt.keeper, which stays), where it is permitted to: whoever kills
+ * v2, or where that takes nobody for /ckpt.keeper, which stays), where it is permitted to: whoever kills
  * the caller's service does not kill it.
  *
  * What stays open if the KEEPER is killed by SIGKILL (nothing else ends it):
@@ -44,6 +44,9 @@
 #include "proc/image.h"
 
 struct ckpt_stop;
+
+/* Where keepers go that the root does not take. */
+#define CKPT_KEEPER_CGROUP "/ckpt.keeper"
 
 /**
  * struct ckpt_stop_params - what is stopped
