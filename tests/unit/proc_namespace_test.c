@@ -133,10 +133,27 @@ static void what_run_makes_is_accepted(void **state)
 	proc_group_end(cgroup);
 }
 
+/* The same mount, with nothing of the tree on it, as one that the host has unmounted since. */
+static void an_unused_mount_is_ignored(void **state)
+{
+	char *argv[] = { "sh", "-c", "mount -t tmpfs none /mnt; exec sleep 100", NULL };
+	struct ckpt_stop_params params = { .cgroup = cgroup };
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_init init;
+
+	(void)state;
+	start(&init, argv);
+	usleep(500000);
+	if (proc_group_cycle(&params, NULL, &err))
+		fail_msg("%s", err.text);
+	ckpt_init_kill(&init);
+	proc_group_end(cgroup);
+}
+
 /* In there, but with a mount that a restore would not make again. */
 static void a_mount_inside_is_refused(void **state)
 {
-	char *argv[] = { "sh", "-c", "mount -t tmpfs none /mnt && sleep 100; sleep 100", NULL };
+	char *argv[] = { "sh", "-c", "mount -t tmpfs none /mnt && cd /mnt && sleep 100; sleep 100", NULL };
 	struct ckpt_stop_params params = { .cgroup = cgroup };
 	struct ckpt_err err = CKPT_ERR_INIT;
 	struct ckpt_init init;
@@ -198,6 +215,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refused_by_name),
 		cmocka_unit_test_teardown(what_run_makes_is_accepted, clean),
+		cmocka_unit_test_teardown(an_unused_mount_is_ignored, clean),
 		cmocka_unit_test_teardown(a_mount_inside_is_refused, clean),
 		cmocka_unit_test(an_init_is_refused),
 	};

@@ -64,6 +64,9 @@ void ckpt_spaces_done(struct ckpt_spaces *spaces)
 		free(spaces->own[k]);
 		free(spaces->tree[k]);
 	}
+	for (size_t i = 0; i < spaces->n_lost; i++)
+		free(spaces->lost[i].what);
+	free(spaces->lost);
 	if (spaces->self >= 0)
 		close(spaces->self);
 }
@@ -139,12 +142,14 @@ int ckpt_spaces_check(struct ckpt_spaces *spaces, struct ckpt_held_proc *p, stru
 				return -1;
 		}
 	}
-	if (!strcmp(spaces->tree[MNT], spaces->own[MNT]) || spaces->mounts_known)
+	if (!strcmp(spaces->tree[MNT], spaces->own[MNT]))
 		return 0;
 	if (!strcmp(spaces->tree[PID], spaces->own[PID]))
 		return refuse(p, MNT, err);
+	if (!spaces->mounts_known && ckpt_mounts_compare(spaces, p, err))
+		return -1;
 	spaces->mounts_known = true;
-	return ckpt_mounts_check(p, spaces->self, err);
+	return ckpt_mounts_check(spaces, p, err);
 }
 
 /* The first process with threads: the clocks are those that it sees. */

@@ -57,18 +57,27 @@ int ckpt_read_creds(struct ckpt_held_proc *p, struct ckpt_held_thread *t, struct
 
 #define CKPT_SPACES 10
 
+/* A mount of the tree that we do not have; @what: where it is and its type. */
+struct ckpt_lost_mount {
+	uint64_t id;
+	char *what;
+};
+
 /**
  * struct ckpt_spaces - the namespaces of a tree, as links below /proc/PID/ns
  * @self: /proc/self of the reader
  * @own: the reader's; NULL: this kernel has no such namespaces
  * @tree: those of the first process looked at
  * @mounts_known: the tree has mounts of its own, and they were compared
+ * @lost: those that a restore would not make
  */
 struct ckpt_spaces {
 	int self;
 	char *own[CKPT_SPACES];
 	char *tree[CKPT_SPACES];
 	bool mounts_known;
+	struct ckpt_lost_mount *lost;
+	size_t n_lost;
 };
 
 #define CKPT_SPACES_NONE { .self = -1 }
@@ -86,8 +95,12 @@ int ckpt_read_namespaces(struct ckpt_reader *r, struct ckpt_err *err);
 int ckpt_cgroup_check(struct ckpt_hold *hold, struct ckpt_err *err);
 int ckpt_read_clocks(struct ckpt_reader *r, struct ckpt_err *err);
 
-/* mount-read.c: has @p only mounts that we have too, but for a /proc of its own? */
-int ckpt_mounts_check(struct ckpt_held_proc *p, int self, struct ckpt_err *err);
+/* mount-read.c: find the mounts of @p that we do not have, but for a /proc of its own. */
+int ckpt_mounts_compare(struct ckpt_spaces *spaces, struct ckpt_held_proc *p,
+			struct ckpt_err *err);
+/* Refuse when something of @p lies on one of them. */
+int ckpt_mounts_check(const struct ckpt_spaces *spaces, struct ckpt_held_proc *p,
+		      struct ckpt_err *err);
 
 /* area-read.c: index of the address space of @p in the image. */
 int ckpt_read_mm(struct ckpt_reader *r, struct ckpt_held_proc *p, uint32_t *ret,
