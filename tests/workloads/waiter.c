@@ -81,15 +81,14 @@ static int do_ppoll(void)
 	return ppoll(NULL, 0, NULL, &none);
 }
 
-/* The signal is due, and waits for the end of the call. */
+/* The signal is due, and waits for the end of the call, which is that of its time. */
 static int do_masked_ppoll(void)
 {
 	const sigset_t set = alarm_set();
 	int n = ppoll(NULL, 0, &(struct timespec){ 1, 0 }, &set);
 
-	if (!n)
-		errno = EINTR;
-	return n ? n : -1;
+	errno = n ? 0 : EINTR;
+	return -1;
 }
 
 static int do_read(void)

@@ -29,6 +29,8 @@
  * @group_stop: the job-control signal it was stopped by before us, or 0
  * @regs_known: @regs and @sigmask are its own
  * @regs_changed, @mask_changed: they are to be put back
+ * @mask_set: we have set its mask, so that the kernel has forgotten that of a call
+ *	(ppoll, sigsuspend, ...), and what only that one held back is delivered
  * @call: number of the system call it is in, for a call that is to be made again
  * @rseq_*: PTRACE_GET_RSEQ_CONFIGURATION
  * @xstate: NT_X86_XSTATE
@@ -37,7 +39,7 @@ struct ckpt_held_thread {
 	pid_t tid;
 	bool seized, stopped, gone;
 	int group_stop;
-	bool regs_known, regs_changed, mask_changed;
+	bool regs_known, regs_changed, mask_changed, mask_set;
 	struct user_regs_struct regs;
 	uint64_t sigmask;
 	long call;

@@ -49,8 +49,9 @@ static int set_regs(const struct ckpt_held_thread *t, struct user_regs_struct *r
 	return 0;
 }
 
-static int set_mask(const struct ckpt_held_thread *t, uint64_t mask, struct ckpt_err *err)
+static int set_mask(struct ckpt_held_thread *t, uint64_t mask, struct ckpt_err *err)
 {
+	t->mask_set = true;
 	if (ptrace(PTRACE_SETSIGMASK, t->tid, sizeof(mask), &mask))
 		return ckpt_fail(err, CKPT_FAILED, errno, "cannot set the signal mask of thread %d",
 				 t->tid);

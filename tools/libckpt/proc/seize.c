@@ -207,7 +207,39 @@ static void forgive_eintr(struct ckpt_held_thread *t)
 	t->regs_changed = true;
 }
 
-static void let_go(struct ckpt_held_thread *t)
+/* The signals that are due by now; the mask stays that of the call. */
+static void look_at_pending(struct ckpt_hold *hold, const struct ckpt_held_proc *p,
+			    struct ckpt_held_thread *t)
+{
+	struct ckpt_proc_status now;
+	char name[64];
+
+	snprintf(name, sizeof(name), "task/%d/status", t->tid);
+	if (ckpt_procfs_read(p->dir, name, &hold->scratch) ||
+	    ckpt_parse_status((char *)hold->scratch.data, &now))
+		return;
+	t->status.sig_pending = now.sig_pending;
+	t->status.sig_shared = now.sig_shared;
+}
+
+/*
+ * A call whose own mask is lost by our calls is made again where only that mask
+ * holds back what is due: the handler runs before it, and it does not end early.
+ */
+static void remake_call(struct ckpt_hold *hold, const struct ckpt_held_proc *p,
+			struct ckpt_held_thread *t)
+{
+	if (!t->mask_set || !in_call(&t->regs))
+		return;
+	look_at_pending(hold, p, t);
+	if (!held_back_by_call(t))
+		return;
+	t->regs = ckpt_held_regs(t);
+	t->regs_changed = true;
+}
+
+static void let_go(struct ckpt_hold *hold, const struct ckpt_held_proc *p,
+		   struct ckpt_held_thread *t)
 {
 	struct iovec iov = { &t->regs, sizeof(t->regs) };
 
@@ -216,8 +248,10 @@ static void let_go(struct ckpt_held_thread *t)
 		t->regs_known = !ptrace(PTRACE_GETREGSET, t->tid, NT_PRSTATUS, &iov) &&
 				!ptrace(PTRACE_GETSIGMASK, t->tid, sizeof(t->sigmask),
 					&t->sigmask);
-	if (t->regs_known)
+	if (t->regs_known) {
+		remake_call(hold, p, t);
 		forgive_eintr(t);
+	}
 	if (t->regs_changed)
 		ptrace(PTRACE_SETREGSET, t->tid, NT_PRSTATUS, &iov);
 	if (t->mask_changed)
@@ -237,7 +271,7 @@ static void let_go_stopped(struct ckpt_hold *hold)
 
 		for (size_t j = 0; j < p->n_threads; j++) {
 			if (p->threads[j].seized && p->threads[j].stopped)
-				let_go(&p->threads[j]);
+				let_go(hold, p, &p->threads[j]);
 		}
 	}
 }
