@@ -294,14 +294,30 @@ static uint8_t *read_plain(struct ckpt_objects *o, const struct ckpt_located *l,
 	return ckpt_object_read(&o->reader, o->packs[l->pack].fd, &l->object, err);
 }
 
+/* Any copy will do; when none does, what is wrong with the first is told. */
+static uint8_t *read_any(struct ckpt_objects *o, const struct ckpt_located *l,
+			 size_t *ret_len, struct ckpt_err *err)
+{
+	const struct ckpt_located *at = l;
+	uint8_t *plain = read_plain(o, l, err);
+
+	while (!plain && err->status == CKPT_DAMAGED && (at = other(o, at)))
+		plain = read_plain(o, at, NULL);
+	if (plain)
+		*ret_len = at->object.raw_len;
+	return plain;
+}
+
 int ckpt_objects_get(struct ckpt_objects *o, const struct ckpt_hash *name,
 		     enum ckpt_object_type type, const uint8_t **ret, size_t *ret_len,
 		     struct ckpt_err *err)
 {
 	struct ckpt_err why = CKPT_ERR_INIT;
-	const struct ckpt_located *l, *at;
+	const struct ckpt_located *l;
 	const uint8_t *cached;
 	uint8_t *plain;
+	uint32_t npacks;
+	size_t len;
 
 	if (ckpt_objects_find(o, name, type, &l, err))
 		return -1;
@@ -310,18 +326,24 @@ int ckpt_objects_get(struct ckpt_objects *o, const struct ckpt_hash *name,
 		*ret = cached;
 		return 0;
 	}
-	plain = read_plain(o, l, &why);
-	/* Any copy will do; when none does, what is wrong with the first is told. */
-	for (at = l; !plain && why.status == CKPT_DAMAGED && (at = other(o, at));)
-		plain = read_plain(o, at, NULL);
+	plain = read_any(o, l, &len, &why);
+	/* A pack that came since the last look may have a good one; the table has moved then. */
+	npacks = o->npacks;
+	if (!plain && why.status == CKPT_DAMAGED && !ckpt_objects_refresh(o, NULL) &&
+	    o->npacks > npacks) {
+		if (ckpt_objects_find(o, name, type, &l, err))
+			return -1;
+		ckpt_err_clear(&why);
+		plain = read_any(o, l, &len, &why);
+	}
 	if (!plain) {
 		if (err)
 			*err = why;
 		return ckpt_objects_fail_at(o, l, err);
 	}
-	if (ckpt_cache_add(&o->cache, name, plain, at->object.raw_len))
+	if (ckpt_cache_add(&o->cache, name, plain, len))
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for an object");
 	*ret = plain;
-	*ret_len = at->object.raw_len;
+	*ret_len = len;
 	return 0;
 }
