@@ -4,5 +4,5 @@
 # 031-kill-tool-kmod.sh: 030 with the module; an open defect, see docs/testing.md
 # where: vm
 # check: no
-# timeout: 1500
+# timeout: 3000
 exec "${CKPT_REPO:?}/tests/e2e/030-kill-tool.sh"
