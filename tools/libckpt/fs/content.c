@@ -7,6 +7,9 @@
 
 #include "fs/content.h"
 
+/* Files up to this size are read whole rather than asked for their holes: 2 ms. */
+#define READ_WHOLE (4u << 20)
+
 static uint64_t pages_of(uint64_t bytes)
 {
 	return (bytes + CKPT_PAGE_LEN - 1) >> CKPT_PAGE_SHIFT;
@@ -37,10 +40,36 @@ static int drop(const struct ckpt_sink *sink, uint32_t space, uint64_t from, uin
 	return to > from ? sink->drop(sink->self, space, from, to - from, err) : 0;
 }
 
+static bool all_zero(const uint8_t *p, size_t n)
+{
+	return !n || (!p[0] && !memcmp(p, p + 1, n - 1));
+}
+
+/* @count pages from @page on; with @holes those of zeros are left absent. */
+static int put_pages(const struct ckpt_sink *sink, uint32_t space, uint64_t page,
+		     const uint8_t *buf, size_t count, bool holes, struct ckpt_err *err)
+{
+	while (count) {
+		bool zero = holes && all_zero(buf, CKPT_PAGE_LEN);
+		size_t n = 1;
+
+		while (n < count && (holes && all_zero(buf + n * CKPT_PAGE_LEN, CKPT_PAGE_LEN)) ==
+					    zero)
+			n++;
+		if (zero ? sink->drop(sink->self, space, page, n, err) :
+			   sink->put(sink->self, space, page, buf, n, err))
+			return -1;
+		page += n;
+		buf += n * CKPT_PAGE_LEN;
+		count -= n;
+	}
+	return 0;
+}
+
 /* Data from @start, page aligned, to @end. Return: where it ended, or -1. */
-static int64_t read_range(int fd, uint64_t start, uint64_t end, const struct ckpt_sink *sink,
-			  uint32_t space, uint8_t *buf, const char *path,
-			  struct ckpt_fs_stats *stats, struct ckpt_err *err)
+static int64_t read_range(int fd, uint64_t start, uint64_t end, bool holes,
+			  const struct ckpt_sink *sink, uint32_t space, uint8_t *buf,
+			  const char *path, struct ckpt_fs_stats *stats, struct ckpt_err *err)
 {
 	while (start < end) {
 		size_t want = end - start < CKPT_FS_CHUNK ? end - start : CKPT_FS_CHUNK;
@@ -54,8 +83,8 @@ static int64_t read_range(int fd, uint64_t start, uint64_t end, const struct ckp
 		stats->bytes_read += n;
 		padded = pages_of(n) << CKPT_PAGE_SHIFT;
 		memset(buf + n, 0, padded - n);
-		if (sink->put(sink->self, space, start >> CKPT_PAGE_SHIFT, buf,
-			      padded >> CKPT_PAGE_SHIFT, err))
+		if (put_pages(sink, space, start >> CKPT_PAGE_SHIFT, buf, padded >> CKPT_PAGE_SHIFT,
+			      holes, err))
 			return -1;
 		start += padded;
 		if ((size_t)n < want)
@@ -64,10 +93,25 @@ static int64_t read_range(int fd, uint64_t start, uint64_t end, const struct ckp
 	return start;
 }
 
+/*
+ * Where are the holes?  While dirty pages are on their way to the disk neither the
+ * count of blocks nor SEEK_DATA can be believed (ext4 lets go of the reservation
+ * before the blocks count, and looks twice for an extent that comes in between):
+ * data would be taken for a hole.  So the file is written back first, and one that
+ * is quickly read is read whole, its pages of zeros being its holes.
+ */
+static bool seek_tells(int fd, uint64_t size)
+{
+	return size > READ_WHOLE && !sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE |
+						     SYNC_FILE_RANGE_WRITE |
+						     SYNC_FILE_RANGE_WAIT_AFTER);
+}
+
 int ckpt_fs_content_read(int fd, uint64_t size, bool dense, const struct ckpt_sink *sink,
 			 uint32_t space, void *buf, const char *path,
 			 struct ckpt_fs_stats *stats, struct ckpt_err *err)
 {
+	bool seek = !dense && seek_tells(fd, size);
 	uint64_t at = 0;
 
 	if (size > CKPT_PAGE_MAX << CKPT_PAGE_SHIFT)
@@ -76,7 +120,7 @@ int ckpt_fs_content_read(int fd, uint64_t size, bool dense, const struct ckpt_si
 	while (at < size) {
 		int64_t start = at, end = size, last;
 
-		if (!dense) {
+		if (seek) {
 			start = lseek(fd, at, SEEK_DATA);
 			if (start < 0 && errno != ENXIO)
 				return ckpt_fail(err, CKPT_FAILED, errno, "seek in %s", path);
@@ -93,7 +137,8 @@ int ckpt_fs_content_read(int fd, uint64_t size, bool dense, const struct ckpt_si
 		}
 		if (drop(sink, space, at >> CKPT_PAGE_SHIFT, start >> CKPT_PAGE_SHIFT, err))
 			return -1;
-		last = read_range(fd, start, end, sink, space, buf, path, stats, err);
+		last = read_range(fd, start, end, !dense && !seek, sink, space, buf, path, stats,
+				  err);
 		if (last < 0)
 			return -1;
 		at = last;
@@ -171,17 +216,14 @@ int ckpt_fs_content_write(int fd, uint64_t size, const struct ckpt_source *sourc
 	return rc < 0 ? -1 : 0;
 }
 
-static bool all_zero(const uint8_t *p, size_t n)
-{
-	return !n || (!p[0] && !memcmp(p, p + 1, n - 1));
-}
-
 /* Bytes [at, end) of the file are zeros or a hole. Return: 1 yes, 0 no, -1 error. */
 static int zero_range(int fd, uint64_t at, uint64_t end, uint8_t *buf, const char *path,
 		      struct ckpt_fs_stats *stats, struct ckpt_err *err)
 {
+	bool seek = seek_tells(fd, end - at);
+
 	while (at < end) {
-		int64_t start = lseek(fd, at, SEEK_DATA);
+		int64_t start = seek ? lseek(fd, at, SEEK_DATA) : (int64_t)at;
 		size_t want;
 		ssize_t n;
 
