@@ -114,6 +114,8 @@ static void written_file_is_put_back(void **state)
 	struct memstore m = { 0 };
 	struct ckpt_sink sink = mem_sink(&m);
 	struct ckpt_source source = mem_source(&m);
+	uint8_t page[CKPT_PAGE_LEN];
+	enum ckpt_page_kind kind;
 	struct stat st;
 
 	(void)state;
@@ -132,6 +134,12 @@ static void written_file_is_put_back(void **state)
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0640);
 	assert_true(st.st_mtim.tv_sec * 1000000000ll + st.st_mtim.tv_nsec == f.mtime_ns);
+	/* the next checkpoint has the file in a space of its own */
+	assert_int_equal(source.get(source.self, f.space, 0, page, &kind, &err), 0);
+	assert_int_equal(kind, CKPT_PAGE_IS_DATA);
+	assert_int_equal(ckpt_outer_drop(&image, &sink, &err), 0);
+	assert_int_equal(source.get(source.self, f.space, 0, page, &kind, &err), 0);
+	assert_int_equal(kind, CKPT_PAGE_IS_ABSENT);
 	ckpt_outer_done(&outer);
 	ckpt_outer_done(&again);
 	ckpt_buf_done(&buf);

@@ -107,6 +107,19 @@ static bool is_told(const char *path)
 	return !statfs(path, &fs) && fs.f_type == PROC_SUPER_MAGIC;
 }
 
+int ckpt_outer_drop(const struct ckpt_image *parent, const struct ckpt_sink *sink,
+		    struct ckpt_err *err)
+{
+	for (size_t i = 0; i < parent->n_files; i++) {
+		const struct ckpt_file *f = &parent->files[i];
+
+		if (f->kind == CKPT_FILE_REG && f->space &&
+		    sink->drop(sink->self, f->space, 0, CKPT_PAGE_MAX + 1, err))
+			return -1;
+	}
+	return 0;
+}
+
 int ckpt_outer_hash(struct ckpt_outer *outer, const struct ckpt_image *image,
 		    const struct ckpt_fs_table *table, const struct ckpt_outer *parent,
 		    struct ckpt_err *err)

@@ -49,6 +49,10 @@ int ckpt_outer_capture(struct ckpt_outer *outer, struct ckpt_image *image,
 		       const struct ckpt_fs_table *table, const struct ckpt_sink *sink,
 		       struct ckpt_fs_stats *stats, struct ckpt_err *err);
 
+/* Spaces that the parent's image has for such files, which this one does not share. */
+int ckpt_outer_drop(const struct ckpt_image *parent, const struct ckpt_sink *sink,
+		    struct ckpt_err *err);
+
 /* After the release: hash what is only read; @parent saves reading again. */
 int ckpt_outer_hash(struct ckpt_outer *outer, const struct ckpt_image *image,
 		    const struct ckpt_fs_table *table, const struct ckpt_outer *parent,
