@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Files of a checkpoint. */
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 
 #include "base/cleanup.h"
 #include "flow/files.h"
@@ -44,6 +46,21 @@ static int same_roots(struct ckpt_fs_table *table, const struct ckpt_tagged *gro
 	return added;
 }
 
+/*
+ * On overlayfs a file with hard links in the lower layer has one inode number for
+ * the module and, once it was copied up, another one for stat: its changes would
+ * find nothing in the table.
+ */
+static bool numbers_agree(const struct ckpt_tagged *group)
+{
+	struct statfs fs;
+
+	for (size_t i = 0; i < group->n_roots; i++)
+		if (statfs(group->roots[i], &fs) || fs.f_type == OVERLAYFS_SUPER_MAGIC)
+			return false;
+	return true;
+}
+
 int ckpt_files_open(struct ckpt_files *files, const struct ckpt_tagged *group,
 		    const struct ckpt_source *source, const void *blob, size_t len,
 		    bool inodes_known, bool trusted, struct ckpt_err *err)
@@ -59,8 +76,8 @@ int ckpt_files_open(struct ckpt_files *files, const struct ckpt_tagged *group,
 		ckpt_files_done(&f);
 		return -1;
 	}
-	f.inodes_known = inodes_known;
-	f.by_changes = inodes_known && trusted && !added;
+	f.inodes_known = inodes_known && numbers_agree(group);
+	f.by_changes = f.inodes_known && trusted && !added;
 	*files = f;
 	return 0;
 }
