@@ -31,6 +31,7 @@
  * @regs_changed, @mask_changed: they are to be put back
  * @mask_set: we have set its mask, so that the kernel has forgotten that of a call
  *	(ppoll, sigsuspend, ...), and what only that one held back is delivered
+ * @stop_due: a SIGSTOP came during our calls and was taken out
  * @call: number of the system call it is in, for a call that is to be made again
  * @rseq_*: PTRACE_GET_RSEQ_CONFIGURATION
  * @xstate: NT_X86_XSTATE
@@ -39,7 +40,7 @@ struct ckpt_held_thread {
 	pid_t tid;
 	bool seized, stopped, gone;
 	int group_stop;
-	bool regs_known, regs_changed, mask_changed, mask_set;
+	bool regs_known, regs_changed, mask_changed, mask_set, stop_due;
 	struct user_regs_struct regs;
 	uint64_t sigmask;
 	long call;

@@ -105,6 +105,13 @@ static int resume(struct ckpt_held_thread *t, int request, struct ckpt_err *err)
 	return ckpt_fail(err, CKPT_FAILED, errno, "cannot resume thread %d", t->tid);
 }
 
+/* SIGSTOP is the one signal that no mask holds back: it is due when we let go. */
+static void note_sigstop(struct ckpt_held_thread *t, int status)
+{
+	if (!(status >> 16) && WSTOPSIG(status) == SIGSTOP)
+		t->stop_due = true;
+}
+
 /*
  * From a stop at a system call to one inside signal delivery: there the
  * kernel looks, when the thread is let go, whether a call is to be restarted.
@@ -118,6 +125,7 @@ static int to_signal_stop(struct ckpt_held_thread *t, struct ckpt_err *err)
 	do {
 		if (resume(t, PTRACE_CONT, err) || next_stop(t, &status, err))
 			return -1;
+		note_sigstop(t, status);
 	} while (status >> 16 != PTRACE_EVENT_STOP);
 	return 0;
 }
@@ -328,6 +336,7 @@ static int wait_thread(struct ckpt_inject *inject, size_t j, struct ckpt_err *er
 			break;
 		}
 		/* what else comes here the program ignores as well: drop it */
+		note_sigstop(t, status);
 		if (resume(t, s->sig ? PTRACE_CONT : PTRACE_SYSCALL, err))
 			return -1;
 	}

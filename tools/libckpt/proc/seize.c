@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -258,6 +259,9 @@ static void let_go(struct ckpt_hold *hold, const struct ckpt_held_proc *p,
 		ptrace(PTRACE_SETSIGMASK, t->tid, sizeof(t->sigmask), &t->sigmask);
 	t->regs_changed = false;
 	t->mask_changed = false;
+	if (t->stop_due)
+		syscall(SYS_tkill, t->tid, SIGSTOP);
+	t->stop_due = false;
 	ckpt_fault("keeper.detaching");
 	t->stopped = false;
 	/* killed meanwhile: its parent hears of it when we have taken the end of it */
