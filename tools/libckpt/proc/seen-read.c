@@ -10,6 +10,11 @@
  * that were changed and changed back between the two looks, and those of an
  * area, or a process, that was gone at the second one.  PROCMAP_QUERY does not
  * help: it tells protection and sharing, which maps has as well.
+ *
+ * Advice on huge pages and on reading ahead is kept as it was before the stop
+ * and not looked at again: it changes no result of the program, and an area that
+ * was unmapped and mapped anew after the release (a thread's stack becomes a
+ * heap) mostly differs in that.
  */
 #include <string.h>
 
@@ -19,8 +24,7 @@
 
 /* What a call can change without a trace in maps. */
 #define ADVISED (CKPT_AREA_F_LOCKED | CKPT_AREA_F_DONTFORK | CKPT_AREA_F_WIPEONFORK | \
-		 CKPT_AREA_F_DONTDUMP | CKPT_AREA_F_HUGEPAGE | CKPT_AREA_F_NOHUGEPAGE | \
-		 CKPT_AREA_F_MERGEABLE | CKPT_AREA_F_SEQ | CKPT_AREA_F_RAND)
+		 CKPT_AREA_F_DONTDUMP | CKPT_AREA_F_MERGEABLE)
 
 int ckpt_seen_read(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckpt_err *err)
 {
@@ -70,8 +74,6 @@ static bool next(struct look *l)
 /* Two areas that overlap: the very same one, or what became of it. */
 static bool same_flags(const struct look *a, const struct look *b)
 {
-	if (a->len == b->len && !memcmp(a->text, b->text, a->len))
-		return a->flags.area == b->flags.area && a->flags.other == b->flags.other;
 	return !((a->flags.area ^ b->flags.area) & ADVISED) && a->flags.other == b->flags.other;
 }
 
