@@ -121,14 +121,20 @@ static bool strip_deleted(struct ckpt_held_proc *p, char *path, const struct sta
 
 /*
  * overlayfs tells the count of links from when it looked the file up: one that was
- * opened from the lower layer, then removed, has it for ever.
+ * opened from the lower layer, then removed, has it for ever.  A descriptor that can
+ * write is another matter: what goes through it must reach the other link, if any.
  */
 static bool keeps_count(struct ckpt_held_proc *p, const char *name)
 {
 	cleanup_close int fd = openat(p->dir, name, O_PATH | O_CLOEXEC);
 	struct statfs fs;
+	struct stat link;
 
-	return fd >= 0 && !fstatfs(fd, &fs) && fs.f_type == OVERLAYFS_SUPER_MAGIC;
+	if (fd < 0 || fstatfs(fd, &fs) || fs.f_type != OVERLAYFS_SUPER_MAGIC)
+		return false;
+	/* the link of a descriptor has the mode in which it is open */
+	return strncmp(name, "fd/", 3) || (!fstatat(p->dir, name, &link, AT_SYMLINK_NOFOLLOW) &&
+					   !(link.st_mode & 0200));
 }
 
 /*
