@@ -74,7 +74,8 @@ vm-test: install-deps test-programs
 	@tests/run/vm-tests.sh --kernel $(KERNEL) $(TEST)
 
 e2e: install-deps test-programs
-	@CKPT_FULL=1 tests/run/vm-tests.sh --kernel $(KERNEL) $(or $(TEST),$(wildcard tests/e2e/*.sh))
+	@CKPT_FULL=1 tests/run/vm-tests.sh --kernel $(KERNEL) \
+		$(or $(TEST),$(wildcard tests/e2e/*.sh))
 
 # what scripts in the VM use: nothing is built in there
 test-programs:

@@ -153,7 +153,8 @@ static void an_unused_mount_is_ignored(void **state)
 /* In there, but with a mount that a restore would not make again. */
 static void a_mount_inside_is_refused(void **state)
 {
-	char *argv[] = { "sh", "-c", "mount -t tmpfs none /mnt && cd /mnt && sleep 100; sleep 100", NULL };
+	char *argv[] = { "sh", "-c", "mount -t tmpfs none /mnt && cd /mnt && sleep 100; sleep 100",
+			 NULL };
 	struct ckpt_stop_params params = { .cgroup = cgroup };
 	struct ckpt_err err = CKPT_ERR_INIT;
 	struct ckpt_init init;

@@ -66,7 +66,8 @@ static int put_records(struct ckpt_cut *cut, struct ckpt_err *err)
 	cleanup_buf struct ckpt_buf roots = CKPT_BUF_INIT, outer = CKPT_BUF_INIT;
 
 	if (ckpt_fs_table_store(cut->files.table, &cut->sink, &roots, &cut->files.stats, err) ||
-	    drop_old_outer(cut, err) || hash_outer(cut, err) || ckpt_outer_encode(&cut->outer, &outer, err) ||
+	    drop_old_outer(cut, err) || hash_outer(cut, err) ||
+	    ckpt_outer_encode(&cut->outer, &outer, err) ||
 	    ckpt_mem_encode(&cut->mem, &memory, err) ||
 	    ckpt_image_encode(&cut->image, &tasks, err))
 		return -1;

@@ -176,7 +176,8 @@ static int find_command(const char *name, struct ckpt_err *err)
 		if (!access(name, X_OK))
 			return 0;
 	} else {
-		for (char *dir = strtok_r(path, ":", &save); dir; dir = strtok_r(NULL, ":", &save)) {
+		for (char *dir = strtok_r(path, ":", &save); dir;
+		     dir = strtok_r(NULL, ":", &save)) {
 			cleanup_free char *at = NULL;
 
 			if (asprintf(&at, "%s/%s", dir, name) < 0)

@@ -10,8 +10,8 @@
  * it released.
  *
  * The keeper leaves the caller's session and its cgroup (for the root of cgroup
- * v2, or where that takes nobody for /ckpt.keeper, which stays), where it is permitted to: whoever kills
- * the caller's service does not kill it.
+ * v2, or where that takes nobody for /ckpt.keeper, which stays), where it is
+ * permitted to: whoever kills the caller's service does not kill it.
  *
  * What stays open if the KEEPER is killed by SIGKILL (nothing else ends it):
  * while a process's injected page is being mapped or unmapped (two remote

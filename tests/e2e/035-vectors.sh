@@ -1,0 +1,43 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# 035-vectors.sh: no half of a vector register is lost
+# where: both
+# module: no
+# timeout: 300
+#
+# A process that holds a pattern in its vector registers is checkpointed, loses its keeper
+# at each point of the reading, and is restored.
+set -euo pipefail
+. "${CKPT_REPO:?}/tests/e2e/lib/assert.sh"
+. "$CKPT_REPO/tests/e2e/lib/group.sh"
+. "$CKPT_REPO/tests/e2e/lib/sizes.sh"
+. "$CKPT_REPO/tests/e2e/lib/story.sh"
+
+group=vectors
+file=$base/$group/held
+
+holds_on() {	# WHAT: a few turns more, all of them good
+	ok "$1: it goes on" wait_for 60 has_lines "$file" $(($(lines "$file") + 3))
+	is "$1: nothing was lost" "$(grep -v '^ok$' "$file")" ""
+}
+
+mkdir -p "$base/$group"
+"$tool" run --name $group --root "$base/$group" --private-dir "$base/private" -- \
+	"$programs/vectors" "$file" >"$base/run" 2>&1 &
+at_exit "end_group $group"
+wait_for 60 has_lines "$file" 2 || bail "it does not start: $(cat "$base/run")"
+holds_on "before"
+take $group
+holds_on "a checkpoint"
+for point in keeper.mapped keeper.written keeper.started keeper.asked keeper.answered; do
+	for turn in 1 2 3; do
+		CKPT_FAULT=$point "$inject_tool" checkpoint $group >"$base/killed" 2>&1 || true
+		holds_on "the keeper dies at $point, $turn"
+	done
+done
+take $group
+ok "it is killed" kill_group $group
+ok "it is restored" "$tool" restore $group
+holds_on "after a restore"
+done_testing
