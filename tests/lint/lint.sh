@@ -114,4 +114,5 @@ if [ ${#pages[@]} -gt 0 ]; then
 	out=$(mandoc -Tlint -Wwarning "${pages[@]}" 2>&1)
 	report "man pages" $? "$out"
 fi
+say "1..$(grep -cE '^(not )?ok( |$)' "$log")"
 tap_record lint "$log" 0
