@@ -21,8 +21,10 @@ for n in "${names[@]}"; do
 	n=${n%_test}_test
 	rc=0
 	mkdir -p "$work/tmp"
+	# setsid: started in a container, our own session's leader is outside of its pid
+	# namespace, and what the tests stop would be in a session that has no number
 	CMOCKA_MESSAGE_OUTPUT=TAP UBSAN_OPTIONS=print_stacktrace=1 TMPDIR=$work/tmp \
-		timeout -k 5 300 "$bin/$n" </dev/null >"$work/log" 2>&1 || rc=$?
+		setsid -w timeout -k 5 300 "$bin/$n" </dev/null >"$work/log" 2>&1 || rc=$?
 	# a good run is summed up, a bad one is shown
 	if [ "$rc" != 0 ] || grep -q '^not ok' "$work/log"; then
 		cat "$work/log"
