@@ -1,8 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# 031-kill-tool-kmod.sh: 030 with the module; an open defect, see docs/testing.md
+# 031-kill-tool-kmod.sh: 030 with the module
 # where: vm
-# check: no
 # timeout: 3000
 exec "${CKPT_REPO:?}/tests/e2e/030-kill-tool.sh"

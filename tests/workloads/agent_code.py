@@ -8,7 +8,6 @@ import time
 
 from agent_memory import Broken
 
-CFLAGS = ["-O1", "-Wall", "-Werror"]
 MASK = 0xffffffff
 LIMIT = 12
 
@@ -60,12 +59,13 @@ program: $(objects)
 class Project:
     """C files in the current directory, and what the agent knows about them."""
 
-    def __init__(self, rng, think):
+    def __init__(self, rng, think, optimize):
         self.random = rng
         self.think = think
+        self.cflags = ["-O%d" % optimize, "-Wall", "-Werror"]
         self.modules = []
         self.environment = dict(os.environ, LC_ALL="C")
-        self.write("Makefile", MAKEFILE.format(cflags=" ".join(CFLAGS)))
+        self.write("Makefile", MAKEFILE.format(cflags=" ".join(self.cflags)))
         for _ in range(3):
             self.add()
         self.write_tables()
@@ -160,13 +160,13 @@ class Project:
         if number % 4 == 2:
             with open("wrong.c", "w") as file:
                 file.write("int wrong = missing_%d;\n" % number)
-            said += self.run(["gcc", *CFLAGS, "-c", "-o", "wrong.o", "wrong.c"], expected=1)
+            said += self.run(["gcc", *self.cflags, "-c", "-o", "wrong.o", "wrong.c"], expected=1)
             os.unlink("wrong.c")
         if number % 3 == 0:
             return said + self.run(["make", "-s"])
         for name in edited:
             pipe = ["-pipe"] if number % 2 else []
-            said += self.run(["gcc", *CFLAGS, *pipe, "-c", "-o", name[:-2] + ".o", name])
+            said += self.run(["gcc", *self.cflags, *pipe, "-c", "-o", name[:-2] + ".o", name])
         objects = ["m%02d.o" % m["name"] for m in self.modules] + ["main.o"]
         return said + self.run(["gcc", "-o", "program", *objects])
 

@@ -37,7 +37,8 @@ class Agent:
         self.state = agent_memory.State(self.random, options.state_mb)
         self.scratch = agent_memory.Pages(self.random, 256)
         self.history = agent_memory.History(self.random)
-        self.code = agent_code.Project(self.random, options.think_ms / 1000)
+        self.code = agent_code.Project(self.random, options.think_ms / 1000,
+                                       options.optimize)
         self.copied = agent_memory.Pages(self.random, 64, "corpus.bin")
         self.shell = agent_parts.Shell()
         self.workers = agent_parts.Workers(2)
@@ -103,6 +104,8 @@ def main():
                         "waits for a model's answer")
     parser.add_argument("--think-ms", type=int, default=0,
                         help="sleep before each of the four questions to a test program")
+    parser.add_argument("--optimize", type=int, default=1, metavar="LEVEL",
+                        help="what it compiles with: -O LEVEL")
     parser.add_argument("--verify-every", type=int, default=8,
                         help="check all the state after so many iterations")
     parser.add_argument("--journal", help="default: journal in the workspace")

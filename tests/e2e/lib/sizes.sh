@@ -2,9 +2,11 @@
 #
 # sizes.sh: how big the main job is, in a VM and natively; read in (".") after group.sh
 #
-# Emulated, everything is 10 to 90 times slower.
+# Emulated, everything is 10 to 90 times slower, and an optimizing compiler whose pages are
+# write-protected now and then may choose other instructions (docs/testing.md).
 if [ -n "${CKPT_IN_VM:-}" ]; then
-	agent=(--iterations "${CKPT_ITERATIONS:-20}" --seed 11 --state-mb 48 --think-ms 150)
+	agent=(--iterations "${CKPT_ITERATIONS:-20}" --seed 11 --state-mb 48 --think-ms 150
+		--optimize 0)
 	child_answers=1 wait_ms=999 slack_ns=2000000000
 	export CKPT_SPIN_US=500
 else
@@ -13,5 +15,5 @@ else
 fi
 
 # A smaller agent for the other stories: about half a minute in a VM
-small=(--iterations 12 --seed 12 --state-mb 8 --think-ms 60)
+small=(--iterations 12 --seed 12 --state-mb 8 --think-ms 60 --optimize 0)
 [ -n "${CKPT_IN_VM:-}" ] || small=(--iterations 30 --seed 12 --state-mb 8 --think-ms 60)
