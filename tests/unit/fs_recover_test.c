@@ -329,5 +329,26 @@ int main(void)
 		perror("private mount namespace");
 		return 1;
 	}
+/* A question about a root, as a dry run asks it, leaves it as it is. */
+static void a_question_changes_nothing(void **arg)
+{
+	struct pair p = { 0 };
+	bool pending = false;
+	int64_t noted[2];
+
+	(void)arg;
+	pair_start(&p);
+	pair_damage(&p);
+	assert_true(killed_at(&p, COMMIT, "fs.removed"));
+	check(&p.s, ckpt_fs_pending(p.two, &pending, &p.s.err));
+	assert_int_equal(getxattr(p.two, CKPT_FS_XATTR_MTIME, noted, sizeof(noted)),
+			 sizeof(noted));
+	check(&p.s, recover_quietly(&p));
+	assert_int_equal(getxattr(p.two, CKPT_FS_XATTR_MTIME, noted, sizeof(noted)), -1);
+	assert_true(assert_old_or_new(&p, "asked"));
+	pair_end(&p);
+}
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
+		cmocka_unit_test(a_question_changes_nothing),

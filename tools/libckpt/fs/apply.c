@@ -208,7 +208,7 @@ static int finish(struct ckpt_fs_stage *first, struct ckpt_err *err)
 		cleanup_stage struct ckpt_fs_stage s = CKPT_FS_STAGE_INIT;
 		int rc = find_stage(&s, j.roots[i], err);
 
-		if (rc < 0)
+		if (rc < 0 || (!rc && ckpt_fs_stage_settle(&s, err)))
 			return -1;
 		if (!rc)
 			continue;
@@ -262,7 +262,8 @@ int ckpt_fs_recover(const char *path, enum ckpt_fs_recovered *ret, struct ckpt_e
 			rc = ckpt_fs_undo(&s, err);
 	} else if (rc > 0) {
 		rc = ckpt_fs_undo(&s, err);
-	} else {
+	} else if (!rc) {
+		rc = ckpt_fs_stage_settle(&s, err);
 		what = CKPT_FS_NOTHING_LEFT;
 	}
 	if (rc < 0)

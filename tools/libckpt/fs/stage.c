@@ -133,8 +133,7 @@ int ckpt_fs_stage_times(struct ckpt_fs_stage *s, int64_t atime_ns, int64_t mtime
 	return 0;
 }
 
-/* Put the times back that were noted, if any were. */
-static int settle_times(struct ckpt_fs_stage *s, struct ckpt_err *err)
+int ckpt_fs_stage_settle(struct ckpt_fs_stage *s, struct ckpt_err *err)
 {
 	int64_t ns[2];
 	char self[32];
@@ -181,7 +180,7 @@ int ckpt_fs_stage_open(struct ckpt_fs_stage *s, struct ckpt_err *err)
 	struct stat st;
 
 	if (dir < 0 || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW))
-		return dir >= 0 && settle_times(s, err) ? -1 : 0;
+		return 0;
 	return open_locked(s, dir, name, err) ? -1 : 1;
 }
 
@@ -203,5 +202,5 @@ int ckpt_fs_stage_remove(struct ckpt_fs_stage *s, struct ckpt_err *err)
 	close(take_fd(s->fd));
 	if (ckpt_fault("fs.removed"))
 		return ckpt_fail(err, CKPT_FAILED, 0, "fault point fs.removed");
-	return settle_times(s, err);
+	return ckpt_fs_stage_settle(s, err);
 }

@@ -41,7 +41,7 @@ int ckpt_fs_stage_locate(struct ckpt_fs_stage *s, const char *path, bool make_pa
 int ckpt_fs_stage_make(struct ckpt_fs_stage *s, struct ckpt_err *err);
 
 /**
- * ckpt_fs_stage_open - open and lock a stage that was left
+ * ckpt_fs_stage_open - open and lock a stage that was left; changes nothing
  *
  * Return: 1 with s->fd set, 0 when there is none, -1 error.
  */
@@ -50,6 +50,13 @@ int ckpt_fs_stage_open(struct ckpt_fs_stage *s, struct ckpt_err *err);
 /* What the root's times shall be once the stage inside is gone. */
 int ckpt_fs_stage_times(struct ckpt_fs_stage *s, int64_t atime_ns, int64_t mtime_ns,
 			struct ckpt_err *err);
+
+/**
+ * ckpt_fs_stage_settle - put the times back that were noted, if any were
+ *
+ * For a root whose stage is gone.
+ */
+int ckpt_fs_stage_settle(struct ckpt_fs_stage *s, struct ckpt_err *err);
 
 /* Remove the stage with all in it; the root's times stay, or become what was said. */
 int ckpt_fs_stage_remove(struct ckpt_fs_stage *s, struct ckpt_err *err);
