@@ -11,6 +11,7 @@
 #include "base/fault.h"
 #include "fs/apply.h"
 #include "fs/journal.h"
+#include "fs/newer.h"
 #include "fs/path.h"
 #include "fs/restore.h"
 
@@ -41,6 +42,16 @@ static int fail_op(const struct ckpt_fs_stage *s, const struct ckpt_fs_op *op, i
 	return ckpt_fail(err, CKPT_FAILED, error, "%s %s/%s", verb[op->kind], s->path, op->path);
 }
 
+/* @inside: what has changed in it, or "" the thing itself */
+static int fail_newer(const struct ckpt_fs_stage *s, const struct ckpt_fs_op *op,
+		      const char *inside, struct ckpt_err *err)
+{
+	return ckpt_fail(err, CKPT_REFUSED, 0, "%s%s%s has changed since the restore was "
+			 "interrupted%s%s%s; move it away and run again", s->path,
+			 *op->path ? "/" : "", op->path, *inside ? " (" : "", inside,
+			 *inside ? ")" : "");
+}
+
 /* Return: 1 what the operation was planned for is there, 0 nothing is, -1 newer work. */
 static int look(const struct ckpt_fs_stage *s, const struct ckpt_fs_op *op, int dir,
 		const char *name, struct ckpt_err *err)
@@ -54,14 +65,30 @@ static int look(const struct ckpt_fs_stage *s, const struct ckpt_fs_op *op, int 
 	if (rc)
 		return fail_op(s, op, -rc, err);
 	now = ckpt_fs_was_of(&m);
+	if (!ckpt_fs_numbers_last(s->fd))
+		now.ino = op->was.ino;
 	if (op->was.kind == CKPT_FS_WAS_UNKNOWN || !memcmp(&now, &op->was, sizeof(now)))
 		return 1;
-	return ckpt_fail(err, CKPT_REFUSED, 0,
-			 "%s%s%s has changed since the restore was interrupted; move it away and "
-			 "run again", s->path, *op->path ? "/" : "", op->path);
+	return fail_newer(s, op, "", err);
 }
 
-static int take_away(struct ckpt_fs_stage *s, const struct ckpt_fs_op *op, struct ckpt_err *err)
+/* As look(), and below a directory as well. */
+static int look_inside(const struct ckpt_fs_stage *s, const struct ckpt_fs_op *op, int dir,
+		       const char *name, int64_t since_ns, struct ckpt_err *err)
+{
+	cleanup_free char *newer = NULL;
+	int there = look(s, op, dir, name, err), rc;
+
+	if (there <= 0)
+		return there;
+	rc = ckpt_fs_newer(dir, name, since_ns, &newer);
+	if (rc)
+		return fail_op(s, op, -rc, err);
+	return newer ? fail_newer(s, op, newer, err) : 1;
+}
+
+static int take_away(struct ckpt_fs_stage *s, const struct ckpt_fs_op *op, int64_t since_ns,
+		     struct ckpt_err *err)
 {
 	cleanup_close int dir = -1;
 	char trash[32], part[40];
@@ -75,7 +102,7 @@ static int take_away(struct ckpt_fs_stage *s, const struct ckpt_fs_op *op, struc
 	if (dir < 0)
 		return fail_op(s, op, -dir, err);
 	snprintf(part, sizeof(part), "%s.part", trash);
-	rc = exists(s->fd, part) ? 1 : look(s, op, dir, name, err);
+	rc = exists(s->fd, part) ? 1 : look_inside(s, op, dir, name, since_ns, err);
 	if (rc <= 0)
 		return rc;
 	if (!renameat(dir, name, s->fd, trash) || errno == ENOENT)
@@ -125,7 +152,8 @@ static int apply(struct ckpt_fs_stage *s, const struct ckpt_fs_journal *j, struc
 		int rc;
 
 		if (op->kind == CKPT_FS_OP_TRASH)
-			rc = take_away(s, op, err) || ckpt_fault("fs.trash") ? -1 : 0;
+			rc = take_away(s, op, j->written_ns, err) ||
+			     ckpt_fault("fs.trash") ? -1 : 0;
 		else if (op->kind == CKPT_FS_OP_PUT)
 			rc = put_in_place(s, op, err) || ckpt_fault("fs.put") ? -1 : 0;
 		else

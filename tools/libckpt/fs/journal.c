@@ -97,7 +97,7 @@ int ckpt_fs_journal_move(int stage, const char *from, const char *to, struct ckp
 	return 0;
 }
 
-static int read_all(int stage, const char *name, struct ckpt_buf *ret)
+static int read_all(int stage, const char *name, struct ckpt_buf *ret, int64_t *ret_written_ns)
 {
 	cleanup_close int fd = openat(stage, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
@@ -117,6 +117,7 @@ static int read_all(int stage, const char *name, struct ckpt_buf *ret)
 			break;
 		ret->len += n > 0 ? n : 0;
 	}
+	*ret_written_ns = st.st_mtim.tv_sec * 1000000000ll + st.st_mtim.tv_nsec;
 	return 0;
 }
 
@@ -225,7 +226,7 @@ int ckpt_fs_journal_read(int stage, const char *name, struct ckpt_fs_journal *re
 	cleanup_journal struct ckpt_fs_journal j = { 0 };
 	cleanup_buf struct ckpt_buf b = CKPT_BUF_INIT;
 
-	if (read_all(stage, name, &b))
+	if (read_all(stage, name, &b, &j.written_ns))
 		return ckpt_fail(err, CKPT_FAILED, errno, "read the journal of a restore");
 	if (parse(&b, &j, err))
 		return ckpt_fail_at(err, "read the journal of a restore");

@@ -68,12 +68,14 @@ struct ckpt_fs_op {
 /**
  * struct ckpt_fs_journal - a journal as read
  * @roots: all roots of the restore that have a stage; the first decides for all
+ * @written_ns: when it was complete, in the time of its file system
  */
 struct ckpt_fs_journal {
 	char **roots;
 	size_t n_roots;
 	struct ckpt_fs_op *ops;
 	size_t n_ops;
+	int64_t written_ns;
 };
 
 void ckpt_fs_journal_done(struct ckpt_fs_journal *j);

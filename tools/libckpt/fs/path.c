@@ -166,6 +166,15 @@ int ckpt_fs_times_tell(int fd)
 	       st.f_type == BTRFS_SUPER_MAGIC || st.f_type == F2FS_SUPER_MAGIC;
 }
 
+int ckpt_fs_numbers_last(int fd)
+{
+	struct statfs st;
+
+	if (fstatfs(fd, &st))
+		return 0;
+	return ckpt_fs_times_tell(fd) || st.f_type == TMPFS_MAGIC;
+}
+
 /* Deeper trees are hung up at the top, so that descriptors stay bounded. */
 #define REMOVE_DEPTH 64
 

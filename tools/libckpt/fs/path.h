@@ -51,6 +51,9 @@ char *ckpt_fs_mount_inside(const char *path);
  */
 int ckpt_fs_times_tell(int fd);
 
+/* Does an inode of this file system keep its number, over a reboot as well? */
+int ckpt_fs_numbers_last(int fd);
+
 /* Remove a name and all below it. Return: 0 or -errno; nothing there is no error. */
 int ckpt_fs_remove_tree(int dirfd, const char *name);
 
