@@ -69,16 +69,23 @@ static int put_back(struct ckpt_held_thread *t, struct ckpt_err *err)
 	return 0;
 }
 
+/*
+ * When a thread last got on. Threads of all processes run at the same time, so
+ * a tree that somebody freezes costs one wait and not one for each process.
+ */
+static uint64_t progress_ns;
+
 /* The next stop of a thread that runs. Return: 0 with the status, -1 late or gone. */
 static int next_stop(struct ckpt_held_thread *t, int *ret_status, struct ckpt_err *err)
 {
-	uint64_t until = ckpt_now_ns() + RUN_NS;
+	uint64_t until = progress_ns + RUN_NS;
 
 	/* look a few times, for the other CPU is quick; then sleep, ticked out of it */
 	for (unsigned int rounds = 0;; rounds++) {
 		pid_t r = waitpid(t->tid, ret_status, __WALL | (rounds < SPINS ? WNOHANG : 0));
 
 		if (r == t->tid && WIFSTOPPED(*ret_status)) {
+			progress_ns = ckpt_now_ns();
 			t->stopped = true;
 			return 0;
 		}
@@ -100,6 +107,7 @@ static int next_stop(struct ckpt_held_thread *t, int *ret_status, struct ckpt_er
 static int resume(struct ckpt_held_thread *t, int request, struct ckpt_err *err)
 {
 	t->stopped = false;
+	progress_ns = ckpt_now_ns();
 	if (!ptrace(request, t->tid, 0, 0))
 		return 0;
 	return ckpt_fail(err, CKPT_FAILED, errno, "cannot resume thread %d", t->tid);
@@ -130,6 +138,14 @@ static int to_signal_stop(struct ckpt_held_thread *t, struct ckpt_err *err)
 	return 0;
 }
 
+/* Only of a thread that stands the kernel shows us anything. */
+static bool stands(const struct ckpt_held_thread *t)
+{
+	uint64_t mask;
+
+	return !ptrace(PTRACE_GETSIGMASK, t->tid, sizeof(mask), &mask);
+}
+
 /* One call by the first thread, outside the mapping. */
 static int plain_call(struct ckpt_inject *inject, long nr, const uint64_t args[6],
 		      int64_t *ret_value, struct ckpt_err *err)
@@ -141,7 +157,8 @@ static int plain_call(struct ckpt_inject *inject, long nr, const uint64_t args[6
 		return -1;
 	t->regs_changed = true;
 	if (ckpt_remote_syscall(t->tid, inject->at, nr, args, ret_value, err)) {
-		t->stopped = false;	/* the release waits for it, and puts it back */
+		/* one that still runs the release waits for; then it puts both back */
+		t->stopped = stands(t);
 		return -1;
 	}
 	return to_signal_stop(t, err) ? -1 : put_back(t, err);
