@@ -60,7 +60,19 @@ ok "when it has ended the lock is free" wait_for 20 flock -n "$lock" true
 ok "and a checkpoint is made" "$tool" checkpoint $group
 kill_group $group
 wait || true
-ok "it is restored" "$tool" restore $group
+# two restores: the second comes while the first builds the tree
+CKPT_FAULT=restore.built=stop CKPT_FAULT_REACHED=$base/building "$inject_tool" restore $group \
+	>"$base/first" 2>&1 &
+first=$!
+ok "a restore has built a tree" wait_for 20 test -s "$base/building"
+refused 4 restore $group
+refused 4 restore "$group@1"
+stands_still() { grep -q '^State:[[:space:]]*T' "/proc/$first/status"; }
+ok "the first one stands still" wait_for 5 stands_still
+kill -CONT $first
+rc=0
+wait $first || rc=$?
+is "it is restored, once" $rc 0
 is "with the limits that its cgroup had" "$(cat "$depth")" 5
 kill_group $group
 "$tool" untag $group
