@@ -146,10 +146,10 @@ static void enter_area(struct ckpt_walk *w, struct vm_area_struct *vma, u64 star
 }
 
 /* Find the next pmd in use; whole empty subtrees are stepped over. */
-static pmd_t *next_pmd(struct mm_struct *mm, u64 *addr, u64 end)
+static pmd_t *next_pmd(struct ckpt_walk *w, u64 *addr, u64 end)
 {
 	while (*addr < end) {
-		pgd_t *pgd = pgd_offset(mm, *addr);
+		pgd_t *pgd = pgd_offset(w->mm, *addr);
 		p4d_t *p4d;
 		pud_t *pud;
 		pmd_t *pmd;
@@ -166,6 +166,9 @@ static pmd_t *next_pmd(struct mm_struct *mm, u64 *addr, u64 end)
 		pud = pud_offset(p4d, *addr);
 		/* Leaves at this level are hugetlb or DAX, which are not walked. */
 		if (pud_none(*pud) || WARN_ON_ONCE(!pud_present(*pud) || pud_bad(*pud))) {
+			/* What is there is not known: all of the mm is reported. */
+			if (!pud_none(*pud))
+				w->overflow = true;
 			*addr = pud_addr_end(*addr, end);
 			continue;
 		}
@@ -186,7 +189,7 @@ static u64 walk_area(struct ckpt_walk *w)
 	u64 addr = w->area.start, end = w->area.end, next;
 	pmd_t *pmd;
 
-	while ((pmd = next_pmd(w->mm, &addr, end))) {
+	while ((pmd = next_pmd(w, &addr, end))) {
 		next = pmd_addr_end(addr, end);
 		ckpt_walk_pmd(w, pmd, addr, next);
 		addr = next;

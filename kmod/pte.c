@@ -395,7 +395,8 @@ void ckpt_walk_pmd(struct ckpt_walk *w, pmd_t *pmd, u64 addr, u64 end)
 		if (is_swap_pmd(val) || pmd_trans_huge(val) || pmd_devmap(val)) {
 			done = take_huge(w, pmd, addr, end);
 		} else if (WARN_ON_ONCE(pmd_bad(val))) {
-			w->unbased = true;
+			/* What is there is not known: all of the mm is reported. */
+			w->overflow = true;
 			return;
 		} else {
 			done = take_table(w, pmd, val, addr, end);
