@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Files of a store as bytes, for tests that damage them. */
+#ifndef CKPT_TESTS_STORE_FILE_H
+#define CKPT_TESTS_STORE_FILE_H
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "store_model.h"
+
+/* A file of the store, as bytes. */
+struct file {
+	char path[400];
+	uint8_t *data;
+	size_t len;
+};
+
+static inline void load(struct file *f)
+{
+	struct stat st;
+	int fd = open(f->path, O_RDONLY);
+
+	assert_true(fd >= 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	f->len = st.st_size;
+	f->data = malloc(f->len + 1);
+	assert_int_equal(read(fd, f->data, f->len), f->len);
+	close(fd);
+}
+
+static inline void save(const struct file *f, size_t len)
+{
+	int fd = open(f->path, O_WRONLY | O_TRUNC);
+
+	assert_int_equal(write(fd, f->data, len), len);
+	close(fd);
+}
+
+static inline void find_pack(const char *store, struct file *ret)
+{
+	char dir[300];
+	const struct dirent *e;
+	DIR *d;
+
+	snprintf(dir, sizeof(dir), "%s/packs", store);
+	d = opendir(dir);
+	while ((e = readdir(d)))
+		if (e->d_name[0] != '.')
+			snprintf(ret->path, sizeof(ret->path), "%s/%.60s", dir, e->d_name);
+	closedir(d);
+	load(ret);
+}
+
+/* Two spaces with text-like, random and zero pages: every kind of object, few bytes. */
+static inline void small_store(char *path, size_t size)
+{
+	struct ckpt_store *store = model_open(model_path(path, size));
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_writer *w = model_begin(store, "agent", 0);
+	struct ckpt_sink sink = ckpt_writer_sink(w);
+	struct model m = { .spaces = 2 };
+	uint32_t space;
+
+	must(sink.space_new(sink.self, &space, &err));
+	must(sink.space_new(sink.self, &space, &err));
+	m.page[0][0] = 3;
+	m.page[0][1] = 5;
+	m.page[0][2] = 1;
+	m.page[1][700] = 2;
+	model_put_all(&m, &sink);
+	must(ckpt_manifest_set_blob(ckpt_writer_manifest(w), "tasks", 1, 8192, &err));
+	assert_int_equal(model_commit(w), 1);
+	ckpt_store_close(store);
+}
+
+/* Open and verify from nothing. Return: as ckpt_verify. */
+static inline int verify(const char *path, char *ret_what, size_t size)
+{
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_store *store = ckpt_store_open(path, CKPT_STORE_READ, &err);
+	cleanup_report struct ckpt_report report = { 0 };
+	int rc = store ? ckpt_verify(store, "agent", 0, &report, NULL, &err) : -1;
+
+	if (rc == 0)
+		assert_true(report.faults && report.ndamage);
+	else if (rc < 0)
+		assert_true(err.status != CKPT_OK && *err.text);
+	if (ret_what)
+		snprintf(ret_what, size, "%s", rc ? err.text : report.damage[0]);
+	ckpt_store_close(store);
+	return rc;
+}
+
+#endif
