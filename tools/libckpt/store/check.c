@@ -60,7 +60,7 @@ static uint8_t *read_one(struct run *run, const struct ckpt_located *at, int fd,
 	uint8_t *plain = NULL;
 
 	if (fd < 0)
-		ckpt_fail(why, CKPT_DAMAGED, -fd, "cannot be opened");
+		ckpt_objects_fail_open(-fd, why);
 	else
 		plain = ckpt_object_read(reader, fd, &at->object, why);
 	if (!plain)

@@ -136,11 +136,20 @@ int ckpt_file_prepare(const struct ckpt_place *at, const void *data, size_t len,
 	return write_tmp(at, tmp_of(at, tmp), data, len) ? give_up(at, errno, err) : 0;
 }
 
-int ckpt_file_move(const struct ckpt_place *at, struct ckpt_err *err)
+/* Not every file system knows the flags. */
+static int move(const struct ckpt_place *at, unsigned int flags)
 {
 	char tmp[128];
 
-	if (step(at->point, "rename") || renameat(at->tmp, tmp_of(at, tmp), at->dir, at->name))
+	tmp_of(at, tmp);
+	if (flags && !renameat2(at->tmp, tmp, at->dir, at->name, flags))
+		return 0;
+	return flags && errno != EINVAL ? -1 : renameat(at->tmp, tmp, at->dir, at->name);
+}
+
+int ckpt_file_move(const struct ckpt_place *at, unsigned int flags, struct ckpt_err *err)
+{
+	if (step(at->point, "rename") || move(at, flags))
 		return give_up(at, errno, err);
 	if (at->point && (step(at->point, "dirsync") || fsync(at->dir)))
 		return ckpt_store_fail(at->store, errno, at->what, err);
@@ -150,5 +159,5 @@ int ckpt_file_move(const struct ckpt_place *at, struct ckpt_err *err)
 int ckpt_file_replace(const struct ckpt_place *at, const void *data, size_t len,
 		      struct ckpt_err *err)
 {
-	return ckpt_file_prepare(at, data, len, err) || ckpt_file_move(at, err) ? -1 : 0;
+	return ckpt_file_prepare(at, data, len, err) || ckpt_file_move(at, 0, err) ? -1 : 0;
 }

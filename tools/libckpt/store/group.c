@@ -81,10 +81,10 @@ static int each(int dir, void (*fn)(void *self, const char *name), void *self)
 		ckpt_cleanup_close(&fd);
 		return -1;
 	}
-	while ((e = readdir(d)))
+	while ((errno = 0, e = readdir(d)))
 		if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
 			fn(self, e->d_name);
-	return 0;
+	return errno ? -1 : 0;
 }
 
 static void remove_tmp(void *self, const char *name)
@@ -288,7 +288,7 @@ int ckpt_group_commit(const struct ckpt_group *g, uint64_t id, struct ckpt_err *
 	char name[64];
 	const struct ckpt_place at = manifest_place(g, id, name);
 
-	return ckpt_file_move(&at, err);
+	return ckpt_file_move(&at, RENAME_NOREPLACE, err);
 }
 
 void ckpt_group_discard(const struct ckpt_group *g, uint64_t id)

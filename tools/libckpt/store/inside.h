@@ -66,7 +66,8 @@ int ckpt_file_replace(const struct ckpt_place *at, const void *data, size_t len,
 /* The same in two steps: all that needs room on the disk, and the move; or back again. */
 int ckpt_file_prepare(const struct ckpt_place *at, const void *data, size_t len,
 		      struct ckpt_err *err);
-int ckpt_file_move(const struct ckpt_place *at, struct ckpt_err *err);
+/* @flags: of renameat2: RENAME_NOREPLACE where there can be no file of that name */
+int ckpt_file_move(const struct ckpt_place *at, unsigned int flags, struct ckpt_err *err);
 void ckpt_file_discard(const struct ckpt_place *at);
 
 #endif

@@ -92,7 +92,7 @@ int ckpt_log_groups(struct ckpt_store *store, struct ckpt_names *ret, struct ckp
 		ckpt_cleanup_close(&fd);
 		return -1;
 	}
-	while ((e = readdir(d))) {
+	while ((errno = 0, e = readdir(d))) {
 		char **more;
 
 		if (!ckpt_name_valid(e->d_name))
@@ -106,6 +106,9 @@ int ckpt_log_groups(struct ckpt_store *store, struct ckpt_names *ret, struct ckp
 			return no_memory(err);
 		names.n++;
 	}
+	if (errno)
+		return ckpt_fail(err, CKPT_FAILED, errno,
+				 "cannot read the groups of store '%s'", store->path);
 	if (names.n)
 		qsort(names.name, names.n, sizeof(*names.name), by_name);
 	*ret = names;

@@ -79,11 +79,19 @@ static int grow(struct ckpt_object_table *t)
 	return 0;
 }
 
+static int reserve(struct ckpt_object_table *t, size_t n)
+{
+	while (4 * (t->n + n) > 3 * t->size)
+		if (grow(t))
+			return -1;
+	return 0;
+}
+
 int ckpt_object_table_add(struct ckpt_object_table *t, const struct ckpt_object *o, uint32_t pack)
 {
 	const struct ckpt_located l = { *o, pack };
 
-	if (4 * (t->n + 1) > 3 * t->size && grow(t))
+	if (reserve(t, 1))
 		return -1;
 	insert(t, &l);
 	t->n++;
@@ -107,6 +115,14 @@ void ckpt_objects_done(struct ckpt_objects *o)
 	ckpt_object_table_done(&o->table);
 	ckpt_cache_done(&o->cache);
 	*o = (struct ckpt_objects){ .dir = -1 };
+}
+
+/* Damage is what stays: a want of descriptors or memory is none. */
+int ckpt_objects_fail_open(int os, struct ckpt_err *err)
+{
+	bool damage = os == ENOENT || os == ELOOP || os == EIO || os == EISDIR || os == ENXIO;
+
+	return ckpt_fail(err, damage ? CKPT_DAMAGED : CKPT_FAILED, os, "it cannot be opened");
 }
 
 static int open_pack(struct ckpt_objects *o, struct ckpt_pack *p)
@@ -141,7 +157,7 @@ static int load_index(struct ckpt_objects *o, uint32_t pack, struct ckpt_err *er
 	size_t n;
 
 	if (open_pack(o, p) || fstat(p->fd, &st))
-		return ckpt_fail(err, CKPT_FAILED, errno, "it cannot be opened");
+		return ckpt_objects_fail_open(errno, err);
 	if (st.st_size < CKPT_PACK_HEAD_LEN + CKPT_PACK_TAIL_LEN)
 		return ckpt_fail(err, CKPT_DAMAGED, 0, "pack is cut short");
 	if (ckpt_read_at(p->fd, head, sizeof(head), 0) ||
@@ -160,9 +176,11 @@ static int load_index(struct ckpt_objects *o, uint32_t pack, struct ckpt_err *er
 	if (ckpt_index_decode(head, index, st.st_size - at, st.st_size, &objects, &n, err))
 		return -1;
 	p->read_only = flags.ro_compat & ~CKPT_RO_COMPAT_KNOWN;
+	/* all or none: a pack that is left out has no trace in the table */
+	if (reserve(&o->table, n))
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for its index");
 	for (size_t i = 0; i < n; i++)
-		if (ckpt_object_table_add(&o->table, &objects[i], pack))
-			return ckpt_fail(err, CKPT_FAILED, 0, "no memory for its index");
+		ckpt_object_table_add(&o->table, &objects[i], pack);
 	return 0;
 }
 
@@ -188,6 +206,13 @@ static int add_pack(struct ckpt_objects *o, const char *name, struct ckpt_err *e
 	memcpy(p->name, name, strlen(name));
 	if (!load_index(o, o->npacks - 1, &damage))
 		return 0;
+	if (damage.status != CKPT_DAMAGED) {
+		/* nothing is wrong with the pack: it must be looked at again */
+		ckpt_cleanup_close(&p->fd);
+		o->npacks--;
+		ckpt_fail(err, damage.status, 0, "%s", damage.text);
+		return ckpt_fail_at(err, "pack '%s' of store '%s'", name, o->path);
+	}
 	p->damage = strdup(damage.text);
 	return p->damage ? 0 : ckpt_fail(err, CKPT_FAILED, 0, "no memory for store '%s'", o->path);
 }
@@ -204,7 +229,7 @@ int ckpt_objects_refresh(struct ckpt_objects *o, struct ckpt_err *err)
 			close(fd);
 		return -1;
 	}
-	while ((e = readdir(d))) {
+	while ((errno = 0, e = readdir(d))) {
 		size_t len = strlen(e->d_name);
 
 		if (len != CKPT_UUID_TEXT - 1 + 5 || strcmp(e->d_name + len - 5, ".pack") ||
@@ -213,7 +238,8 @@ int ckpt_objects_refresh(struct ckpt_objects *o, struct ckpt_err *err)
 		if (add_pack(o, e->d_name, err))
 			return -1;
 	}
-	return 0;
+	return errno ? ckpt_fail(err, CKPT_FAILED, errno, "cannot read the packs of store '%s'",
+				 o->path) : 0;
 }
 
 /* The next copy of an object; NULL when there is none. */
@@ -288,7 +314,7 @@ static uint8_t *read_plain(struct ckpt_objects *o, const struct ckpt_located *l,
 			   struct ckpt_err *err)
 {
 	if (open_pack(o, &o->packs[l->pack])) {
-		ckpt_fail(err, CKPT_DAMAGED, errno, "cannot be opened");
+		ckpt_objects_fail_open(errno, err);
 		return NULL;
 	}
 	return ckpt_object_read(&o->reader, o->packs[l->pack].fd, &l->object, err);

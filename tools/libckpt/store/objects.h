@@ -74,6 +74,8 @@ int ckpt_objects_refresh(struct ckpt_objects *o, struct ckpt_err *err);
 int ckpt_objects_find(struct ckpt_objects *o, const struct ckpt_hash *name,
 		      enum ckpt_object_type type, const struct ckpt_located **ret,
 		      struct ckpt_err *err);
+/* A pack could not be opened: with @os it is damaged, or it will pass. Return: -1. */
+int ckpt_objects_fail_open(int os, struct ckpt_err *err);
 /* Put before @err which object in which pack it is about. Return: -1. */
 int ckpt_objects_fail_at(const struct ckpt_objects *o, const struct ckpt_located *l,
 			 struct ckpt_err *err);

@@ -134,13 +134,14 @@ int ckpt_pack_publish(struct ckpt_pack_out *p, struct ckpt_err *err)
 	const struct ckpt_store *store = p->group->store;
 	char name[CKPT_UUID_TEXT + 8];
 
-	if (p->fd < 0)
-		return 0;
-	name_of(p, name);
-	if (step("store.pack-rename") ||
-	    renameat(p->group->tmp, name, store->packs, name))
-		return failed(p, err);
-	close(take_fd(p->fd));
+	if (p->fd >= 0) {
+		name_of(p, name);
+		if (step("store.pack-rename") ||
+		    renameat(p->group->tmp, name, store->packs, name))
+			return failed(p, err);
+		close(take_fd(p->fd));
+	}
+	/* Also without a pack of our own: one we share may have come a moment ago. */
 	if (step("store.pack-dirsync") || fsync(store->packs))
 		return failed(p, err);
 	return 0;

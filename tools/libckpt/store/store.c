@@ -62,12 +62,12 @@ static int refuse_foreign(const struct ckpt_store *store, struct ckpt_err *err)
 		close(fd);
 		return ckpt_fail(err, CKPT_FAILED, errno, "cannot read '%s'", store->path);
 	}
-	while ((e = readdir(d)))
+	while ((errno = 0, e = readdir(d)))
 		if (!is_ours(e->d_name))
 			return ckpt_fail(err, CKPT_REFUSED, 0,
 					 "'%s' is not a store: it holds '%s' and no '" FORMAT_FILE
 					 "'; name an empty directory", store->path, e->d_name);
-	return 0;
+	return errno ? ckpt_fail(err, CKPT_FAILED, errno, "cannot read '%s'", store->path) : 0;
 }
 
 static int make_folders(const struct ckpt_store *store, struct ckpt_err *err)
