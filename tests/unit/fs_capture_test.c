@@ -405,6 +405,20 @@ static void damaged_listings(void **arg)
 	end(&s);
 }
 
+/* Where times have whole seconds a change may hide for as long. */
+static void coarse_times_stay_young_for_longer(void **state)
+{
+	const int64_t second = 1000000000;
+	struct ckpt_fs_meta fine = { .ctime_ns = 7 * second + 1, .mtime_ns = 7 * second + 1 };
+	struct ckpt_fs_meta coarse = { .ctime_ns = 7 * second, .mtime_ns = 5 * second };
+
+	(void)state;
+	assert_true(ckpt_fs_meta_young(&fine, 7 * second + 20000000));
+	assert_false(ckpt_fs_meta_young(&fine, 7 * second + 100000000));
+	assert_true(ckpt_fs_meta_young(&coarse, 8 * second + 900000000));
+	assert_false(ckpt_fs_meta_young(&coarse, 9 * second + 100000000));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -420,6 +434,7 @@ int main(void)
 		cmocka_unit_test(deep_paths),
 		cmocka_unit_test(refusals),
 		cmocka_unit_test(damaged_listings),
+		cmocka_unit_test(coarse_times_stay_young_for_longer),
 	};
 
 	umask(0);

@@ -254,7 +254,7 @@ static int list(struct ckpt_fs_round *r, struct ckpt_fs_root *root, struct ckpt_
 	if (rc)
 		return ckpt_fail(r->err, CKPT_FAILED, -rc, "stat %s/%s", root->path, path);
 	r->stats->dirs++;
-	if (m.ctime_ns > now - CKPT_FS_RACY_NS)
+	if (ckpt_fs_meta_young(&m, now))
 		m.flags = CKPT_FS_RECHECK;
 	ckpt_fs_update(r, dir, &m);
 	dir->listed = r->t->pass;

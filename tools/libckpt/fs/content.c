@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "fs/content.h"
+#include "fs/path.h"
 
 /* Files up to this size are read whole rather than asked for their holes: 2 ms. */
 #define READ_WHOLE (4u << 20)
@@ -102,9 +103,13 @@ static int64_t read_range(int fd, uint64_t start, uint64_t end, bool holes,
  */
 static bool seek_tells(int fd, uint64_t size)
 {
-	return size > READ_WHOLE && !sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE |
-						     SYNC_FILE_RANGE_WRITE |
-						     SYNC_FILE_RANGE_WAIT_AFTER);
+	if (size <= READ_WHOLE)
+		return false;
+	/* an overlay has no pages of its own to write back, but hands on this */
+	if (!ckpt_fs_numbers_last(fd))
+		return !fdatasync(fd);
+	return !sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+				SYNC_FILE_RANGE_WAIT_AFTER);
 }
 
 int ckpt_fs_content_read(int fd, uint64_t size, bool dense, const struct ckpt_sink *sink,

@@ -126,7 +126,7 @@ int ckpt_fs_extern_add(struct ckpt_fs_externs *e, const char *path, const char *
 	new.mtime_ns = m.mtime_ns;
 	new.ctime_ns = m.ctime_ns;
 	new.btime_ns = m.btime_ns;
-	new.young = m.ctime_ns > now - CKPT_FS_RACY_NS;
+	new.young = ckpt_fs_meta_young(&m, now);
 	f = room(e);
 	new.path = strdup(path);
 	if (!f || !new.path) {

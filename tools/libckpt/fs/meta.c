@@ -185,6 +185,13 @@ bool ckpt_fs_meta_same_inode(const struct ckpt_fs_meta *a, const struct ckpt_fs_
 	       (a->mode & S_IFMT) == (b->mode & S_IFMT);
 }
 
+bool ckpt_fs_meta_young(const struct ckpt_fs_meta *m, int64_t now_ns)
+{
+	bool coarse = !(m->ctime_ns % 1000000000) && !(m->mtime_ns % 1000000000);
+
+	return m->ctime_ns > now_ns - (coarse ? CKPT_FS_RACY_COARSE_NS : CKPT_FS_RACY_NS);
+}
+
 bool ckpt_fs_meta_same_times(const struct ckpt_fs_meta *a, const struct ckpt_fs_meta *b)
 {
 	return a->size == b->size && a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns;

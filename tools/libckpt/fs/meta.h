@@ -14,8 +14,12 @@
 /* The content may change again without a trace in the times: compare it next time. */
 #define CKPT_FS_RECHECK (1u << 0)
 
-/* A change closer than this to the moment of reading may hide behind an equal ctime. */
+/*
+ * A change closer than this to the moment of reading may hide behind an equal ctime: a tick
+ * of the kernel, or a second and what that is cut from (ext2, ext4 with small inodes).
+ */
 #define CKPT_FS_RACY_NS 50000000ll
+#define CKPT_FS_RACY_COARSE_NS 2000000000ll
 
 /* Set on a root while its restore ends; never captured. */
 #define CKPT_FS_XATTR_MTIME "trusted.ckpt.mtime"
@@ -75,6 +79,8 @@ int ckpt_fs_meta_rest(int fd, struct ckpt_fs_meta *m);
 bool ckpt_fs_meta_same_inode(const struct ckpt_fs_meta *a, const struct ckpt_fs_meta *b);
 /* Do size and times say that nothing happened in between? */
 bool ckpt_fs_meta_same_times(const struct ckpt_fs_meta *a, const struct ckpt_fs_meta *b);
+/* Seen at @now_ns: may it change once more without another ctime? */
+bool ckpt_fs_meta_young(const struct ckpt_fs_meta *m, int64_t now_ns);
 /* Would a listing show the same? The access time alone makes no difference. */
 bool ckpt_fs_meta_same_entry(const struct ckpt_fs_meta *a, const struct ckpt_fs_meta *b);
 

@@ -167,7 +167,7 @@ again:
 				 "read the extended attributes of %s/%s", root->path, path);
 	if (regular && !content)
 		m.flags = i->meta.flags;
-	if (m.ctime_ns > now - CKPT_FS_RACY_NS || (regular && (flags & HELD)) || !tell)
+	if (ckpt_fs_meta_young(&m, now) || (regular && (flags & HELD)) || !tell)
 		m.flags |= CKPT_FS_RECHECK;
 	ckpt_fs_update(r, i, &m);
 	i->fresh = false;
