@@ -4,6 +4,8 @@
 #include <sys/mount.h>
 #include <sys/wait.h>
 
+#include "base/cleanup.h"
+#include "fs/journal.h"
 #include "fs/restore.h"
 #include "fs_state.h"
 
@@ -306,6 +308,117 @@ static void newer_work_is_not_overwritten(void **arg)
 	pair_end(&p);
 }
 
+/* Metadata of a file that is newer, or was moved away, stays as somebody made it. */
+static void newer_files_keep_their_metadata(void **arg)
+{
+	enum ckpt_fs_recovered what;
+	struct pair p = { 0 };
+	char name[500], away[500];
+	struct stat before, after;
+
+	(void)arg;
+	pair_start(&p);
+	pair_damage(&p);
+	assert_true(killed_at(&p, COMMIT, "fs.committed"));
+	snprintf(name, sizeof(name), "%s/acl", p.s.root);
+	snprintf(away, sizeof(away), "%s-away", p.s.root);
+	put_file(name, "newer");
+	must(stat(name, &before));
+	check(&p.s, ckpt_fs_recover(p.s.root, &what, &p.s.err));
+	assert_int_equal(what, CKPT_FS_FINISHED);
+	must(stat(name, &after));
+	assert_int_equal(after.st_mtim.tv_sec, before.st_mtim.tv_sec);
+	check(&p.s, restore_quietly(&p, true));
+	assert_true(assert_old_or_new(&p, "restored again"));
+	free(p.old[0]);
+	free(p.old[1]);
+	pair_damage(&p);
+	assert_true(killed_at(&p, COMMIT, "fs.committed"));
+	must(rename(name, away));
+	check(&p.s, ckpt_fs_recover(p.s.root, &what, &p.s.err));
+	must(unlink(away));
+	check(&p.s, restore_quietly(&p, true));
+	assert_true(assert_old_or_new(&p, "moved away"));
+	pair_end(&p);
+}
+
+/* A root that is not mounted yet is no root without a stage. */
+static void a_root_that_is_not_mounted_is_waited_for(void **arg)
+{
+	enum ckpt_fs_recovered what;
+	struct pair p = { 0 };
+	char aside[420];
+
+	(void)arg;
+	pair_start(&p);
+	pair_damage(&p);
+	snprintf(aside, sizeof(aside), "%s-aside", p.two);
+	must(mkdir(aside, 0755));
+	assert_true(killed_at(&p, COMMIT, "fs.put:2"));
+	must(mount(p.two, aside, NULL, MS_MOVE, NULL));
+	assert_int_equal(ckpt_fs_recover(p.s.root, &what, &p.s.err), -1);
+	assert_int_equal(p.s.err.status, CKPT_REFUSED);
+	assert_non_null(strstr(p.s.err.text, "is not mounted as it was"));
+	ckpt_err_clear(&p.s.err);
+	must(rmdir(p.two));
+	assert_int_equal(ckpt_fs_recover(p.s.root, &what, &p.s.err), -1);
+	assert_non_null(strstr(p.s.err.text, "is not there"));
+	ckpt_err_clear(&p.s.err);
+	must(mkdir(p.two, 0755));
+	must(mount(aside, p.two, NULL, MS_MOVE, NULL));
+	check(&p.s, recover_quietly(&p));
+	assert_true(assert_old_or_new(&p, "mounted again"));
+	pair_end(&p);
+}
+
+/* A stage that others could write is not believed. */
+static void a_foreign_stage_is_refused(void **arg)
+{
+	enum ckpt_fs_recovered what;
+	char stage[500], commit[520];
+	struct state s = { 0 };
+
+	(void)arg;
+	start(&s);
+	snprintf(stage, sizeof(stage), "%.*s.%s.ckpt-stage",
+		 (int)(strrchr(s.root, '/') + 1 - s.root), s.root, strrchr(s.root, '/') + 1);
+	must(mkdir(stage, 0777));
+	snprintf(commit, sizeof(commit), "%s/commit", stage);
+	put_file(commit, "");
+	assert_int_equal(ckpt_fs_recover(s.root, &what, &s.err), -1);
+	assert_int_equal(s.err.status, CKPT_REFUSED);
+	assert_non_null(strstr(s.err.text, "is no stage of ckpt-tool"));
+	ckpt_err_clear(&s.err);
+	must(access(commit, F_OK));
+	tree_remove(stage);
+	end(&s);
+}
+
+/* No path of a journal leads out of the root. */
+static void a_journal_stays_in_its_root(void **arg)
+{
+	static const char *const paths[] = { "/etc/passwd", "../victim", "a/../../victim", "a//b",
+					     "./a", "a/" };
+
+	(void)arg;
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		struct ckpt_fs_meta meta = { .mode = S_IFREG | 0666, .nlink = 1 };
+		cleanup_journal struct ckpt_fs_journal j = { 0 };
+		cleanup_buf struct ckpt_buf b = CKPT_BUF_INIT;
+		struct ckpt_err err = CKPT_ERR_INIT;
+		char *dir = tree_new();
+		int fd = open(dir, O_RDONLY | O_DIRECTORY);
+
+		ckpt_fs_journal_root(&b, dir, false);
+		ckpt_fs_journal_op(&b, CKPT_FS_OP_META, 0, paths[i], NULL, &meta);
+		assert_int_equal(ckpt_fs_journal_write(fd, &b, &err), 0);
+		assert_int_equal(ckpt_fs_journal_read(fd, CKPT_FS_READY, &j, &err), -1);
+		assert_int_equal(err.status, CKPT_DAMAGED);
+		close(fd);
+		tree_remove(dir);
+	}
+}
+
 /* A restore that was not decided is no reason to refuse anything. */
 static void an_undecided_restore_is_not_pending(void **arg)
 {
@@ -355,6 +468,10 @@ int main(void)
 		cmocka_unit_test(killed_anywhere_is_old_or_new),
 		cmocka_unit_test(killed_recovery_is_recovered),
 		cmocka_unit_test(newer_work_is_not_overwritten),
+		cmocka_unit_test(newer_files_keep_their_metadata),
+		cmocka_unit_test(a_root_that_is_not_mounted_is_waited_for),
+		cmocka_unit_test(a_foreign_stage_is_refused),
+		cmocka_unit_test(a_journal_stays_in_its_root),
 		cmocka_unit_test(an_undecided_restore_is_not_pending),
 		cmocka_unit_test(a_question_changes_nothing),
 	};

@@ -139,9 +139,17 @@ static int put_in_place(struct ckpt_fs_stage *s, const struct ckpt_fs_op *op,
 static int set_meta(struct ckpt_fs_stage *s, const struct ckpt_fs_op *op, struct ckpt_err *err)
 {
 	cleanup_close int fd = ckpt_fs_open(s->root, op->path, O_PATH);
+	struct ckpt_fs_op done = { .path = op->path, .was = op->was };
 
+	/* Moved away or written since the interruption: that is as somebody wants it. */
+	if (fd == -ENOENT)
+		return 0;
 	if (fd < 0)
 		return fail_op(s, op, -fd, err);
+	/* done before, perhaps: then it has the time that it shall have */
+	done.was.mtime_ns = op->meta.mtime_ns;
+	if (look(s, &done, fd, "", NULL) != 1 && look(s, op, fd, "", NULL) != 1)
+		return 0;
 	return ckpt_fs_meta_apply(fd, &op->meta, *op->path ? op->path : s->path, err);
 }
 
@@ -213,6 +221,22 @@ static int find_stage(struct ckpt_fs_stage *s, const char *path, struct ckpt_err
 	return s->parent < 0 ? 0 : ckpt_fs_stage_open(s, err);
 }
 
+/*
+ * Root @i of a journal. Return: as ckpt_fs_stage_open; a root that is not there at all, or
+ * not mounted as it was, says nothing of its stage.
+ */
+static int find_other(const struct ckpt_fs_journal *j, size_t i, struct ckpt_fs_stage *s,
+		      struct ckpt_err *err)
+{
+	int rc = find_stage(s, j->roots[i], err);
+
+	if (rc || (s->root >= 0 && s->inside == j->inside[i]))
+		return rc;
+	return ckpt_fail(err, CKPT_REFUSED, 0, "a restore was interrupted, and its root %s is not "
+			 "%s; bring it back and run again", j->roots[i],
+			 s->root >= 0 ? "mounted as it was" : "there");
+}
+
 /* Was the restore decided that a ready root belongs to? Return: 1 yes, 0 no, -1 error. */
 static int decided(const struct ckpt_fs_journal *j, const char *path, struct ckpt_err *err)
 {
@@ -221,7 +245,7 @@ static int decided(const struct ckpt_fs_journal *j, const char *path, struct ckp
 
 	if (!strcmp(j->roots[0], path))
 		return 0;
-	rc = find_stage(&first, j->roots[0], err);
+	rc = find_other(j, 0, &first, err);
 	return rc <= 0 ? rc : exists(first.fd, CKPT_FS_COMMIT);
 }
 
@@ -234,7 +258,7 @@ static int finish(struct ckpt_fs_stage *first, struct ckpt_err *err)
 		return -1;
 	for (size_t i = j.n_roots; --i > 0;) {
 		cleanup_stage struct ckpt_fs_stage s = CKPT_FS_STAGE_INIT;
-		int rc = find_stage(&s, j.roots[i], err);
+		int rc = find_other(&j, i, &s, err);
 
 		if (rc < 0 || (!rc && ckpt_fs_stage_settle(&s, err)))
 			return -1;

@@ -19,6 +19,8 @@
 #define TAG_END 69
 /* An older reader goes on without. */
 #define TAG_WAS (70 | CKPT_WIRE_OPTIONAL)
+/* Of the root before it. */
+#define TAG_INSIDE (71 | CKPT_WIRE_OPTIONAL)
 
 #define WRITING "journal"
 
@@ -31,6 +33,7 @@ void ckpt_fs_journal_done(struct ckpt_fs_journal *j)
 		ckpt_fs_meta_done(&j->ops[i].meta);
 	}
 	free(j->roots);
+	free(j->inside);
 	free(j->ops);
 	*j = (struct ckpt_fs_journal){ 0 };
 }
@@ -42,9 +45,10 @@ struct ckpt_fs_was ckpt_fs_was_of(const struct ckpt_fs_meta *m)
 				     .size = S_ISDIR(m->mode) ? 0 : m->size };
 }
 
-void ckpt_fs_journal_root(struct ckpt_buf *b, const char *path)
+void ckpt_fs_journal_root(struct ckpt_buf *b, const char *path, bool inside)
 {
 	ckpt_wire_str(b, TAG_ROOT, path);
+	ckpt_wire_u64(b, TAG_INSIDE, inside);
 }
 
 void ckpt_fs_journal_op(struct ckpt_buf *b, uint32_t kind, uint64_t n, const char *path,
@@ -132,6 +136,20 @@ static int parse_was(const struct ckpt_record *r, struct ckpt_fs_was *ret, struc
 	return 0;
 }
 
+/* A path inside the root, or "" the root. */
+static bool is_below(const char *path)
+{
+	for (const char *at = path; *path; at = strchr(at, '/') + 1) {
+		size_t n = strcspn(at, "/");
+
+		if (!n || (n == 1 && at[0] == '.') || (n == 2 && at[0] == '.' && at[1] == '.'))
+			return false;
+		if (!at[n])
+			return true;
+	}
+	return true;
+}
+
 static int parse_op(const struct ckpt_record *r, struct ckpt_fs_op *op, struct ckpt_err *err)
 {
 	struct ckpt_wire w = ckpt_wire_in(r);
@@ -161,8 +179,8 @@ static int parse_op(const struct ckpt_record *r, struct ckpt_fs_op *op, struct c
 		if (rc)
 			return -1;
 	}
-	if (!rc && (!op->path || op->kind < CKPT_FS_OP_TRASH || op->kind > CKPT_FS_OP_META ||
-		    (op->kind == CKPT_FS_OP_META) != !!op->meta.mode))
+	if (!rc && (!op->path || !is_below(op->path) || op->kind < CKPT_FS_OP_TRASH ||
+		    op->kind > CKPT_FS_OP_META || (op->kind == CKPT_FS_OP_META) != !!op->meta.mode))
 		return ckpt_fail(err, CKPT_DAMAGED, 0, "an operation in it makes no sense");
 	return rc;
 }
@@ -170,13 +188,29 @@ static int parse_op(const struct ckpt_record *r, struct ckpt_fs_op *op, struct c
 static int add_root(struct ckpt_fs_journal *j, const struct ckpt_record *r, struct ckpt_err *err)
 {
 	char **roots = realloc(j->roots, (j->n_roots + 1) * sizeof(*roots));
+	bool *inside = realloc(j->inside, j->n_roots + 1);
 
-	if (!roots)
+	j->roots = roots ? roots : j->roots;
+	j->inside = inside ? inside : j->inside;
+	if (!roots || !inside)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory");
-	j->roots = roots;
+	inside[j->n_roots] = false;
 	if (ckpt_record_str(r, &roots[j->n_roots], err))
 		return -1;
 	j->n_roots++;
+	return 0;
+}
+
+static int note_inside(struct ckpt_fs_journal *j, const struct ckpt_record *r,
+		       struct ckpt_err *err)
+{
+	uint64_t inside;
+
+	if (ckpt_record_u64(r, &inside, err))
+		return -1;
+	if (!j->n_roots)
+		return ckpt_fail(err, CKPT_DAMAGED, 0, "a root in it has no path");
+	j->inside[j->n_roots - 1] = inside;
 	return 0;
 }
 
@@ -205,6 +239,8 @@ static int parse(const struct ckpt_buf *b, struct ckpt_fs_journal *j, struct ckp
 	while ((rc = ckpt_wire_next(&w, &r, err)) == 1 && r.tag != TAG_END) {
 		if (r.tag == TAG_ROOT)
 			rc = add_root(j, &r, err);
+		else if (r.tag == TAG_INSIDE)
+			rc = note_inside(j, &r, err);
 		else if (r.tag == TAG_OP)
 			rc = add_op(j, &r, err);
 		else

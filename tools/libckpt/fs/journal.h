@@ -54,7 +54,7 @@ struct ckpt_fs_was ckpt_fs_was_of(const struct ckpt_fs_meta *m);
  * @kind: enum ckpt_fs_op_kind
  * @n: number in new/ or trash/
  * @path: relative to the root, owned; "" the root itself
- * @was: what is taken away or replaced
+ * @was: what is taken away, replaced or given other metadata
  * @meta: for CKPT_FS_OP_META, owned
  */
 struct ckpt_fs_op {
@@ -68,10 +68,12 @@ struct ckpt_fs_op {
 /**
  * struct ckpt_fs_journal - a journal as read
  * @roots: all roots of the restore that have a stage; the first decides for all
+ * @inside: of each root: its stage was inside, for it was a mount point
  * @written_ns: when it was complete, in the time of its file system
  */
 struct ckpt_fs_journal {
 	char **roots;
+	bool *inside;
 	size_t n_roots;
 	struct ckpt_fs_op *ops;
 	size_t n_ops;
@@ -82,7 +84,7 @@ void ckpt_fs_journal_done(struct ckpt_fs_journal *j);
 #define cleanup_journal __attribute__((cleanup(ckpt_fs_journal_done)))
 
 /* Append records to a journal being written. */
-void ckpt_fs_journal_root(struct ckpt_buf *b, const char *path);
+void ckpt_fs_journal_root(struct ckpt_buf *b, const char *path, bool inside);
 void ckpt_fs_journal_op(struct ckpt_buf *b, uint32_t kind, uint64_t n, const char *path,
 			const struct ckpt_fs_was *was, const struct ckpt_fs_meta *meta);
 

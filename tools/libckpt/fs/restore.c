@@ -143,8 +143,8 @@ static void fix_root(struct root_plan *p, const struct ckpt_fs_compare *c,
 {
 	for (size_t i = 0; i < c->n; i++)
 		if (c->found[i].kind == CKPT_FS_META && !c->found[i].live_dir)
-			ckpt_fs_journal_op(&p->ops, CKPT_FS_OP_META, 0, c->found[i].path, NULL,
-					   &c->found[i].inode->meta);
+			ckpt_fs_journal_op(&p->ops, CKPT_FS_OP_META, 0, c->found[i].path,
+					   &c->found[i].was, &c->found[i].inode->meta);
 	for (size_t i = 0; i < c->n; i++)
 		if (c->found[i].kind == CKPT_FS_META && c->found[i].live_dir)
 			c->found[i].inode->touched = true;
@@ -191,7 +191,8 @@ static int write_journals(struct ckpt_fs_restore *r, struct ckpt_err *err)
 			continue;
 		for (size_t k = 0; k < r->n_plans; k++)
 			if (r->plans[k].stage.fd >= 0)
-				ckpt_fs_journal_root(&b, r->plans[k].stage.path);
+				ckpt_fs_journal_root(&b, r->plans[k].stage.path,
+						     r->plans[k].stage.inside);
 		ckpt_buf_put(&b, p->ops.data, p->ops.len);
 		b.failed |= p->ops.failed;
 		if (ckpt_fault("fs.sync"))

@@ -97,9 +97,16 @@ static int place(const struct ckpt_fs_stage *s, char name[NAME_MAX + 1])
 
 static int open_locked(struct ckpt_fs_stage *s, int dir, const char *name, struct ckpt_err *err)
 {
+	struct stat st;
+
 	s->fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (s->fd < 0)
 		return ckpt_fail(err, CKPT_FAILED, errno, "open the stage of root %s", s->path);
+	/* What is done to the root is read from there: nobody else may have written it. */
+	if (fstat(s->fd, &st) || st.st_uid != geteuid() || (st.st_mode & 077))
+		return ckpt_fail(err, CKPT_REFUSED, 0, "%s is no stage of ckpt-tool: it can be "
+				 "written by others; remove %s from beside or inside root %s",
+				 name, name, s->path);
 	if (flock(s->fd, LOCK_EX | LOCK_NB))
 		return ckpt_fail(err, CKPT_REFUSED, 0,
 				 "root %s is being restored; wait for it to end", s->path);
