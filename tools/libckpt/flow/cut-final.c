@@ -113,7 +113,6 @@ int ckpt_cut_final(struct ckpt_cut *cut, struct ckpt_err *err)
 {
 	struct ckpt_inode_take inodes = { 0 };
 	struct ckpt_take take = { 0 };
-	uint64_t began = ckpt_cut_now();
 	int ret = open_stop(cut, err);
 
 	if (!ret) {
@@ -127,11 +126,9 @@ int ckpt_cut_final(struct ckpt_cut *cut, struct ckpt_err *err)
 		ret = cut_stopped(cut, &take, &inodes, err);
 	}
 	/* With --stop the tree stays held until its checkpoint is durable. */
-	if (!ret && cut->params->stop && ckpt_cut_now() - began > STOP_HOLD_MS * 500000ull)
-		ret = ckpt_fail(err, CKPT_FAILED, 0,
-				"copying took so long that the group may have been let go");
-	if (!ret && !cut->params->stop)
-		ret = ckpt_stop_release(cut->stop, &cut->result.freeze_ns, err);
+	if (!ret)
+		ret = cut->params->stop ? ckpt_stop_holding(cut->stop, err) :
+		      ckpt_stop_release(cut->stop, &cut->result.freeze_ns, err);
 	ckpt_take_done(&take);
 	ckpt_inode_take_done(&inodes);
 	return ret;

@@ -48,6 +48,9 @@ static const char *unsupported(const struct ckpt_maps_line *line, const struct c
 		return "memory registered with userfaultfd";
 	if (f->other & CKPT_VM_SEALED)
 		return "sealed memory";
+	if (f->other & CKPT_VM_NAMELESS)
+		return f->area & CKPT_AREA_F_LOCKED ? "memory locked on fault" :
+		       "memory with a flag that the kernel does not name";
 	if (path_starts(line, "/memfd:") && line->shared)
 		return "shared memory of a memfd";
 	if (path_starts(line, "/SYSV"))

@@ -295,6 +295,9 @@ static void serve(struct keeper *k, uint32_t op, struct ckpt_keeper_reply *reply
 		if (ret && k->holding)
 			blame_kill(&k->hold, &reply->err);
 		break;
+	case CKPT_KEEPER_HOLDING:
+		ret = need_hold(k, reply) || ckpt_seen_verify(&k->hold, &reply->err);
+		break;
 	case CKPT_KEEPER_RELEASE:
 		if (need_hold(k, reply))
 			return;

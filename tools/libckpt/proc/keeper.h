@@ -13,6 +13,7 @@ enum ckpt_keeper_op {
 	CKPT_KEEPER_OPEN,	/* answered without being asked, after the scan */
 	CKPT_KEEPER_BEGIN,
 	CKPT_KEEPER_COLLECT,
+	CKPT_KEEPER_HOLDING,	/* all is copied: was it held until now? */
 	CKPT_KEEPER_RELEASE,
 	CKPT_KEEPER_KILL,
 };

@@ -178,6 +178,20 @@ static int register_membarrier(const struct ckpt_site *s, uint32_t commands, str
 	return 0;
 }
 
+/* What cannot be read cannot be brought in, which mlock says when all is marked already. */
+static int lock_area(const struct ckpt_site *s, const struct ckpt_area *a, struct ckpt_err *err)
+{
+	int64_t value;
+
+	if (!(a->flags & CKPT_AREA_F_LOCKED))
+		return 0;
+	if (ckpt_site_try(s, err, &value, SYS_mlock, ARGS(a->start, a->end - a->start)))
+		return ckpt_fail_at(err, "process %d: cannot lock an area", s->name);
+	if (!value || (value == -ENOMEM && !a->prot))
+		return 0;
+	return ckpt_fail(err, CKPT_FAILED, -value, "process %d: cannot lock an area", s->name);
+}
+
 int ckpt_build_mm_finish(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err)
 {
 	const struct ckpt_mm *mm = &r->image->mms[t->task->mm];
@@ -185,11 +199,7 @@ int ckpt_build_mm_finish(struct ckpt_restore *r, struct ckpt_build_task *t, stru
 	size_t i;
 
 	for (i = 0; i < mm->n_areas; i++) {
-		const struct ckpt_area *a = &mm->areas[i];
-
-		if (is_ours(a) && a->flags & CKPT_AREA_F_LOCKED &&
-		    ckpt_site_call(&s, err, "lock an area", SYS_mlock,
-				   ARGS(a->start, a->end - a->start)) < 0)
+		if (is_ours(&mm->areas[i]) && lock_area(&s, &mm->areas[i], err))
 			return -1;
 	}
 	if (!mm->thp_disabled && set_thp(&s, false, err))

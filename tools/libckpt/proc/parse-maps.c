@@ -114,6 +114,7 @@ static const struct {
 	{ "sl", 0, CKPT_VM_SEALED },
 	{ "mm", 0, CKPT_VM_MIXEDMAP },
 	{ "sh", 0, CKPT_VM_SHARED },
+	{ "??", 0, CKPT_VM_NAMELESS },
 };
 
 static struct ckpt_vm_flags flags_of(const char *p)

@@ -54,6 +54,7 @@ int ckpt_parse_maps_line(const char **at, struct ckpt_maps_line *ret);
 #define CKPT_VM_MIXEDMAP	(1u << 6)
 #define CKPT_VM_SHARED		(1u << 7)
 #define CKPT_VM_PKEY		(1u << 8)	/* the line above VmFlags */
+#define CKPT_VM_NAMELESS	(1u << 9)	/* "??": VM_LOCKONFAULT, or one of a newer kernel */
 
 /**
  * struct ckpt_vm_flags - a VmFlags line of smaps

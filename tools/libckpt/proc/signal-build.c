@@ -100,6 +100,20 @@ static struct timeval to_timeval(int64_t ns)
 	return (struct timeval){ us / 1000000, us % 1000000 };
 }
 
+/*
+ * A periodic timer of real time that has gone off starts anew when its signal is
+ * taken.  Until then it shows no time left: armed for a moment it is started
+ * again in the same way, and the signal of that merges with the one that waits.
+ */
+static int64_t time_left(const struct ckpt_task *task, int which)
+{
+	const struct ckpt_itimer *timer = &task->itimers[which];
+
+	if (which == ITIMER_REAL && timer->interval_ns && !timer->value_ns)
+		return 1000;
+	return timer->value_ns;
+}
+
 int ckpt_build_itimers(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err)
 {
 	const struct ckpt_site s = ckpt_build_site(r, t, 0);
@@ -108,10 +122,11 @@ int ckpt_build_itimers(struct ckpt_restore *r, struct ckpt_build_task *t, struct
 
 	for (i = 0; i < 3; i++) {
 		const struct ckpt_itimer *timer = &t->task->itimers[i];
+		const int64_t left = time_left(t->task, i);
 		const struct itimerval value = { to_timeval(timer->interval_ns),
-						 to_timeval(timer->value_ns) };
+						 to_timeval(left) };
 
-		if (!timer->value_ns)
+		if (!left)
 			continue;
 		at = ckpt_site_put(&s, 0, &value, sizeof(value), err);
 		if (!at || ckpt_site_call(&s, err, "start a timer", SYS_setitimer,

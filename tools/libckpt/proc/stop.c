@@ -192,6 +192,13 @@ int ckpt_stop_collect(struct ckpt_stop *stop, struct ckpt_image *ret, struct ckp
 	return ckpt_stop_collect_wait(stop, ret, err);
 }
 
+int ckpt_stop_holding(struct ckpt_stop *stop, struct ckpt_err *err)
+{
+	struct ckpt_keeper_reply reply;
+
+	return ask(stop, CKPT_KEEPER_HOLDING, err) || get_reply(stop, &reply, err) ? -1 : 0;
+}
+
 int ckpt_stop_release(struct ckpt_stop *stop, uint64_t *ret_freeze_ns, struct ckpt_err *err)
 {
 	return end(stop, CKPT_KEEPER_RELEASE, ret_freeze_ns, err);

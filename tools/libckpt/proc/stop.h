@@ -120,6 +120,15 @@ int ckpt_stop_collect_wait(struct ckpt_stop *stop, struct ckpt_image *ret, struc
 int ckpt_stop_collect(struct ckpt_stop *stop, struct ckpt_image *ret, struct ckpt_err *err);
 
 /**
+ * ckpt_stop_holding - make sure that the tree has been held until now
+ *
+ * For who does not release it: what was copied is of one instant only if the
+ * keeper is there yet.  The time it holds the tree without a word starts anew.
+ * On failure the tree runs on.
+ */
+int ckpt_stop_holding(struct ckpt_stop *stop, struct ckpt_err *err);
+
+/**
  * ckpt_stop_release - let the tree run on
  *
  * The flags of its memory, read before the stop, are looked at once more; when
