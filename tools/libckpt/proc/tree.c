@@ -27,6 +27,9 @@ struct ckpt_held_proc *ckpt_tree_find(struct ckpt_hold *hold, pid_t pid)
 	return NULL;
 }
 
+/* Looks for a child that is born into the cgroup just now. */
+#define BIRTH_TRIES 20
+
 /* Return: 1 added, 0 known or gone, -1. */
 static int add(struct ckpt_hold *hold, pid_t pid, struct ckpt_err *err)
 {
@@ -136,24 +139,43 @@ ssize_t ckpt_tree_list_cgroup(struct ckpt_hold *hold, struct ckpt_err *err)
 	return list_dir(hold, hold->cgroup, err);
 }
 
+/* The last one that was added is not to be held. */
+static void forget_last(struct ckpt_hold *hold)
+{
+	close(hold->procs[--hold->n_procs].dir);
+}
+
 /*
  * A child found outside the cgroup must be a zombie, which cgroup.procs leaves
  * out; a live one has left the group and could not be restored with its parent.
+ * One that was born since cgroup.procs was read is in there by now.
  */
 static int add_child(struct ckpt_hold *hold, pid_t pid, pid_t parent, struct ckpt_err *err)
 {
-	struct ckpt_held_proc *p;
-	int r = add(hold, pid, err);
+	char comm[sizeof(hold->procs->comm)] = "";
+	ssize_t added = 0;
 
-	if (r <= 0)
-		return r;
-	p = &hold->procs[hold->n_procs - 1];
-	p->zombie = p->stat.state == 'Z';
-	if (!p->zombie && hold->cgroup >= 0)
-		return ckpt_fail(err, CKPT_REFUSED, 0,
-			"pid %d (%s), a child of pid %d, is outside the group's cgroup; move it "
-			"back or wait for its end", pid, p->comm, parent);
-	return 1;
+	for (int tries = 0; tries < BIRTH_TRIES; tries++) {
+		struct ckpt_held_proc *p;
+		int r = add(hold, pid, err);
+
+		if (r <= 0)
+			return r < 0 ? -1 : added;
+		p = &hold->procs[hold->n_procs - 1];
+		p->zombie = p->stat.state == 'Z';
+		if (p->zombie || hold->cgroup < 0)
+			return added + 1;
+		memcpy(comm, p->comm, sizeof(comm));
+		forget_last(hold);
+		if (tries)
+			ckpt_sleep_us(1000);
+		r = ckpt_tree_list_cgroup(hold, err);
+		if (r < 0)
+			return -1;
+		added += r;
+	}
+	return ckpt_fail(err, CKPT_REFUSED, 0, "pid %d (%s), a child of pid %d, is outside the "
+			 "group's cgroup; move it back or wait for its end", pid, comm, parent);
 }
 
 ssize_t ckpt_tree_list_children(struct ckpt_hold *hold, struct ckpt_err *err)
