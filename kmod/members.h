@@ -35,6 +35,8 @@ struct netlink_ext_ack;
  * @seen: number of the last collection that found it
  * @users: mmget is held (during a round)
  * @flushing: its page tables were changed in this round, the flush is due
+ * @merged: KSM may have worked on it, as a take has seen; it may not any more
+ * @probed: uprobes were set in it, as a take has seen
  * @based: @areas and @tables are those of a complete take
  * @flags: CKPT_MM_* of the last round
  * @dirty_pages: reported dirty in the last round
@@ -53,6 +55,8 @@ struct ckpt_mm {
 	u64 seen;
 	bool users;
 	bool flushing;
+	bool merged;
+	bool probed;
 	bool based;
 	u32 flags;
 	u64 dirty_pages;

@@ -132,7 +132,7 @@ static void enter_area(struct ckpt_walk *w, struct vm_area_struct *vma, u64 star
 	w->clear = w->private && !(w->m->flags & CKPT_MM_NOTIFIERS);
 	w->marked = vma->vm_flags & VM_SOFTDIRTY;
 	w->uprobes = vma->vm_file && (vma->vm_flags & VM_EXEC) &&
-		     test_bit(MMF_HAS_UPROBES, &w->mm->flags);
+		     w->m->probed;
 	if (is_vm_hugetlb_page(vma) || (vma->vm_flags & VM_STRANGE) ||
 	    !(vma_is_anonymous(vma) || is_page_cache(vma)))
 		area->flags |= CKPT_AREA_UNWALKED;
@@ -194,8 +194,8 @@ static u64 walk_area(struct ckpt_walk *w)
 		ckpt_walk_pmd(w, pmd, addr, next);
 		addr = next;
 		/*
-		 * An area that is marked loses its mark at its end, so it is
-		 * walked in one go.
+		 * An area that was marked has lost its mark at its start, so it
+		 * is walked in one go.
 		 */
 		if (++w->tables_walked >= CKPT_WALK_CHUNK && !w->marked && addr < end)
 			return addr;
@@ -216,6 +216,10 @@ static bool walk_chunk(struct ckpt_walk *w, u64 *pos)
 	w->tables_walked = 0;
 	for_each_vma(vmi, vma) {
 		enter_area(w, vma, max_t(u64, *pos, vma->vm_start));
+		/* Before its pages: a fault that comes meanwhile must set their bits. */
+		if (w->marked && w->clear && w->area.start == vma->vm_start &&
+		    !(w->area.flags & CKPT_AREA_UNWALKED))
+			ckpt_vma_clear_soft_dirty(vma);
 		if (!(w->area.flags & CKPT_AREA_UNWALKED))
 			w->area.end = walk_area(w);
 		w->area.nr_runs = w->runs.nr - w->area.run;
@@ -224,8 +228,6 @@ static bool walk_chunk(struct ckpt_walk *w, u64 *pos)
 		*pos = w->area.end;
 		if (*pos < vma->vm_end)
 			return false;
-		if (w->marked && w->clear && !(w->area.flags & CKPT_AREA_UNWALKED))
-			ckpt_vma_clear_soft_dirty(vma);
 		if (w->tables_walked >= CKPT_WALK_CHUNK)
 			return false;
 	}
@@ -262,7 +264,9 @@ static int walk_all(struct ckpt_walk *w, bool final)
 			w->m->flushing = true;
 			inc_tlb_flush_pending(w->mm);
 		}
-		/* Asked for at every hold: one may come in between. */
+		/* Asked for at every hold: one may come, and go, in between. */
+		w->m->merged |= test_bit(MMF_VM_MERGEABLE, &w->mm->flags);
+		w->m->probed |= test_bit(MMF_HAS_UPROBES, &w->mm->flags);
 		if (mm_has_notifiers(w->mm)) {
 			w->m->flags |= CKPT_MM_NOTIFIERS;
 			w->unbased = true;
@@ -302,7 +306,8 @@ static void give_up(struct ckpt_walk *w)
 {
 	struct ckpt_mm *m = w->m;
 
-	if (w->overflow)
+	/* A table that moved may move back: what was cleared there is not known by place. */
+	if (w->overflow || w->moved)
 		ckpt_ranges_set_whole(&m->carry);
 	else
 		ckpt_ranges_add_runs(&m->carry, &w->runs, CKPT_RANGES_MAX);
@@ -329,8 +334,10 @@ int ckpt_walk_mm(struct ckpt_mm *m, bool final)
 	m->flags = m->based ? 0 : CKPT_MM_NEW;
 	m->dirty_pages = 0;
 	ckpt_runs_free(&m->runs);
-	if (!w)
+	if (!w) {
+		m->flags |= CKPT_MM_BUSY;
 		return -ENOMEM;
+	}
 	w->m = m;
 	w->mm = m->mm;
 	err = walk_all(w, final);

@@ -34,7 +34,7 @@ static void set_doubts(struct ckpt_walk *w, u64 addr, u64 end)
 		until = U64_MAX;
 		if (!w->private || !m->based || (w->area.flags & CKPT_AREA_WHOLE) ||
 		    (m->flags & CKPT_MM_NOTIFIERS) ||
-		    test_bit(MMF_VM_MERGEABLE, &w->mm->flags)) {
+		    m->merged) {
 			doubt = true;
 		} else {
 			then = ckpt_areas_lookup(&m->areas, &w->page_cursor, &w->area, addr,
@@ -68,6 +68,7 @@ static void compare_table(struct ckpt_walk *w, u64 addr, u64 end, u64 id)
 	then = ckpt_tables_lookup(&w->m->tables, &w->table_cursor, addr & PMD_MASK);
 	if (then == id)
 		return;
+	w->moved = true;
 	if ((then & 1) && !(id & 1)) {
 		/* Split since: each page must be the piece that belongs here. */
 		w->split_from = then >> 1;
@@ -100,10 +101,20 @@ static bool has_strange_reference(struct folio *folio)
 
 /* --- entries of a page table --- */
 
+/*
+ * In an area that is marked a writable entry may be all that tells of a write,
+ * and fork() takes that away: then the page is nobody's own any more.
+ */
+static bool unsure(const struct ckpt_walk *w, struct page *page)
+{
+	return w->marked && !PageAnonExclusive(page);
+}
+
 static void take_anon(struct ckpt_walk *w, pte_t *ptep, u64 addr, u32 i, pte_t pte,
 		      struct page *page)
 {
-	bool written = pte_soft_dirty(pte) || pte_write(pte) || pte_dirty(pte);
+	bool written = pte_soft_dirty(pte) || pte_write(pte) || pte_dirty(pte) ||
+		       unsure(w, page);
 
 	w->state[i] = CKPT_PAGE_ANON;
 	if (PageKsm(page)) {
@@ -228,6 +239,10 @@ static bool take_table(struct ckpt_walk *w, pmd_t *pmd, pmd_t pmdval, u64 addr, 
 
 	/* The table may be freed under us until its lock is held and it is still there. */
 	rcu_read_lock();
+	if (!pmd_same(pmdval, READ_ONCE(*pmd))) {
+		rcu_read_unlock();
+		return false;
+	}
 	ptl = pte_lockptr(w->mm, &pmdval);
 	spin_lock(ptl);
 	if (!pmd_same(pmdval, READ_ONCE(*pmd))) {
@@ -279,7 +294,8 @@ static pmd_t change_huge(pmd_t *pmd, pmd_t old, bool clear)
 
 static void take_huge_anon(struct ckpt_walk *w, pmd_t *pmd, pmd_t val, u16 *flags)
 {
-	bool written = pmd_soft_dirty(val) || pmd_write(val) || pmd_dirty(val);
+	bool written = pmd_soft_dirty(val) || pmd_write(val) || pmd_dirty(val) ||
+		       unsure(w, pmd_page(val));
 
 	if (written)
 		*flags |= CKPT_RUN_DIRTY;

@@ -21,11 +21,12 @@ struct ckpt_mm;
  * @area: what is recorded of it
  * @private: not shared: its bits are a record
  * @clear: its bits are to be cleared
- * @marked: VM_SOFTDIRTY is set
+ * @marked: VM_SOFTDIRTY was set
  * @uprobes: pages may have been replaced by a breakpoint's
  * @cleaned: a hardware dirty bit was taken away and no CPU was told yet
  * @unbased: this walk cannot be compared with by the next
  * @overflow: not all runs were kept
+ * @moved: a table is not where it was at the last take
  * @tables_walked: since the mmap lock was taken
  * @areas: recorded so far
  * @tables: recorded so far
@@ -53,6 +54,7 @@ struct ckpt_walk {
 	bool cleaned;
 	bool unbased;
 	bool overflow;
+	bool moved;
 	u32 tables_walked;
 	struct ckpt_areas areas;
 	struct ckpt_tables tables;
