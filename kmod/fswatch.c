@@ -137,11 +137,13 @@ static void entry_event(struct ckpt_sub *sub, u32 event, struct inode *inode, st
 			u32 flags)
 {
 	bool outside = ckpt_fswatch_outside(sub, dir, NULL);
+	unsigned int links;
 
 	if (!outside)
 		ckpt_files_record(sub->files, dir, CKPT_INODE_ENTRIES, flags);
 	/* Of a file in an outside directory, another link may be inside. */
-	if (inode && !(outside && (S_ISDIR(inode->i_mode) || inode->i_nlink <= 1)))
+	links = event & FS_DELETE ? 0 : 1;	/* the one that the event is about */
+	if (inode && !(outside && (S_ISDIR(inode->i_mode) || inode->i_nlink <= links)))
 		ckpt_files_record(sub->files, inode, inode_mask(event, inode), flags);
 	/* It may come with somebody who goes on writing through an old mapping. */
 	if (inode && !outside && has_writer(inode))
