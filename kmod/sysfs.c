@@ -206,6 +206,9 @@ static ssize_t group_attr_show(struct kobject *kobj, struct attribute *attr, cha
 	struct ckpt_group *group = container_of(kobj, struct ckpt_group, kobj);
 	ssize_t ret;
 
+	/* the mode of the file can be changed */
+	if (!ga->show)
+		return -EIO;
 	mutex_lock(&group->lock);
 	ret = group->dead ? -ENODEV : ga->show(group, buf);
 	mutex_unlock(&group->lock);
@@ -220,6 +223,8 @@ static ssize_t group_attr_store(struct kobject *kobj, struct attribute *attr, co
 	char *arg;
 	ssize_t ret;
 
+	if (!ga->store)
+		return -EIO;
 	if (!may_change())
 		return -EPERM;
 	arg = kstrndup(buf, len, GFP_KERNEL);
