@@ -85,6 +85,10 @@ static int walk_round(struct ckpt_group *group, bool final, struct netlink_ext_a
 		NL_SET_ERR_MSG(extack, "epoch: the walk was interrupted by a signal");
 	else if (err)
 		NL_SET_ERR_MSG(extack, "epoch: no memory for the walk");
+	/* Nobody is told what a round took that failed: the next one tells it. */
+	if (err)
+		list_for_each_entry(m, &epoch->mms, link)
+			ckpt_ranges_merge(&m->carry, &m->taken, CKPT_RANGES_MAX);
 	epoch->taken_pages += epoch->dirty_pages;
 	return err;
 }
@@ -276,6 +280,21 @@ int ckpt_epoch_abort(struct ckpt_group *group, const struct net *net, u32 portid
 		return err;
 	merge_back(group);
 	return 0;
+}
+
+/**
+ * ckpt_epoch_owned - may the group have an epoch of this socket?
+ * @group: the group, not locked
+ * @net: network namespace of the socket
+ * @portid: its port
+ *
+ * For the end of a socket: what it began has returned by then.  So sockets of
+ * others need not wait for a walk.
+ */
+bool ckpt_epoch_owned(const struct ckpt_group *group, const struct net *net, u32 portid)
+{
+	/* data_race: that of our socket does not change any more */
+	return data_race(owns(&group->epoch, net, portid));
 }
 
 /**

@@ -353,6 +353,8 @@ static void abort_owned(struct ckpt_group *group, void *data)
 {
 	const struct gone_socket *gone = data;
 
+	if (!ckpt_epoch_owned(group, gone->net, gone->portid))
+		return;
 	mutex_lock(&group->lock);
 	if (!group->dead)
 		ckpt_epoch_owner_gone(group, gone->net, gone->portid);
