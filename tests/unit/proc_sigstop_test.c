@@ -34,8 +34,8 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* A stop of the group with SIGSTOP for @pid sent while the keeper is at @point. */
-static void stop_with_signal(const char *point, pid_t pid)
+/* A stop of the group with signals for @pid sent while the keeper is at @point. */
+static void stop_with_signal(const char *point, pid_t pid, bool go_on)
 {
 	struct ckpt_stop_params params = { .cgroup = group };
 	struct ckpt_err err = CKPT_ERR_INIT;
@@ -58,22 +58,25 @@ static void stop_with_signal(const char *point, pid_t pid)
 	if (ckpt_stop_collect_wait(stop, &image, &err))
 		fail_msg("%s: %s", point, err.text);
 	ckpt_image_done(&image);
+	/* by now the keeper has taken the SIGSTOP */
+	if (go_on)
+		kill(pid, SIGCONT);
 	ckpt_stop_release(stop, NULL, &err);
 	ckpt_stop_close(stop);
 }
 
+static const char *const points[] = { "keeper.looked=stop", "keeper.mapped=stop",
+				      "keeper.written=stop", "keeper.answered=stop" };
+
 static void it_stops_when_let_go(void **state)
 {
-	static const char *const points[] = { "keeper.looked=stop", "keeper.mapped=stop",
-					      "keeper.written=stop", "keeper.answered=stop" };
-
 	(void)state;
 	for (size_t i = 0; i < sizeof(points) / sizeof(points[0]); i++) {
 		pid_t pid = proc_group_spawn(group, nothing);
 		int status = 0;
 
 		assert_true(pid > 0);
-		stop_with_signal(points[i], pid);
+		stop_with_signal(points[i], pid, false);
 		for (int tries = 0; tries < 400 && !WIFSTOPPED(status); tries++) {
 			usleep(5000);
 			waitpid(pid, &status, WNOHANG | WUNTRACED);
@@ -89,10 +92,29 @@ static void it_stops_when_let_go(void **state)
 	}
 }
 
+/* A SIGCONT that comes after it is the last word. */
+static void it_goes_on_when_continued(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		pid_t pid = proc_group_spawn(group, nothing);
+		int status = 0;
+
+		assert_true(pid > 0);
+		stop_with_signal(points[i], pid, true);
+		usleep(100000);
+		assert_int_equal(waitpid(pid, &status, WNOHANG | WUNTRACED), 0);
+		assert_true(proc_group_untraced(pid));
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_stops_when_let_go),
+		cmocka_unit_test(it_goes_on_when_continued),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -51,10 +51,12 @@ int ckpt_build_sched(const struct ckpt_site *s, const struct ckpt_thread *thread
 		     struct ckpt_err *err)
 {
 	const struct sched_param param = { .sched_priority = thread->sched_prio };
+	struct sched_param now;
 
 	if (set_cpus(s, thread, err))
 		return -1;
-	if (sched_getscheduler(s->tid) != thread->sched_policy &&
+	if ((sched_getscheduler(s->tid) != thread->sched_policy || sched_getparam(s->tid, &now) ||
+	     now.sched_priority != thread->sched_prio) &&
 	    sched_setscheduler(s->tid, thread->sched_policy, &param))
 		return ckpt_fail(err, CKPT_FAILED, errno, "thread %d: cannot set its scheduling",
 				 s->name);

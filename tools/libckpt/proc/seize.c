@@ -239,6 +239,14 @@ static void remake_call(struct ckpt_hold *hold, const struct ckpt_held_proc *p,
 	t->regs_changed = true;
 }
 
+/* The last word was SIGCONT: a later SIGSTOP would have taken it out of the queue. */
+static bool was_continued(struct ckpt_hold *hold, const struct ckpt_held_proc *p,
+			  struct ckpt_held_thread *t)
+{
+	look_at_pending(hold, p, t);
+	return (t->status.sig_pending | t->status.sig_shared) & 1ull << (SIGCONT - 1);
+}
+
 static void let_go(struct ckpt_hold *hold, const struct ckpt_held_proc *p,
 		   struct ckpt_held_thread *t)
 {
@@ -259,7 +267,7 @@ static void let_go(struct ckpt_hold *hold, const struct ckpt_held_proc *p,
 		ptrace(PTRACE_SETSIGMASK, t->tid, sizeof(t->sigmask), &t->sigmask);
 	t->regs_changed = false;
 	t->mask_changed = false;
-	if (t->stop_due)
+	if (t->stop_due && !was_continued(hold, p, t))
 		syscall(SYS_tkill, t->tid, SIGSTOP);
 	t->stop_due = false;
 	ckpt_fault("keeper.detaching");
