@@ -80,6 +80,42 @@ static void file_is_put_back_when_it_differs(void **arg)
 	end(&s);
 }
 
+/* A link that was put on the way is not followed, and nothing beside the file is touched. */
+static void no_link_leads_away(void **arg)
+{
+	char log[400], away[400], path[440], beside[440];
+	struct ckpt_fs_meta m = { 0 };
+	uint32_t space = 0;
+	struct state s;
+	struct stat st;
+
+	(void)arg;
+	start(&s);
+	snprintf(log, sizeof(log), "%s/log", s.root);
+	snprintf(away, sizeof(away), "%s/away", s.root);
+	snprintf(path, sizeof(path), "%s/file", log);
+	snprintf(beside, sizeof(beside), "%s/file.ckpt-restore", log);
+	must(mkdir(log, 0755));
+	must(mkdir(away, 0755));
+	put_file(path, "captured");
+	check(&s, ckpt_fs_loose_capture(path, true, &s.sink, &space, &m, &s.stats, &s.err));
+	put_file(beside, "somebody's");
+	check(&s, ckpt_fs_loose_restore(path, &m, &s.source, space, &s.stats, &s.err));
+	must(stat(beside, &st));
+	must(unlink(beside));
+	must(unlink(path));
+	must(rmdir(log));
+	must(symlink("away", log));
+	assert_int_equal(ckpt_fs_loose_restore(path, &m, &s.source, space, &s.stats, &s.err), -1);
+	assert_int_equal(s.err.status, CKPT_REFUSED);
+	assert_non_null(strstr(s.err.text, "a link leads to the directory"));
+	ckpt_err_clear(&s.err);
+	must(unlink(log));
+	must(rmdir(away));
+	ckpt_fs_meta_done(&m);
+	end(&s);
+}
+
 static void assert_changed(struct state *s, const struct ckpt_fs_extern *f, const char *text)
 {
 	ckpt_err_clear(&s->err);
@@ -165,6 +201,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(deleted_file_through_proc),
 		cmocka_unit_test(file_is_put_back_when_it_differs),
+		cmocka_unit_test(no_link_leads_away),
 		cmocka_unit_test(changed_library_is_refused),
 		cmocka_unit_test(hash_is_sha256),
 	};

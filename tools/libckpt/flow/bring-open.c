@@ -12,6 +12,7 @@
 #include "flow/bring.h"
 #include "flow/cut.h"
 #include "flow/limits.h"
+#include "fs/loose.h"
 #include "store/log.h"
 
 static int refuse_alive(struct ckpt_bring *b, struct ckpt_err *err)
@@ -161,17 +162,10 @@ static bool in_root(const void *arg, const char *path)
 
 static int check_dir_of(const char *path, struct ckpt_err *err)
 {
-	cleanup_free char *dir = strdup(path);
-	char *slash = dir ? strrchr(dir, '/') : NULL;
-	struct stat st;
+	const char *name;
+	cleanup_close int dir = ckpt_fs_loose_dir(path, &name, err);
 
-	if (!slash)
-		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a path");
-	slash[slash == dir] = 0;
-	if (stat(dir, &st) || !S_ISDIR(st.st_mode))
-		return ckpt_fail(err, CKPT_REFUSED, 0,
-				 "there is no directory for %s, which the checkpoint uses", path);
-	return 0;
+	return dir < 0 ? -1 : 0;
 }
 
 /* A file outside the roots is opened as it is found: it must be there, and of its kind. */

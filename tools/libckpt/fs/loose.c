@@ -2,14 +2,17 @@
 /* Loose files: captured and put back one by one. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/fault.h"
 #include "fs/loose.h"
+#include "fs/path.h"
 
 #define TRIES 3
 
@@ -89,13 +92,33 @@ int ckpt_fs_loose_fill(int fd, const struct ckpt_fs_meta *m, const struct ckpt_s
 	return ckpt_fs_meta_apply(fd, m, what, err);
 }
 
-/* Return: 1 when the file at @path is as captured, 0 when not, -1 error. */
-static int is_same(const char *path, const struct ckpt_fs_meta *m,
+int ckpt_fs_loose_dir(const char *path, const char **ret_name, struct ckpt_err *err)
+{
+	struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+				.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS };
+	cleanup_free char *dir = strdup(path);
+	char *slash = dir ? strrchr(dir, '/') : NULL;
+	int fd;
+
+	if (!slash)
+		return no_memory(err);
+	*ret_name = path + (slash - dir) + 1;
+	slash[slash == dir] = 0;
+	fd = syscall(SYS_openat2, AT_FDCWD, dir, &how, sizeof(how));
+	if (fd >= 0)
+		return fd;
+	return ckpt_fail(err, CKPT_REFUSED, 0, errno == ELOOP ?
+			 "a link leads to the directory of %s now, which the checkpoint uses" :
+			 "there is no directory for %s, which the checkpoint uses", path);
+}
+
+/* Return: 1 when the file @name is as captured, 0 when not, -1 error. */
+static int is_same(int dir, const char *name, const char *path, const struct ckpt_fs_meta *m,
 		   const struct ckpt_source *source, uint32_t space, struct ckpt_fs_stats *stats,
 		   struct ckpt_err *err)
 {
-	cleanup_close int fd = open(path, O_RDONLY | O_NOATIME | O_NONBLOCK | O_NOCTTY |
-					  O_NOFOLLOW | O_CLOEXEC);
+	cleanup_close int fd = openat(dir, name, O_RDONLY | O_NOATIME | O_NONBLOCK | O_NOCTTY |
+						 O_NOFOLLOW | O_CLOEXEC);
 	cleanup_meta struct ckpt_fs_meta live = { 0 };
 	cleanup_free void *buf = malloc(CKPT_FS_CHUNK);
 	bool replace;
@@ -108,24 +131,37 @@ static int is_same(const char *path, const struct ckpt_fs_meta *m,
 	return ckpt_fs_content_same(fd, m->size, source, space, buf, path, stats, err);
 }
 
+static int make_durable(int dir, const char *path, struct ckpt_err *err)
+{
+	cleanup_close int fd = ckpt_fs_reopen(dir, O_RDONLY | O_DIRECTORY);
+
+	if (fd < 0 || fsync(fd))
+		return ckpt_fail(err, CKPT_FAILED, fd < 0 ? -fd : errno,
+				 "write the directory of %s", path);
+	return 0;
+}
+
 int ckpt_fs_loose_restore(const char *path, const struct ckpt_fs_meta *m,
 			  const struct ckpt_source *source, uint32_t space,
 			  struct ckpt_fs_stats *stats, struct ckpt_err *err)
 {
+	const char *name;
+	cleanup_close int dir = ckpt_fs_loose_dir(path, &name, err), fd = -1;
 	cleanup_free char *temp = NULL;
-	cleanup_close int fd = -1;
 	int rc;
 
-	if (asprintf(&temp, "%s.ckpt-restore", path) < 0) {
+	if (dir < 0)
+		return -1;
+	if (asprintf(&temp, "%s.ckpt-restore", name) < 0) {
 		temp = NULL;
 		return no_memory(err);
 	}
-	/* always the same name: what a killed restore has left goes with the next one */
-	unlink(temp);
-	rc = is_same(path, m, source, space, stats, err);
+	rc = is_same(dir, name, path, m, source, space, stats, err);
 	if (rc)
 		return rc < 0 ? -1 : 0;
-	fd = open(temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	/* always the same name: what a killed restore has left goes with the next one */
+	unlinkat(dir, temp, 0);
+	fd = openat(dir, temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return ckpt_fail(err, CKPT_FAILED, errno, "make a copy beside %s", path);
 	rc = ckpt_fs_loose_fill(fd, m, source, space, path, stats, err);
@@ -133,9 +169,11 @@ int ckpt_fs_loose_restore(const char *path, const struct ckpt_fs_meta *m,
 		rc = ckpt_fail(err, CKPT_FAILED, errno, "write %s", path);
 	if (!rc && ckpt_fault("fs.loose"))
 		rc = ckpt_fail(err, CKPT_FAILED, 0, "fault point fs.loose");
-	if (!rc && rename(temp, path))
+	if (!rc && renameat(dir, temp, dir, name))
 		rc = ckpt_fail(err, CKPT_FAILED, errno, "put %s in place", path);
 	if (rc)
-		unlink(temp);
+		unlinkat(dir, temp, 0);
+	else
+		rc = make_durable(dir, path, err);
 	return rc;
 }

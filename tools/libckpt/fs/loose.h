@@ -33,6 +33,17 @@ int ckpt_fs_loose_fill(int fd, const struct ckpt_fs_meta *m, const struct ckpt_s
 		       struct ckpt_err *err);
 
 /**
+ * ckpt_fs_loose_dir - the directory of a file outside the roots
+ * @path: as the kernel told it at the capture: no link is on the way
+ * @ret_name: the last component, in @path
+ *
+ * A link that is on the way now was put there since, and leads elsewhere.
+ *
+ * Return: O_PATH descriptor, or -1 (CKPT_REFUSED: there is none).
+ */
+int ckpt_fs_loose_dir(const char *path, const char **ret_name, struct ckpt_err *err);
+
+/**
  * ckpt_fs_loose_restore - put a file outside the roots back at its path
  *
  * Nothing is done when it is as captured.  Else a copy is made beside it and
