@@ -326,6 +326,23 @@ static void refuse_machine(struct saved *s)
 	task->threads[0].creds.cap_prm &= ~(1ull << 63);
 }
 
+/* A stopped task that would take another signal before it stops again. */
+static void refuse_stopped(struct saved *s)
+{
+	struct ckpt_task *task = &s->image.tasks[0];
+	siginfo_t info = { .si_signo = SIGTERM }, *was = task->pending;
+	size_t n = task->n_pending;
+	uint32_t state = task->state;
+
+	task->state = CKPT_TASK_STOPPED;
+	task->pending = &info;
+	task->n_pending = 1;
+	refuse(s, "is stopped and has signal 15 waiting");
+	task->state = state;
+	task->pending = was;
+	task->n_pending = n;
+}
+
 static void test_refusals(void **state)
 {
 	cleanup_with(cycle_saved_done) struct saved s = { 0 };
@@ -357,6 +374,7 @@ static void test_refusals(void **state)
 	refuse(&s, "setsid");
 	task->sid = was;
 	refuse_ids(&s);
+	refuse_stopped(&s);
 	refuse_machine(&s);
 	task->dumpable = 2;
 	refuse(&s, "dumpable");
