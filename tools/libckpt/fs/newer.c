@@ -14,31 +14,31 @@
 #include "fs/newer.h"
 #include "fs/path.h"
 
-/* Directories yet to be looked through, relative to the first. */
-struct todo {
+/* Directories that are still to be looked through, relative to the first. */
+struct worklist {
 	char **paths;
 	size_t n, max;
 };
 
-static void todo_done(struct todo *t)
+static void worklist_done(struct worklist *w)
 {
-	while (t->n)
-		free(t->paths[--t->n]);
-	free(t->paths);
+	while (w->n)
+		free(w->paths[--w->n]);
+	free(w->paths);
 }
 
-static int add(struct todo *t, char *path)
+static int add(struct worklist *w, char *path)
 {
-	if (t->n == t->max) {
-		size_t max = t->max ? t->max * 2 : 64;
-		char **paths = realloc(t->paths, max * sizeof(*paths));
+	if (w->n == w->max) {
+		size_t max = w->max ? w->max * 2 : 64;
+		char **paths = realloc(w->paths, max * sizeof(*paths));
 
 		if (!paths)
 			return -ENOMEM;
-		t->paths = paths;
-		t->max = max;
+		w->paths = paths;
+		w->max = max;
 	}
-	t->paths[t->n++] = path;
+	w->paths[w->n++] = path;
 	return 0;
 }
 
@@ -49,8 +49,8 @@ static bool has_changed(const struct ckpt_fs_meta *m, int64_t since_ns)
 	return (several ? m->mtime_ns : m->ctime_ns) > since_ns;
 }
 
-static int look_at(struct todo *t, int fd, const char *above, const char *name, int64_t since_ns,
-		   char **ret_path)
+static int look_at(struct worklist *w, int fd, const char *above, const char *name,
+		   int64_t since_ns, char **ret_path)
 {
 	cleanup_free char *path = NULL;
 	struct ckpt_fs_meta m;
@@ -68,13 +68,13 @@ static int look_at(struct todo *t, int fd, const char *above, const char *name, 
 	}
 	if (!S_ISDIR(m.mode))
 		return 0;
-	rc = add(t, path);
+	rc = add(w, path);
 	if (!rc)
 		path = NULL;
 	return rc;
 }
 
-static int look_through(struct todo *t, int top, const char *above, int64_t since_ns,
+static int look_through(struct worklist *w, int top, const char *above, int64_t since_ns,
 			char **ret_path)
 {
 	cleanup_closedir DIR *dir = NULL;
@@ -91,7 +91,7 @@ static int look_through(struct todo *t, int top, const char *above, int64_t sinc
 	}
 	while (!rc && !*ret_path && (errno = 0, e = readdir(dir)))
 		if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
-			rc = look_at(t, fd, above, e->d_name, since_ns, ret_path);
+			rc = look_at(w, fd, above, e->d_name, since_ns, ret_path);
 	return rc || *ret_path ? rc : -errno;
 }
 
@@ -99,18 +99,18 @@ int ckpt_fs_newer(int dirfd, const char *name, int64_t since_ns, char **ret_path
 {
 	cleanup_close int top = openat(dirfd, name,
 				       O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	struct todo t = { 0 };
+	struct worklist w = { 0 };
 	int rc;
 
 	*ret_path = NULL;
 	if (top < 0)
 		return errno == ENOTDIR || errno == ENOENT || errno == ELOOP ? 0 : -errno;
-	rc = look_through(&t, top, "", since_ns, ret_path);
-	while (!rc && !*ret_path && t.n) {
-		cleanup_free char *above = t.paths[--t.n];
+	rc = look_through(&w, top, "", since_ns, ret_path);
+	while (!rc && !*ret_path && w.n) {
+		cleanup_free char *above = w.paths[--w.n];
 
-		rc = look_through(&t, top, above, since_ns, ret_path);
+		rc = look_through(&w, top, above, since_ns, ret_path);
 	}
-	todo_done(&t);
+	worklist_done(&w);
 	return rc;
 }
