@@ -52,24 +52,28 @@ static int fail_newer(const struct ckpt_fs_stage *s, const struct ckpt_fs_op *op
 			 *inside ? ")" : "");
 }
 
+static bool is_planned(const struct ckpt_fs_stage *s, const struct ckpt_fs_was *was,
+		       const struct ckpt_fs_meta *m)
+{
+	struct ckpt_fs_was now = ckpt_fs_was_of(m);
+
+	if (!ckpt_fs_numbers_last(s->fd))
+		now.ino = was->ino;
+	return was->kind == CKPT_FS_WAS_UNKNOWN || !memcmp(&now, was, sizeof(now));
+}
+
 /* Return: 1 what the operation was planned for is there, 0 nothing is, -1 newer work. */
 static int look(const struct ckpt_fs_stage *s, const struct ckpt_fs_op *op, int dir,
 		const char *name, struct ckpt_err *err)
 {
 	struct ckpt_fs_meta m;
-	struct ckpt_fs_was now;
 	int rc = ckpt_fs_meta_stat(dir, name, &m);
 
 	if (rc == -ENOENT)
 		return 0;
 	if (rc)
 		return fail_op(s, op, -rc, err);
-	now = ckpt_fs_was_of(&m);
-	if (!ckpt_fs_numbers_last(s->fd))
-		now.ino = op->was.ino;
-	if (op->was.kind == CKPT_FS_WAS_UNKNOWN || !memcmp(&now, &op->was, sizeof(now)))
-		return 1;
-	return fail_newer(s, op, "", err);
+	return is_planned(s, &op->was, &m) ? 1 : fail_newer(s, op, "", err);
 }
 
 /* As look(), and below a directory as well. */
@@ -139,16 +143,21 @@ static int put_in_place(struct ckpt_fs_stage *s, const struct ckpt_fs_op *op,
 static int set_meta(struct ckpt_fs_stage *s, const struct ckpt_fs_op *op, struct ckpt_err *err)
 {
 	cleanup_close int fd = ckpt_fs_open(s->root, op->path, O_PATH);
-	struct ckpt_fs_op done = { .path = op->path, .was = op->was };
+	struct ckpt_fs_was done = op->was;
+	struct ckpt_fs_meta m;
+	int rc;
 
 	/* Moved away or written since the interruption: that is as somebody wants it. */
 	if (fd == -ENOENT)
 		return 0;
 	if (fd < 0)
 		return fail_op(s, op, -fd, err);
+	rc = ckpt_fs_meta_stat(fd, "", &m);
+	if (rc)
+		return fail_op(s, op, -rc, err);
 	/* done before, perhaps: then it has the time that it shall have */
-	done.was.mtime_ns = op->meta.mtime_ns;
-	if (look(s, &done, fd, "", NULL) != 1 && look(s, op, fd, "", NULL) != 1)
+	done.mtime_ns = op->meta.mtime_ns;
+	if (!is_planned(s, &done, &m) && !is_planned(s, &op->was, &m))
 		return 0;
 	return ckpt_fs_meta_apply(fd, &op->meta, *op->path ? op->path : s->path, err);
 }

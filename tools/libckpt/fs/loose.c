@@ -107,9 +107,13 @@ int ckpt_fs_loose_dir(const char *path, const char **ret_name, struct ckpt_err *
 	fd = syscall(SYS_openat2, AT_FDCWD, dir, &how, sizeof(how));
 	if (fd >= 0)
 		return fd;
-	return ckpt_fail(err, CKPT_REFUSED, 0, errno == ELOOP ?
-			 "a link leads to the directory of %s now, which the checkpoint uses" :
-			 "there is no directory for %s, which the checkpoint uses", path);
+	if (errno == ELOOP)
+		return ckpt_fail(err, CKPT_REFUSED, 0, "a link leads to the directory of %s now, "
+				 "which the checkpoint uses", path);
+	if (errno == ENOENT || errno == ENOTDIR)
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+				 "there is no directory for %s, which the checkpoint uses", path);
+	return ckpt_fail(err, CKPT_FAILED, errno, "open the directory of %s", path);
 }
 
 /* Return: 1 when the file @name is as captured, 0 when not, -1 error. */
