@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Any byte that is not as it was written is found, named, and never restored. */
+#include <sys/resource.h>
+
 #include "store_file.h"
 
 static void every_flip_and_cut(struct file *f, const char *path)
@@ -241,6 +243,39 @@ static void a_damaged_parent_is_found_by_a_put(void **state)
 	model_remove(path);
 }
 
+/* Without a descriptor to open it a pack is not damaged: nothing older is restored for it. */
+static void a_shortage_is_no_damage(void **state)
+{
+	cleanup_report struct ckpt_report report = { 0 };
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct rlimit was, few;
+	struct ckpt_store *store;
+	int next, seen = 0;
+	char path[200];
+
+	(void)state;
+	small_store(path, sizeof(path));
+	next = open("/dev/null", O_RDONLY);
+	close(next);
+	must(getrlimit(RLIMIT_NOFILE, &was));
+	few = was;
+	/* each step to the whole of it is the first that finds no room */
+	for (few.rlim_cur = next; few.rlim_cur < (rlim_t)next + 12; few.rlim_cur++) {
+		must(setrlimit(RLIMIT_NOFILE, &few));
+		store = ckpt_store_open(path, CKPT_STORE_READ, &err);
+		if (store && ckpt_verify(store, "agent", 0, &report, NULL, &err) != 1)
+			seen++;
+		must(setrlimit(RLIMIT_NOFILE, &was));
+		assert_int_equal(report.ndamage, 0);
+		if (err.status != CKPT_OK && err.status != CKPT_FAILED)
+			fail_msg("%s", err.text);
+		ckpt_store_close(store);
+		ckpt_err_clear(&err);
+	}
+	assert_true(seen > 0);
+	model_remove(path);
+}
+
 /* A flip anywhere in the cache of fingerprints or in the key costs time, not truth. */
 static void fingerprints_are_never_believed_blindly(void **state)
 {
@@ -284,6 +319,7 @@ int main(void)
 		cmocka_unit_test(a_damaged_checkpoint_is_passed_over),
 		cmocka_unit_test(a_damaged_parent_is_not_built_on),
 		cmocka_unit_test(a_damaged_parent_is_found_by_a_put),
+		cmocka_unit_test(a_shortage_is_no_damage),
 		cmocka_unit_test(fingerprints_are_never_believed_blindly),
 	};
 

@@ -125,17 +125,20 @@ int ckpt_objects_fail_open(int os, struct ckpt_err *err)
 	return ckpt_fail(err, damage ? CKPT_DAMAGED : CKPT_FAILED, os, "it cannot be opened");
 }
 
+static void close_pack(struct ckpt_objects *o, struct ckpt_pack *p)
+{
+	if (p->fd < 0)
+		return;
+	close(take_fd(p->fd));
+	o->open--;
+}
+
 static int open_pack(struct ckpt_objects *o, struct ckpt_pack *p)
 {
 	if (p->fd >= 0)
 		return 0;
-	for (uint32_t i = 0; o->open >= OPEN_MAX_PACKS && i < o->npacks; i++) {
-		if (o->packs[i].fd < 0)
-			continue;
-		close(o->packs[i].fd);
-		o->packs[i].fd = -1;
-		o->open--;
-	}
+	for (uint32_t i = 0; o->open >= OPEN_MAX_PACKS && i < o->npacks; i++)
+		close_pack(o, &o->packs[i]);
 	p->fd = openat(o->dir, p->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (p->fd < 0)
 		return -1;
@@ -206,11 +209,11 @@ static int add_pack(struct ckpt_objects *o, const char *name, struct ckpt_err *e
 	memcpy(p->name, name, strlen(name));
 	if (!load_index(o, o->npacks - 1, &damage))
 		return 0;
-	if (damage.status != CKPT_DAMAGED) {
+	if (damage.status == CKPT_FAILED) {
 		/* nothing is wrong with the pack: it must be looked at again */
-		ckpt_cleanup_close(&p->fd);
+		close_pack(o, p);
 		o->npacks--;
-		ckpt_fail(err, damage.status, 0, "%s", damage.text);
+		ckpt_fail(err, CKPT_FAILED, 0, "%s", damage.text);
 		return ckpt_fail_at(err, "pack '%s' of store '%s'", name, o->path);
 	}
 	p->damage = strdup(damage.text);

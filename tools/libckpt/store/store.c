@@ -133,11 +133,15 @@ static int check_writable(const struct ckpt_store *store, struct ckpt_err *err)
 static int open_folders(struct ckpt_store *store, struct ckpt_err *err)
 {
 	store->packs = openat(store->dir, "packs", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	store->groups = openat(store->dir, "groups", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (store->packs < 0 || store->groups < 0)
+	if (store->packs >= 0)
+		store->groups = openat(store->dir, "groups", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (store->packs >= 0 && store->groups >= 0)
+		return 0;
+	if (errno == ENOENT || errno == ENOTDIR)
 		return ckpt_fail(err, CKPT_DAMAGED, errno,
 				 "store '%s' lacks its directories packs and groups", store->path);
-	return 0;
+	return ckpt_fail(err, CKPT_FAILED, errno, "cannot open the directories of store '%s'",
+			 store->path);
 }
 
 struct ckpt_store *ckpt_store_open(const char *path, enum ckpt_store_mode mode,
