@@ -31,6 +31,16 @@ static const char *at(const char *name)
 	return path[next];
 }
 
+/* The kernel knows only those names any more that are looked up again. */
+static void forget_names(void)
+{
+	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
+
+	MUST(fd);
+	MUST(write(fd, "2", 1));
+	close(fd);
+}
+
 static void fresh(void)
 {
 	MUST(mkdir(at("a"), 0755));
@@ -217,6 +227,14 @@ static void outside(void)
 	append(link2, "y");
 	changes_take(&c);
 	changes_want(&c, &st, CKPT_INODE_DATA, "a write through a link outside the root");
+	/* It has one link less from now on, the one inside is the last. */
+	changes_commit(&c);
+	changes_settle(&c);
+	forget_names();
+	MUST(unlink(link2));
+	changes_take(&c);
+	check(changes_mask(&c, &st), "the last link outside the root is unlinked");
+	MUST(link(at("a/f"), link2));
 	/* The name inside goes, the descriptor stays, another name comes. */
 	fd = open(root, O_TMPFILE | O_RDWR | O_CLOEXEC, 0644);
 	close(fd);

@@ -79,6 +79,8 @@ static void refuse(const char *file, const char *text, int err)
 
 static void test_refusals(void)
 {
+	char buf[64];
+
 	refuse(TOP "tag", "files /files.d", -EEXIST);
 	refuse(TOP "tag", "other /files.d", -EBUSY);
 	refuse(TOP "tag", "other /files.d/a b", -EBUSY);
@@ -96,6 +98,12 @@ static void test_refusals(void)
 	refuse(GROUP "add_root", "/no/such/folder", -ENOENT);
 	refuse(GROUP "add_root", "/etc/passwd", -ENOTDIR);
 	refuse(GROUP "remove_root", "/tmp", -ENOENT);
+	/* the modes of sysfs files can be changed, what they can do cannot */
+	check(!chmod(GROUP "tasks", 0644), "tasks is made writable");
+	refuse(GROUP "tasks", "1", -EIO);
+	check(!chmod(GROUP "add_root", 0644), "add_root is made readable");
+	check(get(GROUP "add_root", buf, sizeof(buf)) < 0, "add_root cannot be read");
+	check(!chmod(GROUP "tasks", 0444) && !chmod(GROUP "add_root", 0200), "as they were");
 }
 
 static void test_roots(void)
