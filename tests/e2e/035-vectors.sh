@@ -22,11 +22,7 @@ holds_on() {	# WHAT: a few turns more, all of them good
 	is "$1: nothing was lost" "$(grep -v '^ok$' "$file")" ""
 }
 
-mkdir -p "$base/$group"
-"$tool" run --name $group --root "$base/$group" --private-dir "$base/private" -- \
-	"$programs/vectors" "$file" >"$base/run" 2>&1 &
-at_exit "end_group $group"
-wait_for 60 has_lines "$file" 2 || bail "it does not start: $(cat "$base/run")"
+start_program $group "$file" "$programs/vectors" "$file"
 holds_on "before"
 take $group
 holds_on "a checkpoint"

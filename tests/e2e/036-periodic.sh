@@ -19,11 +19,7 @@ ticks_on() {	# WHAT
 
 locked() { awk '/^VmLck:/ { print $2 }' "/proc/$(group_pids $group | tail -n 1)/status"; }
 
-mkdir -p "$base/$group"
-"$tool" run --name $group --root "$base/$group" --private-dir "$base/private" -- \
-	"$programs/periodic" "$file" >"$base/run" 2>&1 &
-at_exit "end_group $group"
-wait_for 60 has_lines "$file" 2 || bail "it does not start: $(cat "$base/run")"
+start_program $group "$file" "$programs/periodic" "$file"
 ticks_on "before"
 before=$(locked)
 at_least "its memory is locked" "$before" 100

@@ -32,14 +32,6 @@ have_limits() {	# WHAT
 	done
 }
 
-start() {
-	mkdir -p "$base/$group"
-	"$tool" run --name $group --root "$base/$group" --private-dir "$base/private" -- \
-		sh -c 'while :; do echo tick >>"$1"; sleep 0.2; done' sh "$ticks" \
-		>"$base/run" 2>&1 &
-	wait_for 60 has_lines "$ticks" 2 || bail "it does not start: $(cat "$base/run")"
-}
-
 # Every cgroup of ours goes, and what is enabled for it
 forget() {
 	ok "it is killed" kill_group $group
@@ -53,9 +45,9 @@ restored() {	# WHAT
 	ok "$1: it goes on" wait_for 60 has_lines "$ticks" $(($(lines "$ticks") + 2))
 }
 
-at_exit "end_group $group"
 if [ "$CKPT_BOOT" = 1 ]; then
-	start
+	start_program $group "$ticks" \
+		sh -c 'while :; do echo tick >>"$1"; sleep 0.2; done' sh "$ticks"
 	echo "+pids +memory +cpu" >"$cgroup_mount/ckpt/cgroup.subtree_control"
 	set_limits "$(group_dir $group)"
 	have_limits "as set"
@@ -64,6 +56,7 @@ if [ "$CKPT_BOOT" = 1 ]; then
 	restored "the same boot"
 	take $group
 else
+	at_exit "end_group $group"
 	restored "another boot"
 fi
 done_testing

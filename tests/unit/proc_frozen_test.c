@@ -130,16 +130,11 @@ static void frozen_at(const char *point)
 	struct ckpt_stop *stop = NULL;
 	struct ckpt_image image;
 	uint64_t began;
-	int status;
 	pid_t keeper;
 
-	setenv("CKPT_FAULT", point, 1);
-	if (ckpt_stop_open(&params, &stop, &err) || ckpt_stop_begin(stop, &err) ||
-	    ckpt_stop_collect_start(stop, &err))
+	keeper = proc_group_collect_at(&params, point, &stop, &err);
+	if (keeper < 0)
 		fail_msg("%s", err.text);
-	unsetenv("CKPT_FAULT");
-	keeper = waitpid(-1, &status, WUNTRACED);
-	assert_true(WIFSTOPPED(status));
 	freeze(outer, true);
 	began = ckpt_now_ns();
 	kill(keeper, SIGCONT);

@@ -42,17 +42,10 @@ static void stop_with_signal(const char *point, pid_t pid, bool go_on)
 	struct ckpt_stop *stop = NULL;
 	struct ckpt_image image;
 	pid_t keeper;
-	int status;
 
-	setenv("CKPT_FAULT", point, 1);
-	if (ckpt_stop_open(&params, &stop, &err) || ckpt_stop_begin(stop, &err) ||
-	    ckpt_stop_collect_start(stop, &err))
+	keeper = proc_group_collect_at(&params, point, &stop, &err);
+	if (keeper < 0)
 		fail_msg("%s: %s", point, err.text);
-	unsetenv("CKPT_FAULT");
-	do
-		keeper = waitpid(-1, &status, WUNTRACED);
-	while (keeper == pid);
-	assert_true(keeper > 0 && WIFSTOPPED(status));
 	kill(pid, SIGSTOP);
 	kill(keeper, SIGCONT);
 	if (ckpt_stop_collect_wait(stop, &image, &err))

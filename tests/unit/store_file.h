@@ -54,22 +54,40 @@ static inline void find_pack(const char *store, struct file *ret)
 }
 
 /* Two spaces with text-like, random and zero pages: every kind of object, few bytes. */
-static inline void small_store(char *path, size_t size)
+static inline struct model small_model(void)
 {
-	struct ckpt_store *store = model_open(model_path(path, size));
-	struct ckpt_err err = CKPT_ERR_INIT;
-	struct ckpt_writer *w = model_begin(store, "agent", 0);
-	struct ckpt_sink sink = ckpt_writer_sink(w);
 	struct model m = { .spaces = 2 };
-	uint32_t space;
 
-	must(sink.space_new(sink.self, &space, &err));
-	must(sink.space_new(sink.self, &space, &err));
 	m.page[0][0] = 3;
 	m.page[0][1] = 5;
 	m.page[0][2] = 1;
 	m.page[1][700] = 2;
-	model_put_all(&m, &sink);
+	return m;
+}
+
+/* All of @m is put into a full checkpoint of a group. */
+static inline struct ckpt_writer *put_full(struct ckpt_store *store, const char *name,
+					   const struct model *m)
+{
+	struct ckpt_writer *w = model_begin(store, name, 0);
+	struct ckpt_sink sink = ckpt_writer_sink(w);
+	struct ckpt_err err = CKPT_ERR_INIT;
+	uint32_t space;
+
+	for (uint32_t i = 0; i < m->spaces; i++)
+		must(sink.space_new(sink.self, &space, &err));
+	model_put_all(m, &sink);
+	return w;
+}
+
+/* A store with one checkpoint of it. */
+static inline void small_store(char *path, size_t size)
+{
+	struct ckpt_store *store = model_open(model_path(path, size));
+	struct model m = small_model();
+	struct ckpt_writer *w = put_full(store, "agent", &m);
+	struct ckpt_err err = CKPT_ERR_INIT;
+
 	must(ckpt_manifest_set_blob(ckpt_writer_manifest(w), "tasks", 1, 8192, &err));
 	assert_int_equal(model_commit(w), 1);
 	ckpt_store_close(store);

@@ -23,13 +23,10 @@ static size_t flip_each(struct file *f)
 static void a_full_checkpoint_shares_nothing_damaged(void **state)
 {
 	char path[200], what[CKPT_ERR_LEN];
-	struct ckpt_err err = CKPT_ERR_INIT;
 	cleanup_report struct ckpt_report report = { 0 };
 	struct ckpt_store *store;
-	struct model m = { .spaces = 2 };
+	struct model m = small_model();
 	struct ckpt_writer *w;
-	struct ckpt_sink sink;
-	uint32_t space;
 	struct file f;
 
 	(void)state;
@@ -38,15 +35,7 @@ static void a_full_checkpoint_shares_nothing_damaged(void **state)
 	assert_true(flip_each(&f) >= 4);
 	assert_int_equal(verify(path, what, sizeof(what)), 0);
 	store = model_open(path);
-	w = model_begin(store, "other", 0);
-	sink = ckpt_writer_sink(w);
-	must(sink.space_new(sink.self, &space, &err));
-	must(sink.space_new(sink.self, &space, &err));
-	m.page[0][0] = 3;
-	m.page[0][1] = 5;
-	m.page[0][2] = 1;
-	m.page[1][700] = 2;
-	model_put_all(&m, &sink);
+	w = put_full(store, "other", &m);
 	assert_int_equal(model_commit(w), 1);
 	model_compare_stored(&m, store, "other", 1);
 	ckpt_store_close(store);
@@ -101,24 +90,14 @@ static void what_is_whole_is_shared(void **state)
 	char path[200];
 	struct ckpt_err err = CKPT_ERR_INIT;
 	struct ckpt_store *store;
-	struct model m = { .spaces = 2 };
+	struct model m = small_model();
 	struct ckpt_writer *w;
-	struct ckpt_sink sink;
 	struct ckpt_reader *r;
-	uint32_t space;
 
 	(void)state;
 	small_store(path, sizeof(path));
 	store = model_open(path);
-	w = model_begin(store, "other", 0);
-	sink = ckpt_writer_sink(w);
-	must(sink.space_new(sink.self, &space, &err));
-	must(sink.space_new(sink.self, &space, &err));
-	m.page[0][0] = 3;
-	m.page[0][1] = 5;
-	m.page[0][2] = 1;
-	m.page[1][700] = 2;
-	model_put_all(&m, &sink);
+	w = put_full(store, "other", &m);
 	model_commit(w);
 	r = ckpt_reader_open(store, "other", 1, &err);
 	assert_non_null(r);
@@ -135,11 +114,9 @@ static void an_open_reader_finds_the_newer_copy(void **state)
 	char path[200];
 	struct ckpt_err err = CKPT_ERR_INIT;
 	struct ckpt_store *store, *open_before;
-	struct model m = { .spaces = 2 };
+	struct model m = small_model();
 	struct ckpt_writer *w;
-	struct ckpt_sink sink;
 	struct ckpt_reader *r;
-	uint32_t space;
 	struct file f;
 
 	(void)state;
@@ -149,16 +126,8 @@ static void an_open_reader_finds_the_newer_copy(void **state)
 	assert_non_null(r);
 	find_pack(path, &f);
 	flip_each(&f);
-	m.page[0][0] = 3;
-	m.page[0][1] = 5;
-	m.page[0][2] = 1;
-	m.page[1][700] = 2;
 	store = model_open(path);
-	w = model_begin(store, "other", 0);
-	sink = ckpt_writer_sink(w);
-	must(sink.space_new(sink.self, &space, &err));
-	must(sink.space_new(sink.self, &space, &err));
-	model_put_all(&m, &sink);
+	w = put_full(store, "other", &m);
 	assert_int_equal(model_commit(w), 1);
 	ckpt_store_close(store);
 	model_compare(&m, ckpt_reader_source(r));

@@ -51,6 +51,20 @@ start_group() {	# NAME OPTION-OF-THE-AGENT...
 		bail "the group $name does not start: $(cat "$base/$name.run")"
 }
 
+# Another program as a group, whose root is $base/NAME; until it has written two lines
+start_program() {	# NAME FILE COMMAND...
+	local name=$1 file=$2
+
+	shift 2
+	mkdir -p "$base/$name"
+	"$tool" run --name "$name" --root "$base/$name" --private-dir "$base/private" -- "$@" \
+		>"$base/$name.run" 2>&1 &
+	run_pid=$!
+	at_exit "end_group $name"
+	wait_for 60 has_lines "$file" 2 ||
+		bail "the group $name does not start: $(cat "$base/$name.run")"
+}
+
 # What agents find in a workspace and leave alone: fifty directories
 populate() {	# DIR
 	local i

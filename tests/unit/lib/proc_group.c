@@ -128,6 +128,23 @@ int proc_group_cycle(const struct ckpt_stop_params *params, struct ckpt_image *r
 	return err->status == CKPT_OK ? 0 : -1;
 }
 
+pid_t proc_group_collect_at(const struct ckpt_stop_params *params, const char *point,
+			    struct ckpt_stop **ret, struct ckpt_err *err)
+{
+	struct ckpt_stop *stop = NULL;
+	int status, rc;
+
+	setenv("CKPT_FAULT", point, 1);
+	rc = ckpt_stop_open(params, &stop, err) || ckpt_stop_begin(stop, err) ||
+	     ckpt_stop_collect_start(stop, err);
+	unsetenv("CKPT_FAULT");
+	*ret = stop;
+	if (rc)
+		return -1;
+	/* nobody else that is ours stops */
+	return waitpid(-1, &status, WUNTRACED);
+}
+
 bool proc_group_untraced(pid_t pid)
 {
 	char path[64], text[4096] = "";

@@ -29,6 +29,16 @@ pid_t proc_group_spawn(const char *cgroup, void (*body)(void));
 int proc_group_cycle(const struct ckpt_stop_params *params, struct ckpt_image *ret,
 		     struct ckpt_err *err);
 
+/**
+ * proc_group_collect_at - a stop whose keeper stands at a fault point while it collects
+ * @point: with its action: "keeper.looked=stop"
+ * @ret: goes on by SIGCONT to the keeper and ckpt_stop_collect_wait
+ *
+ * Return: pid of the keeper, or -1 with @err.
+ */
+pid_t proc_group_collect_at(const struct ckpt_stop_params *params, const char *point,
+			    struct ckpt_stop **ret, struct ckpt_err *err);
+
 /* Runs, or sleeps, and nobody traces it. */
 bool proc_group_untraced(pid_t pid);
 
