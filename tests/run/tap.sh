@@ -4,7 +4,7 @@
 #
 # Every runner appends one line "passed failed skipped name" per test program to
 # $CKPT_RESULTS, which sum.sh adds up.
-CKPT_RESULTS=${CKPT_RESULTS:-$repo/build/results}
+CKPT_RESULTS=${CKPT_RESULTS:-$repo/build/results/last}
 mkdir -p "$(dirname "$CKPT_RESULTS")"
 
 # tap_count FILE [ktap]: "passed failed skipped" of a TAP log. A plan that is not kept is
