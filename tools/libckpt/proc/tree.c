@@ -82,9 +82,12 @@ static ssize_t list_procs(struct ckpt_hold *hold, int cgroup, struct ckpt_err *e
 	/* removed meanwhile: only what is empty can be */
 	if (r == -ENODEV || r == -ENOENT)
 		return 0;
+	if (r == -EOPNOTSUPP)
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+				 "the cgroup of the group is threaded, which this version cannot "
+				 "restore");
 	if (r)
-		return ckpt_fail(err, r == -EOPNOTSUPP ? CKPT_REFUSED : CKPT_FAILED, -r,
-				 "cannot list the processes of the cgroup");
+		return ckpt_fail(err, CKPT_FAILED, -r, "cannot list the processes of the cgroup");
 	/* the scratch is used again by add() */
 	text = strdup((char *)hold->scratch.data);
 	if (!text)

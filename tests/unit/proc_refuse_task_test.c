@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Refusals of the stop that concern a task: where it lives, who traces it, how it runs. */
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/mempolicy.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "lib/proc_group.h"
+
+#define READY 3			/* proc_group_spawn waits for a byte here and its end */
+#define NOT_HERE 77		/* this machine has no such thing */
+
+static int test_pipe[2];	/* ends that the test itself holds */
+
+static void become_ready(void)
+{
+	if (write(READY, "", 1) != 1)
+		_exit(1);
+	close(READY);
+}
+
+static void filter_calls(void)
+{
+	struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	struct sock_fprog all = { .len = 1, .filter = &allow };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &all))
+		_exit(1);
+}
+
+static volatile bool thread_done;
+
+/* A thread that does @arg and goes on. */
+static void *do_in_thread(void *arg)
+{
+	((void (*)(void))arg)();
+	thread_done = true;
+	for (;;)
+		pause();
+	return NULL;
+}
+
+static void in_thread(void (*body)(void))
+{
+	pthread_t t;
+
+	pthread_create(&t, NULL, do_in_thread, body);
+	while (!thread_done)
+		usleep(1000);
+}
+
+static void filter_calls_of_thread(void)
+{
+	in_thread(filter_calls);
+}
+
+static void unshare_descriptors(void)
+{
+	if (unshare(CLONE_FILES) || close(READY))
+		_exit(1);
+}
+
+static void have_own_descriptors(void)
+{
+	in_thread(unshare_descriptors);
+}
+
+static void unshare_directory(void)
+{
+	if (unshare(CLONE_FS))
+		_exit(1);
+}
+
+static void have_own_directory(void)
+{
+	in_thread(unshare_directory);
+}
+
+static void *ready_without_leader(void *arg)
+{
+	char path[64], text[256];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", getpid());
+	for (bool gone = false; !gone; usleep(1000)) {
+		f = fopen(path, "re");
+		gone = f && fgets(text, sizeof(text), f) && strstr(text, ") Z ");
+		if (f)
+			fclose(f);
+	}
+	become_ready();
+	for (;;)
+		pause();
+	return arg;
+}
+
+/* Its first thread ends, another one runs on. */
+static void end_first_thread(void)
+{
+	pthread_t t;
+
+	pthread_create(&t, NULL, ready_without_leader, NULL);
+	syscall(SYS_exit, 0);
+}
+
+/* Of no effect on a machine of one node. */
+static void have_area_with_policy(void)
+{
+	void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned long first = 1;
+
+	if (access("/sys/devices/system/node/node1", F_OK) ||
+	    syscall(SYS_mbind, p, 4096, MPOL_BIND, &first, 8 * sizeof(first), 0))
+		_exit(NOT_HERE);
+}
+
+static void live_in_deleted_directory(void)
+{
+	char dir[] = "/tmp/ckpt-test-XXXXXX";
+
+	if (!mkdtemp(dir) || chdir(dir) || rmdir(dir))
+		_exit(1);
+}
+
+static void hold_pipe_of_others(void)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", getppid(), test_pipe[1]);
+	if (open(path, O_WRONLY) < 0)
+		_exit(1);
+}
+
+/* struct sched_attr of sched_setattr(2), which libc does not have everywhere. */
+struct attr {
+	uint32_t size, policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime, deadline, period;
+};
+
+static void meet_deadlines(void)
+{
+	struct attr attr = {
+		.size = sizeof(attr), .policy = 6 /* SCHED_DEADLINE */,
+		.runtime = 5000000, .deadline = 100000000, .period = 100000000,
+	};
+
+	if (syscall(SYS_sched_setattr, 0, &attr, 0))
+		_exit(NOT_HERE);
+}
+
+/* Compatibility mode: a far return to the segment of 32-bit programs, there a loop. */
+static void run_32_bit(void)
+{
+	uint8_t *code = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	uint64_t at = (uintptr_t)code;
+
+	if (code == MAP_FAILED)
+		_exit(1);
+	memcpy(code, "\xeb\xfe", 2);
+	become_ready();
+	asm volatile("pushq $0x23\n\tpushq %0\n\tlretq" : : "r"(at) : "memory");
+}
+
+/* A child with its memory that is in no hurry to execute anything. */
+static int share_memory(void *arg)
+{
+	(void)arg;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	close(READY);
+	for (;;)
+		pause();
+	return 0;
+}
+
+static void have_sharing_child(void)
+{
+	static char stack[16384] __attribute__((aligned(16)));
+
+	if (clone(share_memory, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL) < 0)
+		_exit(1);
+}
+
+static void refused(const struct ckpt_stop_params *params, const char *says)
+{
+	struct ckpt_err err = CKPT_ERR_INIT;
+
+	if (!proc_group_cycle(params, NULL, &err))
+		fail_msg("nobody says \"%s\"", says);
+	if (err.status != CKPT_REFUSED || !strstr(err.text, says))
+		fail_msg("\"%s\" (status %d) does not say \"%s\"", err.text, err.status, says);
+}
+
+/* What cannot be restored is refused by name, and its holder runs on. */
+static void refuses_by_name(void **state)
+{
+	static const struct {
+		void (*hold)(void);
+		const char *says;
+	} cases[] = {
+		{ filter_calls, "has a seccomp filter" },
+		{ filter_calls_of_thread, "has a seccomp filter" },
+		{ have_own_descriptors, "has descriptors or a directory of its own" },
+		{ have_own_directory, "has descriptors or a directory of its own" },
+		{ end_first_thread, "has ended its first thread while others run" },
+		{ have_area_with_policy, "has memory with a policy" },
+		{ live_in_deleted_directory, "has the deleted directory" },
+		{ hold_pipe_of_others, "whose other end is outside the tree" },
+		{ meet_deadlines, "runs under the deadline scheduler" },
+		{ run_32_bit, "runs 32-bit code" },
+		{ have_sharing_child, "shares the address space of its parent" },
+	};
+
+	(void)state;
+	assert_int_equal(pipe2(test_pipe, O_CLOEXEC), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct ckpt_stop_params params = { .pid = proc_group_spawn(NULL, cases[i].hold) };
+
+		if (params.pid < 0) {
+			print_message("%s: this machine has none\n", cases[i].says);
+			continue;
+		}
+		refused(&params, cases[i].says);
+		if (cases[i].hold != end_first_thread)
+			assert_true(proc_group_untraced(params.pid));
+		kill(params.pid, SIGKILL);
+		waitpid(params.pid, NULL, 0);
+	}
+	close(test_pipe[0]);
+	close(test_pipe[1]);
+}
+
+static void nothing(void)
+{
+}
+
+/* A debugger holds it: nobody else can. */
+static void refuses_who_is_traced(void **state)
+{
+	struct ckpt_stop_params params = { .pid = proc_group_spawn(NULL, nothing) };
+	int ready[2];
+	char byte;
+	pid_t tracer;
+
+	(void)state;
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	tracer = fork();
+	if (!tracer) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (ptrace(PTRACE_SEIZE, params.pid, 0, 0) || write(ready[1], "", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	refused(&params, "is traced by pid");
+	kill(tracer, SIGKILL);
+	waitpid(tracer, NULL, 0);
+	assert_true(proc_group_untraced(params.pid));
+	kill(params.pid, SIGKILL);
+	waitpid(params.pid, NULL, 0);
+	close(ready[0]);
+	close(ready[1]);
+}
+
+/* The cgroup another child of the body goes to. */
+static char elsewhere[256];
+
+static void lose_child(void)
+{
+	pid_t pid = fork();
+	char text[16];
+
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		close(READY);
+		for (;;)
+			pause();
+	}
+	snprintf(text, sizeof(text), "%d", pid);
+	if (proc_group_put(elsewhere, "cgroup.procs", text))
+		_exit(1);
+}
+
+static void refuses_who_left(void **state)
+{
+	char cgroup[256];
+	struct ckpt_stop_params params = { .cgroup = cgroup };
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(proc_group_make("home", cgroup, sizeof(cgroup)), 0);
+	assert_int_equal(proc_group_make("away", elsewhere, sizeof(elsewhere)), 0);
+	pid = proc_group_spawn(cgroup, lose_child);
+	assert_true(pid > 0);
+	refused(&params, "is outside the group's cgroup");
+	assert_true(proc_group_untraced(pid));
+	proc_group_end(elsewhere);
+	proc_group_end(cgroup);
+}
+
+/* As one of a threaded subtree, and as the root of one. */
+static void refuses_a_threaded_cgroup(void **state)
+{
+	char cgroup[256], below[300];
+	struct ckpt_stop_params params = { .cgroup = below };
+
+	(void)state;
+	assert_int_equal(proc_group_make("threaded", cgroup, sizeof(cgroup)), 0);
+	snprintf(below, sizeof(below), "%s/below", cgroup);
+	assert_int_equal(mkdir(below, 0755), 0);
+	assert_int_equal(proc_group_put(below, "cgroup.type", "threaded"), 0);
+	assert_true(proc_group_spawn(below, nothing) > 0);
+	refused(&params, "is threaded");
+	params.cgroup = cgroup;
+	refused(&params, "is threaded");
+	proc_group_end(cgroup);
+}
+
+/* In a pid namespace of our own the others of the cgroup have no number. */
+static void refuses_who_has_no_number(void **state)
+{
+	char cgroup[256];
+	struct ckpt_stop_params params = { .cgroup = cgroup };
+	pid_t outer, inner;
+	int status;
+
+	(void)state;
+	assert_int_equal(proc_group_make("outer", cgroup, sizeof(cgroup)), 0);
+	outer = proc_group_spawn(cgroup, nothing);
+	assert_true(outer > 0);
+	inner = fork();
+	if (!inner) {
+		if (unshare(CLONE_NEWPID | CLONE_NEWNS) ||
+		    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+			_exit(NOT_HERE);
+		inner = fork();
+		if (!inner) {
+			struct ckpt_err err = CKPT_ERR_INIT;
+			int ret;
+
+			if (mount("proc", "/proc", "proc", 0, NULL))
+				_exit(NOT_HERE);
+			ret = proc_group_cycle(&params, NULL, &err);
+			_exit(ret == -1 && err.status == CKPT_REFUSED &&
+			      strstr(err.text, "another pid namespace") ? 0 : 1);
+		}
+		waitpid(inner, &status, 0);
+		_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+	}
+	assert_int_equal(waitpid(inner, &status, 0), inner);
+	assert_true(proc_group_untraced(outer));
+	proc_group_end(cgroup);
+	assert_int_equal(status, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(refuses_by_name),
+		cmocka_unit_test(refuses_who_is_traced),
+		cmocka_unit_test(refuses_who_left),
+		cmocka_unit_test(refuses_a_threaded_cgroup),
+		cmocka_unit_test(refuses_who_has_no_number),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
