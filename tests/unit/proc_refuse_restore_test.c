@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Refusals of a restore: what this machine lacks, before anything is built. */
+#include <linux/capability.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "lib/proc_group.h"
+#include "proc/build.h"
+
+static void hold_pipe(void)
+{
+	int fds[2];
+
+	if (pipe(fds))
+		_exit(1);
+}
+
+/* A process that was captured and has ended. */
+static int capture_one(void **state)
+{
+	static struct ckpt_image image;
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_stop_params params = { .pid = proc_group_spawn(NULL, hold_pipe) };
+
+	if (params.pid < 0 || proc_group_cycle(&params, &image, &err)) {
+		print_error("%s\n", err.text);
+		return -1;
+	}
+	kill(params.pid, SIGKILL);
+	waitpid(params.pid, NULL, 0);
+	/* it was in the test's session, which is in use */
+	image.tasks[0].sid = image.tasks[0].pgid = image.tasks[0].pid;
+	*state = &image;
+	return 0;
+}
+
+static int let_go(void **state)
+{
+	ckpt_image_done(*state);
+	return 0;
+}
+
+/* Without a capability, whether or not we have it. */
+static void drop(int cap)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &head, data))
+		_exit(2);
+	data[cap / 32].effective &= ~(1u << cap % 32);
+	if (syscall(SYS_capset, &head, data))
+		_exit(2);
+}
+
+static void lack_admin(struct ckpt_image *image)
+{
+	(void)image;
+	drop(CAP_SYS_ADMIN);
+}
+
+static void have_more_capabilities(struct ckpt_image *image)
+{
+	image->tasks[0].threads[0].creds.cap_bnd |= 1ull << 63;
+}
+
+static void have_high_priority(struct ckpt_image *image)
+{
+	drop(CAP_SYS_NICE);
+	image->tasks[0].threads[0].nice = -5;
+}
+
+static void have_real_time(struct ckpt_image *image)
+{
+	drop(CAP_SYS_NICE);
+	image->tasks[0].threads[0].sched_policy = SCHED_FIFO;
+}
+
+static void have_locked_memory(struct ckpt_image *image)
+{
+	drop(CAP_IPC_LOCK);
+	image->mms[0].areas[0].flags |= CKPT_AREA_F_LOCKED;
+}
+
+static void be_spared(struct ckpt_image *image)
+{
+	drop(CAP_SYS_RESOURCE);
+	image->tasks[0].oom_score_adj = -1;
+}
+
+static void have_root(struct ckpt_image *image)
+{
+	drop(CAP_SYS_CHROOT);
+	image->tasks[0].root = image->tasks[0].cwd;
+}
+
+static void have_more_files_than_any(struct ckpt_image *image)
+{
+	image->tasks[0].limits[RLIMIT_NOFILE].max = UINT64_MAX;
+}
+
+static void have_higher_limit(struct ckpt_image *image)
+{
+	const struct rlimit low = { 1 << 20, 1 << 20 };
+
+	drop(CAP_SYS_RESOURCE);
+	if (setrlimit(RLIMIT_CORE, &low))
+		_exit(2);
+	image->tasks[0].limits[RLIMIT_CORE].max = low.rlim_max + 1;
+}
+
+static void have_barriers(struct ckpt_image *image)
+{
+	image->mms[0].membarrier = 1u << 30;
+}
+
+/* A name that is too long for any kernel. */
+static void have_strange_memory(struct ckpt_image *image)
+{
+	struct ckpt_area *a = image->mms[0].areas;
+
+	while (a->kind != CKPT_AREA_KIND_ANON || a->file != CKPT_NONE)
+		a++;
+	free(a->name);
+	a->name = malloc(200);
+	memset(a->name, 'n', 199);
+	a->name[199] = 0;
+}
+
+/* Pages, each a mapping of its own. */
+static void have_many_mappings(struct ckpt_image *image)
+{
+	struct ckpt_mm *mm = &image->mms[0];
+	FILE *f = fopen("/proc/sys/vm/max_map_count", "re");
+	size_t most, n = mm->n_areas;
+
+	if (!f || fscanf(f, "%zu", &most) != 1)
+		_exit(2);
+	fclose(f);
+	mm->areas = realloc(mm->areas, most * sizeof(*mm->areas));
+	if (!mm->areas)
+		_exit(2);
+	for (mm->n_areas = most; n < most; n++)
+		mm->areas[n] = (struct ckpt_area){ .file = CKPT_NONE };
+}
+
+static void have_big_pipe(struct ckpt_image *image)
+{
+	drop(CAP_SYS_RESOURCE);
+	image->pipes[0].capacity = 1u << 30;
+}
+
+static void have_high_pid(struct ckpt_image *image)
+{
+	image->tasks[0].pid = image->tasks[0].threads[0].tid = INT32_MAX - 8;
+}
+
+static void have_few_files(struct ckpt_image *image)
+{
+	const struct rlimit few = { 16, 16 };
+
+	(void)image;
+	if (setrlimit(RLIMIT_NOFILE, &few))
+		_exit(2);
+}
+
+/* What a process says of it that has changed itself or the image. */
+static void check_aside(struct ckpt_image *image, void (*change)(struct ckpt_image *image),
+			const char *says)
+{
+	struct ckpt_err err = CKPT_ERR_INIT;
+	int pair[2], status;
+	pid_t pid;
+
+	assert_int_equal(pipe(pair), 0);
+	pid = fork();
+	if (!pid) {
+		change(image);
+		if (!ckpt_machine_check(image, &err))
+			_exit(3);
+		_exit(write(pair[1], &err, sizeof(err)) != sizeof(err));
+	}
+	close(pair[1]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (status)
+		fail_msg("\"%s\": status %d", says, status);
+	assert_int_equal(read(pair[0], &err, sizeof(err)), sizeof(err));
+	close(pair[0]);
+	if (err.status != CKPT_REFUSED || !strstr(err.text, says))
+		fail_msg("\"%s\" (status %d) does not say \"%s\"", err.text, err.status, says);
+}
+
+static void refuses_what_the_machine_lacks(void **state)
+{
+	static const struct {
+		void (*change)(struct ckpt_image *image);
+		const char *says;
+	} cases[] = {
+		{ lack_admin, "ckpt-tool lacks CAP_SYS_ADMIN; run it as root" },
+		{ have_more_capabilities, "(0x8000000000000000) that ckpt-tool lacks" },
+		{ have_high_priority, "lacks CAP_SYS_NICE" },
+		{ have_real_time, "lacks CAP_SYS_NICE" },
+		{ have_locked_memory, "lacks CAP_IPC_LOCK" },
+		{ be_spared, "lacks CAP_SYS_RESOURCE" },
+		{ have_root, "lacks CAP_SYS_CHROOT" },
+		{ have_more_files_than_any, "raise fs.nr_open" },
+		{ have_higher_limit, "had a higher hard resource limit" },
+		{ have_barriers, "memory barriers that this kernel lacks" },
+		{ have_strange_memory, "of a kind that this kernel does not make" },
+		{ have_many_mappings, "raise vm.max_map_count" },
+		{ have_big_pipe, "raise fs.pipe-max-size" },
+		{ have_high_pid, "raise kernel.pid_max" },
+		{ have_few_files, "do not fit into a limit of 16" },
+	};
+	struct ckpt_err err = CKPT_ERR_INIT;
+
+	if (ckpt_machine_check(*state, &err))
+		fail_msg("refused as it is: %s", err.text);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		check_aside(*state, cases[i].change, cases[i].says);
+}
+
+static void preflight(struct ckpt_image *image, const char *cgroup, const char *says)
+{
+	struct ckpt_restore_params params = { .image = image, .cgroup = cgroup };
+	struct ckpt_err err = CKPT_ERR_INIT;
+
+	if (!ckpt_restore_check(&params, &err) != !says)
+		fail_msg("\"%s\" instead of \"%s\"", err.text, says ? says : "");
+	if (says && (err.status != CKPT_REFUSED || !strstr(err.text, says)))
+		fail_msg("\"%s\" (status %d) does not say \"%s\"", err.text, err.status, says);
+}
+
+static void nothing(void)
+{
+}
+
+static void refuses_a_cgroup_in_use(void **state)
+{
+	char cgroup[256], below[300];
+
+	assert_int_equal(proc_group_make("use", cgroup, sizeof(cgroup)), 0);
+	snprintf(below, sizeof(below), "%s/below", cgroup);
+	assert_int_equal(mkdir(below, 0755), 0);
+	preflight(*state, below, NULL);
+	assert_int_equal(proc_group_put(cgroup, "cgroup.freeze", "1"), 0);
+	preflight(*state, below, "is frozen, or one above it; thaw it first");
+	assert_int_equal(proc_group_put(cgroup, "cgroup.freeze", "0"), 0);
+	assert_true(proc_group_spawn(below, nothing) > 0);
+	preflight(*state, below, "processes live in cgroup");
+	proc_group_end(cgroup);
+}
+
+static void refuses_a_pid_in_use(void **state)
+{
+	struct ckpt_image *image = *state;
+	const int32_t tid = image->tasks[0].pid;
+
+	image->tasks[0].pid = image->tasks[0].pgid = image->tasks[0].sid = getpid();
+	image->tasks[0].threads[0].tid = getpid();
+	preflight(image, NULL, "is in use; end that process first");
+	image->tasks[0].pid = image->tasks[0].pgid = image->tasks[0].sid = tid;
+	image->tasks[0].threads[0].tid = tid;
+}
+
+static void refuses_another_executable(void **state)
+{
+	struct ckpt_image *image = *state;
+	struct ckpt_file *exe = &image->files[image->mms[0].exe];
+	char *path = exe->path;
+
+	exe->path = "/proc/self/no-such-file";
+	preflight(image, NULL, "is mapped by the checkpoint");
+	exe->path = path;
+	exe->mtime_ns++;
+	preflight(image, NULL, "has changed since the checkpoint, which maps it");
+	exe->mtime_ns--;
+	preflight(image, NULL, NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(refuses_what_the_machine_lacks),
+		cmocka_unit_test(refuses_a_cgroup_in_use),
+		cmocka_unit_test(refuses_a_pid_in_use),
+		cmocka_unit_test(refuses_another_executable),
+	};
+
+	return cmocka_run_group_tests(tests, capture_one, let_go);
+}
