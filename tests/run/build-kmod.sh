@@ -50,5 +50,9 @@ done
 make -s -C "$kdir" M="$dir/kmod" "${flags[@]}" modules 2>&1 |
 	{ grep -vE 'BTF|vmlinux is unavailable' || true; }
 [ -z "${KMOD_LINT:-}" ] || exit 0
-cp "$dir/kmod/ckpt.ko" "$dir/ckpt.ko"
-[ -n "${KMOD_GENL_VERSION:-}" ] || cp "$dir/kmod/ckpt.ko" "$repo/build/ckpt.ko"
+# an emulated machine may be reading the old one
+put() {	# FILE: the module goes there, if it is another one
+	cmp -s "$dir/kmod/ckpt.ko" "$1" || { cp "$dir/kmod/ckpt.ko" "$1.new" && mv "$1.new" "$1"; }
+}
+put "$dir/ckpt.ko"
+[ -n "${KMOD_GENL_VERSION:-}" ] || put "$repo/build/ckpt.ko"

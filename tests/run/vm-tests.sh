@@ -4,8 +4,12 @@
 # vm-tests.sh: run test scripts, each in an emulated machine of its own
 #
 # usage: vm-tests.sh [--kernel K] [NAME|FILE]...      (default: all of tests/vm, e2e and fault)
-# A test whose header says "where: native" runs on this machine instead.
+# A test whose header says "where: native" runs on this machine instead; "both" is two runs.
 # docs/testing.md describes the header lines of a test.
+#
+# Two lanes: emulated machines run two at a time, since one alone leaves a processor idle half
+# of the time; the native tests run one after the other, since they share this machine's
+# cgroups. CKPT_LANES=1 runs everything in turn.
 set -euo pipefail
 repo=$(cd "$(dirname "$0")/../.." && pwd)
 . "$repo/tests/run/tap.sh"
@@ -25,31 +29,28 @@ find_test() {
 	return 1
 }
 
-run_native() {	# FILE NAME WORK: the test on this machine
-	local rc=0
+run_native() {	# FILE: the test on this machine
+	local name log rc=0
 
-	echo "# $2, natively"
+	name=$(name_of "$1")
+	log=$repo/build/vm/$name/native
+	mkdir -p "${log%/*}"
+	echo "# $name, natively"
 	cd "$repo"
 	CKPT_REPO=$repo CKPT_BOOT=1 timeout -k 5 "$(tap_header "$1" timeout 300)" \
-		"$1" </dev/null >"$3/log" 2>&1 || rc=$?
-	cat "$3/log"
-	tap_record "$2" "$3/log" "$rc"
+		"$1" </dev/null >"$log" 2>&1 || rc=$?
+	cat "$log"
+	tap_record "$name" "$log" "$rc"
 }
 
-run_one() {	# FILE
-	local file=$1 name log work rc=0 boot boots where other bad=0 args=()
+run_vm() {	# FILE: the test in machines of its own
+	local file=$1 name log work rc=0 boot boots other args=()
 
-	name=$(realpath --relative-to="$repo/tests" "$file")
-	name=${name%.sh}
+	name=$(name_of "$file")
 	work=$repo/build/vm/$name
-	rm -rf "$work"
-	mkdir -p "$work/out"
 	log=$work/log
-	where=$(tap_header "$file" where vm)
-	if [ "$where" != vm ]; then
-		run_native "$file" "$name" "$work" || bad=1
-		[ "$where" != native ] || return $bad
-	fi
+	rm -rf "$work/out"
+	mkdir -p "$work/out"
 	: >"$log"
 	boots=$(tap_header "$file" boots 1)
 	args+=(--kernel "$kernel" --out "$work/out"
@@ -74,7 +75,14 @@ run_one() {	# FILE
 		[ "$rc" = 0 ] || break
 	done
 	rm -f "$work/disk"
-	tap_record "$name" "$log" "$rc" && return $bad
+	tap_record "$name" "$log" "$rc"
+}
+
+name_of() {	# FILE: e2e/010-main-job
+	local name
+
+	name=$(realpath --relative-to="$repo/tests" "$1")
+	echo "${name%.sh}"
 }
 
 files=()
@@ -88,8 +96,56 @@ else
 		[ -f "$f" ] && [ "$(tap_header "$f" check yes)" = yes ] && files+=("$f")
 	done
 fi
-bad=0
+# The two queues; for emulated machines the longest first, by the limits they ask for
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'trap - INT TERM; kill 0' INT TERM
+touch "$work"/{native,vm}
 for f in "${files[@]}"; do
-	run_one "$f" || bad=1
+	where=$(tap_header "$f" where vm)
+	[ "$where" = vm ] || echo "$f" >>"$work/native"
+	[ "$where" = native ] || echo "$(tap_header "$f" timeout 300) $f" >>"$work/vm"
 done
-exit $bad
+sort -s -r -n -o "$work/vm" "$work/vm"
+sed -i 's/^[0-9]* //' "$work/vm"
+
+next() {	# QUEUE: take its first line; false when it is empty
+	local line
+
+	{
+		flock 8
+		line=$(head -n 1 "$work/$1")
+		sed -i 1d "$work/$1"
+	} 8>>"$work/queue.lock"
+	[ -z "$line" ] || echo "$line"
+	[ -n "$line" ]
+}
+lane() {	# QUEUE...: until they are empty
+	local queue file start
+
+	for queue; do
+		while file=$(next "$queue"); do
+			start=$SECONDS
+			$show "run_$queue" "$file" || touch "$work/bad"
+			echo "# $(name_of "$file"): $((SECONDS - start)) s"
+		done
+	done
+}
+whole() {	# COMMAND...: its output in one piece, when it is done
+	local out
+
+	out=$(mktemp "$work/out.XXXXXX")
+	"$@" >"$out" 2>&1 || touch "$work/bad"
+	flock "$work/lock" cat "$out"
+}
+
+show=
+if [ "${CKPT_LANES:-2}" = 1 ] || [ "$(cat "$work"/{native,vm} | wc -l)" = 1 ]; then
+	lane native vm
+else
+	show=whole
+	lane native vm &
+	lane vm
+	wait
+fi
+[ ! -e "$work/bad" ]

@@ -205,6 +205,13 @@ static void have_sharing_child(void)
 		_exit(1);
 }
 
+/* The two change their working directory together. */
+static void share_directory(void)
+{
+	if (!syscall(SYS_clone, CLONE_FS | SIGCHLD, 0, 0, 0, 0))
+		share_memory(NULL);
+}
+
 static void refused(const struct ckpt_stop_params *params, const char *says)
 {
 	struct ckpt_err err = CKPT_ERR_INIT;
@@ -233,6 +240,7 @@ static void refuses_by_name(void **state)
 		{ meet_deadlines, "runs under the deadline scheduler" },
 		{ run_32_bit, "runs 32-bit code" },
 		{ have_sharing_child, "shares the address space of its parent" },
+		{ share_directory, "shares a working directory with pid" },
 	};
 
 	(void)state;
