@@ -74,6 +74,20 @@ rc=0
 wait $first || rc=$?
 is "it is restored, once" $rc 0
 is "with the limits that its cgroup had" "$(cat "$depth")" 5
-kill_group $group
+tasks=$(wc -l <"$cgroup_mount/ckpt/$group/cgroup.procs")
+# untagged, its tree lives on in the cgroup that another run would take
+dir=$(group_dir $group)
+"$tool" untag $group
+rc=0
+"$tool" run --name $group --root "$base/root" --private-dir "$base/private" -- true \
+	>"$base/said" 2>&1 || rc=$?
+is "a run where an untagged tree lives: exit status" $rc 125
+like "it says why" "$(cat "$base/said")" "cgroup /ckpt/$group has living tasks of no group"
+is "nobody came to it" "$(wc -l <"$dir/cgroup.procs")" "$tasks"
+not_ok "it is no group" test -e /run/ckpt/$group.json
+echo 1 >"$dir/cgroup.kill"
+ok "when it has ended" wait_for 10 grep -q "populated 0" "$dir/cgroup.events"
+ok "the name can be used again" "$tool" run --name $group --root "$base/root" \
+	--private-dir "$base/private" -- true
 "$tool" untag $group
 done_testing

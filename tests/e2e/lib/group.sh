@@ -111,7 +111,12 @@ ended() { grep -qE '^(final|broken)' "$1"; }
 
 group_cgroup() { json cgroup "$(<"/run/ckpt/$1.json")"; }
 
-group_dir() { echo "$cgroup_mount$(group_cgroup "$1")"; }
+# Of a group that is untagged there is none: never the root of the hierarchy
+group_dir() {
+	local cgroup
+
+	cgroup=$(group_cgroup "$1") && [[ $cgroup == /?* ]] && echo "$cgroup_mount$cgroup"
+}
 
 group_runs() { [ -e "/run/ckpt/$1.json" ] && [ -n "$(group_pids "$1")" ]; }
 

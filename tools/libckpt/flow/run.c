@@ -45,13 +45,20 @@ static int make_private(const struct ckpt_run_params *p, char **ret, struct ckpt
 	return *ret ? 0 : ckpt_fail(err, CKPT_FAILED, errno, "cannot use %s", dir);
 }
 
+#define CGROUP_LEN 128
+
+static void cgroup_of(const char *name, char ret[CGROUP_LEN])
+{
+	snprintf(ret, CGROUP_LEN, "%s/%s", CKPT_CGROUP_TOP, name);
+}
+
 /* @private_dir: NULL when it is not made yet */
 static int make_group(const struct ckpt_run_params *p, const char *private_dir,
 		      struct ckpt_tagged *group, struct ckpt_err *err)
 {
-	char cgroup[128];
+	char cgroup[CGROUP_LEN];
 
-	snprintf(cgroup, sizeof(cgroup), "%s/%s", CKPT_CGROUP_TOP, p->name);
+	cgroup_of(p->name, cgroup);
 	if (ckpt_tagged_init(group, p->name, cgroup, err) ||
 	    (private_dir && ckpt_tagged_add_root(group, private_dir, err)))
 		return -1;
@@ -149,19 +156,33 @@ static int start(const struct ckpt_run_params *p, struct ckpt_tagged *group,
 	return -1;
 }
 
-static int refuse_alive(const char *name, struct ckpt_err *err)
+static int is_alive(const char *name, bool *ret, struct ckpt_err *err)
 {
 	cleanup_with(ckpt_tagged_done) struct ckpt_tagged old = { 0 };
-	bool alive;
 
-	if (ckpt_tagged_check_name(name, err))
-		return -1;
+	*ret = false;
 	if (!ckpt_tagged_exists(name))
 		return 0;
-	if (ckpt_tagged_load(name, &old, err) || ckpt_tagged_alive(&old, &alive, err))
+	return ckpt_tagged_load(name, &old, err) || ckpt_tagged_alive(&old, ret, err) ? -1 : 0;
+}
+
+static int refuse_alive(const char *name, struct ckpt_err *err)
+{
+	char cgroup[CGROUP_LEN];
+	bool alive;
+
+	if (ckpt_tagged_check_name(name, err) || is_alive(name, &alive, err))
+		return -1;
+	if (alive)
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+				 "group '%s' is taken and alive; use another name", name);
+	/* a tree that was untagged lives on there */
+	cgroup_of(name, cgroup);
+	if (ckpt_cgroup_populated(cgroup, &alive, err))
 		return -1;
 	return alive ? ckpt_fail(err, CKPT_REFUSED, 0,
-				 "group '%s' is taken and alive; use another name", name) : 0;
+				 "cgroup %s has living tasks of no group; end them or use another "
+				 "name", cgroup) : 0;
 }
 
 /* As execvpe looks for it. */
