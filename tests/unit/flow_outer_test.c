@@ -50,28 +50,91 @@ static struct ckpt_file file_of(char *path, int fd)
 	return (struct ckpt_file){
 		.kind = CKPT_FILE_REG, .path = path, .size = st.st_size, .mode = st.st_mode,
 		.mtime_ns = st.st_mtim.tv_sec * 1000000000ll + st.st_mtim.tv_nsec,
+		.ctime_ns = st.st_ctim.tv_sec * 1000000000ll + st.st_ctim.tv_nsec,
 		.dev = st.st_dev, .ino = st.st_ino, .capture_pid = getpid(), .capture_fd = fd,
 	};
+}
+
+/* Hash a file that was not touched shortly before the stop. */
+static int hash(struct ckpt_file *f, struct ckpt_outer *outer, struct ckpt_err *err)
+{
+	struct ckpt_image image = { .files = f, .n_files = 1 };
+	struct ckpt_fs_table *table;
+	int rc;
+
+	outer->stopped_ns = f->ctime_ns + CKPT_FS_RACY_COARSE_NS;
+	assert_int_equal(ckpt_fs_table_new(&table, err), 0);
+	rc = ckpt_outer_hash(outer, &image, table, NULL, err);
+	ckpt_fs_table_free(table);
+	return rc;
 }
 
 /* Hash, encode and decode: what a restore would have. */
 static void record(struct ckpt_file *f, struct ckpt_outer *ret)
 {
-	struct ckpt_image image = { .files = f, .n_files = 1 };
 	struct ckpt_buf buf = CKPT_BUF_INIT;
 	struct ckpt_err err = CKPT_ERR_INIT;
 	struct ckpt_outer outer = { 0 }, cut = { 0 };
-	struct ckpt_fs_table *table;
 
-	assert_int_equal(ckpt_fs_table_new(&table, &err), 0);
-	assert_int_equal(ckpt_outer_hash(&outer, &image, table, NULL, &err), 0);
+	assert_int_equal(hash(f, &outer, &err), 0);
 	assert_int_equal(ckpt_outer_encode(&outer, &buf, &err), 0);
 	assert_int_equal(ckpt_outer_decode(buf.data, buf.len, ret, &err), 0);
 	for (size_t n = 1; n < buf.len; n++)
 		assert_int_equal(ckpt_outer_decode(buf.data, n, &cut, &err), -1);
 	ckpt_buf_done(&buf);
 	ckpt_outer_done(&outer);
+}
+
+static void assert_hash_refused(struct ckpt_file *f, const char *why)
+{
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_outer outer = { 0 };
+
+	assert_int_equal(hash(f, &outer, &err), -1);
+	assert_int_equal(err.status, CKPT_REFUSED);
+	assert_non_null(strstr(err.text, f->path));
+	assert_non_null(strstr(err.text, why));
+	ckpt_outer_done(&outer);
+}
+
+/* What is hashed after the release must be what the tree had when it was stopped. */
+static void change_after_the_stop_is_refused(void **state)
+{
+	char *path = write_file("lib", "library text"), *other;
+	struct ckpt_file f = file_of(path, -1);
+	struct ckpt_image image = { .files = &f, .n_files = 1 };
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_outer outer = { 0 };
+	struct ckpt_fs_table *table;
+
+	(void)state;
+	usleep(20000);	/* another tick, another time */
+	free(write_file("lib", "librarY text"));
+	assert_hash_refused(&f, "after the tree had been stopped");
+	f = file_of(path, -1);
+	assert_int_equal(hash(&f, &outer, &err), 0);
+	ckpt_outer_done(&outer);
+	/* only the time of the change tells */
+	usleep(20000);
+	assert_int_equal(chmod(path, 0600), 0);
+	assert_hash_refused(&f, "after the tree had been stopped");
+	/* another file under the same name, like it in all but its number */
+	f = file_of(path, -1);
+	other = write_file("other", "librarY text");
+	assert_int_equal(rename(other, path), 0);
+	assert_hash_refused(&f, "after the tree had been stopped");
+	/* changed in the tick of the stop: a second change would leave no trace */
+	f = file_of(path, -1);
+	outer.stopped_ns = f.ctime_ns;
+	assert_int_equal(ckpt_fs_table_new(&table, &err), 0);
+	assert_int_equal(ckpt_outer_hash(&outer, &image, table, NULL, &err), -1);
+	assert_int_equal(err.status, CKPT_REFUSED);
+	assert_non_null(strstr(err.text, "just before the tree was stopped"));
 	ckpt_fs_table_free(table);
+	ckpt_outer_done(&outer);
+	assert_int_equal(unlink(path), 0);
+	free(other);
+	free(path);
 }
 
 static void read_file_must_stay_the_same(void **state)
@@ -164,6 +227,7 @@ static int remove_dir(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(change_after_the_stop_is_refused),
 		cmocka_unit_test(read_file_must_stay_the_same),
 		cmocka_unit_test(written_file_is_put_back),
 	};

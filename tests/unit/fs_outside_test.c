@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Files outside the roots: loose ones captured whole, external ones recorded. */
+#include <signal.h>
+#include <sys/wait.h>
+
 #include "fs/extern.h"
 #include "fs/loose.h"
 #include "fs_state.h"
@@ -177,6 +180,40 @@ static void changed_library_is_refused(void **arg)
 	end(&s);
 }
 
+/* A file that is written while it is hashed gives no record. */
+static void change_while_hashing_is_refused(void **arg)
+{
+	char path[400], reached[420];
+	struct state s;
+	int status;
+	pid_t pid;
+
+	(void)arg;
+	start(&s);
+	snprintf(path, sizeof(path), "%s/lib", s.root);
+	snprintf(reached, sizeof(reached), "%s/reached", s.root);
+	put_file(path, "code");
+	usleep(20000);
+	pid = fork();
+	must(pid);
+	if (!pid) {
+		struct ckpt_fs_externs e = { 0 };
+
+		setenv("CKPT_FAULT", "extern.hashed=stop", 1);
+		setenv("CKPT_FAULT_REACHED", reached, 1);
+		_exit(ckpt_fs_extern_add(&e, path, NULL, NULL, &s.err) != -1 ||
+		      s.err.status != CKPT_REFUSED || !strstr(s.err.text, "while it was hashed"));
+	}
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	assert_true(WIFSTOPPED(status));
+	put_file(path, "c0de");
+	must(kill(pid, SIGCONT));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	end(&s);
+}
+
 static void hash_is_sha256(void **arg)
 {
 	/* SHA-256 of "abc", FIPS 180-2 appendix B.1 */
@@ -203,6 +240,7 @@ int main(void)
 		cmocka_unit_test(file_is_put_back_when_it_differs),
 		cmocka_unit_test(no_link_leads_away),
 		cmocka_unit_test(changed_library_is_refused),
+		cmocka_unit_test(change_while_hashing_is_refused),
 		cmocka_unit_test(hash_is_sha256),
 	};
 

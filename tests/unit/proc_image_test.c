@@ -64,6 +64,7 @@ static void make_file(struct ckpt_file *f, size_t n_pipes)
 	f->pipe = f->kind == CKPT_FILE_PIPE ? rnd(n_pipes) : CKPT_NONE;
 	f->capture_pid = f->capture_fd = 0;
 	f->capture_start = f->capture_end = 0;
+	f->ctime_ns = 0;
 }
 
 static void make_mm(struct ckpt_mm *mm)

@@ -243,12 +243,18 @@ static void image_of_the_tree(void **state)
 	struct ckpt_stop_params params = { .cgroup = cgroup };
 	struct ckpt_err err = CKPT_ERR_INIT;
 	struct ckpt_image image;
+	const struct ckpt_file *exe;
 	const struct ckpt_task *t;
 	uint64_t ns = 0;
+	struct stat st;
 
 	(void)state;
 	if (cycle(&params, &image, &ns, &err))
 		fail_msg("%s", err.text);
+	/* what a file was in the stop is known to who looks at it later */
+	exe = &image.files[image.mms[0].exe];
+	assert_int_equal(stat(exe->path, &st), 0);
+	assert_true(exe->ctime_ns == st.st_ctim.tv_sec * 1000000000ll + st.st_ctim.tv_nsec);
 	assert_true(ns > 0);
 	assert_int_equal(image.n_tasks, 4);
 	assert_false(image.private_pidns);

@@ -87,6 +87,7 @@ static int cut_stopped(struct ckpt_cut *cut, struct ckpt_take *take,
 {
 	bool lists;
 
+	cut->outer.stopped_ns = ckpt_fs_now_ns();
 	if (ckpt_stop_collect_start(cut->stop, err))
 		return -1;
 	ckpt_fault("checkpoint.collecting");

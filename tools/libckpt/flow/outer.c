@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
 #include "base/cleanup.h"
@@ -120,6 +121,30 @@ int ckpt_outer_drop(const struct ckpt_image *parent, const struct ckpt_sink *sin
 	return 0;
 }
 
+/*
+ * What was hashed is what the tree had, unless the file has changed since the stop.  A
+ * change in the very tick of the one before it would not show.
+ */
+static int check_still(const struct ckpt_outer *outer, const struct ckpt_file *f,
+		       struct ckpt_err *err)
+{
+	const struct ckpt_fs_extern *e = ckpt_fs_extern_find(&outer->read, f->path);
+	uint64_t dev = (uint64_t)major(f->dev) << 32 | minor(f->dev);
+	struct ckpt_fs_meta m = { .mtime_ns = f->mtime_ns, .ctime_ns = f->ctime_ns };
+
+	if (e->dev != dev || e->ino != f->ino || e->size != f->size ||
+	    e->mtime_ns != f->mtime_ns || e->ctime_ns != f->ctime_ns)
+		return ckpt_fail(err, CKPT_REFUSED, 0, "%s was changed or replaced after the tree "
+				 "had been stopped; take the checkpoint again", f->path);
+	/* a time still to come is none that a change since could have left */
+	if (ckpt_fs_meta_young(&m, outer->stopped_ns) &&
+	    m.ctime_ns <= ckpt_fs_now_ns() + CKPT_FS_RACY_NS)
+		return ckpt_fail(err, CKPT_REFUSED, 0, "%s was changed just before the tree was "
+				 "stopped, so that a change since would not show; take the "
+				 "checkpoint again", f->path);
+	return 0;
+}
+
 int ckpt_outer_hash(struct ckpt_outer *outer, const struct ckpt_image *image,
 		    const struct ckpt_fs_table *table, const struct ckpt_outer *parent,
 		    struct ckpt_err *err)
@@ -131,7 +156,8 @@ int ckpt_outer_hash(struct ckpt_outer *outer, const struct ckpt_image *image,
 		    ckpt_fs_table_root_of(table, f->path) || is_told(f->path))
 			continue;
 		if (ckpt_fs_extern_add(&outer->read, f->path, NULL, parent ? &parent->read : NULL,
-				       err))
+				       err) ||
+		    check_still(outer, f, err))
 			return -1;
 	}
 	return 0;

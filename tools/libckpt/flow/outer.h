@@ -31,11 +31,13 @@ struct ckpt_outer_file {
  * struct ckpt_outer - all of them
  * @read: files that are only read
  * @written: files that somebody can write
+ * @stopped_ns: ckpt_fs_now_ns() when the tree stood still and its files were not yet looked at
  */
 struct ckpt_outer {
 	struct ckpt_fs_externs read;
 	struct ckpt_outer_file *written;
 	size_t n_written;
+	int64_t stopped_ns;
 };
 
 void ckpt_outer_done(struct ckpt_outer *outer);
@@ -53,7 +55,14 @@ int ckpt_outer_capture(struct ckpt_outer *outer, struct ckpt_image *image,
 int ckpt_outer_drop(const struct ckpt_image *parent, const struct ckpt_sink *sink,
 		    struct ckpt_err *err);
 
-/* After the release: hash what is only read; @parent saves reading again. */
+/**
+ * ckpt_outer_hash - after the release: hash what is only read
+ * @outer: with stopped_ns set
+ * @image: says what each file was inside the stop
+ * @parent: saves reading again
+ *
+ * Refused when a file is not what it was then, or may have changed without a trace.
+ */
 int ckpt_outer_hash(struct ckpt_outer *outer, const struct ckpt_image *image,
 		    const struct ckpt_fs_table *table, const struct ckpt_outer *parent,
 		    struct ckpt_err *err);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "base/wire.h"
 #include "fs/content.h"
 #include "fs/extern.h"
@@ -108,8 +109,9 @@ int ckpt_fs_extern_add(struct ckpt_fs_externs *e, const char *path, const char *
 	const struct ckpt_fs_extern *old = parent ? ckpt_fs_extern_find(parent, path) : NULL;
 	int64_t now = ckpt_fs_now_ns();
 	struct ckpt_fs_extern *f, new = { 0 };
+	struct ckpt_fs_meta m, after;
 	cleanup_close int fd = -1;
-	struct ckpt_fs_meta m;
+	int rc;
 
 	if (ckpt_fs_extern_find(e, path))
 		return 0;
@@ -120,6 +122,14 @@ int ckpt_fs_extern_add(struct ckpt_fs_externs *e, const char *path, const char *
 		memcpy(new.hash, old->hash, sizeof(new.hash));
 	else if (hash_fd(fd, path, new.hash, err))
 		return -1;
+	ckpt_fault("extern.hashed");
+	rc = ckpt_fs_meta_stat(fd, "", &after);
+	if (rc)
+		return ckpt_fail(err, CKPT_FAILED, -rc, "stat %s", path);
+	if (!ckpt_fs_meta_same_times(&m, &after))
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+				 "%s was changed while it was hashed; take the checkpoint again",
+				 path);
 	new.dev = m.dev;
 	new.ino = m.ino;
 	new.size = m.size;

@@ -48,6 +48,8 @@ void ckpt_fs_externs_done(struct ckpt_fs_externs *e);
  * @path: its path as the tree sees it
  * @at: a path that opens it, as /proc/PID/map_files/...; NULL: @path
  * @parent: records of the parent checkpoint, or NULL
+ *
+ * Refused when the file changes while it is hashed: the record is of one instant.
  */
 int ckpt_fs_extern_add(struct ckpt_fs_externs *e, const char *path, const char *at,
 		       const struct ckpt_fs_externs *parent, struct ckpt_err *err);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Members of an image that are not stored: host pids and ways to files. */
+/* Members of an image that are not stored: host pids, ways to files and their change times. */
 #include <string.h>
 
 #include "proc/keeper.h"
@@ -8,6 +8,7 @@
 struct aside {
 	int32_t pid, fd;
 	uint64_t start, end;
+	int64_t ctime_ns;
 } __attribute__((packed, aligned(4)));
 
 typedef void move_fn(struct aside *a, void *object);
@@ -36,7 +37,7 @@ static void put_mm(struct aside *a, void *object)
 {
 	struct ckpt_mm *mm = object;
 
-	*a = (struct aside){ mm->pid, 0, mm->skip_start, mm->skip_end };
+	*a = (struct aside){ .pid = mm->pid, .start = mm->skip_start, .end = mm->skip_end };
 }
 
 static void get_mm(struct aside *a, void *object)
@@ -52,7 +53,8 @@ static void put_file(struct aside *a, void *object)
 {
 	struct ckpt_file *f = object;
 
-	*a = (struct aside){ f->capture_pid, f->capture_fd, f->capture_start, f->capture_end };
+	*a = (struct aside){ f->capture_pid, f->capture_fd, f->capture_start, f->capture_end,
+			     f->ctime_ns };
 }
 
 static void get_file(struct aside *a, void *object)
@@ -63,6 +65,7 @@ static void get_file(struct aside *a, void *object)
 	f->capture_fd = a->fd;
 	f->capture_start = a->start;
 	f->capture_end = a->end;
+	f->ctime_ns = a->ctime_ns;
 }
 
 static size_t count(const struct ckpt_image *image)

@@ -172,6 +172,7 @@ static void from_stat(struct ckpt_file *f, const struct stat *st)
 	f->rdev = st->st_rdev;
 	f->size = st->st_size;
 	f->mtime_ns = st->st_mtim.tv_sec * 1000000000ll + st->st_mtim.tv_nsec;
+	f->ctime_ns = st->st_ctim.tv_sec * 1000000000ll + st->st_ctim.tv_nsec;
 }
 
 static int add_file(struct ckpt_reader *r, struct ckpt_file *f, uint32_t *ret, struct ckpt_err *err)

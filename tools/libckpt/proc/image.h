@@ -127,6 +127,7 @@ enum ckpt_file_kind {
  * @flags: open(2) flags as in fdinfo, O_CLOEXEC never in it
  * @pos: position, bytes
  * @dev, @ino, @mode, @size, @mtime_ns: as seen at capture
+ * @ctime_ns: likewise; not stored
  * @deleted: no link leads to it; its content is in @space
  * @writable: somebody can write it: fd with write mode or MAP_SHARED+MAYWRITE
  * @space: content of a deleted file or of one outside the roots; flow fills it; 0 none
@@ -145,7 +146,7 @@ struct ckpt_file {
 	uint32_t mode;
 	uint64_t rdev;
 	uint64_t size;
-	int64_t mtime_ns;
+	int64_t mtime_ns, ctime_ns;
 	bool deleted;
 	bool writable;
 	uint32_t space;
