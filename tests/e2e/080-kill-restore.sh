@@ -7,8 +7,9 @@
 # timeout: 600
 #
 # A restore dies at every one of its fault points. No task of the tree may be left, and once
-# the next restore has looked after what it finds, the workspace is as it was before or as
-# in the checkpoint, nothing between. That next restore is one whose check fails.
+# the next restore has looked after what it finds, the workspace and the journal, which is
+# outside of it, are as they were before or as in the checkpoint, nothing between. That next
+# restore is one whose check fails.
 set -euo pipefail
 . "${CKPT_REPO:?}/tests/e2e/lib/assert.sh"
 . "$CKPT_REPO/tests/e2e/lib/group.sh"
@@ -49,16 +50,19 @@ echo more >"$workspace/notes/more"
 cp -a "$workspace" "$base/saved"
 cp -a "$(journal $group)" "$base/saved-journal"
 old=$(tree "$workspace")
+old_journal=$(cksum <"$(journal $group)")
 
 rc=0
 "$tool" restore $group --check "$look_and_fail" >"$base/failed" 2>&1 || rc=$?
 is "a restore whose check fails: exit status" $rc 1
 new=$(cat "$base/looked")
+new_journal=$(cksum <"$(journal $group)")
+isnt "a restore whose check fails: the journal is another as well" "$new_journal" "$old_journal"
 isnt "the check sees the files of the checkpoint" "$new" "$old"
 is "a restore whose check fails: the files stay, they are verified" "$(tree "$workspace")" \
 	"$new"
 ok "a restore whose check fails: no task is left" group_gone $group
-beside=$(cd "$base/$group" && echo *)
+beside=$(ls -A "$base/$group")
 
 age() {	# put the workspace and the journal back to what they were before any restore
 	kill_group $group
@@ -81,8 +85,11 @@ for point in $(points); do
 	ok "$point: no task is left after the next restore" wait_for 10 group_gone $group
 	like "$point: the files are the old or the new ones" "$(tree "$workspace")" \
 		"^($old|$new)$"
+	wanted=$old_journal
+	[ "$(tree "$workspace")" = "$old" ] || wanted=$new_journal
+	is "$point: and so is the journal" "$(cksum <"$(journal $group)")" "$wanted"
 	is "$point: nothing is left beside the workspace" \
-		"$(cd "$base/$group" && echo *)" "$beside"
+		"$(ls -A "$base/$group")" "$beside"
 done
 # whoever starts something in the roots ends the interrupted restore first
 age

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "flow/outer.h"
+#include "fs/restore.h"
 #include "memstore.h"
 
 static char dir[] = "/tmp/ckpt-outer-XXXXXX";
@@ -173,6 +174,7 @@ static void written_file_is_put_back(void **state)
 	struct ckpt_fs_stats stats = { 0 };
 	struct ckpt_outer outer = { 0 }, again = { 0 };
 	struct ckpt_buf buf = CKPT_BUF_INIT;
+	struct ckpt_fs_restore *restore;
 	struct ckpt_fs_table *table;
 	struct memstore m = { 0 };
 	struct ckpt_sink sink = mem_sink(&m);
@@ -192,7 +194,10 @@ static void written_file_is_put_back(void **state)
 	assert_int_equal(ckpt_outer_decode(buf.data, buf.len, &again, &err), 0);
 	free(write_file("out", "something else, and longer"));
 	assert_int_equal(chmod(path, 0600), 0);
-	assert_int_equal(ckpt_outer_restore(&again, &source, &stats, &err), 0);
+	assert_int_equal(ckpt_fs_restore_prepare(table, again.written, again.n_written, &source,
+						 &restore, &stats, &err), 0);
+	assert_int_equal(ckpt_fs_restore_commit(restore, &err), 0);
+	ckpt_fs_restore_free(restore);
 	check_text(path, "as it was");
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0640);

@@ -5,6 +5,7 @@
 
 #include "fs/extern.h"
 #include "fs/loose.h"
+#include "fs/restore.h"
 #include "fs_state.h"
 
 static void deleted_file_through_proc(void **arg)
@@ -49,11 +50,34 @@ static void deleted_file_through_proc(void **arg)
 	end(&s);
 }
 
+/* A restore without roots. */
+static int put_back(struct state *s, const struct ckpt_fs_loose *f)
+{
+	struct ckpt_fs_restore *r = NULL;
+	struct ckpt_fs_table *none;
+	int rc;
+
+	check(s, ckpt_fs_table_new(&none, &s->err));
+	rc = ckpt_fs_restore_prepare(none, f, 1, &s->source, &r, &s->stats, &s->err);
+	if (!rc) {
+		check(s, ckpt_fs_restore_commit(r, &s->err));
+		ckpt_fs_restore_free(r);
+	}
+	ckpt_fs_table_free(none);
+	return rc;
+}
+
+static void capture_file(struct state *s, char *path, struct ckpt_fs_loose *f)
+{
+	*f = (struct ckpt_fs_loose){ .path = path };
+	check(s, ckpt_fs_loose_capture(path, true, &s->sink, &f->space, &f->meta, &s->stats,
+				       &s->err));
+}
+
 static void file_is_put_back_when_it_differs(void **arg)
 {
-	struct ckpt_fs_meta m = { 0 };
+	struct ckpt_fs_loose f;
 	struct stat was, is;
-	uint32_t space = 0;
 	char path[400], text[8] = "";
 	struct state s;
 	int fd;
@@ -63,13 +87,13 @@ static void file_is_put_back_when_it_differs(void **arg)
 	snprintf(path, sizeof(path), "%s/log", s.root);
 	put_file(path, "line 1\n");
 	must(stat(path, &was));
-	check(&s, ckpt_fs_loose_capture(path, true, &s.sink, &space, &m, &s.stats, &s.err));
-	check(&s, ckpt_fs_loose_restore(path, &m, &s.source, space, &s.stats, &s.err));
+	capture_file(&s, path, &f);
+	check(&s, put_back(&s, &f));
 	must(stat(path, &is));
 	assert_int_equal(was.st_ino, is.st_ino);
 	assert_int_equal(s.stats.bytes_written, 0);
 	put_file(path, "line X\n");
-	check(&s, ckpt_fs_loose_restore(path, &m, &s.source, space, &s.stats, &s.err));
+	check(&s, put_back(&s, &f));
 	must(stat(path, &is));
 	assert_int_equal(was.st_mtim.tv_nsec, is.st_mtim.tv_nsec);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -77,9 +101,9 @@ static void file_is_put_back_when_it_differs(void **arg)
 	close(fd);
 	assert_string_equal(text, "line 1\n");
 	must(unlink(path));
-	check(&s, ckpt_fs_loose_restore(path, &m, &s.source, space, &s.stats, &s.err));
+	check(&s, put_back(&s, &f));
 	must(stat(path, &is));
-	ckpt_fs_meta_done(&m);
+	ckpt_fs_meta_done(&f.meta);
 	end(&s);
 }
 
@@ -87,8 +111,7 @@ static void file_is_put_back_when_it_differs(void **arg)
 static void no_link_leads_away(void **arg)
 {
 	char log[400], away[400], path[440], beside[440];
-	struct ckpt_fs_meta m = { 0 };
-	uint32_t space = 0;
+	struct ckpt_fs_loose f;
 	struct state s;
 	struct stat st;
 
@@ -97,25 +120,29 @@ static void no_link_leads_away(void **arg)
 	snprintf(log, sizeof(log), "%s/log", s.root);
 	snprintf(away, sizeof(away), "%s/away", s.root);
 	snprintf(path, sizeof(path), "%s/file", log);
-	snprintf(beside, sizeof(beside), "%s/file.ckpt-restore", log);
+	snprintf(beside, sizeof(beside), "%s/.file.ckpt-stage", log);
 	must(mkdir(log, 0755));
 	must(mkdir(away, 0755));
 	put_file(path, "captured");
-	check(&s, ckpt_fs_loose_capture(path, true, &s.sink, &space, &m, &s.stats, &s.err));
+	capture_file(&s, path, &f);
+	put_file(path, "changed");
 	put_file(beside, "somebody's");
-	check(&s, ckpt_fs_loose_restore(path, &m, &s.source, space, &s.stats, &s.err));
+	assert_int_equal(put_back(&s, &f), -1);
+	assert_int_equal(s.err.status, CKPT_REFUSED);
+	assert_non_null(strstr(s.err.text, "has an unfinished restore"));
+	ckpt_err_clear(&s.err);
 	must(stat(beside, &st));
 	must(unlink(beside));
 	must(unlink(path));
 	must(rmdir(log));
 	must(symlink("away", log));
-	assert_int_equal(ckpt_fs_loose_restore(path, &m, &s.source, space, &s.stats, &s.err), -1);
+	assert_int_equal(put_back(&s, &f), -1);
 	assert_int_equal(s.err.status, CKPT_REFUSED);
 	assert_non_null(strstr(s.err.text, "a link leads to the directory"));
 	ckpt_err_clear(&s.err);
 	must(unlink(log));
 	must(rmdir(away));
-	ckpt_fs_meta_done(&m);
+	ckpt_fs_meta_done(&f.meta);
 	end(&s);
 }
 

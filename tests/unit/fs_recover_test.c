@@ -1,155 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* An interrupted restore: the roots are all old or all new, never a mixture. */
-#include <sched.h>
-#include <sys/mount.h>
-#include <sys/wait.h>
-
 #include "base/cleanup.h"
 #include "fs/journal.h"
-#include "fs/restore.h"
-#include "fs_state.h"
-
-/* Two roots, one of them mounted, both damaged in every way. */
-struct pair {
-	struct state s;
-	char two[400], reached[400];
-	char *old[2], *new[2];
-};
-
-static void damage(const char *root)
-{
-	static const char *const gone[] = { "sub/text-three", "sub/symlink", "text", "symlink-too",
-					    "null" };
-	struct timespec times[2] = { { .tv_sec = 5 }, { .tv_sec = 6 } };
-
-	must(chdir(root));
-	for (size_t i = 0; i < sizeof(gone) / sizeof(*gone); i++)
-		must(unlink(gone[i]));
-	must(rmdir("sub"));
-	must(mkdir("sub", 0700));
-	put_file("sub/other", "");
-	must(mkdir("text", 0755));
-	put_file("empty", "more");
-	must(chmod("fifo", 0600));
-	must(link("ping", "extra"));
-	must(utimensat(AT_FDCWD, "acl", times, 0));
-	put_file("null", "a file");
-	must(mkdir("e", 0755));
-	must(mkdir("e/f", 0755));
-	put_file("e/f/g", "");
-	must(chdir("/"));
-}
-
-static void pair_start(struct pair *p)
-{
-	struct state *s = &p->s;
-
-	start(s);
-	/* In memory: no disk is waited for at each of many interruptions. */
-	must(mount("none", s->root, "tmpfs", 0, NULL));
-	snprintf(p->two, sizeof(p->two), "%s/mounted", s->root);
-	snprintf(p->reached, sizeof(p->reached), "%s/reached", s->root);
-	strcat(s->root, "/one");
-	must(mkdir(s->root, 0755));
-	must(mkdir(p->two, 0755));
-	must(mount("none", p->two, "tmpfs", 0, NULL));
-	ckpt_fs_table_free(s->table);
-	s->table = NULL;
-	check(s, ckpt_fs_table_new(&s->table, &s->err));
-	check(s, ckpt_fs_table_add_root(s->table, s->root, &s->err));
-	check(s, ckpt_fs_table_add_root(s->table, p->two, &s->err));
-	make_one_of_each(s->root);
-	make_one_of_each(p->two);
-	capture_all(s);
-	p->new[0] = disk_text(s->root);
-	p->new[1] = disk_text(p->two);
-}
-
-static void pair_damage(struct pair *p)
-{
-	damage(p->s.root);
-	damage(p->two);
-	p->old[0] = disk_text(p->s.root);
-	p->old[1] = disk_text(p->two);
-}
-
-static void pair_end(struct pair *p)
-{
-	must(umount(p->two));
-	*strrchr(p->s.root, '/') = 0;
-	must(umount(p->s.root));
-	for (int i = 0; i < 2; i++) {
-		free(p->old[i]);
-		free(p->new[i]);
-	}
-	end(&p->s);
-}
-
-static int recover_quietly(struct pair *p)
-{
-	enum ckpt_fs_recovered what;
-
-	return ckpt_fs_recover(p->two, &what, &p->s.err) ||
-	       ckpt_fs_recover(p->s.root, &what, &p->s.err);
-}
-
-static int restore_quietly(struct pair *p, bool commit)
-{
-	struct ckpt_fs_restore *r = NULL;
-	int rc;
-
-	if (ckpt_fs_restore_prepare(p->s.table, &p->s.source, &r, &p->s.stats, &p->s.err))
-		return 1;
-	rc = commit ? ckpt_fs_restore_commit(r, &p->s.err) : ckpt_fs_restore_rollback(r, &p->s.err);
-	/* A failed commit can be recovered from at once. */
-	if (rc && commit && recover_quietly(p))
-		_exit(2);
-	ckpt_fs_restore_free(r);
-	return !!rc;
-}
-
-enum job { COMMIT, ROLLBACK, RECOVER };
-
-/* Do a job in a child that dies at a fault point. Return: whether it was reached. */
-static bool killed_at(struct pair *p, enum job what, const char *point)
-{
-	pid_t pid;
-	int status;
-
-	unlink(p->reached);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (!pid) {
-		setenv("CKPT_FAULT", point, 1);
-		setenv("CKPT_FAULT_REACHED", p->reached, 1);
-		_exit(what == RECOVER ? recover_quietly(p) : restore_quietly(p, what == COMMIT));
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	if (access(p->reached, F_OK)) {
-		assert_true(WIFEXITED(status) && !WEXITSTATUS(status));
-		return false;
-	}
-	assert_true(strstr(point, "=fail") ? WIFEXITED(status) && WEXITSTATUS(status) == 1 :
-		    WIFSIGNALED(status));
-	return true;
-}
-
-/* Both old or both new. Return: whether they are new. */
-static bool assert_old_or_new(struct pair *p, const char *point)
-{
-	char *one = disk_text(p->s.root), *two = disk_text(p->two);
-	bool new = !strcmp(one, p->new[0]);
-
-	if (strcmp(one, new ? p->new[0] : p->old[0]))
-		fail_msg("%s: first root is a mixture:\n%s", point, one);
-	if (strcmp(two, new ? p->new[1] : p->old[1]))
-		fail_msg("%s: second root is not %s:\n%s", point, new ? "new" : "old", two);
-	assert_no_stage(p->s.root);
-	assert_no_stage(p->two);
-	free(one);
-	free(two);
-	return new;
-}
+#include "fs_pair.h"
 
 static const char *const before[] = { "fs.stage", "fs.staged", "fs.sync", "fs.ready", "fs.commit" };
 static const char *const after[] = { "fs.committed", "fs.trash", "fs.put", "fs.meta", "fs.applied",
@@ -163,8 +16,6 @@ static int try_point(struct pair *p, const char *name, const char *action, bool 
 	for (;; n++) {
 		char point[64];
 
-		free(p->old[0]);
-		free(p->old[1]);
 		pair_damage(p);
 		snprintf(point, sizeof(point), "%s:%d%s", name, n + 1, action);
 		if (!killed_at(p, COMMIT, point))
@@ -213,8 +64,6 @@ static void killed_recovery_is_recovered(void **arg)
 			for (int n = 1; n < 4; n++) {
 				char point[64];
 
-				free(p.old[0]);
-				free(p.old[1]);
 				pair_damage(&p);
 				assert_true(killed_at(&p, COMMIT, first[f]));
 				snprintf(point, sizeof(point), "%s:%d", points[i], n);
@@ -228,8 +77,6 @@ static void killed_recovery_is_recovered(void **arg)
 	for (int n = 1; n < 3; n++) {
 		char point[64];
 
-		free(p.old[0]);
-		free(p.old[1]);
 		pair_damage(&p);
 		snprintf(point, sizeof(point), "fs.undo:%d", n);
 		assert_true(killed_at(&p, ROLLBACK, point));
@@ -238,12 +85,6 @@ static void killed_recovery_is_recovered(void **arg)
 		check(&p.s, restore_quietly(&p, true));
 	}
 	pair_end(&p);
-}
-
-/* Times come in ticks: what happens from here on is newer than what was. */
-static void next_tick(void)
-{
-	usleep(20000);
 }
 
 /*
@@ -257,8 +98,6 @@ static void newer_work_stays(struct pair *p, const char *path, const char *told,
 	bool pending = false;
 	int fd;
 
-	free(p->old[0]);
-	free(p->old[1]);
 	pair_damage(p);
 	assert_true(killed_at(p, COMMIT, "fs.committed"));
 	check(&p->s, ckpt_fs_pending(p->two, &pending, &p->s.err));
@@ -330,8 +169,6 @@ static void newer_files_keep_their_metadata(void **arg)
 	assert_int_equal(after.st_mtim.tv_sec, before.st_mtim.tv_sec);
 	check(&p.s, restore_quietly(&p, true));
 	assert_true(assert_old_or_new(&p, "restored again"));
-	free(p.old[0]);
-	free(p.old[1]);
 	pair_damage(&p);
 	assert_true(killed_at(&p, COMMIT, "fs.committed"));
 	must(rename(name, away));
@@ -407,11 +244,12 @@ static void a_journal_stays_in_its_root(void **arg)
 		cleanup_buf struct ckpt_buf b = CKPT_BUF_INIT;
 		struct ckpt_err err = CKPT_ERR_INIT;
 		char *dir = tree_new();
+		struct ckpt_fs_journal_root root = { .path = dir };
 		int fd = open(dir, O_RDONLY | O_DIRECTORY);
 
-		ckpt_fs_journal_root(&b, dir, false);
+		ckpt_fs_journal_root(&b, &root);
 		ckpt_fs_journal_op(&b, CKPT_FS_OP_META, 0, paths[i], NULL, &meta);
-		assert_int_equal(ckpt_fs_journal_write(fd, &b, &err), 0);
+		assert_int_equal(ckpt_fs_journal_write(fd, CKPT_FS_READY, &b, &err), 0);
 		assert_int_equal(ckpt_fs_journal_read(fd, CKPT_FS_READY, &j, &err), -1);
 		assert_int_equal(err.status, CKPT_DAMAGED);
 		close(fd);
@@ -477,10 +315,7 @@ int main(void)
 	};
 
 	umask(0);
-	/* Mounts of the tests stay with the tests. */
-	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) {
-		perror("private mount namespace");
+	if (own_mounts())
 		return 1;
-	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

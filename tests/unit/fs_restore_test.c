@@ -24,7 +24,7 @@ static size_t restore(struct state *s)
 	size_t n;
 
 	s->stats = (struct ckpt_fs_stats){ 0 };
-	check(s, ckpt_fs_restore_prepare(s->table, &s->source, &r, &s->stats, &s->err));
+	check(s, ckpt_fs_restore_prepare(s->table, NULL, 0, &s->source, &r, &s->stats, &s->err));
 	n = ckpt_fs_restore_count(r);
 	check(s, ckpt_fs_restore_commit(r, &s->err));
 	ckpt_fs_restore_free(r);
@@ -300,7 +300,8 @@ static void full_disk_changes_nothing(void **arg)
 	must(pwrite(fd, "y", 1, 5));
 	close(fd);
 	was = disk_text(s.root);
-	assert_int_equal(ckpt_fs_restore_prepare(s.table, &s.source, &r, &s.stats, &s.err), -1);
+	assert_int_equal(ckpt_fs_restore_prepare(s.table, NULL, 0, &s.source, &r, &s.stats,
+						 &s.err), -1);
 	assert_non_null(strstr(s.err.text, "No space left"));
 	assert_null(r);
 	assert_text(s.root, was);
@@ -325,10 +326,10 @@ static void rollback_changes_nothing(void **arg)
 	snprintf(path, sizeof(path), "%s/sub", s.root);
 	tree_remove(path);
 	was = disk_text(s.root);
-	check(&s, ckpt_fs_restore_prepare(s.table, &s.source, &r, &s.stats, &s.err));
+	check(&s, ckpt_fs_restore_prepare(s.table, NULL, 0, &s.source, &r, &s.stats, &s.err));
 	assert_text(s.root, was);
-	assert_int_equal(ckpt_fs_restore_prepare(s.table, &s.source, &second, &s.stats, &s.err),
-			 -1);
+	assert_int_equal(ckpt_fs_restore_prepare(s.table, NULL, 0, &s.source, &second, &s.stats,
+						 &s.err), -1);
 	assert_non_null(strstr(s.err.text, "unfinished restore"));
 	assert_int_equal(ckpt_fs_recover(s.root, &what, &s.err), -1);
 	assert_non_null(strstr(s.err.text, "is being restored"));

@@ -142,13 +142,15 @@ int ckpt_bring_open(struct ckpt_bring *b, struct ckpt_err *err)
 	return name_group(b, err);
 }
 
-/* An interrupted restore of the roots is ended before anything else. */
-static int recover_roots(struct ckpt_bring *b, struct ckpt_err *err)
+int ckpt_bring_recover(struct ckpt_bring *b, struct ckpt_err *err)
 {
 	enum ckpt_fs_recovered what;
 
 	for (size_t i = 0; i < b->table->n_roots; i++)
 		if (ckpt_fs_recover(b->table->roots[i].path, &what, err))
+			return -1;
+	for (size_t i = 0; i < b->outer.n_written; i++)
+		if (ckpt_fs_recover_file(b->outer.written[i].path, &what, err))
 			return -1;
 	return 0;
 }
@@ -201,7 +203,7 @@ int ckpt_bring_preflight(struct ckpt_bring *b, struct ckpt_err *err)
 					      .later = in_root, .later_arg = b,
 					      .stdio = { -1, -1, -1 } };
 
-	if (!b->params->dry_run && recover_roots(b, err))
+	if (!b->params->dry_run && ckpt_bring_recover(b, err))
 		return -1;
 	if (ckpt_outer_check(&b->outer, err) || check_paths(b, err) ||
 	    ckpt_restore_preflight(&params, err))

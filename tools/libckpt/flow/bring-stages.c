@@ -30,24 +30,20 @@ static int verify_roots(struct ckpt_bring *b, struct ckpt_err *err)
 
 int ckpt_bring_files(struct ckpt_bring *b, struct ckpt_err *err)
 {
-	enum ckpt_fs_recovered what;
-
-	if (ckpt_fs_restore_prepare(b->table, &b->source, &b->roots, &b->stats, err))
+	if (ckpt_fs_restore_prepare(b->table, b->outer.written, b->outer.n_written, &b->source,
+				    &b->roots, &b->stats, err))
 		return -1;
 	ckpt_fault("restore.prepared");
 	if (ckpt_fs_restore_commit(b->roots, err)) {
 		/* It went as far as it could; finish it or undo it. */
 		struct ckpt_err second = CKPT_ERR_INIT;
 
-		for (size_t i = 0; i < b->table->n_roots; i++)
-			ckpt_fs_recover(b->table->roots[i].path, &what, &second);
+		ckpt_bring_recover(b, &second);
 		return -1;
 	}
 	ckpt_fault("restore.files");
 	b->result.files_changed = ckpt_fs_restore_count(b->roots);
-	if (verify_roots(b, err))
-		return -1;
-	return ckpt_outer_restore(&b->outer, &b->source, &b->stats, err);
+	return verify_roots(b, err);
 }
 
 /* Descriptors 0-2 that led out of the tree: no input, output to a file of this boot. */

@@ -37,6 +37,9 @@ uint64_t ckpt_bring_now(void);
 /* Limits of the cgroup at the checkpoint, NULL: none. */
 const struct ckpt_note *ckpt_bring_limits(const struct ckpt_bring *b);
 
+/* End an interrupted restore of the roots and the files outside them, before anything else. */
+int ckpt_bring_recover(struct ckpt_bring *b, struct ckpt_err *err);
+
 /* Steps, in order. */
 int ckpt_bring_open(struct ckpt_bring *b, struct ckpt_err *err);
 int ckpt_bring_preflight(struct ckpt_bring *b, struct ckpt_err *err);

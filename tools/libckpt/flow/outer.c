@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Outer files: captured, recorded, checked, put back. */
+/* Outer files: captured, recorded, checked. */
 #include <inttypes.h>
 #include <linux/magic.h>
 #include <stdio.h>
@@ -33,17 +33,17 @@ void ckpt_outer_done(struct ckpt_outer *outer)
 	*outer = (struct ckpt_outer){ 0 };
 }
 
-static struct ckpt_outer_file *add_written(struct ckpt_outer *outer, struct ckpt_err *err)
+static struct ckpt_fs_loose *add_written(struct ckpt_outer *outer, struct ckpt_err *err)
 {
-	struct ckpt_outer_file *list = realloc(outer->written,
-					       (outer->n_written + 1) * sizeof(*list));
+	struct ckpt_fs_loose *list = realloc(outer->written,
+					     (outer->n_written + 1) * sizeof(*list));
 
 	if (!list) {
 		ckpt_fail(err, CKPT_FAILED, 0, "no memory for the files outside the roots");
 		return NULL;
 	}
 	outer->written = list;
-	list[outer->n_written] = (struct ckpt_outer_file){ 0 };
+	list[outer->n_written] = (struct ckpt_fs_loose){ 0 };
 	return &list[outer->n_written++];
 }
 
@@ -62,7 +62,7 @@ static int capture_one(struct ckpt_outer *outer, struct ckpt_file *f,
 		       struct ckpt_err *err)
 {
 	cleanup_meta struct ckpt_fs_meta meta = { 0 };
-	struct ckpt_outer_file *out;
+	struct ckpt_fs_loose *out;
 	char at[96];
 
 	path_through_task(f, at);
@@ -171,7 +171,7 @@ int ckpt_outer_encode(const struct ckpt_outer *outer, struct ckpt_buf *ret, stru
 		return -1;
 	ckpt_wire_bytes(ret, TAG_READ, read.data, read.len);
 	for (size_t i = 0; i < outer->n_written; i++) {
-		const struct ckpt_outer_file *f = &outer->written[i];
+		const struct ckpt_fs_loose *f = &outer->written[i];
 		size_t at = ckpt_wire_begin(ret, TAG_WRITTEN), meta;
 
 		ckpt_wire_str(ret, TAG_PATH, f->path);
@@ -183,7 +183,7 @@ int ckpt_outer_encode(const struct ckpt_outer *outer, struct ckpt_buf *ret, stru
 	return ret->failed ? ckpt_fail(err, CKPT_FAILED, 0, "no memory for the file records") : 0;
 }
 
-static int decode_meta(const struct ckpt_record *r, struct ckpt_outer_file *f,
+static int decode_meta(const struct ckpt_record *r, struct ckpt_fs_loose *f,
 		       struct ckpt_err *err)
 {
 	struct ckpt_wire w = ckpt_wire_in(r);
@@ -199,7 +199,7 @@ static int decode_meta(const struct ckpt_record *r, struct ckpt_outer_file *f,
 static int decode_written(struct ckpt_outer *outer, const struct ckpt_record *r,
 			  struct ckpt_err *err)
 {
-	struct ckpt_outer_file *f = add_written(outer, err);
+	struct ckpt_fs_loose *f = add_written(outer, err);
 	struct ckpt_wire w = ckpt_wire_in(r);
 	struct ckpt_record field;
 	int more;
@@ -245,16 +245,6 @@ int ckpt_outer_check(const struct ckpt_outer *outer, struct ckpt_err *err)
 {
 	for (size_t i = 0; i < outer->read.n; i++)
 		if (ckpt_fs_extern_check(&outer->read.files[i], err))
-			return -1;
-	return 0;
-}
-
-int ckpt_outer_restore(const struct ckpt_outer *outer, const struct ckpt_source *source,
-		       struct ckpt_fs_stats *stats, struct ckpt_err *err)
-{
-	for (size_t i = 0; i < outer->n_written; i++)
-		if (ckpt_fs_loose_restore(outer->written[i].path, &outer->written[i].meta, source,
-					  outer->written[i].space, stats, err))
 			return -1;
 	return 0;
 }

@@ -16,18 +16,6 @@
 #include "proc/image.h"
 
 /**
- * struct ckpt_outer_file - a writable file outside the roots
- * @path: where it goes back to, owned
- * @meta: owner, mode, times, attributes
- * @space: its content
- */
-struct ckpt_outer_file {
-	char *path;
-	struct ckpt_fs_meta meta;
-	uint32_t space;
-};
-
-/**
  * struct ckpt_outer - all of them
  * @read: files that are only read
  * @written: files that somebody can write
@@ -35,7 +23,7 @@ struct ckpt_outer_file {
  */
 struct ckpt_outer {
 	struct ckpt_fs_externs read;
-	struct ckpt_outer_file *written;
+	struct ckpt_fs_loose *written;
 	size_t n_written;
 	int64_t stopped_ns;
 };
@@ -72,9 +60,5 @@ int ckpt_outer_decode(const void *data, size_t len, struct ckpt_outer *ret, stru
 
 /* Before a restore: refuse when a file that is only read is another one now. */
 int ckpt_outer_check(const struct ckpt_outer *outer, struct ckpt_err *err);
-
-/* Put the writable ones back, each by one rename. */
-int ckpt_outer_restore(const struct ckpt_outer *outer, const struct ckpt_source *source,
-		       struct ckpt_fs_stats *stats, struct ckpt_err *err);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The journal of one root carried out, and recovery after an interruption. */
+/* The journal of one root carried out. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,7 +13,6 @@
 #include "fs/journal.h"
 #include "fs/newer.h"
 #include "fs/path.h"
-#include "fs/restore.h"
 
 /* The directory that holds an entry of the root, and the entry's name there. */
 static int open_place(const struct ckpt_fs_stage *s, const char *path, const char **ret_name)
@@ -27,19 +26,13 @@ static int open_place(const struct ckpt_fs_stage *s, const char *path, const cha
 	return fd < 0 ? -errno : fd;
 }
 
-static bool exists(int dir, const char *name)
-{
-	struct stat st;
-
-	return !fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW);
-}
-
 static int fail_op(const struct ckpt_fs_stage *s, const struct ckpt_fs_op *op, int error,
 		   struct ckpt_err *err)
 {
 	static const char *const verb[] = { "", "take away", "put in place", "set metadata of" };
 
-	return ckpt_fail(err, CKPT_FAILED, error, "%s %s/%s", verb[op->kind], s->path, op->path);
+	return ckpt_fail(err, CKPT_FAILED, error, "%s %s%s%s", verb[op->kind], s->path,
+			 *op->path ? "/" : "", op->path);
 }
 
 /* @inside: what has changed in it, or "" the thing itself */
@@ -100,13 +93,13 @@ static int take_away(struct ckpt_fs_stage *s, const struct ckpt_fs_op *op, int64
 	int rc;
 
 	snprintf(trash, sizeof(trash), "trash/%llu", (unsigned long long)op->n);
-	if (exists(s->fd, trash))
+	if (ckpt_fs_stage_has(s, trash))
 		return 0;
 	dir = open_place(s, op->path, &name);
 	if (dir < 0)
 		return fail_op(s, op, -dir, err);
 	snprintf(part, sizeof(part), "%s.part", trash);
-	rc = exists(s->fd, part) ? 1 : look_inside(s, op, dir, name, since_ns, err);
+	rc = ckpt_fs_stage_has(s, part) ? 1 : look_inside(s, op, dir, name, since_ns, err);
 	if (rc <= 0)
 		return rc;
 	if (!renameat(dir, name, s->fd, trash) || errno == ENOENT)
@@ -130,7 +123,7 @@ static int put_in_place(struct ckpt_fs_stage *s, const struct ckpt_fs_op *op,
 	char staged[32];
 
 	snprintf(staged, sizeof(staged), "new/%llu", (unsigned long long)op->n);
-	if (!exists(s->fd, staged))
+	if (!ckpt_fs_stage_has(s, staged))
 		return 0;
 	dir = open_place(s, op->path, &name);
 	if (dir < 0)
@@ -198,9 +191,10 @@ int ckpt_fs_redo(struct ckpt_fs_stage *s, const char *state, struct ckpt_err *er
 	cleanup_journal struct ckpt_fs_journal j = { 0 };
 
 	if (ckpt_fs_journal_read(s->fd, state, &j, err) || apply(s, &j, err))
-		return ckpt_fail_at(err, "restore root %s", s->path);
+		return ckpt_fail_at(err, "restore %s %s", ckpt_fs_stage_noun(s), s->path);
 	if (syncfs(s->fd))
-		return ckpt_fail(err, CKPT_FAILED, errno, "write root %s", s->path);
+		return ckpt_fail(err, CKPT_FAILED, errno, "write %s %s", ckpt_fs_stage_noun(s),
+				 s->path);
 	if (ckpt_fault("fs.applied"))
 		return ckpt_fail(err, CKPT_FAILED, 0, "fault point fs.applied");
 	if (note_times(s, &j, err) || ckpt_fs_journal_move(s->fd, state, CKPT_FS_DONE, err))
@@ -212,123 +206,10 @@ int ckpt_fs_redo(struct ckpt_fs_stage *s, const char *state, struct ckpt_err *er
 
 int ckpt_fs_undo(struct ckpt_fs_stage *s, struct ckpt_err *err)
 {
-	if (unlinkat(s->fd, CKPT_FS_READY, 0) && errno != ENOENT)
-		return ckpt_fail(err, CKPT_FAILED, errno, "undo the restore of root %s", s->path);
-	if (fsync(s->fd))
-		return ckpt_fail(err, CKPT_FAILED, errno, "undo the restore of root %s", s->path);
+	if ((unlinkat(s->fd, CKPT_FS_READY, 0) && errno != ENOENT) || fsync(s->fd))
+		return ckpt_fail(err, CKPT_FAILED, errno, "undo the restore of %s %s",
+				 ckpt_fs_stage_noun(s), s->path);
 	if (ckpt_fault("fs.undo"))
 		return ckpt_fail(err, CKPT_FAILED, 0, "fault point fs.undo");
 	return ckpt_fs_stage_remove(s, err);
-}
-
-/* Locate a root and its stage. Return: as ckpt_fs_stage_open. */
-static int find_stage(struct ckpt_fs_stage *s, const char *path, struct ckpt_err *err)
-{
-	if (path[0] != '/' || ckpt_fs_stage_locate(s, path, false, err))
-		return path[0] == '/' ? -1 : ckpt_fail(err, CKPT_USAGE, 0,
-						       "root %s is not an absolute path", path);
-	return s->parent < 0 ? 0 : ckpt_fs_stage_open(s, err);
-}
-
-/*
- * Root @i of a journal. Return: as ckpt_fs_stage_open; a root that is not there at all, or
- * not mounted as it was, says nothing of its stage.
- */
-static int find_other(const struct ckpt_fs_journal *j, size_t i, struct ckpt_fs_stage *s,
-		      struct ckpt_err *err)
-{
-	int rc = find_stage(s, j->roots[i], err);
-
-	if (rc || (s->root >= 0 && s->inside == j->inside[i]))
-		return rc;
-	return ckpt_fail(err, CKPT_REFUSED, 0, "a restore was interrupted, and its root %s is not "
-			 "%s; bring it back and run again", j->roots[i],
-			 s->root >= 0 ? "mounted as it was" : "there");
-}
-
-/* Was the restore decided that a ready root belongs to? Return: 1 yes, 0 no, -1 error. */
-static int decided(const struct ckpt_fs_journal *j, const char *path, struct ckpt_err *err)
-{
-	cleanup_stage struct ckpt_fs_stage first = CKPT_FS_STAGE_INIT;
-	int rc;
-
-	if (!strcmp(j->roots[0], path))
-		return 0;
-	rc = find_other(j, 0, &first, err);
-	return rc <= 0 ? rc : exists(first.fd, CKPT_FS_COMMIT);
-}
-
-/* The first root is decided: every other one goes forward before it. */
-static int finish(struct ckpt_fs_stage *first, struct ckpt_err *err)
-{
-	cleanup_journal struct ckpt_fs_journal j = { 0 };
-
-	if (ckpt_fs_journal_read(first->fd, CKPT_FS_COMMIT, &j, err))
-		return -1;
-	for (size_t i = j.n_roots; --i > 0;) {
-		cleanup_stage struct ckpt_fs_stage s = CKPT_FS_STAGE_INIT;
-		int rc = find_other(&j, i, &s, err);
-
-		if (rc < 0 || (!rc && ckpt_fs_stage_settle(&s, err)))
-			return -1;
-		if (!rc)
-			continue;
-		rc = exists(s.fd, CKPT_FS_READY) ? ckpt_fs_redo(&s, CKPT_FS_READY, err) :
-		     ckpt_fs_stage_remove(&s, err);
-		if (rc)
-			return -1;
-	}
-	return ckpt_fs_redo(first, CKPT_FS_COMMIT, err);
-}
-
-int ckpt_fs_pending(const char *path, bool *ret, struct ckpt_err *err)
-{
-	cleanup_journal struct ckpt_fs_journal j = { 0 };
-	cleanup_stage struct ckpt_fs_stage s = CKPT_FS_STAGE_INIT;
-	int rc = find_stage(&s, path, err);
-
-	if (rc > 0 && !exists(s.fd, CKPT_FS_COMMIT))
-		rc = !exists(s.fd, CKPT_FS_READY) ? 0 :
-		     ckpt_fs_journal_read(s.fd, CKPT_FS_READY, &j, err) ? -1 :
-		     decided(&j, path, err);
-	if (rc < 0)
-		return -1;
-	*ret = rc;
-	return 0;
-}
-
-int ckpt_fs_recover(const char *path, enum ckpt_fs_recovered *ret, struct ckpt_err *err)
-{
-	cleanup_journal struct ckpt_fs_journal j = { 0 };
-	cleanup_stage struct ckpt_fs_stage s = CKPT_FS_STAGE_INIT;
-	enum ckpt_fs_recovered what = CKPT_FS_UNDONE;
-	int rc = find_stage(&s, path, err);
-
-	if (rc > 0 && exists(s.fd, CKPT_FS_COMMIT)) {
-		rc = finish(&s, err);
-		what = CKPT_FS_FINISHED;
-	} else if (rc > 0 && exists(s.fd, CKPT_FS_DONE)) {
-		rc = ckpt_fs_stage_remove(&s, err);
-		what = CKPT_FS_FINISHED;
-	} else if (rc > 0 && exists(s.fd, CKPT_FS_READY)) {
-		rc = ckpt_fs_journal_read(s.fd, CKPT_FS_READY, &j, err);
-		if (!rc)
-			rc = decided(&j, path, err);
-		if (rc > 0) {
-			/* The first root takes this one along, so let go of it. */
-			ckpt_fs_stage_done(&s);
-			return ckpt_fs_recover(j.roots[0], ret, err);
-		}
-		if (!rc)
-			rc = ckpt_fs_undo(&s, err);
-	} else if (rc > 0) {
-		rc = ckpt_fs_undo(&s, err);
-	} else if (!rc) {
-		rc = ckpt_fs_stage_settle(&s, err);
-		what = CKPT_FS_NOTHING_LEFT;
-	}
-	if (rc < 0)
-		return -1;
-	*ret = what;
-	return 0;
 }

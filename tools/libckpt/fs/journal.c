@@ -21,19 +21,20 @@
 #define TAG_WAS (70 | CKPT_WIRE_OPTIONAL)
 /* Of the root before it. */
 #define TAG_INSIDE (71 | CKPT_WIRE_OPTIONAL)
+/* Without it an older reader finds no directory there, and leaves all as it is. */
+#define TAG_FILE (72 | CKPT_WIRE_OPTIONAL)
 
 #define WRITING "journal"
 
 void ckpt_fs_journal_done(struct ckpt_fs_journal *j)
 {
 	for (size_t i = 0; i < j->n_roots; i++)
-		free(j->roots[i]);
+		free(j->roots[i].path);
 	for (size_t i = 0; i < j->n_ops; i++) {
 		free(j->ops[i].path);
 		ckpt_fs_meta_done(&j->ops[i].meta);
 	}
 	free(j->roots);
-	free(j->inside);
 	free(j->ops);
 	*j = (struct ckpt_fs_journal){ 0 };
 }
@@ -45,10 +46,12 @@ struct ckpt_fs_was ckpt_fs_was_of(const struct ckpt_fs_meta *m)
 				     .size = S_ISDIR(m->mode) ? 0 : m->size };
 }
 
-void ckpt_fs_journal_root(struct ckpt_buf *b, const char *path, bool inside)
+void ckpt_fs_journal_root(struct ckpt_buf *b, const struct ckpt_fs_journal_root *root)
 {
-	ckpt_wire_str(b, TAG_ROOT, path);
-	ckpt_wire_u64(b, TAG_INSIDE, inside);
+	ckpt_wire_str(b, TAG_ROOT, root->path);
+	ckpt_wire_u64(b, TAG_INSIDE, root->inside);
+	if (root->file)
+		ckpt_wire_u64(b, TAG_FILE, root->mount_len);
 }
 
 void ckpt_fs_journal_op(struct ckpt_buf *b, uint32_t kind, uint64_t n, const char *path,
@@ -73,7 +76,7 @@ void ckpt_fs_journal_op(struct ckpt_buf *b, uint32_t kind, uint64_t n, const cha
 	ckpt_wire_end(b, at);
 }
 
-int ckpt_fs_journal_write(int stage, struct ckpt_buf *b, struct ckpt_err *err)
+int ckpt_fs_journal_write(int stage, const char *name, struct ckpt_buf *b, struct ckpt_err *err)
 {
 	cleanup_close int fd = openat(stage, WRITING, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
 				      0600);
@@ -91,7 +94,7 @@ int ckpt_fs_journal_write(int stage, struct ckpt_buf *b, struct ckpt_err *err)
 	}
 	if (fd < 0 || done < b->len || fsync(fd))
 		return ckpt_fail(err, CKPT_FAILED, errno, "write the journal of a restore");
-	return ckpt_fs_journal_move(stage, WRITING, CKPT_FS_READY, err);
+	return ckpt_fs_journal_move(stage, WRITING, name, err);
 }
 
 int ckpt_fs_journal_move(int stage, const char *from, const char *to, struct ckpt_err *err)
@@ -187,30 +190,35 @@ static int parse_op(const struct ckpt_record *r, struct ckpt_fs_op *op, struct c
 
 static int add_root(struct ckpt_fs_journal *j, const struct ckpt_record *r, struct ckpt_err *err)
 {
-	char **roots = realloc(j->roots, (j->n_roots + 1) * sizeof(*roots));
-	bool *inside = realloc(j->inside, j->n_roots + 1);
+	struct ckpt_fs_journal_root *roots = realloc(j->roots, (j->n_roots + 1) * sizeof(*roots));
 
-	j->roots = roots ? roots : j->roots;
-	j->inside = inside ? inside : j->inside;
-	if (!roots || !inside)
+	if (!roots)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory");
-	inside[j->n_roots] = false;
-	if (ckpt_record_str(r, &roots[j->n_roots], err))
+	j->roots = roots;
+	roots[j->n_roots] = (struct ckpt_fs_journal_root){ 0 };
+	if (ckpt_record_str(r, &roots[j->n_roots].path, err))
 		return -1;
 	j->n_roots++;
 	return 0;
 }
 
-static int note_inside(struct ckpt_fs_journal *j, const struct ckpt_record *r,
+/* What is said of the root before it. */
+static int add_to_root(struct ckpt_fs_journal *j, const struct ckpt_record *r,
 		       struct ckpt_err *err)
 {
-	uint64_t inside;
+	struct ckpt_fs_journal_root *root = j->n_roots ? &j->roots[j->n_roots - 1] : NULL;
+	uint64_t word;
 
-	if (ckpt_record_u64(r, &inside, err))
-		return -1;
-	if (!j->n_roots)
+	if (!root)
 		return ckpt_fail(err, CKPT_DAMAGED, 0, "a root in it has no path");
-	j->inside[j->n_roots - 1] = inside;
+	if (ckpt_record_u64(r, &word, err))
+		return -1;
+	if (r->tag == TAG_INSIDE) {
+		root->inside = word;
+	} else {
+		root->file = true;
+		root->mount_len = word;
+	}
 	return 0;
 }
 
@@ -239,8 +247,8 @@ static int parse(const struct ckpt_buf *b, struct ckpt_fs_journal *j, struct ckp
 	while ((rc = ckpt_wire_next(&w, &r, err)) == 1 && r.tag != TAG_END) {
 		if (r.tag == TAG_ROOT)
 			rc = add_root(j, &r, err);
-		else if (r.tag == TAG_INSIDE)
-			rc = note_inside(j, &r, err);
+		else if (r.tag == TAG_INSIDE || r.tag == TAG_FILE)
+			rc = add_to_root(j, &r, err);
 		else if (r.tag == TAG_OP)
 			rc = add_op(j, &r, err);
 		else

@@ -5,11 +5,15 @@
  * A root with differences has a stage directory on its own file system: beside
  * it, or inside when it is a mount point.  In it are new/N (what will be put in
  * place), trash/N (what was taken away) and the journal under the name of the
- * state it is in:
+ * state it is in.  A file outside the roots that is put back counts as a root that
+ * is a file.
  *
  *   ready   complete and durable; on its own it means nothing
  *   commit  in the first root of the restore: all roots go forward
  *   done    this root is finished, what is left is rubbish
+ *
+ * Before anything is made beside a file outside the roots, the stage of the first root
+ * names all those files, so that whoever undoes the one finds the others.
  *
  * Operations are done in order, and each leaves a trace in the stage that says
  * so; to do them all again after an interruption changes nothing that is done.
@@ -22,6 +26,7 @@
 #define CKPT_FS_READY "ready"
 #define CKPT_FS_COMMIT "commit"
 #define CKPT_FS_DONE "done"
+#define CKPT_FS_FILES "files"
 
 enum ckpt_fs_op_kind {
 	CKPT_FS_OP_TRASH = 1,	/* root/path becomes trash/N */
@@ -66,14 +71,25 @@ struct ckpt_fs_op {
 };
 
 /**
+ * struct ckpt_fs_journal_root - a root as a journal names it
+ * @path: absolute, owned
+ * @inside: its stage was inside, for it was a mount point
+ * @file: it is a file outside the roots
+ * @mount_len: of a file: length of the part of @path that was the mount point
+ */
+struct ckpt_fs_journal_root {
+	char *path;
+	bool inside, file;
+	uint64_t mount_len;
+};
+
+/**
  * struct ckpt_fs_journal - a journal as read
  * @roots: all roots of the restore that have a stage; the first decides for all
- * @inside: of each root: its stage was inside, for it was a mount point
  * @written_ns: when it was complete, in the time of its file system
  */
 struct ckpt_fs_journal {
-	char **roots;
-	bool *inside;
+	struct ckpt_fs_journal_root *roots;
 	size_t n_roots;
 	struct ckpt_fs_op *ops;
 	size_t n_ops;
@@ -84,12 +100,12 @@ void ckpt_fs_journal_done(struct ckpt_fs_journal *j);
 #define cleanup_journal __attribute__((cleanup(ckpt_fs_journal_done)))
 
 /* Append records to a journal being written. */
-void ckpt_fs_journal_root(struct ckpt_buf *b, const char *path, bool inside);
+void ckpt_fs_journal_root(struct ckpt_buf *b, const struct ckpt_fs_journal_root *root);
 void ckpt_fs_journal_op(struct ckpt_buf *b, uint32_t kind, uint64_t n, const char *path,
 			const struct ckpt_fs_was *was, const struct ckpt_fs_meta *meta);
 
-/* Write the journal durably as CKPT_FS_READY into the stage directory. */
-int ckpt_fs_journal_write(int stage, struct ckpt_buf *b, struct ckpt_err *err);
+/* Write a journal durably into the stage directory: CKPT_FS_READY, or CKPT_FS_FILES. */
+int ckpt_fs_journal_write(int stage, const char *name, struct ckpt_buf *b, struct ckpt_err *err);
 /* Read the journal that is under @name in the stage directory. */
 int ckpt_fs_journal_read(int stage, const char *name, struct ckpt_fs_journal *ret,
 			 struct ckpt_err *err);

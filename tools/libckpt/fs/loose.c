@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Loose files: captured and put back one by one. */
+/* Loose files: captured one by one, and made ready to be put back. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/fault.h"
 #include "fs/loose.h"
 #include "fs/path.h"
 
@@ -92,7 +91,7 @@ int ckpt_fs_loose_fill(int fd, const struct ckpt_fs_meta *m, const struct ckpt_s
 	return ckpt_fs_meta_apply(fd, m, what, err);
 }
 
-int ckpt_fs_loose_dir(const char *path, const char **ret_name, struct ckpt_err *err)
+int ckpt_fs_loose_open_dir(const char *path, const char **ret_name)
 {
 	struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
 				.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS };
@@ -101,28 +100,38 @@ int ckpt_fs_loose_dir(const char *path, const char **ret_name, struct ckpt_err *
 	int fd;
 
 	if (!slash)
-		return no_memory(err);
+		return -ENOMEM;
 	*ret_name = path + (slash - dir) + 1;
 	slash[slash == dir] = 0;
 	fd = syscall(SYS_openat2, AT_FDCWD, dir, &how, sizeof(how));
-	if (fd >= 0)
-		return fd;
-	if (errno == ELOOP)
-		return ckpt_fail(err, CKPT_REFUSED, 0, "a link leads to the directory of %s now, "
-				 "which the checkpoint uses", path);
-	if (errno == ENOENT || errno == ENOTDIR)
-		return ckpt_fail(err, CKPT_REFUSED, 0,
-				 "there is no directory for %s, which the checkpoint uses", path);
-	return ckpt_fail(err, CKPT_FAILED, errno, "open the directory of %s", path);
+	return fd < 0 ? -errno : fd;
 }
 
-/* Return: 1 when the file @name is as captured, 0 when not, -1 error. */
-static int is_same(int dir, const char *name, const char *path, const struct ckpt_fs_meta *m,
-		   const struct ckpt_source *source, uint32_t space, struct ckpt_fs_stats *stats,
+int ckpt_fs_loose_fail_dir(const char *path, int error, struct ckpt_err *err)
+{
+	if (error == -ELOOP)
+		return ckpt_fail(err, CKPT_REFUSED, 0, "a link leads to the directory of %s now, "
+				 "which the checkpoint uses", path);
+	if (error == -ENOENT || error == -ENOTDIR)
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+				 "there is no directory for %s, which the checkpoint uses", path);
+	return ckpt_fail(err, CKPT_FAILED, -error, "open the directory of %s", path);
+}
+
+int ckpt_fs_loose_dir(const char *path, const char **ret_name, struct ckpt_err *err)
+{
+	int fd = ckpt_fs_loose_open_dir(path, ret_name);
+
+	return fd < 0 ? ckpt_fs_loose_fail_dir(path, fd, err) : fd;
+}
+
+/* Return: 1 when the file is as captured, 0 when not, -1 error. */
+static int is_same(const struct ckpt_fs_stage *s, const struct ckpt_fs_loose *f,
+		   const struct ckpt_source *source, struct ckpt_fs_stats *stats,
 		   struct ckpt_err *err)
 {
-	cleanup_close int fd = openat(dir, name, O_RDONLY | O_NOATIME | O_NONBLOCK | O_NOCTTY |
-						 O_NOFOLLOW | O_CLOEXEC);
+	cleanup_close int fd = openat(s->parent, s->name, O_RDONLY | O_NOATIME | O_NONBLOCK |
+							  O_NOCTTY | O_NOFOLLOW | O_CLOEXEC);
 	cleanup_meta struct ckpt_fs_meta live = { 0 };
 	cleanup_free void *buf = malloc(CKPT_FS_CHUNK);
 	bool replace;
@@ -130,54 +139,63 @@ static int is_same(int dir, const char *name, const char *path, const struct ckp
 	if (!buf)
 		return no_memory(err);
 	if (fd < 0 || ckpt_fs_meta_stat(fd, "", &live) || ckpt_fs_meta_rest(fd, &live) ||
-	    ckpt_fs_meta_diff(m, &live, &replace))
+	    ckpt_fs_meta_diff(&f->meta, &live, &replace))
 		return 0;
-	return ckpt_fs_content_same(fd, m->size, source, space, buf, path, stats, err);
+	return ckpt_fs_content_same(fd, f->meta.size, source, f->space, buf, f->path, stats, err);
 }
 
-static int make_durable(int dir, const char *path, struct ckpt_err *err)
+/* Can a rename put something in the place of what is there? */
+static int check_replaceable(const struct ckpt_fs_stage *s, struct ckpt_fs_was *ret,
+			     struct ckpt_err *err)
 {
-	cleanup_close int fd = ckpt_fs_reopen(dir, O_RDONLY | O_DIRECTORY);
+	struct ckpt_fs_meta live;
+	struct statx st;
+	int rc = ckpt_fs_meta_stat(s->parent, s->name, &live);
 
-	if (fd < 0 || fsync(fd))
-		return ckpt_fail(err, CKPT_FAILED, fd < 0 ? -fd : errno,
-				 "write the directory of %s", path);
+	*ret = (struct ckpt_fs_was){ .kind = CKPT_FS_WAS_NOTHING };
+	if (rc == -ENOENT)
+		return 0;
+	if (!rc && statx(s->parent, s->name, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &st))
+		rc = -errno;
+	if (rc)
+		return ckpt_fail(err, CKPT_FAILED, -rc, "stat %s", s->path);
+	if (S_ISDIR(live.mode) || live.mount_root)
+		return ckpt_fail(err, CKPT_REFUSED, 0, "%s is %s now, and the checkpoint puts a "
+				 "file there; %s", s->path, live.mount_root ? "a mount point" :
+				 "a directory", live.mount_root ? "unmount it" : "move it away");
+	if (st.stx_attributes & (STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND))
+		return ckpt_fail(err, CKPT_REFUSED, 0, "%s cannot be replaced, which the "
+				 "checkpoint does; run chattr -i -a on it", s->path);
+	*ret = ckpt_fs_was_of(&live);
 	return 0;
 }
 
-int ckpt_fs_loose_restore(const char *path, const struct ckpt_fs_meta *m,
-			  const struct ckpt_source *source, uint32_t space,
+int ckpt_fs_loose_differs(const struct ckpt_fs_loose *f, const struct ckpt_source *source,
+			  struct ckpt_fs_stage *s, struct ckpt_fs_was *ret_was,
 			  struct ckpt_fs_stats *stats, struct ckpt_err *err)
 {
-	const char *name;
-	cleanup_close int dir = ckpt_fs_loose_dir(path, &name, err), fd = -1;
-	cleanup_free char *temp = NULL;
-	int rc;
+	int same;
 
-	if (dir < 0)
+	if (ckpt_fs_stage_locate_file(s, f->path, err))
 		return -1;
-	if (asprintf(&temp, "%s.ckpt-restore", name) < 0) {
-		temp = NULL;
-		return no_memory(err);
-	}
-	rc = is_same(dir, name, path, m, source, space, stats, err);
-	if (rc)
-		return rc < 0 ? -1 : 0;
-	/* always the same name: what a killed restore has left goes with the next one */
-	unlinkat(dir, temp, 0);
-	fd = openat(dir, temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (s->parent < 0)
+		return ckpt_fs_loose_fail_dir(f->path, -ENOENT, err);
+	same = is_same(s, f, source, stats, err);
+	if (same)
+		return same < 0 ? -1 : 0;
+	return check_replaceable(s, ret_was, err) ? -1 : 1;
+}
+
+int ckpt_fs_loose_stage(const struct ckpt_fs_loose *f, const struct ckpt_source *source,
+			struct ckpt_fs_stage *s, struct ckpt_fs_stats *stats,
+			struct ckpt_err *err)
+{
+	cleanup_close int fd = -1;
+
+	if (ckpt_fs_stage_make(s, err))
+		return -1;
+	fd = openat(s->fd, "new/0", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return ckpt_fail(err, CKPT_FAILED, errno, "make a copy beside %s", path);
-	rc = ckpt_fs_loose_fill(fd, m, source, space, path, stats, err);
-	if (!rc && fsync(fd))
-		rc = ckpt_fail(err, CKPT_FAILED, errno, "write %s", path);
-	if (!rc && ckpt_fault("fs.loose"))
-		rc = ckpt_fail(err, CKPT_FAILED, 0, "fault point fs.loose");
-	if (!rc && renameat(dir, temp, dir, name))
-		rc = ckpt_fail(err, CKPT_FAILED, errno, "put %s in place", path);
-	if (rc)
-		unlinkat(dir, temp, 0);
-	else
-		rc = make_durable(dir, path, err);
-	return rc;
+		return ckpt_fail(err, CKPT_FAILED, errno, "make a copy beside %s", f->path);
+	return ckpt_fs_loose_fill(fd, &f->meta, source, f->space, f->path, stats, err);
 }

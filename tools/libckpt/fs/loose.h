@@ -10,7 +10,20 @@
 #define CKPT_FS_LOOSE_H
 
 #include "fs/content.h"
-#include "fs/meta.h"
+#include "fs/journal.h"
+#include "fs/stage.h"
+
+/**
+ * struct ckpt_fs_loose - a file outside the roots, captured with its content
+ * @path: where it goes back to, owned
+ * @meta: owner, mode, times, attributes
+ * @space: its content
+ */
+struct ckpt_fs_loose {
+	char *path;
+	struct ckpt_fs_meta meta;
+	uint32_t space;
+};
 
 /**
  * ckpt_fs_loose_capture - copy one file into a space
@@ -32,6 +45,11 @@ int ckpt_fs_loose_fill(int fd, const struct ckpt_fs_meta *m, const struct ckpt_s
 		       uint32_t space, const char *what, struct ckpt_fs_stats *stats,
 		       struct ckpt_err *err);
 
+/* Open the directory of a file outside the roots; no link is followed. Return: or -errno. */
+int ckpt_fs_loose_open_dir(const char *path, const char **ret_name);
+/* The sentence for an error of that. */
+int ckpt_fs_loose_fail_dir(const char *path, int error, struct ckpt_err *err);
+
 /**
  * ckpt_fs_loose_dir - the directory of a file outside the roots
  * @path: as the kernel told it at the capture: no link is on the way
@@ -44,13 +62,21 @@ int ckpt_fs_loose_fill(int fd, const struct ckpt_fs_meta *m, const struct ckpt_s
 int ckpt_fs_loose_dir(const char *path, const char **ret_name, struct ckpt_err *err);
 
 /**
- * ckpt_fs_loose_restore - put a file outside the roots back at its path
+ * ckpt_fs_loose_differs - must a file outside the roots be put back at its path?
+ * @s: located here; it has no stage yet
+ * @ret_was: what is at the path now
  *
- * Nothing is done when it is as captured.  Else a copy is made beside it and
- * renamed over it: the file is old or new.
+ * Refused is what no rename could replace: after the decision it is too late for that.
+ *
+ * Return: 1 yes, 0 no, -1 error.
  */
-int ckpt_fs_loose_restore(const char *path, const struct ckpt_fs_meta *m,
-			  const struct ckpt_source *source, uint32_t space,
+int ckpt_fs_loose_differs(const struct ckpt_fs_loose *f, const struct ckpt_source *source,
+			  struct ckpt_fs_stage *s, struct ckpt_fs_was *ret_was,
 			  struct ckpt_fs_stats *stats, struct ckpt_err *err);
+
+/* Make its stage, with the file as it shall be in new/0. */
+int ckpt_fs_loose_stage(const struct ckpt_fs_loose *f, const struct ckpt_source *source,
+			struct ckpt_fs_stage *s, struct ckpt_fs_stats *stats,
+			struct ckpt_err *err);
 
 #endif

@@ -11,30 +11,8 @@
 #include "base/fault.h"
 #include "fs/apply.h"
 #include "fs/compare.h"
-#include "fs/journal.h"
-#include "fs/restore.h"
-#include "fs/stage.h"
+#include "fs/plan.h"
 #include "fs/staging.h"
-
-/**
- * struct root_plan - what is to be done to one root
- * @stage: the root and its stage; stage.fd -1: nothing differs
- * @ops: records of the operations
- * @next: number of the next staged entry
- */
-struct root_plan {
-	struct ckpt_fs_stage stage;
-	struct ckpt_buf ops;
-	uint64_t next;
-	size_t count;
-};
-
-struct ckpt_fs_restore {
-	struct ckpt_fs_table *image;
-	struct root_plan *plans;
-	size_t n_plans;
-	bool committed;
-};
 
 void ckpt_fs_restore_free(struct ckpt_fs_restore *r)
 {
@@ -58,7 +36,7 @@ size_t ckpt_fs_restore_count(const struct ckpt_fs_restore *r)
 }
 
 /* Look at every root; the comparison works on open descriptors. */
-static int locate(struct ckpt_fs_table *image, struct root_plan *plans, struct ckpt_err *err)
+static int locate(struct ckpt_fs_table *image, struct ckpt_fs_plan *plans, struct ckpt_err *err)
 {
 	for (size_t i = 0; i < image->n_roots; i++) {
 		struct ckpt_fs_root *root = &image->roots[i];
@@ -85,18 +63,11 @@ static void let_go(struct ckpt_fs_table *image)
 }
 
 /* A stage, made when the first difference of a root is known. */
-static int plan_root(struct root_plan *p, const struct ckpt_fs_compare *c, struct ckpt_err *err)
+static int plan_root(struct ckpt_fs_plan *p, const struct ckpt_fs_compare *c, struct ckpt_err *err)
 {
 	if (!c->n)
 		return 0;
-	if (p->stage.parent < 0) {
-		cleanup_free char *path = strdup(p->stage.path);
-
-		ckpt_fs_stage_done(&p->stage);
-		if (!path || ckpt_fs_stage_locate(&p->stage, path, true, err))
-			return -1;
-	}
-	if (ckpt_fs_stage_make(&p->stage, err))
+	if (ckpt_fs_plan_make_stage(p, err))
 		return -1;
 	p->count = c->n;
 	for (size_t i = 0; i < c->n; i++) {
@@ -112,7 +83,7 @@ static int plan_root(struct root_plan *p, const struct ckpt_fs_compare *c, struc
 }
 
 /* Copies into the stage. Needs the keepers of all roots. */
-static int stage_root(struct root_plan *p, const struct ckpt_fs_compare *c,
+static int stage_root(struct ckpt_fs_plan *p, const struct ckpt_fs_compare *c,
 		      struct ckpt_fs_staging *s, struct ckpt_err *err)
 {
 	for (size_t i = 0; i < c->n; i++) {
@@ -138,7 +109,7 @@ static int stage_root(struct root_plan *p, const struct ckpt_fs_compare *c,
 }
 
 /* Metadata of what stays: files first, directories when nothing below them moves any more. */
-static void fix_root(struct root_plan *p, const struct ckpt_fs_compare *c,
+static void fix_root(struct ckpt_fs_plan *p, const struct ckpt_fs_compare *c,
 		     struct ckpt_fs_table *image, struct ckpt_fs_root *root)
 {
 	for (size_t i = 0; i < c->n; i++)
@@ -168,7 +139,7 @@ static void fix_root(struct root_plan *p, const struct ckpt_fs_compare *c,
 static int compare_all(struct ckpt_fs_restore *r, struct ckpt_fs_compare *c,
 		       struct ckpt_fs_compare *found, struct ckpt_err *err)
 {
-	for (size_t i = 0; i < r->n_plans; i++) {
+	for (size_t i = 0; i < r->image->n_roots; i++) {
 		if (ckpt_fs_compare_root(c, &r->image->roots[i], r->plans[i].stage.other, err))
 			return -1;
 		found[i] = *c;
@@ -184,24 +155,23 @@ static int compare_all(struct ckpt_fs_restore *r, struct ckpt_fs_compare *c,
 static int write_journals(struct ckpt_fs_restore *r, struct ckpt_err *err)
 {
 	for (size_t i = 0; i < r->n_plans; i++) {
-		struct root_plan *p = &r->plans[i];
+		struct ckpt_fs_plan *p = &r->plans[i];
 		cleanup_buf struct ckpt_buf b = CKPT_BUF_INIT;
 
 		if (p->stage.fd < 0)
 			continue;
 		for (size_t k = 0; k < r->n_plans; k++)
 			if (r->plans[k].stage.fd >= 0)
-				ckpt_fs_journal_root(&b, r->plans[k].stage.path,
-						     r->plans[k].stage.inside);
+				ckpt_fs_plan_name(&b, &r->plans[k]);
 		ckpt_buf_put(&b, p->ops.data, p->ops.len);
 		b.failed |= p->ops.failed;
 		if (ckpt_fault("fs.sync"))
 			return ckpt_fail(err, CKPT_FAILED, 0, "fault point fs.sync");
 		/* What is staged is durable before the journal says so. */
 		if (syncfs(p->stage.fd))
-			return ckpt_fail(err, CKPT_FAILED, errno, "write the stage of root %s",
-					 p->stage.path);
-		if (ckpt_fs_journal_write(p->stage.fd, &b, err))
+			return ckpt_fail(err, CKPT_FAILED, errno, "write the stage of %s %s",
+					 ckpt_fs_stage_noun(&p->stage), p->stage.path);
+		if (ckpt_fs_journal_write(p->stage.fd, CKPT_FS_READY, &b, err))
 			return -1;
 		if (ckpt_fault("fs.ready"))
 			return ckpt_fail(err, CKPT_FAILED, 0, "fault point fs.ready");
@@ -218,11 +188,11 @@ static int prepare(struct ckpt_fs_restore *r, const struct ckpt_source *source,
 
 	if (locate(r->image, r->plans, err) ||
 	    ckpt_fs_compare_start(&c, r->image, source, stats, err) ||
-	    compare_all(r, &c, found, err))
+	    compare_all(r, &c, found, err) || ckpt_fs_plan_loose(r, source, stats, err))
 		return -1;
 	ckpt_fs_staging_start(&s, source, r->image->buf, stats);
-	for (size_t i = 0; i < r->n_plans; i++) {
-		struct root_plan *p = &r->plans[i];
+	for (size_t i = 0; i < r->image->n_roots; i++) {
+		struct ckpt_fs_plan *p = &r->plans[i];
 
 		if (p->stage.fd < 0)
 			continue;
@@ -233,7 +203,8 @@ static int prepare(struct ckpt_fs_restore *r, const struct ckpt_source *source,
 	return write_journals(r, err);
 }
 
-int ckpt_fs_restore_prepare(struct ckpt_fs_table *image, const struct ckpt_source *source,
+int ckpt_fs_restore_prepare(struct ckpt_fs_table *image, const struct ckpt_fs_loose *loose,
+			    size_t n_loose, const struct ckpt_source *source,
 			    struct ckpt_fs_restore **ret, struct ckpt_fs_stats *stats,
 			    struct ckpt_err *err)
 {
@@ -242,13 +213,15 @@ int ckpt_fs_restore_prepare(struct ckpt_fs_table *image, const struct ckpt_sourc
 	int rc = -1;
 
 	if (r)
-		r->plans = calloc(image->n_roots + 1, sizeof(*r->plans));
+		r->plans = calloc(image->n_roots + n_loose + 1, sizeof(*r->plans));
 	if (!r || !found || !r->plans) {
 		ckpt_fail(err, CKPT_FAILED, 0, "no memory for a restore");
 		goto out;
 	}
 	r->image = image;
-	r->n_plans = image->n_roots;
+	r->loose = loose;
+	r->n_loose = n_loose;
+	r->n_plans = image->n_roots + n_loose;
 	for (size_t i = 0; i < r->n_plans; i++)
 		r->plans[i].stage = (struct ckpt_fs_stage)CKPT_FS_STAGE_INIT;
 	rc = prepare(r, source, found, stats, err);
@@ -273,8 +246,8 @@ int ckpt_fs_restore_rollback(struct ckpt_fs_restore *r, struct ckpt_err *err)
 
 	if (r->committed)
 		return ckpt_fail(err, CKPT_USAGE, 0, "a committed restore cannot be undone");
-	/* The first one decides for all, so it ceases to be ready first. */
-	for (size_t i = 0; i < r->n_plans; i++)
+	/* The first one knows of the files outside the roots, so it goes last. */
+	for (size_t i = r->n_plans; i--;)
 		if (r->plans[i].stage.fd >= 0)
 			rc |= ckpt_fs_undo(&r->plans[i].stage, rc ? NULL : err);
 	return rc;
@@ -282,7 +255,7 @@ int ckpt_fs_restore_rollback(struct ckpt_fs_restore *r, struct ckpt_err *err)
 
 static int commit(struct ckpt_fs_restore *r, struct ckpt_err *err)
 {
-	struct root_plan *first = NULL;
+	struct ckpt_fs_plan *first = NULL;
 
 	for (size_t i = 0; i < r->n_plans && !first; i++)
 		if (r->plans[i].stage.fd >= 0)
@@ -316,7 +289,7 @@ int ckpt_fs_restore_commit(struct ckpt_fs_restore *r, struct ckpt_err *err)
 	return rc;
 }
 
-static int list(struct root_plan *p, const struct ckpt_fs_compare *c, struct ckpt_buf *ret)
+static int list(struct ckpt_fs_plan *p, const struct ckpt_fs_compare *c, struct ckpt_buf *ret)
 {
 	for (size_t i = 0; i < c->n; i++) {
 		const struct ckpt_fs_finding *f = &c->found[i];
@@ -336,7 +309,7 @@ int ckpt_fs_verify(struct ckpt_fs_table *image, const struct ckpt_source *source
 		   struct ckpt_buf *ret_list, struct ckpt_fs_stats *stats, struct ckpt_err *err)
 {
 	cleanup_with(ckpt_fs_compare_done) struct ckpt_fs_compare c = { 0 };
-	struct root_plan *plans = calloc(image->n_roots + 1, sizeof(*plans));
+	struct ckpt_fs_plan *plans = calloc(image->n_roots + 1, sizeof(*plans));
 	size_t n = 0;
 	int rc = 0;
 

@@ -20,6 +20,7 @@
 
 #include "base/cleanup.h"
 #include "base/fault.h"
+#include "fs/loose.h"
 #include "fs/path.h"
 #include "fs/round.h"
 #include "fs/stage.h"
@@ -84,6 +85,42 @@ int ckpt_fs_stage_locate(struct ckpt_fs_stage *s, const char *path, bool make_pa
 	return 0;
 }
 
+/* What a path lies on: the length of its mount point, 0 for that of "/". */
+static size_t mount_len(const char *path)
+{
+	cleanup_free char *dir = strdup(path);
+	struct ckpt_fs_meta m;
+
+	for (char *end = dir ? strrchr(dir, '/') : NULL; end && end != dir;
+	     end = strrchr(dir, '/')) {
+		*end = 0;
+		if (!ckpt_fs_meta_stat(AT_FDCWD, dir, &m) && m.mount_root)
+			return end - dir;
+	}
+	return 0;
+}
+
+int ckpt_fs_stage_locate_file(struct ckpt_fs_stage *s, const char *path, struct ckpt_err *err)
+{
+	const char *name;
+	int dir;
+
+	*s = (struct ckpt_fs_stage)CKPT_FS_STAGE_INIT;
+	s->file = true;
+	s->path = strdup(path);
+	if (!s->path)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for file %s", path);
+	s->name = strrchr(s->path, '/') + 1;
+	dir = ckpt_fs_loose_open_dir(path, &name);
+	if (dir == -ENOENT || dir == -ENOTDIR)
+		return 0;
+	if (dir < 0)
+		return ckpt_fs_loose_fail_dir(path, dir, err);
+	s->parent = dir;
+	s->mount_len = mount_len(path);
+	return 0;
+}
+
 /* Where the stage is or would be. */
 static int place(const struct ckpt_fs_stage *s, char name[NAME_MAX + 1])
 {
@@ -101,15 +138,17 @@ static int open_locked(struct ckpt_fs_stage *s, int dir, const char *name, struc
 
 	s->fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (s->fd < 0)
-		return ckpt_fail(err, CKPT_FAILED, errno, "open the stage of root %s", s->path);
+		return ckpt_fail(err, CKPT_FAILED, errno, "open the stage of %s %s",
+				 ckpt_fs_stage_noun(s), s->path);
 	/* What is done to the root is read from there: nobody else may have written it. */
 	if (fstat(s->fd, &st) || st.st_uid != geteuid() || (st.st_mode & 077))
 		return ckpt_fail(err, CKPT_REFUSED, 0, "%s is no stage of ckpt-tool: it can be "
-				 "written by others; remove %s from beside or inside root %s",
-				 name, name, s->path);
+				 "written by others; remove %s from beside or inside %s %s",
+				 name, name, ckpt_fs_stage_noun(s), s->path);
 	if (flock(s->fd, LOCK_EX | LOCK_NB))
 		return ckpt_fail(err, CKPT_REFUSED, 0,
-				 "root %s is being restored; wait for it to end", s->path);
+				 "%s %s is being restored; wait for it to end",
+				 ckpt_fs_stage_noun(s), s->path);
 	return 0;
 }
 
@@ -155,6 +194,12 @@ int ckpt_fs_stage_settle(struct ckpt_fs_stage *s, struct ckpt_err *err)
 	return 0;
 }
 
+static int fail_make(const struct ckpt_fs_stage *s, struct ckpt_err *err)
+{
+	return ckpt_fail(err, CKPT_FAILED, errno, "make a stage for %s %s", ckpt_fs_stage_noun(s),
+			 s->path);
+}
+
 int ckpt_fs_stage_make(struct ckpt_fs_stage *s, struct ckpt_err *err)
 {
 	char name[NAME_MAX + 1];
@@ -167,17 +212,24 @@ int ckpt_fs_stage_make(struct ckpt_fs_stage *s, struct ckpt_err *err)
 	if (mkdirat(dir, name, 0700)) {
 		if (errno == EEXIST)
 			return ckpt_fail(err, CKPT_REFUSED, 0,
-					 "root %s has an unfinished restore; finish it first",
-					 s->path);
-		return ckpt_fail(err, CKPT_FAILED, errno, "make a stage for root %s", s->path);
+					 "%s %s has an unfinished restore; finish it first",
+					 ckpt_fs_stage_noun(s), s->path);
+		return fail_make(s, err);
 	}
 	if (open_locked(s, dir, name, err))
 		return -1;
 	if (ckpt_fault("fs.stage"))
 		return ckpt_fail(err, CKPT_FAILED, 0, "fault point fs.stage");
 	if (mkdirat(s->fd, "new", 0700) || mkdirat(s->fd, "trash", 0700))
-		return ckpt_fail(err, CKPT_FAILED, errno, "make a stage for root %s", s->path);
+		return fail_make(s, err);
 	return 0;
+}
+
+bool ckpt_fs_stage_has(const struct ckpt_fs_stage *s, const char *name)
+{
+	struct stat st;
+
+	return !fstatat(s->fd, name, &st, AT_SYMLINK_NOFOLLOW);
 }
 
 int ckpt_fs_stage_open(struct ckpt_fs_stage *s, struct ckpt_err *err)
@@ -205,7 +257,8 @@ int ckpt_fs_stage_remove(struct ckpt_fs_stage *s, struct ckpt_err *err)
 	if (!rc)
 		rc = ckpt_fs_remove_tree(dir, name);
 	if (rc)
-		return ckpt_fail(err, CKPT_FAILED, -rc, "remove the stage of root %s", s->path);
+		return ckpt_fail(err, CKPT_FAILED, -rc, "remove the stage of %s %s",
+				 ckpt_fs_stage_noun(s), s->path);
 	close(take_fd(s->fd));
 	if (ckpt_fault("fs.removed"))
 		return ckpt_fail(err, CKPT_FAILED, 0, "fault point fs.removed");

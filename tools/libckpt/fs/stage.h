@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Stage directory of a root: where a restore gets its changes ready. */
+/*
+ * Stage directory of a root: where a restore gets its changes ready
+ *
+ * A file outside the roots has one as well: for a stage it is a root that is a file.
+ */
 #ifndef CKPT_FS_STAGE_H
 #define CKPT_FS_STAGE_H
 
@@ -16,13 +20,16 @@
  * @root: O_PATH descriptor of the root, -1 when no directory is there
  * @other: something else is there
  * @inside: the root is a mount point, so the stage is inside it
+ * @file: it is a file outside the roots; @root is -1
+ * @mount_len: of a file: length of the part of @path that is the mount point it is below
  * @fd: the stage, locked; -1 while there is none
  */
 struct ckpt_fs_stage {
 	char *path;
 	const char *name;
 	int parent, root, fd;
-	bool other, inside;
+	bool other, inside, file;
+	size_t mount_len;
 };
 
 #define CKPT_FS_STAGE_INIT { .parent = -1, .root = -1, .fd = -1 }
@@ -37,6 +44,20 @@ void ckpt_fs_stage_done(struct ckpt_fs_stage *s);
 int ckpt_fs_stage_locate(struct ckpt_fs_stage *s, const char *path, bool make_parent,
 			 struct ckpt_err *err);
 
+/**
+ * ckpt_fs_stage_locate_file - look at a file outside the roots
+ * @path: no link is on the way: one that is there now leads elsewhere, and is refused
+ *
+ * s->parent is -1 when there is no directory for it.
+ */
+int ckpt_fs_stage_locate_file(struct ckpt_fs_stage *s, const char *path, struct ckpt_err *err);
+
+/* For sentences. */
+static inline const char *ckpt_fs_stage_noun(const struct ckpt_fs_stage *s)
+{
+	return s->file ? "file" : "root";
+}
+
 /* Make the stage; one that is there already is refused. */
 int ckpt_fs_stage_make(struct ckpt_fs_stage *s, struct ckpt_err *err);
 
@@ -46,6 +67,9 @@ int ckpt_fs_stage_make(struct ckpt_fs_stage *s, struct ckpt_err *err);
  * Return: 1 with s->fd set, 0 when there is none, -1 error.
  */
 int ckpt_fs_stage_open(struct ckpt_fs_stage *s, struct ckpt_err *err);
+
+/* Is something of that name in the stage? */
+bool ckpt_fs_stage_has(const struct ckpt_fs_stage *s, const char *name);
 
 /* What the root's times shall be once the stage inside is gone. */
 int ckpt_fs_stage_times(struct ckpt_fs_stage *s, int64_t atime_ns, int64_t mtime_ns,

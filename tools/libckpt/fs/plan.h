@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Plan of a restore: what its steps share. */
+#ifndef CKPT_FS_PLAN_H
+#define CKPT_FS_PLAN_H
+
+#include "fs/journal.h"
+#include "fs/restore.h"
+#include "fs/stage.h"
+
+/**
+ * struct ckpt_fs_plan - what is to be done to one root, or to a file outside the roots
+ * @stage: the root and its stage; stage.fd -1: nothing differs
+ * @ops: records of the operations
+ * @next: number of the next staged entry
+ * @count: entries of the root that differ
+ * @differs, @was: of a file: that it must be put back, and what is at its path
+ */
+struct ckpt_fs_plan {
+	struct ckpt_fs_stage stage;
+	struct ckpt_buf ops;
+	uint64_t next;
+	size_t count;
+	bool differs;
+	struct ckpt_fs_was was;
+};
+
+/**
+ * struct ckpt_fs_restore - a restore under way
+ * @plans: of the roots, then of the files outside them: the first that has a stage decides
+ */
+struct ckpt_fs_restore {
+	struct ckpt_fs_table *image;
+	const struct ckpt_fs_loose *loose;
+	struct ckpt_fs_plan *plans;
+	size_t n_loose, n_plans;
+	bool committed;
+};
+
+int ckpt_fs_plan_make_stage(struct ckpt_fs_plan *p, struct ckpt_err *err);
+/* Append a root or a file to a journal. */
+void ckpt_fs_plan_name(struct ckpt_buf *b, const struct ckpt_fs_plan *p);
+
+/*
+ * Which files outside the roots differ is seen when the roots were compared.  When some do,
+ * a root gets a stage that names them, and each gets one with what shall be there.
+ */
+int ckpt_fs_plan_loose(struct ckpt_fs_restore *r, const struct ckpt_source *source,
+		       struct ckpt_fs_stats *stats, struct ckpt_err *err);
+
+#endif
