@@ -13,6 +13,7 @@
 #include "fs/journal.h"
 #include "fs/newer.h"
 #include "fs/path.h"
+#include "fs/remains.h"
 
 /* The directory that holds an entry of the root, and the entry's name there. */
 static int open_place(const struct ckpt_fs_stage *s, const char *path, const char **ret_name)
@@ -84,11 +85,42 @@ static int look_inside(const struct ckpt_fs_stage *s, const struct ckpt_fs_op *o
 	return newer ? fail_newer(s, op, newer, err) : 1;
 }
 
+/* As look_inside(), where a removal was interrupted. */
+static int look_at_remains(const struct ckpt_fs_stage *s, const struct ckpt_fs_op *op, int dir,
+			   const char *name, const char *list, struct ckpt_err *err)
+{
+	cleanup_free char *newer = NULL;
+	int there = ckpt_fs_remains_check(dir, name, s->fd, list, &newer);
+
+	if (there < 0)
+		return fail_op(s, op, -there, err);
+	return newer ? fail_newer(s, op, newer, err) : there;
+}
+
+/*
+ * An overlay does not rename directories of a lower layer: they are removed where they are.
+ * Half gone they have other times, so a list tells what was there.
+ */
+static int remove_in_place(struct ckpt_fs_stage *s, const struct ckpt_fs_op *op, int dir,
+			   const char *name, const char *trash, const char *list,
+			   struct ckpt_err *err)
+{
+	int rc = 0;
+
+	if (!ckpt_fs_stage_has(s, list))
+		rc = ckpt_fs_remains_list(dir, name, s->fd, list);
+	if (!rc)
+		rc = ckpt_fs_remove_tree(dir, name);
+	if (!rc && mkdirat(s->fd, trash, 0700))
+		rc = -errno;
+	return rc ? fail_op(s, op, -rc, err) : 0;
+}
+
 static int take_away(struct ckpt_fs_stage *s, const struct ckpt_fs_op *op, int64_t since_ns,
 		     struct ckpt_err *err)
 {
 	cleanup_close int dir = -1;
-	char trash[32], part[40];
+	char trash[32], list[40];
 	const char *name;
 	int rc;
 
@@ -98,21 +130,19 @@ static int take_away(struct ckpt_fs_stage *s, const struct ckpt_fs_op *op, int64
 	dir = open_place(s, op->path, &name);
 	if (dir < 0)
 		return fail_op(s, op, -dir, err);
-	snprintf(part, sizeof(part), "%s.part", trash);
-	rc = ckpt_fs_stage_has(s, part) ? 1 : look_inside(s, op, dir, name, since_ns, err);
+	snprintf(list, sizeof(list), "%s.list", trash);
+	if (ckpt_fs_stage_has(s, list)) {
+		rc = look_at_remains(s, op, dir, name, list, err);
+		return rc < 0 ? rc : remove_in_place(s, op, dir, name, trash, list, err);
+	}
+	rc = look_inside(s, op, dir, name, since_ns, err);
 	if (rc <= 0)
 		return rc;
 	if (!renameat(dir, name, s->fd, trash) || errno == ENOENT)
 		return 0;
 	if (errno != EXDEV)
 		return fail_op(s, op, errno, err);
-	/* An overlay does not rename directories of a lower layer; half gone it has other times. */
-	rc = mkdirat(s->fd, part, 0700) && errno != EEXIST ? -errno : 0;
-	if (!rc)
-		rc = ckpt_fs_remove_tree(dir, name);
-	if (!rc && mkdirat(s->fd, trash, 0700))
-		rc = -errno;
-	return rc ? fail_op(s, op, -rc, err) : 0;
+	return remove_in_place(s, op, dir, name, trash, list, err);
 }
 
 static int put_in_place(struct ckpt_fs_stage *s, const struct ckpt_fs_op *op,

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "fs/path.h"
 
 #ifndef XFS_SUPER_MAGIC
@@ -208,6 +209,8 @@ static int remove_at(struct remove *r, int dirfd, const char *name, int depth)
 	char moved[64];
 	int fd;
 
+	if (ckpt_fault("fs.unlink"))
+		return -EIO;
 	if (!unlinkat(dirfd, name, 0) || errno == ENOENT)
 		return 0;
 	if (errno != EISDIR && errno != EPERM)
@@ -218,9 +221,11 @@ static int remove_at(struct remove *r, int dirfd, const char *name, int depth)
 		return -errno;
 	if (depth >= REMOVE_DEPTH) {
 		snprintf(moved, sizeof(moved), ".ckpt-deep-%d-%u", getpid(), r->moved++);
-		if (renameat(dirfd, name, r->top, moved))
+		if (!renameat(dirfd, name, r->top, moved))
+			return remove_at(r, r->top, moved, 0);
+		/* a directory of an overlay's lower layer is not renamed */
+		if (errno != EXDEV)
 			return -errno;
-		return remove_at(r, r->top, moved, 0);
 	}
 	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NOATIME);
 	if (fd < 0)
