@@ -13,7 +13,8 @@ set -euo pipefail
 group=limited
 ticks=$base/$group/ticks
 limits=(pids.max=17 memory.max=268435456 memory.high=201326592 memory.low=4194304
-	cpu.weight=50 "cpu.max=60000 100000" cgroup.max.depth=3)
+	cpu.weight=50 "cpu.max=60000 100000" cgroup.max.depth=3 hugetlb.2MB.max=4194304
+	hugetlb.2MB.rsvd.max=2097152)
 
 set_limits() {	# DIR
 	local limit
@@ -48,7 +49,7 @@ restored() {	# WHAT
 if [ "$CKPT_BOOT" = 1 ]; then
 	start_program $group "$ticks" \
 		sh -c 'while :; do echo tick >>"$1"; sleep 0.2; done' sh "$ticks"
-	echo "+pids +memory +cpu" >"$cgroup_mount/ckpt/cgroup.subtree_control"
+	echo "+pids +memory +cpu +hugetlb" >"$cgroup_mount/ckpt/cgroup.subtree_control"
 	set_limits "$(group_dir $group)"
 	have_limits "as set"
 	take $group

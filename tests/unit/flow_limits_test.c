@@ -52,7 +52,9 @@ static void test_come_back(void **state)
 
 static void test_refused(void **state)
 {
-	static const char missing[] = "memory.max 4096\n", strange[] = "cgroup.procs 1\n";
+	static const char *const strange[] = { "cgroup.procs 1\n", "hugetlb.2MB.current 1\n",
+					       "hugetlb./../cgroup.max 1\n" };
+	static const char missing[] = "memory.max 4096\n", misc[] = "misc.max sev 3\n";
 	struct ckpt_err err = CKPT_ERR_INIT;
 	char below[80];
 
@@ -63,8 +65,15 @@ static void test_refused(void **state)
 	assert_int_equal(err.status, CKPT_REFUSED);
 	assert_non_null(strstr(err.text, "enable memory in "));
 	ckpt_err_clear(&err);
-	assert_int_equal(ckpt_limits_write(cgroup, strange, strlen(strange), &err), -1);
-	assert_int_equal(err.status, CKPT_DAMAGED);
+	assert_int_equal(ckpt_limits_check(below, misc, strlen(misc), false, &err), -1);
+	assert_int_equal(err.status, CKPT_REFUSED);
+	assert_non_null(strstr(err.text, "enable misc in "));
+	for (size_t i = 0; i < sizeof(strange) / sizeof(strange[0]); i++) {
+		ckpt_err_clear(&err);
+		assert_int_equal(ckpt_limits_write(cgroup, strange[i], strlen(strange[i]), &err),
+				 -1);
+		assert_int_equal(err.status, CKPT_DAMAGED);
+	}
 }
 
 static bool is_there(const char *name)
@@ -126,23 +135,72 @@ static void drop(const char *dir, const char *name)
 	unlink(path);
 }
 
+/* A file of a cgroup: what it reads as, and the limits that are in that. */
+struct shown {
+	const char *file, *text, *limits;
+};
+
+/* Plain files in the place of a cgroup that has all controllers; they take the limits back. */
+static void shows(const struct shown *files, size_t n)
+{
+	char dir[] = "/tmp/ckpt-limits-XXXXXX", saved[sizeof(cgroup)], all[512] = "";
+	struct ckpt_err err = CKPT_ERR_INIT;
+
+	assert_non_null(mkdtemp(dir));
+	memcpy(saved, cgroup, sizeof(saved));
+	snprintf(cgroup, sizeof(cgroup), "/../../../../..%s", dir);
+	for (size_t i = 0; i < n; i++) {
+		put(dir, files[i].file, files[i].text);
+		strcat(all, files[i].limits);
+	}
+	reads(all);
+	for (size_t i = 0; i < n; i++)
+		put(dir, files[i].file, "");
+	check(ckpt_limits_write(cgroup, all, strlen(all), &err), &err);
+	reads(all);
+	memcpy(cgroup, saved, sizeof(saved));
+	for (size_t i = 0; i < n; i++)
+		drop(dir, files[i].file);
+	rmdir(dir);
+}
+
 /* What an idle cgroup shows as its weight cannot be written. */
 static void test_idle(void **state)
 {
-	char dir[] = "/tmp/ckpt-limits-XXXXXX", saved[sizeof(cgroup)];
+	static const struct shown idle[] = {
+		{ "cpu.weight", "0\n", "" }, { "cpu.idle", "1\n", "cpu.idle 1\n" },
+	};
 
 	(void)state;
-	assert_non_null(mkdtemp(dir));
-	put(dir, "cpu.weight", "0\n");
-	put(dir, "cpu.idle", "1\n");
-	memcpy(saved, cgroup, sizeof(saved));
-	/* a plain folder in the place of a cgroup that has the controller */
-	snprintf(cgroup, sizeof(cgroup), "/../../../../..%s", dir);
-	reads("cpu.idle 1\n");
-	memcpy(cgroup, saved, sizeof(saved));
-	drop(dir, "cpu.weight");
-	drop(dir, "cpu.idle");
-	rmdir(dir);
+	shows(idle, 2);
+}
+
+/* Controllers that few machines have enabled: as their files read. */
+static void test_rare(void **state)
+{
+	static const struct shown new[] = {
+		{ "cpu.uclamp.min", "0.00\n", "" }, { "cpu.uclamp.max", "max\n", "" },
+		{ "io.prio.class", "no-change\n", "" }, { "hugetlb.1GB.max", "max\n", "" },
+		{ "hugetlb.2MB.rsvd.max", "max\n", "" },
+		{ "misc.max", "sev max\nsev_es max\n", "" },
+		{ "rdma.max", "mlx4_0 hca_handle=max hca_object=max \n", "" },
+	};
+	static const struct shown set[] = {
+		{ "cpu.uclamp.min", "20.00\n", "cpu.uclamp.min 20.00\n" },
+		{ "cpu.uclamp.max", "80.50\n", "cpu.uclamp.max 80.50\n" },
+		{ "io.prio.class", "idle\n", "io.prio.class idle\n" },
+		{ "hugetlb.1GB.current", "0\n", "" },
+		{ "hugetlb.1GB.max", "0\n", "hugetlb.1GB.max 0\n" },
+		{ "hugetlb.2MB.max", "4194304\n", "hugetlb.2MB.max 4194304\n" },
+		{ "hugetlb.2MB.rsvd.max", "2097152\n", "hugetlb.2MB.rsvd.max 2097152\n" },
+		{ "misc.max", "sev 5\nsev_es max\n", "misc.max sev 5\n" },
+		{ "rdma.max", "mlx4_0 hca_handle=2 hca_object=max \n",
+		  "rdma.max mlx4_0 hca_handle=2 hca_object=max\n" },
+	};
+
+	(void)state;
+	shows(new, sizeof(new) / sizeof(new[0]));
+	shows(set, sizeof(set) / sizeof(set[0]));
 }
 
 static int setup(void **state)
@@ -166,6 +224,7 @@ int main(void)
 		cmocka_unit_test(test_value_is_tried),
 		cmocka_unit_test(test_dry_changes_nothing),
 		cmocka_unit_test(test_idle),
+		cmocka_unit_test(test_rare),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Limits of a group's cgroup. */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +15,10 @@
 #include "base/cleanup.h"
 #include "flow/limits.h"
 
-/* Files of a cgroup that the user sets, and what a new one has; "": no line. */
+/*
+ * Files of a cgroup that the user sets, and what a line of a new one has, both as patterns
+ * (fnmatch); "": no line.
+ */
 static const struct {
 	const char *file, *otherwise;
 } limits[] = {
@@ -22,9 +27,11 @@ static const struct {
 	{ "memory.max", "max" }, { "memory.oom.group", "0" }, { "memory.swap.high", "max" },
 	{ "memory.swap.max", "max" }, { "memory.zswap.max", "max" }, { "pids.max", "max" },
 	{ "cpu.weight", "100" }, { "cpu.max", "max 100000" }, { "cpu.max.burst", "0" },
-	{ "cpu.idle", "0" }, { "cpuset.cpus", "" }, { "cpuset.mems", "" },
+	{ "cpu.idle", "0" }, { "cpu.uclamp.min", "0.00" }, { "cpu.uclamp.max", "max" },
+	{ "cpuset.cpus", "" }, { "cpuset.mems", "" },
 	{ "io.weight", "default 100" }, { "io.bfq.weight", "default 100" }, { "io.max", "" },
-	{ "io.latency", "" },
+	{ "io.latency", "" }, { "io.prio.class", "no-change" }, { "hugetlb.*.max", "max" },
+	{ "misc.max", "* max" }, { "rdma.max", "* hca_handle=max hca_object=max" },
 };
 
 /* A weight that no one may write: what cpu.weight reads as where cpu.idle is 1. */
@@ -33,29 +40,51 @@ static bool is_idle(const char *file, const char *value)
 	return !strcmp(file, "cpu.weight") && !strcmp(value, "0");
 }
 
-static int read_file(const char *dir, size_t i, struct ckpt_buf *ret, struct ckpt_err *err)
+static int read_file(const char *dir, const char *file, const char *otherwise,
+		     struct ckpt_buf *ret, struct ckpt_err *err)
 {
 	cleanup_free char *path = NULL, *line = NULL;
 	cleanup_fclose FILE *f = NULL;
 	size_t cap = 0;
 	ssize_t n;
 
-	if (asprintf(&path, "%s/%s", dir, limits[i].file) < 0)
+	if (asprintf(&path, "%s/%s", dir, file) < 0)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a path");
 	f = fopen(path, "re");
 	if (!f)	/* its controller is not enabled */
 		return errno == ENOENT ? 0 :
 		       ckpt_fail(err, CKPT_FAILED, errno, "cannot read %s", path);
 	while ((n = getline(&line, &cap, f)) > 0) {
-		line[strcspn(line, "\n")] = 0;
-		if (!*line || !strcmp(line, limits[i].otherwise) || is_idle(limits[i].file, line))
+		while (n && strchr(" \n", line[n - 1]))	/* rdma.max ends a line with a space */
+			line[--n] = 0;
+		if (!n || !fnmatch(otherwise, line, 0) || is_idle(file, line))
 			continue;
-		ckpt_buf_put(ret, limits[i].file, strlen(limits[i].file));
+		ckpt_buf_put(ret, file, strlen(file));
 		ckpt_buf_put(ret, " ", 1);
 		ckpt_buf_put(ret, line, strlen(line));
 		ckpt_buf_put(ret, "\n", 1);
 	}
 	return ferror(f) ? ckpt_fail(err, CKPT_FAILED, errno, "cannot read %s", path) : 0;
+}
+
+/* The files of one line of the table: of hugetlb there are two for each size of page. */
+static int read_files(const char *dir, size_t i, struct ckpt_buf *ret, struct ckpt_err *err)
+{
+	struct dirent **list;
+	int n, failed = 0;
+
+	if (!strchr(limits[i].file, '*'))
+		return read_file(dir, limits[i].file, limits[i].otherwise, ret, err);
+	n = scandir(dir, &list, NULL, alphasort);
+	if (n < 0)
+		return ckpt_fail(err, CKPT_FAILED, errno, "cannot list %s", dir);
+	for (int k = 0; k < n; k++) {
+		if (!failed && !fnmatch(limits[i].file, list[k]->d_name, 0))
+			failed = read_file(dir, list[k]->d_name, limits[i].otherwise, ret, err);
+		free(list[k]);
+	}
+	free(list);
+	return failed;
 }
 
 int ckpt_limits_read(const char *cgroup, struct ckpt_buf *ret, struct ckpt_err *err)
@@ -65,7 +94,7 @@ int ckpt_limits_read(const char *cgroup, struct ckpt_buf *ret, struct ckpt_err *
 	if (ckpt_cgroup_dir(cgroup, &dir, err))
 		return -1;
 	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
-		if (read_file(dir, i, ret, err))
+		if (read_files(dir, i, ret, err))
 			return -1;
 	}
 	return ret->failed ? ckpt_fail(err, CKPT_FAILED, 0, "no memory for the limits") : 0;
@@ -75,7 +104,7 @@ int ckpt_limits_read(const char *cgroup, struct ckpt_buf *ret, struct ckpt_err *
 static bool is_limit(const char *file)
 {
 	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
-		if (!strcmp(file, limits[i].file))
+		if (!fnmatch(limits[i].file, file, FNM_PATHNAME))
 			return true;
 	}
 	return false;
