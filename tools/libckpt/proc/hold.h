@@ -89,6 +89,7 @@ struct ckpt_seen {
  * @caller: the process that asked; it must not be in the tree
  * @unhurried: the caller holds the tree long anyway: what is slow is read within the stop
  * @began_ns: CLOCK_MONOTONIC of the first act on the running tree
+ * @label: security label of all of the tree, as the scan found it; NULL: none
  * @scratch: for one /proc text at a time
  */
 struct ckpt_hold {
@@ -102,6 +103,7 @@ struct ckpt_hold {
 	size_t n_procs;
 	struct ckpt_seen *seen;
 	size_t n_seen;
+	char *label;
 	struct ckpt_buf scratch;
 };
 

@@ -174,5 +174,6 @@ static const struct ckpt_field image_fields[] = {
 	BYTES(10, ckpt_image, vdso_hash),
 	BYTES(11, ckpt_image, kernel),
 	STR(12, ckpt_image, unquiesced),
+	STR(13, ckpt_image, label),
 };
 const struct ckpt_shape ckpt_image_shape = SHAPE(ckpt_image, image_fields);

@@ -294,6 +294,7 @@ struct ckpt_task {
  * @vdso_hash: SHA-256 of the vdso it ran with
  * @kernel: uname release, for messages
  * @unquiesced: what could not be brought to rest, one sentence or NULL
+ * @label: security label of every task (/proc/PID/attr/current); NULL: none
  */
 struct ckpt_image {
 	struct ckpt_task *tasks;
@@ -311,6 +312,7 @@ struct ckpt_image {
 	uint8_t vdso_hash[32];
 	char kernel[65];
 	char *unquiesced;
+	char *label;
 };
 
 void ckpt_image_done(struct ckpt_image *image);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Preflight: obstacles that show before anything is built. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -8,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "proc/build.h"
+#include "proc/label.h"
 #include "proc/parse.h"
 
 static int check_cgroup(const char *cgroup, struct ckpt_err *err)
@@ -100,14 +102,25 @@ static int check_files(const struct ckpt_restore_params *p, struct ckpt_err *err
 	return 0;
 }
 
+static int check_label(const struct ckpt_image *image, struct ckpt_err *err)
+{
+	cleanup_with(ckpt_labels_done) struct ckpt_labels own = { 0 };
+	cleanup_close int self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int e = self < 0 ? -errno : ckpt_labels_read(self, &own);
+
+	if (e)
+		return ckpt_fail(err, CKPT_FAILED, -e, "cannot read our own security labels");
+	return ckpt_labels_fit(image, &own, err);
+}
+
 int ckpt_restore_check(const struct ckpt_restore_params *params, struct ckpt_err *err)
 {
 	const struct ckpt_image *image = params->image;
 
 	if (ckpt_image_check(image, err) ||
 	    (params->cgroup && check_cgroup(params->cgroup, err)) ||
-	    ckpt_image_restorable(image, err) || check_pids(image, err) ||
-	    check_files(params, err) ||
+	    ckpt_image_restorable(image, err) || check_label(image, err) ||
+	    check_pids(image, err) || check_files(params, err) ||
 	    ckpt_machine_check(image, err) || ckpt_vdso_check(image, err) ||
 	    ckpt_xstate_check(image, err))
 		return -1;

@@ -213,6 +213,11 @@ int ckpt_read_tree(struct ckpt_hold *hold, struct ckpt_image *ret, struct ckpt_e
 	int failed = read_all(&r, err);
 
 	free(r.mapped);
+	if (!failed && hold->label) {
+		image.label = strdup(hold->label);
+		if (!image.label)
+			failed = ckpt_fail(err, CKPT_FAILED, 0, "no memory for a security label");
+	}
 	if (failed) {
 		ckpt_image_done(&image);
 		return -1;

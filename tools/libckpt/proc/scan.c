@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Refusals that show on the running tree, and the slow reads before a freeze. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "proc/label.h"
 #include "proc/procfs.h"
 #include "proc/read.h"
 
@@ -177,11 +179,27 @@ static int scan_list(struct ckpt_hold *hold, struct ckpt_err *err)
 	return hold->cgroup < 0 ? ckpt_freeze_foreign(hold, err) : 0;
 }
 
+/* Our own labels, which those of the tree are to be. */
+static int open_labels(struct ckpt_hold *hold, struct ckpt_labels *ret, struct ckpt_err *err)
+{
+	cleanup_close int self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int e = self < 0 ? -errno : ckpt_labels_read(self, ret);
+
+	if (e)
+		return ckpt_fail(err, CKPT_FAILED, -e, "cannot read our own security labels");
+	hold->label = ret->text[0] ? strdup(ret->text[0]) : NULL;
+	if (ret->text[0] && !hold->label)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a security label");
+	return 0;
+}
+
 int ckpt_scan_tree(struct ckpt_hold *hold, struct ckpt_err *err)
 {
 	cleanup_with(ckpt_spaces_done) struct ckpt_spaces spaces = CKPT_SPACES_NONE;
+	cleanup_with(ckpt_labels_done) struct ckpt_labels labels = { 0 };
 
-	if (scan_list(hold, err) || ckpt_cgroup_check(hold, err) || ckpt_spaces_open(&spaces, err))
+	if (scan_list(hold, err) || ckpt_cgroup_check(hold, err) ||
+	    ckpt_spaces_open(&spaces, err) || open_labels(hold, &labels, err))
 		return -1;
 	for (size_t i = 0; i < hold->n_procs; i++) {
 		struct ckpt_held_proc *p = &hold->procs[i];
@@ -189,6 +207,7 @@ int ckpt_scan_tree(struct ckpt_hold *hold, struct ckpt_err *err)
 		if (p->zombie)
 			continue;
 		if (scan_status(hold, p, err) || scan_namespaces(&spaces, p, err) ||
+		    ckpt_labels_check(p, &labels, err) ||
 		    scan_named(p, err) || scan_fds(p, err) || scan_timers(hold, p, err) ||
 		    scan_areas(hold, p, err) || scan_policies(hold, p, err))
 			return -1;
