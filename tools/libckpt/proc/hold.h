@@ -31,7 +31,9 @@
  * @regs_changed, @mask_changed: they are to be put back
  * @mask_set: we have set its mask, so that the kernel has forgotten that of a call
  *	(ppoll, sigsuspend, ...), and what only that one held back is delivered
- * @stop_due: a SIGSTOP came during our calls and was taken out
+ * @stop_due, @sys_due: a SIGSTOP, a SIGSYS came during our calls and was taken out
+ * @dispatch_known: this kernel says that it does not use syscall user dispatch; else
+ *	a call of ours may raise SIGSYS
  * @call: number of the system call it is in, for a call that is to be made again
  * @rseq_*: PTRACE_GET_RSEQ_CONFIGURATION
  * @xstate: NT_X86_XSTATE
@@ -40,7 +42,8 @@ struct ckpt_held_thread {
 	pid_t tid;
 	bool seized, stopped, gone;
 	int group_stop;
-	bool regs_known, regs_changed, mask_changed, mask_set, stop_due;
+	bool regs_known, regs_changed, mask_changed, mask_set, stop_due, sys_due;
+	bool dispatch_known;
 	struct user_regs_struct regs;
 	uint64_t sigmask;
 	long call;

@@ -38,6 +38,20 @@ static uint64_t bit(int sig)
 	return 1ull << (sig - 1);
 }
 
+/* What is blocked during our calls: a forced SIGSYS that is blocked loses its handler. */
+static uint64_t call_mask(const struct ckpt_held_thread *t)
+{
+	return t->dispatch_known ? ~0ull : ~bit(SIGSYS);
+}
+
+static int refuse_dispatch(const struct ckpt_held_proc *p, const struct ckpt_held_thread *t,
+			   struct ckpt_err *err)
+{
+	return ckpt_fail(err, CKPT_REFUSED, 0,
+		"pid %d (%s) uses syscall user dispatch (thread %d), which this version cannot "
+		"restore", p->pid, p->comm, t->tid);
+}
+
 static int set_regs(const struct ckpt_held_thread *t, struct user_regs_struct *regs,
 		    struct ckpt_err *err)
 {
@@ -113,11 +127,13 @@ static int resume(struct ckpt_held_thread *t, int request, struct ckpt_err *err)
 	return ckpt_fail(err, CKPT_FAILED, errno, "cannot resume thread %d", t->tid);
 }
 
-/* SIGSTOP is the one signal that no mask holds back: it is due when we let go. */
-static void note_sigstop(struct ckpt_held_thread *t, int status)
+/* SIGSTOP no mask holds back, and SIGSYS is not always in ours: they are due when we let go. */
+static void note_signal(struct ckpt_held_thread *t, int status)
 {
 	if (!(status >> 16) && WSTOPSIG(status) == SIGSTOP)
 		t->stop_due = true;
+	if (!(status >> 16) && WSTOPSIG(status) == SIGSYS)
+		t->sys_due = true;
 }
 
 /*
@@ -133,7 +149,7 @@ static int to_signal_stop(struct ckpt_held_thread *t, struct ckpt_err *err)
 	do {
 		if (resume(t, PTRACE_CONT, err) || next_stop(t, &status, err))
 			return -1;
-		note_sigstop(t, status);
+		note_signal(t, status);
 	} while (status >> 16 != PTRACE_EVENT_STOP);
 	return 0;
 }
@@ -153,14 +169,17 @@ static int plain_call(struct ckpt_inject *inject, long nr, const uint64_t args[6
 	struct ckpt_held_thread *t = &inject->proc->threads[0];
 
 	t->mask_changed = true;
-	if (set_mask(t, ~0ull, err))
+	if (set_mask(t, call_mask(t), err))
 		return -1;
 	t->regs_changed = true;
 	if (ckpt_remote_syscall(t->tid, inject->at, nr, args, ret_value, err)) {
 		/* one that still runs the release waits for; then it puts both back */
 		t->stopped = stands(t);
-		return -1;
+		return ckpt_remote_dispatched(t->tid) ? refuse_dispatch(inject->proc, t, err) : -1;
 	}
+	/* a SIGSYS of others that the call has queued again stays there */
+	if (!t->dispatch_known && set_mask(t, ~0ull, err))
+		return -1;
 	return to_signal_stop(t, err) ? -1 : put_back(t, err);
 }
 
@@ -276,7 +295,7 @@ static int start_thread(struct ckpt_inject *inject, size_t j, struct ckpt_err *e
 	regs.rax = 0;
 	regs.eflags &= ~0x500ull;	/* neither single-stepping nor backwards */
 	t->mask_changed = true;
-	if (set_mask(t, s->sig ? ~bit(s->sig) : ~0ull, err))
+	if (set_mask(t, s->sig ? call_mask(t) & ~bit(s->sig) : call_mask(t), err))
 		return -1;
 	t->regs_changed = true;
 	if (set_regs(t, &regs, err) || resume(t, s->sig ? PTRACE_CONT : PTRACE_SYSCALL, err))
@@ -352,8 +371,12 @@ static int wait_thread(struct ckpt_inject *inject, size_t j, struct ckpt_err *er
 				return -1;
 			break;
 		}
+		if (WSTOPSIG(status) == SIGSYS && ckpt_remote_dispatched(t->tid)) {
+			s->running = false;
+			return put_back(t, err) ? -1 : refuse_dispatch(inject->proc, t, err);
+		}
 		/* what else comes here the program ignores as well: drop it */
-		note_sigstop(t, status);
+		note_signal(t, status);
 		if (resume(t, s->sig ? PTRACE_CONT : PTRACE_SYSCALL, err))
 			return -1;
 	}
@@ -364,20 +387,25 @@ static int wait_thread(struct ckpt_inject *inject, size_t j, struct ckpt_err *er
 int ckpt_inject_wait(struct ckpt_inject *inject, struct ckpt_err *err)
 {
 	struct ckpt_held_proc *p = inject->proc;
+	int ret = 0;
 
+	/* after a failure of one the others are brought back all the same */
 	for (size_t j = 0; j < p->n_threads; j++) {
 		struct ckpt_inject_slot *s = &inject->slots[j];
 
-		if (s->running && wait_thread(inject, j, err))
-			return -1;
+		if (s->running && wait_thread(inject, j, ret ? NULL : err))
+			ret = -1;
 		ckpt_fault("keeper.answered");
-		if (s->n && ckpt_remote_read(p->pid, p->page + s->calls, inject->local + s->calls,
-					     s->out - s->calls + s->out_used, err))
-			return -1;
+		if (!ret && s->n &&
+		    ckpt_remote_read(p->pid, p->page + s->calls, inject->local + s->calls,
+				     s->out - s->calls + s->out_used, err))
+			ret = -1;
+		if (s->running)
+			continue;
 		s->n = 0;
 		s->out_used = 0;
 	}
-	return 0;
+	return ret;
 }
 
 int ckpt_inject_unmap(struct ckpt_inject *inject, struct ckpt_err *err)

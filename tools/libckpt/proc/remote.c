@@ -23,10 +23,14 @@
 /* Looks before the first sleep: most calls are over by then, on the other processor. */
 #define SPINS 50
 
+#ifndef SYS_USER_DISPATCH
+#define SYS_USER_DISPATCH 2
+#endif
+
 /* What a call leaves behind besides its value. */
 struct outcome {
 	pid_t child;	/* from a clone event */
-	bool stop;	/* a SIGSTOP was taken out and must be queued again */
+	bool stop, sys;	/* a SIGSTOP, a SIGSYS was taken out and must be queued again */
 };
 
 static unsigned int bound_ms = 10000;
@@ -75,6 +79,26 @@ static int note_event(pid_t tid, int event, struct outcome *out, struct ckpt_err
 	return 0;
 }
 
+bool ckpt_remote_dispatched(pid_t tid)
+{
+	siginfo_t info;
+
+	return !ptrace(PTRACE_GETSIGINFO, tid, 0, &info) && info.si_signo == SIGSYS &&
+	       info.si_code == SYS_USER_DISPATCH;
+}
+
+/* A signal came instead; SIGSTOP cannot be blocked, and SIGSYS may not be. */
+static int note_signal(pid_t tid, int sig, struct outcome *out, struct ckpt_err *err)
+{
+	out->stop |= sig == SIGSTOP;
+	if (sig != SIGSYS)
+		return 0;
+	if (ckpt_remote_dispatched(tid))
+		return ckpt_fail(err, CKPT_REFUSED, 0, "thread %d uses syscall user dispatch", tid);
+	out->sys = true;
+	return 0;
+}
+
 /* Go on to the next system call stop; stops of other kinds are passed over. */
 static int run_to_syscall_stop(pid_t tid, struct outcome *out, struct ckpt_err *err)
 {
@@ -88,9 +112,8 @@ static int run_to_syscall_stop(pid_t tid, struct outcome *out, struct ckpt_err *
 			return -1;
 		if (WSTOPSIG(status) == SYSCALL_STOP)
 			return 0;
-		if (!(status >> 16))
-			out->stop |= WSTOPSIG(status) == SIGSTOP;
-		else if (note_event(tid, status >> 16, out, err))
+		if (status >> 16 ? note_event(tid, status >> 16, out, err)
+				 : note_signal(tid, WSTOPSIG(status), out, err))
 			return -1;
 	}
 	return ckpt_fail(err, CKPT_FAILED, 0, "thread %d is stopped again and again by others",
@@ -125,6 +148,8 @@ static int call(pid_t tid, uint64_t at, long nr, const uint64_t args[6], int64_t
 	*ret_value = (int64_t)regs.rax;
 	if (out->stop)
 		syscall(SYS_tkill, tid, SIGSTOP);
+	if (out->sys)
+		syscall(SYS_tkill, tid, SIGSYS);
 	return 0;
 }
 

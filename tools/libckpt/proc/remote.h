@@ -13,6 +13,7 @@
 #ifndef CKPT_PROC_REMOTE_H
 #define CKPT_PROC_REMOTE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -27,11 +28,14 @@
  * @args: six arguments
  * @ret_value: what the call returned, -errno included
  *
- * The thread's signals must be blocked (PTRACE_SETSIGMASK) by the caller.  A
- * SIGSTOP that comes meanwhile is queued again behind the call.
+ * The thread's signals must be blocked (PTRACE_SETSIGMASK) by the caller; but
+ * SIGSYS where it may use syscall user dispatch: a blocked one that the kernel
+ * forces would lose its handler.  A SIGSTOP or SIGSYS that comes meanwhile is
+ * queued again behind the call.
  *
- * Return: 0 when the call was made, -1 when the thread died, left the stop or
- * did not come back in time.
+ * Return: 0 when the call was made, -1 when the thread died, left the stop, did
+ * not come back in time, or uses syscall user dispatch (CKPT_REFUSED: it stands
+ * at a SIGSYS, which is gone when it is let go without it).
  */
 int ckpt_remote_syscall(pid_t tid, uint64_t at, long nr, const uint64_t args[6],
 			int64_t *ret_value, struct ckpt_err *err);
@@ -57,6 +61,9 @@ int ckpt_remote_clone(pid_t tid, uint64_t at, uint64_t args, size_t len, int64_t
  * Without a bound a thread whose cgroup is frozen would keep us for ever.
  */
 void ckpt_remote_bound(unsigned int ms);
+
+/* Does a stopped thread stand at a SIGSYS that it got instead of a system call? */
+bool ckpt_remote_dispatched(pid_t tid);
 
 /* Address of a syscall instruction inside the vdso of @pid. */
 int ckpt_remote_vdso_syscall(pid_t pid, uint64_t *ret_at, struct ckpt_err *err);

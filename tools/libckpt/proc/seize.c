@@ -269,7 +269,10 @@ static void let_go(struct ckpt_hold *hold, const struct ckpt_held_proc *p,
 	t->mask_changed = false;
 	if (t->stop_due && !was_continued(hold, p, t))
 		syscall(SYS_tkill, t->tid, SIGSTOP);
+	if (t->sys_due)
+		syscall(SYS_tkill, t->tid, SIGSYS);
 	t->stop_due = false;
+	t->sys_due = false;
 	ckpt_fault("keeper.detaching");
 	t->stopped = false;
 	/* killed meanwhile: its parent hears of it when we have taken the end of it */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/ioprio.h>
 #include <sched.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "proc/procfs.h"
 #include "proc/read.h"
 #include "proc/remote.h"
@@ -24,6 +26,10 @@
 #define PTRACE_GET_RSEQ_CONFIGURATION 0x420f
 #endif
 
+#ifndef PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG
+#define PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG 0x4211
+#endif
+
 #define XSTATE_MAX 16384
 #define CS_64BIT 0x33
 
@@ -31,6 +37,11 @@
 struct rseq_configuration {
 	uint64_t pointer;
 	uint32_t size, signature, flags, pad;
+};
+
+/* As the kernel's struct ptrace_sud_config. */
+struct dispatch_configuration {
+	uint64_t mode, selector, offset, len;
 };
 
 /* As the kernel's struct rseq_cs; the pointer to it is at offset 8 of struct rseq. */
@@ -81,6 +92,30 @@ static int get_rseq(struct ckpt_held_thread *t, struct ckpt_err *err)
 	t->rseq_sig = conf.signature;
 	t->rseq_flags = conf.flags;
 	return abort_rseq(t, err);
+}
+
+/*
+ * A thread that gets SIGSYS instead of system calls (Wine).  Kernels before 6.4 do
+ * not tell; there it shows when a call of ours ends so (inject.c).
+ */
+static int check_dispatch(const struct ckpt_held_proc *p, struct ckpt_held_thread *t,
+			  struct ckpt_err *err)
+{
+	struct dispatch_configuration conf = { 0 };
+	uint64_t waiting = t->status.sig_pending | t->status.sig_shared;
+
+	if (!ckpt_fault("keeper.dispatch") &&
+	    ptrace(PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, t->tid, sizeof(conf), &conf) >= 0)
+		t->dispatch_known = true;
+	if (conf.mode)
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+			"pid %d (%s) uses syscall user dispatch (thread %d), which this version "
+			"cannot restore", p->pid, p->comm, t->tid);
+	if (!t->dispatch_known && waiting & 1ull << (SIGSYS - 1))
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+			"pid %d (%s) has SIGSYS waiting, and this kernel does not tell whether it "
+			"uses syscall user dispatch; try again", p->pid, p->comm);
+	return 0;
 }
 
 static int get_xstate(struct ckpt_held_thread *t, struct ckpt_err *err)
@@ -152,9 +187,10 @@ static int get_registers(struct ckpt_hold *hold, struct ckpt_held_proc *p,
 			"pid %d (%s) runs 32-bit code, which this version cannot restore", p->pid,
 			p->comm);
 	t->regs_known = true;
-	if (get_call(p, t, err) || get_rseq(t, err) || get_xstate(t, err))
+	if (get_call(p, t, err) || get_rseq(t, err) || get_xstate(t, err) ||
+	    get_status(hold, p, t, err))
 		return -1;
-	return get_status(hold, p, t, err);
+	return check_dispatch(p, t, err);
 }
 
 int ckpt_read_registers(struct ckpt_hold *hold, struct ckpt_err *err)
