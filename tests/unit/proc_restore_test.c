@@ -222,6 +222,30 @@ static void test_unnamed_files(void **state)
 	assert_non_null(strstr(cycle_read_output(), "all well"));
 }
 
+/* SA_ONSTACK without a stack, as Python does it: that of the restoring process is none of its. */
+static void test_handler_without_stack(void **state)
+{
+	cleanup_with(cycle_saved_done) struct saved s = { 0 };
+	char *argv[] = { "/usr/bin/python3", "-c",
+			 "import os, signal, sys\n"
+			 "signal.signal(signal.SIGTERM, lambda sig, frame: os._exit(7))\n"
+			 "print('ready', flush=True)\n"
+			 "while True: signal.pause()\n", NULL };
+	static char stack[1 << 16];
+	const stack_t own = { .ss_sp = stack, .ss_size = sizeof(stack) };
+	struct ckpt_restore_result result;
+	struct ckpt_restore *r = NULL;
+	stack_t was;
+
+	(void)state;
+	cycle_start_and_save(argv, true, "ready", &s);
+	assert_int_equal(sigaltstack(&own, &was), 0);
+	cycle_restore(&s, &r, &result);
+	assert_int_equal(sigaltstack(&was, NULL), 0);
+	assert_int_equal(kill(result.root_pid, SIGTERM), 0);
+	cycle_finish(r, 7);
+}
+
 /* What only tools show. */
 static void test_attributes(void **state)
 {
@@ -428,6 +452,7 @@ int main(void)
 		cmocka_unit_test(test_everything_with_host_pids),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_unnamed_files),
+		cmocka_unit_test(test_handler_without_stack),
 		cmocka_unit_test(test_attributes),
 		cmocka_unit_test(test_sub_cgroup),
 		cmocka_unit_test(test_python_and_gcc),

@@ -50,13 +50,24 @@ static int unregister_rseq(const struct ckpt_site *s, struct ckpt_err *err)
 	return value ? ckpt_fail(err, CKPT_FAILED, -value, "cannot unregister rseq") : 0;
 }
 
+/* The signal stack of the process that init comes from is memory that goes as well. */
+static int drop_altstack(const struct ckpt_site *s, struct ckpt_err *err)
+{
+	const stack_t none = { .ss_flags = SS_DISABLE };
+	uint64_t at = ckpt_site_put(s, 0, &none, sizeof(none), err);
+
+	return !at || ckpt_site_call(s, err, "drop its signal stack", SYS_sigaltstack,
+				     ARGS(at, 0)) < 0 ? -1 : 0;
+}
+
 /* Leave a fork of init nothing but scratch memory and the parked vdso. */
 static int empty(struct ckpt_restore *r, struct ckpt_site *s, struct ckpt_err *err)
 {
 	uint64_t end = (r->region + CKPT_SCRATCH_LEN + r->vdso.len + CKPT_PAGE_LEN - 1) &
 		       ~(uint64_t)(CKPT_PAGE_LEN - 1);
 
-	if (unregister_rseq(s, err) || ckpt_vdso_park(r, s, &s->at, err))
+	if (unregister_rseq(s, err) || drop_altstack(s, err) ||
+	    ckpt_vdso_park(r, s, &s->at, err))
 		return -1;
 	if (ckpt_site_call(s, err, "empty its memory", SYS_munmap, ARGS(0, r->region)) < 0 ||
 	    ckpt_site_call(s, err, "empty its memory", SYS_munmap, ARGS(end, TASK_END - end)) < 0)
