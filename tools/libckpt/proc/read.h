@@ -9,6 +9,8 @@
 #ifndef CKPT_PROC_READ_H
 #define CKPT_PROC_READ_H
 
+#include <sys/stat.h>
+
 #include "proc/hold.h"
 #include "proc/image.h"
 #include "proc/inject.h"
@@ -132,6 +134,15 @@ int ckpt_fd_check(pid_t pid, const char *comm, int fd, const char *link, uint32_
  */
 int ckpt_filesystem_check(const struct ckpt_held_proc *p, const char *name, const char *link,
 			  uint32_t mode, struct ckpt_err *err);
+
+/*
+ * owner-read.c: who gets the signals of a descriptor; looked at in the scan, where @pidfd is
+ * of @p, and filled in from there.
+ */
+bool ckpt_owner_matters(const struct stat *st);
+int ckpt_owner_scan(struct ckpt_hold *hold, const struct ckpt_held_proc *p, int pidfd, int fd,
+		    const struct stat *st, struct ckpt_err *err);
+void ckpt_owner_fill(const struct ckpt_reader *r, struct ckpt_file *f);
 
 /* pipe-read.c: after every table is read. */
 int ckpt_read_pipes(struct ckpt_reader *r, struct ckpt_err *err);

@@ -123,10 +123,11 @@ static int build(struct ckpt_restore *r, struct ckpt_err *err)
 		return -1;
 	if (ckpt_fault("restore.files"))
 		return ckpt_fail(err, CKPT_FAILED, 0, "restore.files: fault injected");
-	if (ckpt_build_files(r, err) || ckpt_build_tasks(r, err) || ckpt_build_owners(r, err) ||
-	    ckpt_build_zombies(r, err))
+	if (ckpt_build_files(r, err) || ckpt_build_tasks(r, err) || ckpt_build_zombies(r, err) ||
+	    run_steps(r, build_steps, sizeof(build_steps) / sizeof(build_steps[0]), err))
 		return -1;
-	return run_steps(r, build_steps, sizeof(build_steps) / sizeof(build_steps[0]), err);
+	/* when there are threads to own a file */
+	return ckpt_build_owners(r, err);
 }
 
 int ckpt_restore_preflight(const struct ckpt_restore_params *params, struct ckpt_err *err)

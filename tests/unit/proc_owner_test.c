@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Who gets the signals of a descriptor: kept over a restore, or refused. Natively as root. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "lib/proc_group.h"
+#include "lib/restore_cycle.h"
+
+static void own(int fd, int type, pid_t pid)
+{
+	const struct f_owner_ex owner = { type, pid };
+
+	if (fcntl(fd, F_SETOWN_EX, &owner))
+		_exit(1);
+}
+
+static void notify_of_directory(void)
+{
+	if (fcntl(open("/tmp", O_RDONLY), F_NOTIFY, DN_CREATE | DN_MULTISHOT))
+		_exit(77);
+}
+
+static void own_for_outside(void)
+{
+	int ends[2];
+
+	if (pipe(ends))
+		_exit(1);
+	own(ends[1], F_OWNER_PID, 1);
+}
+
+static void own_as_user(void)
+{
+	int ends[2];
+
+	if (pipe(ends) || syscall(SYS_setresuid, -1, 1234, -1))
+		_exit(1);
+	own(ends[0], F_OWNER_PID, getpid());
+	if (syscall(SYS_setresuid, -1, 0, -1))
+		_exit(1);
+}
+
+static void own_terminal(void)
+{
+	int pt = open("/dev/ptmx", O_RDWR | O_NOCTTY);
+
+	if (pt < 0 || dup2(pt, 1) != 1 || close(pt))
+		_exit(77);
+	own(1, F_OWNER_PID, getpid());
+}
+
+static void refuses_by_name(void **state)
+{
+	static const struct {
+		void (*hold)(void);
+		const char *says;
+	} cases[] = {
+		{ notify_of_directory, "a directory, as F_NOTIFY does" },
+		{ own_for_outside, "to somebody who is not in the tree" },
+		{ own_as_user, "as another user than root" },
+		{ own_terminal, "descriptor 1 (F_SETOWN, F_SETSIG), which leads out of the tree" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct ckpt_stop_params params = { .pid = proc_group_spawn(NULL, cases[i].hold) };
+		struct ckpt_err err = CKPT_ERR_INIT;
+		struct ckpt_stop *stop = NULL;
+
+		if (params.pid < 0) {
+			print_message("# %s: this machine has none\n", cases[i].says);
+			continue;
+		}
+		/* before anything is stopped */
+		assert_int_equal(ckpt_stop_open(&params, &stop, &err), -1);
+		assert_int_equal(err.status, CKPT_REFUSED);
+		if (!strstr(err.text, cases[i].says))
+			fail_msg("\"%s\" does not say \"%s\"", err.text, cases[i].says);
+		assert_true(proc_group_untraced(params.pid));
+		kill(params.pid, SIGKILL);
+		waitpid(params.pid, NULL, 0);
+	}
+}
+
+static const char program[] =
+	"import fcntl, os, signal, struct, threading, time\n"
+	"TID, PID, PGRP = 0, 1, 2\n"
+	"SETSIG, GETSIG, SETOWN_EX, GETOWN_EX = 10, 11, 15, 16\n"
+	"def show():\n"
+	"    return [(fcntl.fcntl(fd, GETOWN_EX, bytes(8)), fcntl.fcntl(fd, GETSIG),\n"
+	"             fcntl.fcntl(fd, 17, bytes(8))) for fd in fds]\n"
+	"def own(fd, type, pid): fcntl.fcntl(fd, SETOWN_EX, struct.pack('ii', type, pid))\n"
+	"caught = []\n"
+	"signal.signal(signal.SIGUSR1, lambda sig, frame: caught.append(sig))\n"
+	"go = threading.Event()\n"
+	"t = threading.Thread(target=go.wait); t.start()\n"
+	"child = os.fork()\n"
+	"if not child:\n"
+	"    signal.pause()\n"
+	"pipes = [os.pipe() for i in range(6)]\n"
+	"os.mkfifo('fifo'); fifo = os.open('fifo', os.O_RDWR)\n"
+	"fds = [r for r, w in pipes] + [fifo]\n"
+	"own(fds[0], PID, os.getpid())\n"
+	"fcntl.fcntl(fds[0], SETSIG, signal.SIGUSR1)\n"
+	"own(fds[1], TID, t.native_id)\n"
+	"own(fds[2], PGRP, os.getpgrp())\n"
+	"fcntl.fcntl(fds[3], SETSIG, 40)\n"
+	"own(fds[4], PID, child)\n"
+	"own(fifo, PID, os.getpid())\n"
+	"copy = os.dup(fds[0])\n"
+	"before = show()\n"
+	"print('ready', flush=True)\n"
+	"while not os.path.exists('go'): time.sleep(0.02)\n"
+	"assert show() == before, (before, show())\n"
+	"fcntl.fcntl(copy, fcntl.F_SETFL, fcntl.fcntl(copy, fcntl.F_GETFL) | os.O_ASYNC)\n"
+	"os.write(pipes[0][1], b'x')\n"
+	"time.sleep(0.01)\n"
+	"assert caught == [signal.SIGUSR1], caught\n"
+	"os.kill(child, signal.SIGKILL); os.wait()\n"
+	"go.set(); t.join()\n"
+	"print('all well', flush=True)\n";
+
+static void comes_back(void **state)
+{
+	cleanup_with(cycle_saved_done) struct saved s = { 0 };
+	char *argv[] = { "/usr/bin/python3", "-c", (char *)program, NULL };
+	struct ckpt_restore_result result;
+	struct ckpt_restore *r = NULL;
+	char path[300];
+
+	(void)state;
+	cycle_start_and_save(argv, true, "ready", &s);
+	cycle_restore(&s, &r, &result);
+	snprintf(path, sizeof(path), "/proc/%d/cwd/go", result.root_pid);
+	close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	cycle_finish(r, 0);
+	assert_non_null(strstr(cycle_read_output(), "all well"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(refuses_by_name),
+		cmocka_unit_test(comes_back),
+	};
+
+	return cmocka_run_group_tests(tests, cycle_setup, cycle_teardown);
+}
