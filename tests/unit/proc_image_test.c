@@ -105,6 +105,15 @@ static siginfo_t *random_signals(size_t n)
 	return info;
 }
 
+static void make_creds(struct ckpt_creds *c)
+{
+	fill(c, sizeof(*c));
+	c->n_groups = rnd(4);
+	c->groups = random_bytes(c->n_groups * 4);
+	c->no_new_privs = rnd(2);
+	c->securebits = 0;
+}
+
 static void make_thread(struct ckpt_thread *t, int tid)
 {
 	fill(t, sizeof(*t));
@@ -115,9 +124,8 @@ static void make_thread(struct ckpt_thread *t, int tid)
 	t->n_pending = rnd(3);
 	t->pending = random_signals(t->n_pending);
 	t->affinity_len = rnd(129);
-	t->creds.n_groups = rnd(4);
-	t->creds.groups = random_bytes(t->creds.n_groups * 4);
-	t->creds.no_new_privs = rnd(2);
+	make_creds(&t->creds);
+	t->creds.securebits = rnd(100);
 	t->host_tid = 0;
 }
 
@@ -139,8 +147,12 @@ static void make_task(struct ckpt_task *t, int pid, int ppid, const struct ckpt_
 	t->mm = t->fdtable = t->cwd = t->root = CKPT_NONE;
 	t->threads = NULL;
 	t->n_threads = 0;
-	if (t->state == CKPT_TASK_ZOMBIE)
+	memset(&t->creds, 0, sizeof(t->creds));
+	t->creds_known = t->state == CKPT_TASK_ZOMBIE;
+	if (t->state == CKPT_TASK_ZOMBIE) {
+		make_creds(&t->creds);
 		return;
+	}
 	for (i = 0; i < 3; i++) {
 		t->itimers[i].value_ns &= INT64_MAX;
 		t->itimers[i].interval_ns &= INT64_MAX;

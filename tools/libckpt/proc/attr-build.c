@@ -137,7 +137,7 @@ int ckpt_build_attrs(struct ckpt_restore *r, struct ckpt_build_task *t, struct c
 		return -1;
 	for (i = 0; i < t->task->n_threads; i++) {
 		s = ckpt_build_site(r, t, i);
-		if (ckpt_build_creds(&s, &t->task->threads[i], err))
+		if (ckpt_build_creds(&s, &t->task->threads[i].creds, err))
 			return -1;
 	}
 	s = ckpt_build_site(r, t, 0);

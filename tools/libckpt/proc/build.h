@@ -178,8 +178,9 @@ int ckpt_build_pending(struct ckpt_restore *r, struct ckpt_build_task *t, struct
 int ckpt_build_itimers(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
 int ckpt_build_sched(const struct ckpt_site *s, const struct ckpt_thread *thread,
 		     struct ckpt_err *err);
-int ckpt_build_creds(const struct ckpt_site *s, const struct ckpt_thread *thread,
-		     struct ckpt_err *err);
+int ckpt_build_creds(const struct ckpt_site *s, const struct ckpt_creds *c, struct ckpt_err *err);
+/* Does status show these? */
+bool ckpt_creds_same(const struct ckpt_proc_status *now, const struct ckpt_creds *c);
 /* A whole text file, allocated; the parsed status of a thread with the text it points into. */
 int ckpt_build_text(const char *path, char **ret, struct ckpt_err *err);
 int ckpt_build_status(pid_t tid, char **ret_text, struct ckpt_proc_status *ret,

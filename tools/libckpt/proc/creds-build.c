@@ -97,6 +97,12 @@ static bool same_groups(const struct ckpt_proc_status *now, const struct ckpt_cr
 	return n == (ssize_t)c->n_groups && (!n || !memcmp(groups, c->groups, n * sizeof(*groups)));
 }
 
+static bool same_ids(const struct ckpt_proc_status *now, const struct ckpt_creds *c)
+{
+	return !memcmp(now->uid, c->uid, sizeof(c->uid)) &&
+	       !memcmp(now->gid, c->gid, sizeof(c->gid)) && same_groups(now, c);
+}
+
 static bool same_caps(const struct ckpt_proc_status *now, const struct ckpt_creds *c)
 {
 	return now->cap_inh == c->cap_inh && now->cap_prm == c->cap_prm &&
@@ -117,10 +123,13 @@ static int change(const struct ckpt_site *s, const struct ckpt_proc_status *now,
 	return set_caps(s, c->cap_inh, c->cap_prm, c->cap_eff, err);
 }
 
-int ckpt_build_creds(const struct ckpt_site *s, const struct ckpt_thread *thread,
-		     struct ckpt_err *err)
+bool ckpt_creds_same(const struct ckpt_proc_status *now, const struct ckpt_creds *c)
 {
-	const struct ckpt_creds *c = &thread->creds;
+	return same_ids(now, c) && same_caps(now, c) && now->no_new_privs == c->no_new_privs;
+}
+
+int ckpt_build_creds(const struct ckpt_site *s, const struct ckpt_creds *c, struct ckpt_err *err)
+{
 	cleanup_free char *text = NULL;
 	struct ckpt_proc_status now;
 	int64_t bits;
@@ -131,8 +140,7 @@ int ckpt_build_creds(const struct ckpt_site *s, const struct ckpt_thread *thread
 	bits = ckpt_site_call(s, err, "read its securebits", SYS_prctl, ARGS(PR_GET_SECUREBITS));
 	if (bits < 0)
 		return -1;
-	ids = memcmp(now.uid, c->uid, sizeof(c->uid)) || memcmp(now.gid, c->gid, sizeof(c->gid)) ||
-	      !same_groups(&now, c);
+	ids = !same_ids(&now, c);
 	if ((ids || !same_caps(&now, c) || bits != c->securebits) &&
 	    change(s, &now, ids, c, err))
 		return -1;

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Credentials of a thread; securebits come from the thread itself. */
+/* Credentials of a thread or zombie; securebits come from the thread itself. */
 #include <string.h>
 
 #include "proc/read.h"
 
-int ckpt_read_creds(struct ckpt_held_proc *p, struct ckpt_held_thread *t, struct ckpt_creds *ret,
-		    struct ckpt_err *err)
+int ckpt_read_creds(struct ckpt_held_proc *p, const struct ckpt_proc_status *s,
+		    struct ckpt_creds *ret, struct ckpt_err *err)
 {
-	const struct ckpt_proc_status *s = &t->status;
 	ssize_t n = ckpt_parse_groups(s->groups, &ret->groups);
 
 	if (n < 0)

@@ -12,9 +12,16 @@
 #define BOOL(tag, type, member) FIELD(tag, CKPT_FIELD_BOOL, type, member)
 #define BYTES(tag, type, member) FIELD(tag, CKPT_FIELD_BYTES, type, member)
 /* Added after images were written without it: 0 then. */
-#define LATER_UINT(tag_, type, member) \
-	{ .tag = tag_, .kind = CKPT_FIELD_UINT, .optional = 1, \
+#define LATER(tag_, kind_, type, member) \
+	{ .tag = tag_, .kind = kind_, .optional = 1, \
 	  .offset = offsetof(struct type, member), .size = SIZE_OF(type, member) }
+#define LATER_UINT(tag, type, member) LATER(tag, CKPT_FIELD_UINT, type, member)
+#define LATER_BOOL(tag, type, member) LATER(tag, CKPT_FIELD_BOOL, type, member)
+#define LATER_BYTES(tag, type, member) LATER(tag, CKPT_FIELD_BYTES, type, member)
+#define LATER_BLOB(tag_, type, member, count_) \
+	{ .tag = tag_, .kind = CKPT_FIELD_BLOB, .optional = 1, \
+	  .offset = offsetof(struct type, member), \
+	  .size = sizeof(*((struct type *)0)->member), .count = offsetof(struct type, count_) }
 #define STR(tag_, type, member) \
 	{ .tag = tag_, .kind = CKPT_FIELD_STR, .optional = 1, \
 	  .offset = offsetof(struct type, member) }
@@ -158,6 +165,16 @@ static const struct ckpt_field task_fields[] = {
 	BLOB(22, ckpt_task, pending, n_pending),
 	BYTES(23, ckpt_task, itimers),
 	LIST(24, ckpt_task, threads, n_threads, thread_shape),
+	LATER_BOOL(25, ckpt_task, creds_known),
+	LATER_BYTES(26, ckpt_task, creds.uid),
+	LATER_BYTES(27, ckpt_task, creds.gid),
+	LATER_BLOB(28, ckpt_task, creds.groups, creds.n_groups),
+	LATER_UINT(29, ckpt_task, creds.cap_inh),
+	LATER_UINT(30, ckpt_task, creds.cap_prm),
+	LATER_UINT(31, ckpt_task, creds.cap_eff),
+	LATER_UINT(32, ckpt_task, creds.cap_bnd),
+	LATER_UINT(33, ckpt_task, creds.cap_amb),
+	LATER_BOOL(34, ckpt_task, creds.no_new_privs),
 };
 static const struct ckpt_shape task_shape = SHAPE(ckpt_task, task_fields);
 

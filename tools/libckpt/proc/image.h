@@ -260,6 +260,7 @@ struct ckpt_itimer {
  * @ppid: 0 when its parent is outside the tree (init of the namespace adopts it)
  * @exit_code: zombies, as wait status
  * @exit_signal: sent to the parent at exit
+ * @creds, @creds_known: of a zombie, but for its securebits, which nothing shows
  * @threads: leader first; empty for zombies
  */
 struct ckpt_task {
@@ -267,6 +268,8 @@ struct ckpt_task {
 	uint32_t state;
 	int32_t exit_code, stop_signal;
 	int32_t exit_signal;
+	struct ckpt_creds creds;
+	bool creds_known;
 	char comm[16];
 	uint32_t mm;
 	uint32_t fdtable;

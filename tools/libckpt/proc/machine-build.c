@@ -63,16 +63,22 @@ static int check_own(uint64_t eff, struct ckpt_err *err)
 	return 0;
 }
 
-static int check_thread(const struct ckpt_task *t, const struct ckpt_thread *thread,
-			const struct ckpt_proc_status *own, struct ckpt_err *err)
+static int check_creds(const struct ckpt_task *t, const struct ckpt_creds *c,
+		       const struct ckpt_proc_status *own, struct ckpt_err *err)
 {
-	const struct ckpt_creds *c = &thread->creds;
-
 	if (c->cap_bnd & ~own->cap_bnd || c->cap_prm & ~own->cap_prm)
 		return ckpt_fail(err, CKPT_REFUSED, 0,
 				 "pid %d (%s) has capabilities (0x%lx) that ckpt-tool lacks; run "
 				 "ckpt-tool with them", t->pid, t->comm,
 				 (c->cap_bnd & ~own->cap_bnd) | (c->cap_prm & ~own->cap_prm));
+	return 0;
+}
+
+static int check_thread(const struct ckpt_task *t, const struct ckpt_thread *thread,
+			const struct ckpt_proc_status *own, struct ckpt_err *err)
+{
+	if (check_creds(t, &thread->creds, own, err))
+		return -1;
 	if (!HAS(own->cap_eff, CAP_SYS_NICE) &&
 	    (thread->nice < 0 || (thread->sched_policy & 0xff) == SCHED_FIFO ||
 	     (thread->sched_policy & 0xff) == SCHED_RR))
@@ -205,8 +211,10 @@ int ckpt_machine_check(const struct ckpt_image *image, struct ckpt_err *err)
 		return ckpt_fail(err, CKPT_FAILED, errno, "no memory for a page");
 	ret = check_numbers(image, err) || check_pipes(image, own.cap_eff, err) ? -1 : 0;
 	for (i = 0; i < image->n_tasks && !ret; i++) {
-		if (image->tasks[i].state != CKPT_TASK_ZOMBIE)
-			ret = check_task(image, &image->tasks[i], &own, page, err);
+		const struct ckpt_task *t = &image->tasks[i];
+
+		ret = t->state == CKPT_TASK_ZOMBIE ? check_creds(t, &t->creds, &own, err)
+						   : check_task(image, t, &own, page, err);
 	}
 	munmap(page, CKPT_PAGE_LEN);
 	return ret;

@@ -53,9 +53,9 @@ int ckpt_read_registers(struct ckpt_hold *hold, struct ckpt_err *err);
 int ckpt_read_thread(struct ckpt_reader *r, struct ckpt_held_proc *p,
 		     struct ckpt_held_thread *t, struct ckpt_thread *ret, struct ckpt_err *err);
 
-/* creds-read.c */
-int ckpt_read_creds(struct ckpt_held_proc *p, struct ckpt_held_thread *t, struct ckpt_creds *ret,
-		    struct ckpt_err *err);
+/* creds-read.c: of a thread or zombie of @p, from its status */
+int ckpt_read_creds(struct ckpt_held_proc *p, const struct ckpt_proc_status *s,
+		    struct ckpt_creds *ret, struct ckpt_err *err);
 
 #define CKPT_SPACES 10
 

@@ -59,6 +59,9 @@ static int identity(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt
 	if (p->zombie) {
 		task->state = CKPT_TASK_ZOMBIE;
 		task->exit_code = p->stat.exit_code;
+		if (ckpt_read_creds(p, &s, &task->creds, err))
+			return -1;
+		task->creds_known = true;
 	} else if (p->threads[0].group_stop) {
 		task->state = CKPT_TASK_STOPPED;
 		task->stop_signal = p->threads[0].group_stop;

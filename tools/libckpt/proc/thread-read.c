@@ -289,7 +289,7 @@ int ckpt_read_thread(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckp
 	ret->robust_head = head;
 	ret->robust_len = len;
 	if (get_comm(r, p, t->tid, ret->comm, err) || get_scheduling(p, t->tid, ret, err) ||
-	    ckpt_read_creds(p, t, &ret->creds, err))
+	    ckpt_read_creds(p, &t->status, &ret->creds, err))
 		return -1;
 	return ckpt_read_pending(p, t->tid, false, &ret->pending, &ret->n_pending, err);
 }

@@ -214,7 +214,8 @@ static int verify_process(const struct ckpt_build_task *t, const struct ckpt_pro
 		return BAD("process %d is in group %d of session %d instead of %d of %d",
 			   t->task->pid, now->ns_pgid, now->ns_sid, t->task->pgid, t->task->sid);
 	if (t->task->state == CKPT_TASK_ZOMBIE)
-		return 0;
+		return t->task->creds_known && !ckpt_creds_same(now, &t->task->creds) ?
+			BAD("zombie %d has other credentials", t->task->pid) : 0;
 	masks_of(t->task, &ignored, &caught);
 	if (now->sig_ignored != ignored || now->sig_caught != caught)
 		return BAD("process %d has other signal handlers", t->task->pid);
@@ -228,16 +229,11 @@ static int verify_process(const struct ckpt_build_task *t, const struct ckpt_pro
 static int verify_thread(const struct ckpt_thread *thread, const struct ckpt_proc_status *now,
 			 struct ckpt_err *err)
 {
-	const struct ckpt_creds *c = &thread->creds;
-
 	if (now->ns_pid != thread->tid)
 		return BAD("thread %d has id %d", thread->tid, now->ns_pid);
 	if (now->sig_pending != mask_of(thread->pending, thread->n_pending))
 		return BAD("thread %d has other pending signals", thread->tid);
-	if (memcmp(now->uid, c->uid, sizeof(c->uid)) || memcmp(now->gid, c->gid, sizeof(c->gid)) ||
-	    now->cap_inh != c->cap_inh || now->cap_prm != c->cap_prm ||
-	    now->cap_eff != c->cap_eff || now->cap_bnd != c->cap_bnd ||
-	    now->cap_amb != c->cap_amb || now->no_new_privs != c->no_new_privs)
+	if (!ckpt_creds_same(now, &thread->creds))
 		return BAD("thread %d has other credentials", thread->tid);
 	return 0;
 }

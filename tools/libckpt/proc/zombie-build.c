@@ -60,6 +60,9 @@ static int end(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_er
 	const struct ckpt_site s = ckpt_build_site(r, t, 0);
 	int code = t->task->exit_code, sig = code & 0x7f;
 
+	/* images of old do not have them: it stays who ckpt-tool is */
+	if (t->task->creds_known && ckpt_build_creds(&s, &t->task->creds, err))
+		return -1;
 	if (sig == SIGKILL)
 		kill(s.tid, SIGKILL);
 	else if (sig ? start_call(&s, SYS_tkill, t->task->pid, sig, err)
