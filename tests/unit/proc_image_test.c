@@ -174,6 +174,7 @@ static struct ckpt_image make_image(void)
 	fill(image.vdso_hash, sizeof(image.vdso_hash));
 	strcpy(image.kernel, "6.1.0");
 	image.unquiesced = rnd(2) ? random_text("x") : NULL;
+	fill(image.cpus, sizeof(image.cpus));
 	image.label = rnd(2) ? random_text("l") : NULL;
 	image.n_pipes = rnd(4);
 	image.pipes = calloc(image.n_pipes + 1, sizeof(*image.pipes));

@@ -67,6 +67,28 @@ static int set_limits(const struct ckpt_build_task *t, struct ckpt_err *err)
 	return 0;
 }
 
+/* By the text: prlimit of another user's process takes a capability that we may lack. */
+int ckpt_verify_limits(const struct ckpt_build_task *t, struct ckpt_err *err)
+{
+	struct ckpt_rlimit now[CKPT_NLIMITS];
+	cleanup_free char *text = NULL;
+	char path[64];
+	int i;
+
+	snprintf(path, sizeof(path), "/proc/%d/limits", t->host);
+	if (ckpt_build_text(path, &text, err))
+		return -1;
+	if (ckpt_parse_limits(text, now))
+		return ckpt_fail(err, CKPT_FAILED, 0, "cannot understand %s", path);
+	for (i = 0; i < CKPT_NLIMITS; i++) {
+		if (memcmp(&now[i], &t->task->limits[i], sizeof(now[i])))
+			return ckpt_fail(err, CKPT_DAMAGED, 0,
+					 "process %d has another resource limit %d", t->task->pid,
+					 i);
+	}
+	return 0;
+}
+
 static int set_oom(const struct ckpt_build_task *t, struct ckpt_err *err)
 {
 	cleanup_free char *text = NULL;

@@ -92,6 +92,7 @@ struct ckpt_build_task {
  * @init_site: init as a thread that makes calls; tid 0 while it runs by itself
  * @init_regs: to go on with
  * @ghost: next pid that the image does not use
+ * @cpus: those that the cgroup has
  * @made: host ids of the tasks that exist and that ptrace holds, oldest first
  * @tasks: one for each of the image, same order
  * @released: the tree is on its own
@@ -107,6 +108,7 @@ struct ckpt_restore {
 	struct ckpt_site init_site;
 	struct user_regs_struct init_regs;
 	int32_t ghost;
+	uint8_t cpus[CKPT_CPUS_LEN];
 	pid_t *made;
 	size_t n_made;
 	struct ckpt_build_task *tasks;
@@ -176,8 +178,11 @@ int ckpt_build_fds(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckp
 int ckpt_build_signals(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
 int ckpt_build_pending(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
 int ckpt_build_itimers(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
-int ckpt_build_sched(const struct ckpt_site *s, const struct ckpt_thread *thread,
-		     struct ckpt_err *err);
+int ckpt_build_sched(const struct ckpt_restore *r, const struct ckpt_site *s,
+		     const struct ckpt_thread *thread, struct ckpt_err *err);
+int ckpt_verify_sched(const struct ckpt_restore *r, const struct ckpt_thread *thread, pid_t tid,
+		      struct ckpt_err *err);
+int ckpt_verify_limits(const struct ckpt_build_task *t, struct ckpt_err *err);
 int ckpt_build_creds(const struct ckpt_site *s, const struct ckpt_creds *c, struct ckpt_err *err);
 /* Does status show these? */
 bool ckpt_creds_same(const struct ckpt_proc_status *now, const struct ckpt_creds *c);

@@ -107,6 +107,7 @@ struct ckpt_owner {
  * @caller: the process that asked; it must not be in the tree
  * @unhurried: the caller holds the tree long anyway: what is slow is read within the stop
  * @began_ns: CLOCK_MONOTONIC of the first act on the running tree
+ * @cpus: those that its cgroup has, as the scan found them
  * @label: security label of all of the tree, as the scan found it; NULL: none
  * @scratch: for one /proc text at a time
  */
@@ -123,6 +124,7 @@ struct ckpt_hold {
 	size_t n_seen;
 	struct ckpt_owner *owners;
 	size_t n_owners;
+	uint8_t cpus[CKPT_CPUS_LEN];
 	char *label;
 	struct ckpt_buf scratch;
 };

@@ -192,5 +192,6 @@ static const struct ckpt_field image_fields[] = {
 	BYTES(11, ckpt_image, kernel),
 	STR(12, ckpt_image, unquiesced),
 	STR(13, ckpt_image, label),
+	LATER_BYTES(14, ckpt_image, cpus),
 };
 const struct ckpt_shape ckpt_image_shape = SHAPE(ckpt_image, image_fields);

@@ -24,6 +24,7 @@
 #define CKPT_NSIG 64
 #define CKPT_NLIMITS 16
 #define CKPT_RSEQ_MAX 256u	/* bytes of an rseq area */
+#define CKPT_CPUS_LEN 128	/* bytes of a set of CPUs */
 #define CKPT_NONE UINT32_MAX	/* index: there is none */
 
 /* What backs an area of an address space. */
@@ -233,7 +234,7 @@ struct ckpt_thread {
 	uint32_t rseq_size, rseq_sig, rseq_flags;
 	uint64_t clear_tid;
 	int32_t sched_policy, sched_prio, nice;
-	uint8_t affinity[128];
+	uint8_t affinity[CKPT_CPUS_LEN];
 	uint32_t affinity_len;
 	uint32_t ioprio;
 	struct ckpt_creds creds;
@@ -297,6 +298,7 @@ struct ckpt_task {
  * @vdso_hash: SHA-256 of the vdso it ran with
  * @kernel: uname release, for messages
  * @unquiesced: what could not be brought to rest, one sentence or NULL
+ * @cpus: those that its cgroup had; all zero: not recorded
  * @label: security label of every task (/proc/PID/attr/current); NULL: none
  */
 struct ckpt_image {
@@ -316,6 +318,7 @@ struct ckpt_image {
 	char kernel[65];
 	char *unquiesced;
 	char *label;
+	uint8_t cpus[CKPT_CPUS_LEN];
 };
 
 void ckpt_image_done(struct ckpt_image *image);

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "proc/build.h"
+#include "proc/cpus.h"
 #include "proc/label.h"
 #include "proc/parse.h"
 
@@ -102,6 +103,39 @@ static int check_files(const struct ckpt_restore_params *p, struct ckpt_err *err
 	return 0;
 }
 
+static int check_task_cpus(const struct ckpt_image *image, const struct ckpt_task *t,
+			   const uint8_t all[CKPT_CPUS_LEN], const char *text, struct ckpt_err *err)
+{
+	for (size_t i = 0; i < t->n_threads; i++) {
+		const struct ckpt_thread *thread = &t->threads[i];
+		int cpu = ckpt_cpus_outside(thread->affinity, all);
+
+		if (cpu >= 0 && thread->affinity_len && !ckpt_cpus_unasked(image, thread))
+			return ckpt_fail(err, CKPT_REFUSED, 0,
+					 "pid %d (%s) asks for CPU %d in thread %d, here it can "
+					 "have %s", t->pid, t->comm, cpu, thread->tid, text);
+	}
+	return 0;
+}
+
+/* Threads that are tied to CPUs find these. */
+static int check_cpus(const struct ckpt_restore_params *p, struct ckpt_err *err)
+{
+	cleanup_close int cgroup = -1;
+	cleanup_free char *text = NULL;
+	uint8_t all[CKPT_CPUS_LEN];
+
+	if (p->cgroup)
+		cgroup = open(p->cgroup, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (ckpt_cpus_of(cgroup, all, &text, err))
+		return -1;
+	for (size_t i = 0; i < p->image->n_tasks; i++) {
+		if (check_task_cpus(p->image, &p->image->tasks[i], all, text, err))
+			return -1;
+	}
+	return 0;
+}
+
 static int check_label(const struct ckpt_image *image, struct ckpt_err *err)
 {
 	cleanup_with(ckpt_labels_done) struct ckpt_labels own = { 0 };
@@ -120,6 +154,7 @@ int ckpt_restore_check(const struct ckpt_restore_params *params, struct ckpt_err
 	if (ckpt_image_check(image, err) ||
 	    (params->cgroup && check_cgroup(params->cgroup, err)) ||
 	    ckpt_image_restorable(image, err) || check_label(image, err) ||
+	    check_cpus(params, err) ||
 	    check_pids(image, err) || check_files(params, err) ||
 	    ckpt_machine_check(image, err) || ckpt_vdso_check(image, err) ||
 	    ckpt_xstate_check(image, err))

@@ -213,6 +213,7 @@ int ckpt_read_tree(struct ckpt_hold *hold, struct ckpt_image *ret, struct ckpt_e
 	int failed = read_all(&r, err);
 
 	free(r.mapped);
+	memcpy(image.cpus, hold->cpus, sizeof(image.cpus));
 	if (!failed && hold->label) {
 		image.label = strdup(hold->label);
 		if (!image.label)

@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/fault.h"
 #include "proc/build.h"
+#include "proc/cpus.h"
 
 static uint64_t now_ns(void)
 {
@@ -119,7 +120,8 @@ static struct ckpt_restore *new_restore(const struct ckpt_restore_params *params
 
 static int build(struct ckpt_restore *r, struct ckpt_err *err)
 {
-	if (ckpt_build_init(r, err))
+	if (ckpt_build_init(r, err) ||
+	    ckpt_cpus_of(r->init.cgroup_fd, r->cpus, NULL, err))
 		return -1;
 	if (ckpt_fault("restore.files"))
 		return ckpt_fail(err, CKPT_FAILED, 0, "restore.files: fault injected");

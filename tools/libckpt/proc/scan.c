@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "proc/cpus.h"
 #include "proc/label.h"
 #include "proc/procfs.h"
 #include "proc/read.h"
@@ -216,7 +217,8 @@ int ckpt_scan_tree(struct ckpt_hold *hold, struct ckpt_err *err)
 	cleanup_with(ckpt_labels_done) struct ckpt_labels labels = { 0 };
 
 	if (scan_list(hold, err) || ckpt_cgroup_check(hold, err) ||
-	    ckpt_spaces_open(&spaces, err) || open_labels(hold, &labels, err))
+	    ckpt_spaces_open(&spaces, err) || open_labels(hold, &labels, err) ||
+	    ckpt_cpus_of(hold->cgroup, hold->cpus, NULL, err))
 		return -1;
 	for (size_t i = 0; i < hold->n_procs; i++) {
 		struct ckpt_held_proc *p = &hold->procs[i];

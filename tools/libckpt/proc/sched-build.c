@@ -9,28 +9,42 @@
 #include <unistd.h>
 
 #include "proc/build.h"
+#include "proc/cpus.h"
+
+#define BAD(...) ckpt_fail(err, CKPT_DAMAGED, 0, __VA_ARGS__)
 
 /* Bits beyond what this kernel knows are zero in both. */
-static bool same_cpus(const cpu_set_t *a, const struct ckpt_thread *thread)
+static bool same_cpus(const struct ckpt_restore *r, const struct ckpt_thread *thread,
+		      const cpu_set_t *now)
 {
-	return !memcmp(a, thread->affinity, sizeof(thread->affinity));
+	return !memcmp(now, ckpt_cpus_unasked(r->image, thread) ? r->cpus : thread->affinity,
+		       sizeof(*now));
 }
 
-static int set_cpus(const struct ckpt_site *s, const struct ckpt_thread *thread,
+static int get_cpus(pid_t tid, const struct ckpt_thread *thread, cpu_set_t *ret,
 		    struct ckpt_err *err)
+{
+	memset(ret, 0, sizeof(*ret));
+	if (sched_getaffinity(tid, sizeof(*ret), ret))
+		return ckpt_fail(err, CKPT_FAILED, errno, "thread %d: cannot read its CPUs",
+				 thread->tid);
+	return 0;
+}
+
+static int set_cpus(const struct ckpt_restore *r, const struct ckpt_site *s,
+		    const struct ckpt_thread *thread, struct ckpt_err *err)
 {
 	cpu_set_t now;
 
 	_Static_assert(sizeof(cpu_set_t) == sizeof(thread->affinity), "one size of CPU sets");
 	if (!thread->affinity_len)
 		return 0;
-	memset(&now, 0, sizeof(now));
-	if (sched_getaffinity(s->tid, sizeof(now), &now))
-		return ckpt_fail(err, CKPT_FAILED, errno, "thread %d: cannot read its CPUs",
-				 s->name);
-	if (same_cpus(&now, thread))
+	if (get_cpus(s->tid, thread, &now, err))
+		return -1;
+	if (same_cpus(r, thread, &now))
 		return 0;
-	memcpy(&now, thread->affinity, sizeof(now));
+	memcpy(&now, ckpt_cpus_unasked(r->image, thread) ? r->cpus : thread->affinity,
+	       sizeof(now));
 	if (sched_setaffinity(s->tid, sizeof(now), &now))
 		return ckpt_fail(err, CKPT_FAILED, errno, "thread %d: cannot set its CPUs",
 				 s->name);
@@ -47,13 +61,13 @@ static int set_ioprio(const struct ckpt_site *s, const struct ckpt_thread *threa
 	return 0;
 }
 
-int ckpt_build_sched(const struct ckpt_site *s, const struct ckpt_thread *thread,
-		     struct ckpt_err *err)
+int ckpt_build_sched(const struct ckpt_restore *r, const struct ckpt_site *s,
+		     const struct ckpt_thread *thread, struct ckpt_err *err)
 {
 	const struct sched_param param = { .sched_priority = thread->sched_prio };
 	struct sched_param now;
 
-	if (set_cpus(s, thread, err))
+	if (set_cpus(r, s, thread, err))
 		return -1;
 	if ((sched_getscheduler(s->tid) != thread->sched_policy || sched_getparam(s->tid, &now) ||
 	     now.sched_priority != thread->sched_prio) &&
@@ -65,4 +79,25 @@ int ckpt_build_sched(const struct ckpt_site *s, const struct ckpt_thread *thread
 		return ckpt_fail(err, CKPT_FAILED, errno, "thread %d: cannot set its niceness",
 				 s->name);
 	return set_ioprio(s, thread, err);
+}
+
+int ckpt_verify_sched(const struct ckpt_restore *r, const struct ckpt_thread *thread, pid_t tid,
+		      struct ckpt_err *err)
+{
+	struct sched_param param;
+	cpu_set_t now;
+
+	if (sched_getscheduler(tid) != thread->sched_policy || sched_getparam(tid, &param) ||
+	    param.sched_priority != thread->sched_prio)
+		return BAD("thread %d has another scheduling policy or priority", thread->tid);
+	errno = 0;
+	if (getpriority(PRIO_PROCESS, tid) != thread->nice || errno)
+		return BAD("thread %d has another niceness", thread->tid);
+	if (get_cpus(tid, thread, &now, err))
+		return -1;
+	if (thread->affinity_len && !same_cpus(r, thread, &now))
+		return BAD("thread %d has other CPUs", thread->tid);
+	if (syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, tid) != (long)thread->ioprio)
+		return BAD("thread %d has another I/O priority", thread->tid);
+	return 0;
 }

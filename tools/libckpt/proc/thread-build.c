@@ -36,7 +36,8 @@ static int set_name(const struct ckpt_site *s, const char *comm, struct ckpt_err
 				     ARGS(PR_SET_NAME, at)) < 0 ? -1 : 0;
 }
 
-static int dress(const struct ckpt_site *s, const struct ckpt_thread *thread, struct ckpt_err *err)
+static int dress(const struct ckpt_restore *r, const struct ckpt_site *s,
+		 const struct ckpt_thread *thread, struct ckpt_err *err)
 {
 	if (set_name(s, thread->comm, err) || set_altstack(s, thread, err))
 		return -1;
@@ -52,7 +53,7 @@ static int dress(const struct ckpt_site *s, const struct ckpt_thread *thread, st
 	    ckpt_site_call(s, err, "set its timer slack", SYS_prctl,
 			   ARGS(PR_SET_TIMERSLACK, thread->timerslack_ns)) < 0)
 		return -1;
-	return ckpt_build_sched(s, thread, err);
+	return ckpt_build_sched(r, s, thread, err);
 }
 
 int ckpt_build_threads(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err)
@@ -68,7 +69,7 @@ int ckpt_build_threads(struct ckpt_restore *r, struct ckpt_build_task *t, struct
 	}
 	for (i = 0; i < t->task->n_threads; i++) {
 		s = ckpt_build_site(r, t, i);
-		if (dress(&s, &t->task->threads[i], err))
+		if (dress(r, &s, &t->task->threads[i], err))
 			return -1;
 	}
 	return 0;

@@ -3,12 +3,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/ioprio.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -238,15 +236,7 @@ static int verify_thread(const struct ckpt_thread *thread, const struct ckpt_pro
 	return 0;
 }
 
-/* What status does not show. */
-static int verify_priority(const struct ckpt_thread *thread, pid_t tid, struct ckpt_err *err)
-{
-	if (syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, tid) != (long)thread->ioprio)
-		return BAD("thread %d has another I/O priority", thread->tid);
-	return 0;
-}
-
-static int verify_status(struct ckpt_build_task *t, struct ckpt_err *err)
+static int verify_status(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err)
 {
 	struct ckpt_proc_status now;
 	size_t i;
@@ -259,7 +249,7 @@ static int verify_status(struct ckpt_build_task *t, struct ckpt_err *err)
 		if (!i && verify_process(t, &now, err))
 			return -1;
 		if (t->tids && (verify_thread(&t->task->threads[i], &now, err) ||
-				verify_priority(&t->task->threads[i], t->tids[i], err)))
+				ckpt_verify_sched(r, &t->task->threads[i], t->tids[i], err)))
 			return -1;
 	}
 	if (t->task->state == CKPT_TASK_ZOMBIE && now.state != 'Z')
@@ -269,11 +259,11 @@ static int verify_status(struct ckpt_build_task *t, struct ckpt_err *err)
 
 int ckpt_verify_task(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err)
 {
-	if (verify_status(t, err))
+	if (verify_status(r, t, err))
 		return -1;
 	if (t->task->state == CKPT_TASK_ZOMBIE)
 		return 0;
-	if (verify_areas(r, t, err) || verify_fds(r, t, err))
+	if (ckpt_verify_limits(t, err) || verify_areas(r, t, err) || verify_fds(r, t, err))
 		return -1;
 	return ckpt_memory_verify(r, t, err);
 }

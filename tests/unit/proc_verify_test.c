@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Scheduling, CPUs and limits: read back before the tree runs, and asked for before it is built. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/ioprio.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "lib/restore_cycle.h"
+#include "proc/cpus.h"
+
+static const struct ckpt_err no_error = CKPT_ERR_INIT;
+
+static void parses_sets(void **state)
+{
+	static const char *const bad[] = { "", "\n", "x", "1-", "-1", "3-2", "1,", "1024", "1;2" };
+	uint8_t set[CKPT_CPUS_LEN], two[CKPT_CPUS_LEN] = { 3 };
+
+	(void)state;
+	assert_int_equal(ckpt_cpus_parse("0-1\n", set), 0);
+	assert_memory_equal(set, two, sizeof(set));
+	assert_int_equal(ckpt_cpus_parse("0,2-3,9,1020-1023", set), 0);
+	assert_int_equal(set[0], 0x0d);
+	assert_int_equal(set[1], 2);
+	assert_int_equal(set[127], 0xf0);
+	assert_int_equal(ckpt_cpus_outside(set, two), 2);
+	assert_int_equal(ckpt_cpus_outside(two, set), 1);
+	assert_int_equal(ckpt_cpus_outside(set, set), -1);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(ckpt_cpus_parse(bad[i], set), -1);
+}
+
+static void put(const char *dir, const char *name, const char *text)
+{
+	char path[400];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+}
+
+/* Folders that look like cgroups: the nearest that says something counts. */
+static void asks_the_nearest_cgroup(void **state)
+{
+	const char *base = getenv("TMPDIR");
+	char top[256], below[300];
+	cleanup_free char *text = NULL, *machine = NULL;
+	uint8_t set[CKPT_CPUS_LEN], all[CKPT_CPUS_LEN];
+	struct ckpt_err err = CKPT_ERR_INIT;
+	int fd;
+
+	(void)state;
+	snprintf(top, sizeof(top), "%s/top", base ? base : "/tmp");
+	snprintf(below, sizeof(below), "%s/below", top);
+	mkdir(top, 0700);
+	mkdir(below, 0700);
+	fd = open(below, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	cycle_check(ckpt_cpus_of(-1, all, &machine, &err), &err);
+	assert_true(sched_getaffinity(0, sizeof(set), (cpu_set_t *)set) == 0);
+	assert_int_equal(ckpt_cpus_outside(set, all), -1);
+	put(top, "cgroup.procs", "");
+	put(below, "cgroup.procs", "");
+	cycle_check(ckpt_cpus_of(fd, set, NULL, &err), &err);
+	assert_memory_equal(set, all, sizeof(set));
+	put(top, "cpuset.cpus.effective", "3-5\n");
+	cycle_check(ckpt_cpus_of(fd, set, &text, &err), &err);
+	assert_string_equal(text, "3-5");
+	assert_int_equal(set[0], 0x38);
+	put(below, "cpuset.cpus.effective", "4\n");
+	cycle_check(ckpt_cpus_of(fd, set, NULL, &err), &err);
+	assert_int_equal(set[0], 0x10);
+	put(below, "cpuset.cpus.effective", "many\n");
+	assert_int_equal(ckpt_cpus_of(fd, set, NULL, &err), -1);
+	close(fd);
+}
+
+static void start(struct saved *s)
+{
+	char *argv[] = { "sh", "-c", "echo here; while [ ! -e go ]; do sleep 0.02; done; "
+			 "rm go; echo all well", NULL };
+
+	cycle_start_and_save(argv, true, "here", s);
+}
+
+static void build(struct saved *s, struct ckpt_restore **ret)
+{
+	struct ckpt_restore_params params = {
+		.image = &s->image, .source = &s->source, .cgroup = cycle_cgroup_dir,
+	};
+	struct ckpt_err err = CKPT_ERR_INIT;
+
+	params.stdio[0] = params.stdio[1] = params.stdio[2] = open("/dev/null", O_RDWR | O_CLOEXEC);
+	cycle_check(ckpt_restore_build(&params, ret, &err), &err);
+	close(params.stdio[0]);
+}
+
+static void is_found(struct ckpt_restore *r, const char *what)
+{
+	struct ckpt_err err = CKPT_ERR_INIT;
+
+	assert_int_equal(ckpt_restore_verify(r, &err), -1);
+	assert_int_equal(err.status, CKPT_DAMAGED);
+	if (!strstr(err.text, what))
+		fail_msg("\"%s\" does not say \"%s\"", err.text, what);
+}
+
+/* Each is changed behind the back of the restore, seen, and put back. */
+static void differences_are_found(void **state)
+{
+	cleanup_with(cycle_saved_done) struct saved s = { 0 };
+	cleanup_restore struct ckpt_restore *r = NULL;
+	const struct sched_param none = { 0 };
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct rlimit limit, was;
+	cpu_set_t cpus, one;
+	pid_t root;
+
+	(void)state;
+	start(&s);
+	build(&s, &r);
+	root = ckpt_restore_root(r);
+	cycle_check(ckpt_restore_verify(r, &err), &err);
+
+	assert_int_equal(sched_setscheduler(root, SCHED_BATCH, &none), 0);
+	is_found(r, "another scheduling policy or priority");
+	assert_int_equal(sched_setscheduler(root, SCHED_OTHER, &none), 0);
+	assert_int_equal(setpriority(PRIO_PROCESS, root, 5), 0);
+	is_found(r, "another niceness");
+	assert_int_equal(setpriority(PRIO_PROCESS, root, s.image.tasks[0].threads[0].nice), 0);
+	assert_int_equal(syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, root,
+				 IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 6)), 0);
+	is_found(r, "another I/O priority");
+	assert_int_equal(syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, root,
+				 s.image.tasks[0].threads[0].ioprio), 0);
+	assert_int_equal(sched_getaffinity(root, sizeof(cpus), &cpus), 0);
+	if (CPU_COUNT(&cpus) > 1) {
+		CPU_ZERO(&one);
+		CPU_SET(0, &one);
+		assert_int_equal(sched_setaffinity(root, sizeof(one), &one), 0);
+		is_found(r, "other CPUs");
+		assert_int_equal(sched_setaffinity(root, sizeof(cpus), &cpus), 0);
+	}
+	assert_int_equal(prlimit(root, RLIMIT_CORE, NULL, &was), 0);
+	limit = (struct rlimit){ 4096, was.rlim_max };
+	assert_int_equal(prlimit(root, RLIMIT_CORE, &limit, NULL), 0);
+	is_found(r, "another resource limit 4");
+	assert_int_equal(prlimit(root, RLIMIT_CORE, &was, NULL), 0);
+
+	cycle_check(ckpt_restore_verify(r, &err), &err);
+}
+
+static void set_all(struct saved *s, uint8_t first)
+{
+	for (size_t i = 0; i < s->image.n_tasks; i++) {
+		for (size_t j = 0; j < s->image.tasks[i].n_threads; j++)
+			s->image.tasks[i].threads[j].affinity[0] = first;
+	}
+}
+
+/* Tied to a CPU that is not here: nothing is built. All that there were: all that there are. */
+static void cpus_are_asked_for(void **state)
+{
+	cleanup_with(cycle_saved_done) struct saved s = { 0 };
+	struct ckpt_restore_params params = { .cgroup = cycle_cgroup_dir };
+	struct ckpt_restore_result result;
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_restore *r = NULL;
+	struct ckpt_thread *thread;
+	uint8_t had[CKPT_CPUS_LEN], now[CKPT_CPUS_LEN] = { 0 };
+	char path[300];
+
+	(void)state;
+	start(&s);
+	params.image = &s.image;
+	params.source = &s.source;
+	memcpy(had, s.image.cpus, sizeof(had));
+	thread = &s.image.tasks[0].threads[0];
+	assert_true(ckpt_cpus_unasked(&s.image, thread));
+	thread->affinity[100] = 0x10;
+	assert_int_equal(ckpt_restore_preflight(&params, &err), -1);
+	assert_int_equal(err.status, CKPT_REFUSED);
+	if (!strstr(err.text, "(sh) asks for CPU 804 in thread "))
+		fail_msg("%s", err.text);
+	/* also when its machine had it */
+	s.image.cpus[100] = 0xf0;
+	err = no_error;
+	assert_int_equal(ckpt_restore_preflight(&params, &err), -1);
+	thread->affinity[100] = s.image.cpus[100] = 0;
+
+	set_all(&s, 0xff);
+	s.image.cpus[0] = 0xff;
+	cycle_restore(&s, &r, &result);
+	assert_true(sched_getaffinity(result.root_pid, sizeof(now), (cpu_set_t *)now) == 0);
+	assert_memory_equal(now, had, sizeof(now));
+	snprintf(path, sizeof(path), "/proc/%d/cwd/go", result.root_pid);
+	close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	cycle_finish(r, 0);
+	assert_non_null(strstr(cycle_read_output(), "all well"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(parses_sets),
+		cmocka_unit_test(asks_the_nearest_cgroup),
+		cmocka_unit_test(cpus_are_asked_for),
+		/* the last: newer kernels kill what is born in a cgroup that was killed once */
+		cmocka_unit_test(differences_are_found),
+	};
+
+	return cmocka_run_group_tests(tests, cycle_setup, cycle_teardown);
+}
