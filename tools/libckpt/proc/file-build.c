@@ -120,9 +120,11 @@ static int dress(const struct ckpt_file *f, int fd, struct ckpt_err *err)
 		{ .tv_sec = f->mtime_ns / 1000000000, .tv_nsec = f->mtime_ns % 1000000000 },
 	};
 
-	if (ftruncate(fd, f->size) || fchmod(fd, f->mode & 07777) || futimens(fd, times))
-		return ckpt_fail(err, CKPT_FAILED, errno, "cannot set size and times of %s",
-				 f->path);
+	/* the owner before the mode, which a change of it cuts */
+	if (ftruncate(fd, f->size) || fchown(fd, f->uid, f->gid) ||
+	    fchmod(fd, f->mode & 07777) || futimens(fd, times))
+		return ckpt_fail(err, CKPT_FAILED, errno,
+				 "cannot set size, owner and times of %s", f->path);
 	return 0;
 }
 

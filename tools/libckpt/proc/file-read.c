@@ -171,6 +171,8 @@ static void from_stat(struct ckpt_file *f, const struct stat *st)
 	f->mode = st->st_mode;
 	f->rdev = st->st_rdev;
 	f->size = st->st_size;
+	f->uid = st->st_uid;
+	f->gid = st->st_gid;
 	f->mtime_ns = st->st_mtim.tv_sec * 1000000000ll + st->st_mtim.tv_nsec;
 	f->ctime_ns = st->st_ctim.tv_sec * 1000000000ll + st->st_ctim.tv_nsec;
 }

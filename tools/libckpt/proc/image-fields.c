@@ -79,6 +79,8 @@ static const struct ckpt_field file_fields[] = {
 	INT(16, ckpt_file, owner_type),
 	INT(17, ckpt_file, owner_pid),
 	INT(18, ckpt_file, owner_sig),
+	LATER_UINT(19, ckpt_file, uid),
+	LATER_UINT(20, ckpt_file, gid),
 };
 static const struct ckpt_shape file_shape = SHAPE(ckpt_file, file_fields);
 

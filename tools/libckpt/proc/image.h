@@ -127,7 +127,7 @@ enum ckpt_file_kind {
  * @path: absolute path in the group's mount namespace; NULL for pipes
  * @flags: open(2) flags as in fdinfo, O_CLOEXEC never in it
  * @pos: position, bytes
- * @dev, @ino, @mode, @size, @mtime_ns: as seen at capture
+ * @dev, @ino, @mode, @size, @mtime_ns, @ctime_ns, @uid, @gid: as seen at capture
  * @ctime_ns: likewise; not stored
  * @deleted: no link leads to it; its content is in @space
  * @writable: somebody can write it: fd with write mode or MAP_SHARED+MAYWRITE
@@ -148,6 +148,7 @@ struct ckpt_file {
 	uint64_t rdev;
 	uint64_t size;
 	int64_t mtime_ns, ctime_ns;
+	uint32_t uid, gid;
 	bool deleted;
 	bool writable;
 	uint32_t space;
