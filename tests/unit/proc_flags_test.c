@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Flags of memory that change while a tree is captured. Natively as root. */
+#include <linux/mempolicy.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -26,6 +27,7 @@ static pid_t pid;
 /* What the test tells: by the system call, for the sanitizer makes nothing of mlock. */
 static void *obey(void *arg)
 {
+	const unsigned long node = 1;
 	sigset_t *set = arg;
 	int sig, bad;
 
@@ -34,6 +36,8 @@ static void *obey(void *arg)
 			bad = madvise(area, LEN, MADV_DONTFORK);
 		else if (sig == SIGUSR2)
 			bad = syscall(SYS_mlock, area, LEN);
+		else if (sig == SIGQUIT)
+			bad = syscall(SYS_mbind, area, LEN, MPOL_PREFERRED, &node, 64, 0);
 		else
 			bad = madvise(area, LEN, MADV_DOFORK) ||
 			      syscall(SYS_munlock, area, LEN);
@@ -58,6 +62,7 @@ static void have_area(void)
 	sigaddset(&set, SIGUSR1);
 	sigaddset(&set, SIGUSR2);
 	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGQUIT);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	pthread_create(&t, NULL, obey, &set);
 }
@@ -156,11 +161,34 @@ static void a_long_stop_has_them_exactly(void **state)
 	tell(SIGHUP);
 }
 
+/* As on a machine with several nodes: set after the scan it shows after the release. */
+static void a_policy_is_refused(void **state)
+{
+	static const char *const faults[] = { "keeper.nodes:2=fail", "keeper.nodes=fail" };
+	struct ckpt_image image;
+
+	(void)state;
+	if (syscall(SYS_get_mempolicy, NULL, NULL, 0, NULL, 0))
+		skip();
+	for (size_t i = 0; i < 2; i++) {
+		struct ckpt_err err = CKPT_ERR_INIT;
+
+		setenv("CKPT_FAULT", faults[i], 1);
+		assert_int_equal(capture(i ? 0 : SIGQUIT, 0, &image, &err), -1);
+		unsetenv("CKPT_FAULT");
+		assert_int_equal(err.status, CKPT_REFUSED);
+		if (!strstr(err.text, "has memory with a policy (prefer:0)"))
+			fail_msg("%s", err.text);
+		assert_true(proc_group_untraced(pid));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_change_is_seen),
 		cmocka_unit_test(a_long_stop_has_them_exactly),
+		cmocka_unit_test(a_policy_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

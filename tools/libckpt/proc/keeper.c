@@ -278,6 +278,13 @@ static int need_hold(struct keeper *k, struct ckpt_keeper_reply *reply)
 	return ckpt_fail(&reply->err, CKPT_USAGE, 0, "the tree is not stopped");
 }
 
+/* What was read before the stop and is too slow to be read in it. */
+static int look_again(struct keeper *k, struct ckpt_keeper_reply *reply)
+{
+	return ckpt_seen_verify(&k->hold, &reply->err) ||
+	       ckpt_policy_verify(&k->hold, &reply->err);
+}
+
 static void serve(struct keeper *k, uint32_t op, struct ckpt_keeper_reply *reply)
 {
 	int ret = 0;
@@ -296,14 +303,14 @@ static void serve(struct keeper *k, uint32_t op, struct ckpt_keeper_reply *reply
 			blame_kill(&k->hold, &reply->err);
 		break;
 	case CKPT_KEEPER_HOLDING:
-		ret = need_hold(k, reply) || ckpt_seen_verify(&k->hold, &reply->err);
+		ret = need_hold(k, reply) || look_again(k, reply);
 		break;
 	case CKPT_KEEPER_RELEASE:
 		if (need_hold(k, reply))
 			return;
 		let_go(k);
 		reply->freeze_ns = ckpt_now_ns() - k->hold.began_ns;
-		ckpt_seen_verify(&k->hold, &reply->err);
+		look_again(k, reply);
 		return;
 	case CKPT_KEEPER_KILL:
 		ret = need_hold(k, reply) || do_kill(k, reply);

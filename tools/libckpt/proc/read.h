@@ -119,6 +119,11 @@ int ckpt_seen_read(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckpt
 struct ckpt_seen *ckpt_seen_find(const struct ckpt_hold *hold, const struct ckpt_held_proc *p);
 int ckpt_seen_verify(struct ckpt_hold *hold, struct ckpt_err *err);
 
+/* policy-read.c: refuse memory with a policy; one process, and all after the release */
+int ckpt_policy_check(struct ckpt_hold *hold, const struct ckpt_held_proc *p,
+		      struct ckpt_err *err);
+int ckpt_policy_verify(struct ckpt_hold *hold, struct ckpt_err *err);
+
 /* file-read.c: descriptor table, and files that are only mapped or named. */
 int ckpt_read_fdtable(struct ckpt_reader *r, struct ckpt_held_proc *p, uint32_t *ret,
 		      struct ckpt_err *err);

@@ -142,26 +142,6 @@ static int scan_areas(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct c
 	return 0;
 }
 
-/* Policies of areas; of no effect, and slow to look for, where there is one node. */
-static int scan_policies(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckpt_err *err)
-{
-	static const char none[] = "default";
-	const char *at, *policy;
-	size_t len;
-
-	if (access("/sys/devices/system/node/node1", F_OK) ||
-	    ckpt_procfs_read(p->dir, "numa_maps", &hold->scratch))
-		return 0;
-	at = (char *)hold->scratch.data;
-	while (ckpt_parse_numa_line(&at, &policy, &len) == 1) {
-		if (len != sizeof(none) - 1 || memcmp(policy, none, len))
-			return ckpt_fail(err, CKPT_REFUSED, 0,
-				"pid %d (%s) has memory with a policy (%.*s), which this version "
-				"cannot restore", p->pid, p->comm, (int)len, policy);
-	}
-	return 0;
-}
-
 static int scan_timers(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckpt_err *err)
 {
 	struct ckpt_reader r = { .hold = hold };
@@ -228,7 +208,7 @@ int ckpt_scan_tree(struct ckpt_hold *hold, struct ckpt_err *err)
 		if (scan_status(hold, p, err) || scan_namespaces(&spaces, p, err) ||
 		    ckpt_labels_check(p, &labels, err) ||
 		    scan_named(p, err) || scan_fds(hold, p, err) || scan_timers(hold, p, err) ||
-		    scan_areas(hold, p, err) || scan_policies(hold, p, err))
+		    scan_areas(hold, p, err) || ckpt_policy_check(hold, p, err))
 			return -1;
 	}
 	ckpt_hold_forget(hold);
