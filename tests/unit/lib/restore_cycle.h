@@ -50,6 +50,8 @@ void cycle_restore(struct saved *s, struct ckpt_restore **ret, struct ckpt_resto
 void cycle_close_saved(struct ckpt_restore *r);
 /* Wait for the end of the root task with status @wanted, and of everybody. */
 void cycle_finish(struct ckpt_restore *r, int wanted);
+/* Restore what waits for the file "go" in its directory, then checks itself and says "all well". */
+void cycle_go_on(struct saved *s);
 void cycle_saved_done(struct saved *s);
 
 #endif
