@@ -123,6 +123,7 @@ static void make_thread(struct ckpt_thread *t, int tid)
 	t->xstate = random_bytes(t->xstate_len);
 	t->n_pending = rnd(3);
 	t->pending = random_signals(t->n_pending);
+	t->pdeath_sig = rnd(CKPT_NSIG + 1);
 	t->affinity_len = rnd(129);
 	make_creds(&t->creds);
 	t->creds.securebits = rnd(100);

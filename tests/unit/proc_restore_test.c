@@ -216,17 +216,10 @@ static void test_unnamed_files(void **state)
 {
 	cleanup_with(cycle_saved_done) struct saved s = { 0 };
 	char *argv[] = { "/usr/bin/python3", "-c", (char *)unnamed_program, NULL };
-	struct ckpt_restore_result result;
-	struct ckpt_restore *r = NULL;
-	char go[300];
 
 	(void)state;
 	cycle_start_and_save(argv, true, "ready", &s);
-	cycle_restore(&s, &r, &result);
-	snprintf(go, sizeof(go), "/proc/%d/cwd/go", result.root_pid);
-	close(open(go, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
-	cycle_finish(r, 0);
-	assert_non_null(strstr(cycle_read_output(), "all well"));
+	cycle_go_on(&s);
 }
 
 /* SA_ONSTACK without a stack, as Python does it: that of the restoring process is none of its. */
@@ -253,6 +246,32 @@ static void test_handler_without_stack(void **state)
 	cycle_finish(r, 7);
 }
 
+static const char thread_program[] =
+	"import ctypes, os, threading, time\n"
+	"libc = ctypes.CDLL(None)\n"
+	"def signal_of_death():\n"
+	"    sig = ctypes.c_int(); libc.prctl(2, ctypes.byref(sig)); return sig.value\n"
+	"def thread():\n"
+	"    libc.prctl(1, 12); ready.set(); go.wait(); found.append(signal_of_death())\n"
+	"ready = threading.Event(); go = threading.Event(); found = []\n"
+	"t = threading.Thread(target=thread); t.start(); ready.wait()\n"
+	"print('ready', flush=True)\n"
+	"while not os.path.exists('go'): time.sleep(0.02)\n"
+	"go.set(); t.join(); found.append(signal_of_death())\n"
+	"assert found == [12, 0], found\n"
+	"print('all well')\n";
+
+/* Each thread has its own signal for the death of its parent. */
+static void test_parent_death(void **state)
+{
+	cleanup_with(cycle_saved_done) struct saved s = { 0 };
+	char *argv[] = { "/usr/bin/python3", "-c", (char *)thread_program, NULL };
+
+	(void)state;
+	cycle_start_and_save(argv, true, "ready", &s);
+	cycle_go_on(&s);
+}
+
 /* What only tools show. */
 static void test_attributes(void **state)
 {
@@ -263,20 +282,13 @@ static void test_attributes(void **state)
 			 "taskset -p 1 $$ >/dev/null; chrt -b -p 0 $$\n"
 			 "renice -n 3 -p $$ >/dev/null\n"
 			 "before=$(show); echo \"$before\"; echo ready\n"
-			 "while [ ! -e go-on ]; do sleep 0.02; done\n"
+			 "while [ ! -e go ]; do sleep 0.02; done\n"
 			 "[ \"$(show)\" = \"$before\" ] && echo all well", NULL };
-	struct ckpt_restore_result result;
-	struct ckpt_restore *r = NULL;
-	char go[300];
 
 	(void)state;
 	cycle_start_and_save(argv, true, "ready", &s);
 	assert_non_null(strstr(cycle_read_output(), "best-effort: prio 3\n00000055\n"));
-	cycle_restore(&s, &r, &result);
-	snprintf(go, sizeof(go), "/proc/%d/cwd/go-on", result.root_pid);
-	close(open(go, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
-	cycle_finish(r, 0);
-	assert_non_null(strstr(cycle_read_output(), "all well"));
+	cycle_go_on(&s);
 }
 
 /* Each obstacle is found before anything is built. */
@@ -460,6 +472,7 @@ int main(void)
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_unnamed_files),
 		cmocka_unit_test(test_handler_without_stack),
+		cmocka_unit_test(test_parent_death),
 		cmocka_unit_test(test_attributes),
 		cmocka_unit_test(test_sub_cgroup),
 		cmocka_unit_test(test_python_and_gcc),

@@ -35,6 +35,9 @@ static void ask_thread(struct ckpt_ask *ask, size_t j)
 	t->calls[1] = ckpt_inject_call(in, j, SYS_prctl, PR_GET_TID_ADDRESS, at, 0, 0);
 	t->calls[2] = ckpt_inject_call(in, j, SYS_prctl, PR_GET_SECUREBITS, 0, 0, 0);
 	t->calls[3] = ckpt_inject_call(in, j, SYS_prctl, PR_GET_TIMERSLACK, 0, 0, 0);
+	at = ckpt_inject_out(in, j, sizeof(int), &out);
+	t->pdeath = out;
+	t->calls[4] = ckpt_inject_call(in, j, SYS_prctl, PR_GET_PDEATHSIG, at, 0, 0);
 	ckpt_strange_ask(in, j, &t->strange);
 }
 
@@ -76,13 +79,10 @@ static void ask_task(struct ckpt_ask *ask)
 	uint64_t at;
 
 	at = ckpt_inject_out(in, 0, sizeof(int), &out);
-	ask->pdeath = out;
-	ask->task_calls[0] = ckpt_inject_call(in, 0, SYS_prctl, PR_GET_PDEATHSIG, at, 0, 0);
-	at = ckpt_inject_out(in, 0, sizeof(int), &out);
 	ask->subreaper = out;
-	ask->task_calls[1] = ckpt_inject_call(in, 0, SYS_prctl, PR_GET_CHILD_SUBREAPER, at, 0, 0);
-	ask->task_calls[2] = ckpt_inject_call(in, 0, SYS_prctl, PR_GET_DUMPABLE, 0, 0, 0);
-	ask->task_calls[3] = ckpt_inject_call(in, 0, SYS_brk, 0, 0, 0, 0);
+	ask->task_calls[0] = ckpt_inject_call(in, 0, SYS_prctl, PR_GET_CHILD_SUBREAPER, at, 0, 0);
+	ask->task_calls[1] = ckpt_inject_call(in, 0, SYS_prctl, PR_GET_DUMPABLE, 0, 0, 0);
+	ask->task_calls[2] = ckpt_inject_call(in, 0, SYS_brk, 0, 0, 0, 0);
 	/* an error here is a kernel that does not tell (before 6.3) */
 	ask->membarrier = ckpt_inject_call(in, 0, SYS_membarrier, MEMBARRIER_GET_REGISTRATIONS,
 					   0, 0, 0);
@@ -188,23 +188,24 @@ int ckpt_ask_finish(struct ckpt_ask *ask, struct ckpt_task *task, struct ckpt_mm
 
 	if (ckpt_inject_wait(&ask->inject, err) ||
 	    check(ask, ask->action_calls, CKPT_NSIG, err) ||
-	    check(ask, ask->itimer_calls, 3, err) || check(ask, ask->task_calls, 4, err))
+	    check(ask, ask->itimer_calls, 3, err) || check(ask, ask->task_calls, 3, err))
 		return -1;
 	tell_itimers(ask, task, 3);
 	tell_actions(ask, task);
-	task->pdeath_sig = *ask->pdeath;
+	task->pdeath_sig = *ask->threads[0].pdeath;
 	task->child_subreaper = *ask->subreaper;
-	task->dumpable = ask->task_calls[2]->value;
-	mm->layout[5] = ask->task_calls[3]->value;
+	task->dumpable = ask->task_calls[1]->value;
+	mm->layout[5] = ask->task_calls[2]->value;
 	if (!CALL_FAILED(ask->membarrier))
 		mm->membarrier = ask->membarrier->value;
 	mm->skip_start = p->page_was;
 	mm->skip_end = p->page_was + p->page_was_len;
 	for (size_t j = 0; j < p->n_threads; j++) {
-		if (check(ask, ask->threads[j].calls, 4, err) ||
+		if (check(ask, ask->threads[j].calls, 5, err) ||
 		    ckpt_strange_check(&ask->inject, j, &ask->threads[j].strange, err))
 			return -1;
 		tell_thread(&ask->threads[j], &task->threads[j]);
+		task->threads[j].pdeath_sig = j ? *ask->threads[j].pdeath : 0;
 	}
 	return settle_timer(ask, task, err);
 }

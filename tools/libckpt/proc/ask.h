@@ -28,7 +28,8 @@ struct ckpt_ask_strange {
 struct ckpt_ask_thread {
 	const stack_t *altstack;
 	const uint64_t *clear_tid;
-	const struct ckpt_inject_call *calls[4];
+	const int *pdeath;
+	const struct ckpt_inject_call *calls[5];
 	struct ckpt_ask_strange strange;
 };
 
@@ -42,8 +43,8 @@ struct ckpt_ask {
 	const struct ckpt_inject_call *action_calls[CKPT_NSIG];
 	const struct itimerval *itimers[3];
 	const struct ckpt_inject_call *itimer_calls[3];
-	const int *pdeath, *subreaper;
-	const struct ckpt_inject_call *task_calls[4];
+	const int *subreaper;
+	const struct ckpt_inject_call *task_calls[3];
 	const struct ckpt_inject_call *membarrier;
 	struct ckpt_ask_thread *threads;
 };

@@ -133,13 +133,18 @@ static int set_coredump(struct ckpt_restore *r, const struct ckpt_build_task *t,
 }
 
 /* A change of credentials resets the first two: they come after it. */
+static int set_pdeath(const struct ckpt_site *s, int sig, struct ckpt_err *err)
+{
+	return sig && ckpt_site_call(s, err, "set its parent-death signal", SYS_prctl,
+				     ARGS(PR_SET_PDEATHSIG, sig)) < 0 ? -1 : 0;
+}
+
 static int set_flags(const struct ckpt_site *s, const struct ckpt_task *task, struct ckpt_err *err)
 {
 	if (ckpt_site_call(s, err, "set whether it may dump core", SYS_prctl,
 			   ARGS(PR_SET_DUMPABLE, task->dumpable)) < 0)
 		return -1;
-	if (task->pdeath_sig && ckpt_site_call(s, err, "set its parent-death signal", SYS_prctl,
-					       ARGS(PR_SET_PDEATHSIG, task->pdeath_sig)) < 0)
+	if (set_pdeath(s, task->pdeath_sig, err))
 		return -1;
 	if (task->child_subreaper && ckpt_site_call(s, err, "adopt orphans", SYS_prctl,
 						    ARGS(PR_SET_CHILD_SUBREAPER, 1)) < 0)
@@ -159,7 +164,8 @@ int ckpt_build_attrs(struct ckpt_restore *r, struct ckpt_build_task *t, struct c
 		return -1;
 	for (i = 0; i < t->task->n_threads; i++) {
 		s = ckpt_build_site(r, t, i);
-		if (ckpt_build_creds(&s, &t->task->threads[i].creds, err))
+		if (ckpt_build_creds(&s, &t->task->threads[i].creds, err) ||
+		    set_pdeath(&s, t->task->threads[i].pdeath_sig, err))
 			return -1;
 	}
 	s = ckpt_build_site(r, t, 0);

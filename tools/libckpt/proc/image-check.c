@@ -137,6 +137,8 @@ static int check_thread(const struct ckpt_thread *t, struct ckpt_err *err)
 		return BAD("thread %d has an extended state of %zu bytes", t->tid, t->xstate_len);
 	if (!are_signals(t->pending, t->n_pending))
 		return BAD("thread %d has a pending signal of no number", t->tid);
+	if (t->pdeath_sig > CKPT_NSIG)
+		return BAD("thread %d has a parent-death signal of no number", t->tid);
 	if (t->affinity_len > sizeof(t->affinity))
 		return BAD("thread %d has an impossible affinity", t->tid);
 	return 0;

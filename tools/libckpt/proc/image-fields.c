@@ -139,6 +139,7 @@ static const struct ckpt_field thread_fields[] = {
 	BOOL(31, ckpt_thread, creds.no_new_privs),
 	UINT(32, ckpt_thread, timerslack_ns),
 	LATER_UINT(33, ckpt_thread, ioprio),
+	LATER_UINT(34, ckpt_thread, pdeath_sig),
 };
 static const struct ckpt_shape thread_shape = SHAPE(ckpt_thread, thread_fields);
 

@@ -216,6 +216,7 @@ struct ckpt_creds {
  * @robust_head, @robust_len: get_robust_list
  * @rseq_*: PTRACE_GET_RSEQ_CONFIGURATION; ptr 0: not registered
  * @clear_tid: PR_GET_TID_ADDRESS
+ * @pdeath_sig: of any but the leader, whose is that of the task
  * @ioprio: as ioprio_get gives it; 0: none of its own
  * @host_tid: at capture; not stored
  */
@@ -238,6 +239,7 @@ struct ckpt_thread {
 	uint8_t affinity[CKPT_CPUS_LEN];
 	uint32_t affinity_len;
 	uint32_t ioprio;
+	uint32_t pdeath_sig;
 	struct ckpt_creds creds;
 	uint64_t timerslack_ns;
 	int32_t host_tid;
