@@ -226,8 +226,10 @@ static size_t alive(struct ckpt_hold *hold)
 /* Only SIGKILL ends a held process; that is then why the rest has failed. */
 static void blame_kill(struct ckpt_hold *hold, struct ckpt_err *err)
 {
-	/* a moment, for it may be on its way to the end */
-	for (int tries = 0; tries < (err->status == CKPT_FAILED ? 20 : 1); tries++) {
+	/* a moment, for it may be on its way to the end; a long one when that was seen */
+	int patience = err->status != CKPT_FAILED ? 1 : err->os == ESRCH ? 1000 : 20;
+
+	for (int tries = 0; tries < patience; tries++) {
 		for (size_t i = 0; i < hold->n_procs; i++) {
 			const struct ckpt_held_proc *p = &hold->procs[i];
 
