@@ -144,8 +144,7 @@ static void differences_are_found(void **state)
 	assert_int_equal(syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, root,
 				 IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 6)), 0);
 	is_found(r, "another I/O priority");
-	assert_int_equal(syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, root,
-				 s.image.tasks[0].threads[0].ioprio), 0);
+	assert_int_equal(syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, root, 0), 0);
 	assert_int_equal(sched_getaffinity(root, sizeof(cpus), &cpus), 0);
 	if (CPU_COUNT(&cpus) > 1) {
 		CPU_ZERO(&one);
@@ -154,12 +153,15 @@ static void differences_are_found(void **state)
 		is_found(r, "other CPUs");
 		assert_int_equal(sched_setaffinity(root, sizeof(cpus), &cpus), 0);
 	}
-	assert_int_equal(prlimit(root, RLIMIT_CORE, NULL, &was), 0);
-	limit = (struct rlimit){ 4096, was.rlim_max };
-	assert_int_equal(prlimit(root, RLIMIT_CORE, &limit, NULL), 0);
-	is_found(r, "another resource limit 4");
-	assert_int_equal(prlimit(root, RLIMIT_CORE, &was, NULL), 0);
+	assert_int_equal(prlimit(root, RLIMIT_NOFILE, NULL, &was), 0);
+	limit = (struct rlimit){ was.rlim_cur - 1, was.rlim_max };
+	assert_int_equal(prlimit(root, RLIMIT_NOFILE, &limit, NULL), 0);
+	is_found(r, "another resource limit 7");
+	assert_int_equal(prlimit(root, RLIMIT_NOFILE, &was, NULL), 0);
 
+	cycle_check(ckpt_restore_verify(r, &err), &err);
+	/* as a kernel tells it that has a level for those without a priority */
+	s.image.tasks[0].threads[0].ioprio = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_NONE, 4);
 	cycle_check(ckpt_restore_verify(r, &err), &err);
 }
 
@@ -182,6 +184,7 @@ static void cpus_are_asked_for(void **state)
 	struct ckpt_thread *thread;
 	uint8_t had[CKPT_CPUS_LEN], now[CKPT_CPUS_LEN] = { 0 };
 	char path[300];
+	long own;
 
 	(void)state;
 	start(&s);
@@ -202,8 +205,14 @@ static void cpus_are_asked_for(void **state)
 	thread->affinity[100] = s.image.cpus[100] = 0;
 
 	set_all(&s, 0xff);
+	thread->ioprio = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_NONE, 4);
+	own = syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, 0);
+	assert_int_equal(syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0,
+				 IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 6)), 0);
 	s.image.cpus[0] = 0xff;
 	cycle_restore(&s, &r, &result);
+	assert_int_equal(syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0,
+				 IOPRIO_PRIO_CLASS(own) ? own : 0), 0);
 	assert_true(sched_getaffinity(result.root_pid, sizeof(now), (cpu_set_t *)now) == 0);
 	assert_memory_equal(now, had, sizeof(now));
 	snprintf(path, sizeof(path), "/proc/%d/cwd/go", result.root_pid);

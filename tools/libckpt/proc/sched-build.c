@@ -51,11 +51,26 @@ static int set_cpus(const struct ckpt_restore *r, const struct ckpt_site *s,
 	return 0;
 }
 
+/* None of its own: some kernels tell a level with it, which none of them takes. */
+static bool no_ioprio(long ioprio)
+{
+	return IOPRIO_PRIO_CLASS(ioprio) == IOPRIO_CLASS_NONE;
+}
+
+static bool same_ioprio(const struct ckpt_thread *thread, pid_t tid)
+{
+	long now = syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, tid);
+
+	return now == (long)thread->ioprio ||
+	       (now >= 0 && no_ioprio(now) && no_ioprio(thread->ioprio));
+}
+
 static int set_ioprio(const struct ckpt_site *s, const struct ckpt_thread *thread,
 		      struct ckpt_err *err)
 {
-	if (syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, s->tid) != (long)thread->ioprio &&
-	    syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, s->tid, thread->ioprio))
+	if (!same_ioprio(thread, s->tid) &&
+	    syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, s->tid,
+		    no_ioprio(thread->ioprio) ? 0 : thread->ioprio))
 		return ckpt_fail(err, CKPT_FAILED, errno, "thread %d: cannot set its I/O priority",
 				 s->name);
 	return 0;
@@ -97,7 +112,7 @@ int ckpt_verify_sched(const struct ckpt_restore *r, const struct ckpt_thread *th
 		return -1;
 	if (thread->affinity_len && !same_cpus(r, thread, &now))
 		return BAD("thread %d has other CPUs", thread->tid);
-	if (syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, tid) != (long)thread->ioprio)
+	if (!same_ioprio(thread, tid))
 		return BAD("thread %d has another I/O priority", thread->tid);
 	return 0;
 }
