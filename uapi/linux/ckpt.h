@@ -95,7 +95,6 @@ enum ckpt_attr {
 	CKPT_A_INODE_GENERATION, /* u32 */
 	CKPT_A_INODE_MASK,	/* u32, CKPT_INODE_*: what happened */
 	CKPT_A_INODE_FLAGS,	/* u32, CKPT_INODE_F_* */
-	CKPT_A_INODE_PATH,	/* string, last known path from the super block's root */
 	/* event */
 	CKPT_A_EVENT,		/* u32, enum ckpt_event */
 	CKPT_A_EVENT_VALUE,	/* u64 */
