@@ -103,11 +103,8 @@ static int take_round(struct ckpt_group *group, bool final, struct netlink_ext_a
 
 	group->epoch.round++;
 	err = walk_round(group, final, extack);
-	if (err)
-		return err;
-	err = ckpt_files_take(group->files, final);
-	if (err)
-		NL_SET_ERR_MSG(extack, "epoch: the change sets could not be taken");
+	if (!err)
+		ckpt_files_take(group->files);
 	return err;
 }
 

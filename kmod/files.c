@@ -164,12 +164,10 @@ void ckpt_files_destroy(struct ckpt_files *files)
 /**
  * ckpt_files_take - one round: what is live joins the taken set
  * @files: the file side; its group's lock is held
- * @final: every task of the group is stopped
  *
  * Context: sleeps; in the mount namespace that the roots' paths are of.
- * Return: 0.
  */
-int ckpt_files_take(struct ckpt_files *files, bool final)
+void ckpt_files_take(struct ckpt_files *files)
 {
 	bool more;
 
@@ -188,7 +186,6 @@ int ckpt_files_take(struct ckpt_files *files, bool final)
 		more = ckpt_changeset_round_move(&files->set);
 		spin_unlock(&files->lock);
 	} while (more);
-	return 0;
 }
 
 static void epoch_end(struct ckpt_files *files, bool (*step)(struct ckpt_changeset *set))

@@ -48,7 +48,7 @@ int ckpt_files_root_del(struct ckpt_files *files, const char *path, struct netli
 const char *ckpt_files_root(struct ckpt_files *files, unsigned int index);
 
 /* The live set becomes the set of this round and joins the taken set. */
-int ckpt_files_take(struct ckpt_files *files, bool final);
+void ckpt_files_take(struct ckpt_files *files);
 void ckpt_files_commit(struct ckpt_files *files);
 /* Taken joins live again. */
 void ckpt_files_abort(struct ckpt_files *files);
