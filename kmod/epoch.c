@@ -9,6 +9,7 @@
 #include <linux/string.h>
 
 #include "epoch.h"
+#include "events.h"
 #include "files.h"
 #include "group.h"
 #include "limits.h"
@@ -248,6 +249,7 @@ int ckpt_epoch_commit(struct ckpt_group *group, const struct net *net, u32 porti
 	list_for_each_entry(m, &epoch->mms, link)
 		ckpt_ranges_free(&m->taken);
 	ckpt_files_commit(group->files);
+	ckpt_events_committed(group);
 	memcpy(epoch->id, id, CKPT_ID_LEN);
 	epoch->taken_pages = 0;
 	close_epoch(epoch);

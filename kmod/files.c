@@ -10,6 +10,7 @@
 
 #include <uapi/linux/ckpt.h>
 
+#include "events.h"
 #include "files.h"
 #include "fswatch.h"
 #include "group.h"
@@ -77,12 +78,15 @@ void ckpt_files_reserve(struct ckpt_files *files, gfp_t gfp)
 void ckpt_files_record(struct ckpt_files *files, const struct inode *inode, u32 mask, u32 flags)
 {
 	struct ckpt_change change = ckpt_files_key(inode);
+	bool kept;
 
 	change.mask = mask;
 	change.flags = flags | (S_ISDIR(inode->i_mode) ? CKPT_INODE_F_DIR : 0);
 	spin_lock(&files->lock);
-	ckpt_changeset_record(&files->set, &change);
+	kept = ckpt_changeset_record(&files->set, &change);
 	spin_unlock(&files->lock);
+	if (!kept)
+		ckpt_events_lost(files->group);
 }
 
 /**
@@ -96,11 +100,14 @@ void ckpt_files_record(struct ckpt_files *files, const struct inode *inode, u32 
 void ckpt_files_watch(struct ckpt_files *files, const struct inode *inode, u32 flags)
 {
 	struct ckpt_change key = ckpt_files_key(inode);
+	bool kept;
 
 	key.flags = flags;
 	spin_lock(&files->lock);
-	ckpt_changeset_watch(&files->set, &key);
+	kept = ckpt_changeset_watch(&files->set, &key);
 	spin_unlock(&files->lock);
+	if (!kept)
+		ckpt_events_lost(files->group);
 }
 
 /**
@@ -112,6 +119,7 @@ void ckpt_files_lose(struct ckpt_files *files)
 	spin_lock(&files->lock);
 	ckpt_changeset_lose(&files->set);
 	spin_unlock(&files->lock);
+	ckpt_events_lost(files->group);
 }
 
 /**
@@ -186,6 +194,9 @@ void ckpt_files_take(struct ckpt_files *files)
 		more = ckpt_changeset_round_move(&files->set);
 		spin_unlock(&files->lock);
 	} while (more);
+	/* A root that was not found is a loss, too. */
+	if (ckpt_files_lost(files))
+		ckpt_events_lost(files->group);
 }
 
 static void epoch_end(struct ckpt_files *files, bool (*step)(struct ckpt_changeset *set))

@@ -18,6 +18,7 @@
 #include <uapi/linux/ckpt.h>
 
 #include "compat/fsnotify.h"
+#include "events.h"
 #include "files.h"
 #include "fswatch.h"
 #include "group.h"
@@ -211,10 +212,18 @@ static int handle_event(struct fsnotify_group *group, u32 event, const void *dat
 static void freeing_mark(struct fsnotify_mark *mark, struct fsnotify_group *group)
 {
 	struct ckpt_watch *watch = container_of(mark, struct ckpt_watch, mark);
+	struct ckpt_sub *sub;
+	int idx;
 
 	spin_lock(&watch->lock);
 	watch->dead = true;
 	spin_unlock(&watch->lock);
+	/* Whose roots were there has lost them. */
+	idx = srcu_read_lock(&ckpt_events_srcu);
+	list_for_each_entry_srcu(sub, &watch->subs, in_watch,
+				 srcu_read_lock_held(&ckpt_events_srcu))
+		ckpt_events_look(sub->files->group);
+	srcu_read_unlock(&ckpt_events_srcu, idx);
 }
 
 static void free_mark(struct fsnotify_mark *mark)

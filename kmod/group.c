@@ -11,6 +11,7 @@
 #include <linux/sched/task.h>
 #include <linux/slab.h>
 
+#include "events.h"
 #include "files.h"
 #include "group.h"
 #include "limits.h"
@@ -95,6 +96,7 @@ static struct ckpt_group *group_alloc(const char *name, struct cgroup *cgroup)
 	INIT_LIST_HEAD(&group->link);
 	mutex_init(&group->lock);
 	ckpt_epoch_init(&group->epoch);
+	ckpt_events_group_init(group);
 	group->cgroup = cgroup;
 	group->generation = ++last_generation;
 	ckpt_sysfs_group_init(group);

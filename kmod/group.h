@@ -4,7 +4,8 @@
  *
  * REFCNT
  * A group is its kobject: ckpt_group_get/put.  The registry holds one
- * reference from group-new to group-del, a dump holds one while it runs.
+ * reference from group-new to group-del, a dump holds one while it runs, work
+ * that looks for events one while it is queued.
  *
  * LOCKING
  * registry mutex > group->lock.  The registry mutex guards the list and the
@@ -25,6 +26,7 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/sched.h>
+#include <linux/workqueue.h>
 
 #include <linux/ckpt.h>
 
@@ -39,10 +41,13 @@ struct netlink_ext_ack;
  * @name: its name, unique while it is registered
  * @cgroup: the cgroup, one reference held
  * @generation: unique per group-new in a module load
+ * @look: work that tells events
  * @lock: guards all that follows
  * @dead: group-del was called
  * @epoch: the open or last epoch and the address spaces
  * @files: its roots and change sets
+ * @told_lost: listeners know of a loss since the last commit
+ * @told_gone: and that the cgroup was removed
  */
 struct ckpt_group {
 	struct kobject kobj;
@@ -50,11 +55,14 @@ struct ckpt_group {
 	char name[CKPT_NAME_MAX + 1];
 	struct cgroup *cgroup;
 	u64 generation;
+	struct work_struct look;
 
 	struct mutex lock;
 	bool dead;
 	struct ckpt_epoch epoch;
 	struct ckpt_files *files;
+	bool told_lost;
+	bool told_gone;
 };
 
 int ckpt_group_module_init(void);

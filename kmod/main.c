@@ -5,6 +5,7 @@
 #include <linux/cpufeature.h>
 #include <linux/module.h>
 
+#include "events.h"
 #include "files.h"
 #include "group.h"
 #include "netlink.h"
@@ -32,9 +33,12 @@ static int __init ckpt_init(void)
 	err = ckpt_group_module_init();
 	if (err)
 		return err;
-	err = ckpt_files_module_init();
+	err = ckpt_events_init();
 	if (err)
 		goto exit_groups;
+	err = ckpt_files_module_init();
+	if (err)
+		goto exit_events;
 	err = ckpt_sysfs_init();
 	if (err)
 		goto exit_files;
@@ -49,7 +53,10 @@ exit_sysfs:
 	ckpt_sysfs_exit();
 exit_files:
 	ckpt_files_module_exit();
+	ckpt_events_exit();
 	return err;
+exit_events:
+	ckpt_events_exit();
 exit_groups:
 	ckpt_group_module_exit();
 	return err;
@@ -62,6 +69,7 @@ static void __exit ckpt_exit(void)
 	ckpt_group_module_exit();
 	ckpt_sysfs_exit();
 	ckpt_files_module_exit();
+	ckpt_events_exit();
 }
 
 module_init(ckpt_init);

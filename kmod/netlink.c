@@ -375,6 +375,10 @@ static struct notifier_block release_notifier = { .notifier_call = socket_releas
 
 enum { EVENTS_GROUP };
 
+/* Events come from work items, before the family is there and after it is gone. */
+static DEFINE_MUTEX(events_lock);
+static bool events_open;
+
 static const struct genl_multicast_group ckpt_mcgrps[] = {
 	[EVENTS_GROUP] = { .name = CKPT_MCGRP_EVENTS, .flags = GENL_MCAST_CAP_SYS_ADMIN },
 };
@@ -403,7 +407,19 @@ void ckpt_netlink_event(const struct ckpt_group *group, enum ckpt_event event, u
 		return;
 	}
 	genlmsg_end(msg, head);
-	genlmsg_multicast_netns(&ckpt_family, &init_net, msg, 0, EVENTS_GROUP, GFP_KERNEL);
+	mutex_lock(&events_lock);
+	if (events_open)
+		genlmsg_multicast_netns(&ckpt_family, &init_net, msg, 0, EVENTS_GROUP, GFP_KERNEL);
+	else
+		nlmsg_free(msg);
+	mutex_unlock(&events_lock);
+}
+
+static void open_events(bool open)
+{
+	mutex_lock(&events_lock);
+	events_open = open;
+	mutex_unlock(&events_lock);
 }
 
 static const struct genl_ops ckpt_ops[] = {
@@ -463,6 +479,8 @@ int ckpt_netlink_init(void)
 	err = genl_register_family(&ckpt_family);
 	if (err)
 		netlink_unregister_notifier(&release_notifier);
+	else
+		open_events(true);
 	return err;
 }
 
@@ -471,6 +489,7 @@ int ckpt_netlink_init(void)
  */
 void ckpt_netlink_exit(void)
 {
+	open_events(false);
 	genl_unregister_family(&ckpt_family);
 	netlink_unregister_notifier(&release_notifier);
 }

@@ -197,10 +197,18 @@ struct ckpt_run {
 #define CKPT_INODE_F_MAPPED	(1U << 3)	/* a writable shared mapping existed at the take */
 #define CKPT_INODE_F_OPEN	(1U << 4)	/* open for writing in the group at the take */
 
+/*
+ * Events reach the initial network namespace.  They are hints: one that finds no
+ * memory, or no room at a listener, is not sent again.  What they tell is in the
+ * attributes LOST and GROUP_STATE of a GROUP_GET, too.
+ *
+ * EVENT_LOST is sent when LOST is no longer 0, once until the next commit, and
+ * after that commit if it is not 0 then.
+ */
 enum ckpt_event {
 	CKPT_EVENT_UNSPEC,
 	CKPT_EVENT_LOST,	/* value: lost so far; the next checkpoint must be full */
-	CKPT_EVENT_GROUP_GONE,	/* the cgroup was removed */
+	CKPT_EVENT_GROUP_GONE,	/* the cgroup was removed; value: 0 */
 };
 
 #endif /* _UAPI_LINUX_CKPT_H */
