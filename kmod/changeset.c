@@ -301,20 +301,24 @@ unsigned long ckpt_changeset_settle(struct ckpt_changeset *set, unsigned long le
 }
 
 /**
- * ckpt_changeset_round_drop - forget which nodes made up the last round
+ * ckpt_changeset_round_drop - forget a chunk of the last round
  * @set: the set
+ *
+ * Return: true if there is more to forget.
  */
-void ckpt_changeset_round_drop(struct ckpt_changeset *set)
+bool ckpt_changeset_round_drop(struct ckpt_changeset *set)
 {
-	while (!list_empty(&set->round))
-		list_del_init(set->round.next);
-	set->nr_round = 0;
+	unsigned int n = CKPT_CHANGESET_CHUNK;
+
 	set->cursor = NULL;
+	for (; set->nr_round && n; set->nr_round--, n--)
+		list_del_init(set->round.next);
+	return set->nr_round;
 }
 
 /**
  * ckpt_changeset_round_begin - begin to take what is live now
- * @set: the set; ckpt_changeset_round_drop was called
+ * @set: the set; the last round was dropped
  */
 void ckpt_changeset_round_begin(struct ckpt_changeset *set)
 {
@@ -396,7 +400,7 @@ static struct ckpt_node *taken_pop(struct ckpt_changeset *set)
 
 /**
  * ckpt_changeset_commit - forget a chunk of the taken set
- * @set: the set; ckpt_changeset_round_drop was called
+ * @set: the set; the last round was dropped
  *
  * Return: true if there is more to forget.
  */
@@ -416,7 +420,7 @@ bool ckpt_changeset_commit(struct ckpt_changeset *set)
 
 /**
  * ckpt_changeset_abort - make a chunk of the taken set live again
- * @set: the set; ckpt_changeset_round_drop was called
+ * @set: the set; the last round was dropped
  *
  * Return: true if there is more.
  */

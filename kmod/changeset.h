@@ -113,7 +113,7 @@ void ckpt_changeset_round_begin(struct ckpt_changeset *set);
 bool ckpt_changeset_round_move(struct ckpt_changeset *set);
 int ckpt_changeset_round_get(struct ckpt_changeset *set, unsigned long index,
 			     struct ckpt_change *ret);
-void ckpt_changeset_round_drop(struct ckpt_changeset *set);
+bool ckpt_changeset_round_drop(struct ckpt_changeset *set);
 bool ckpt_changeset_commit(struct ckpt_changeset *set);
 bool ckpt_changeset_abort(struct ckpt_changeset *set);
 

@@ -169,6 +169,19 @@ void ckpt_files_destroy(struct ckpt_files *files)
 	kfree(files);
 }
 
+/* A step over the sets to its end, with events let in between its chunks. */
+static void in_chunks(struct ckpt_files *files, bool (*step)(struct ckpt_changeset *set))
+{
+	bool more;
+
+	do {
+		cond_resched();
+		spin_lock(&files->lock);
+		more = step(&files->set);
+		spin_unlock(&files->lock);
+	} while (more);
+}
+
 /**
  * ckpt_files_take - one round: what is live joins the taken set
  * @files: the file side; its group's lock is held
@@ -177,23 +190,16 @@ void ckpt_files_destroy(struct ckpt_files *files)
  */
 void ckpt_files_take(struct ckpt_files *files)
 {
-	bool more;
-
 	lockdep_assert_held(&files->group->lock);
 	ckpt_roots_check(files);
 	ckpt_suspect_find(files, !files->open);
 	files->open = true;
 
+	in_chunks(files, ckpt_changeset_round_drop);
 	spin_lock(&files->lock);
-	ckpt_changeset_round_drop(&files->set);
 	ckpt_changeset_round_begin(&files->set);
 	spin_unlock(&files->lock);
-	do {
-		cond_resched();
-		spin_lock(&files->lock);
-		more = ckpt_changeset_round_move(&files->set);
-		spin_unlock(&files->lock);
-	} while (more);
+	in_chunks(files, ckpt_changeset_round_move);
 	/* A root that was not found is a loss, too. */
 	if (ckpt_files_lost(files))
 		ckpt_events_lost(files->group);
@@ -201,19 +207,10 @@ void ckpt_files_take(struct ckpt_files *files)
 
 static void epoch_end(struct ckpt_files *files, bool (*step)(struct ckpt_changeset *set))
 {
-	bool more;
-
 	lockdep_assert_held(&files->group->lock);
 	files->open = false;
-	spin_lock(&files->lock);
-	ckpt_changeset_round_drop(&files->set);
-	spin_unlock(&files->lock);
-	do {
-		cond_resched();
-		spin_lock(&files->lock);
-		more = step(&files->set);
-		spin_unlock(&files->lock);
-	} while (more);
+	in_chunks(files, ckpt_changeset_round_drop);
+	in_chunks(files, step);
 }
 
 /**

@@ -129,6 +129,7 @@ static void look_at_asked(struct ckpt_sub *sub, struct super_block *sb)
 	bool ask;
 
 	for (; left; left--) {
+		cond_resched();
 		spin_lock(&files->lock);
 		ask = ckpt_changeset_rotate(&files->set, &key);
 		spin_unlock(&files->lock);
@@ -138,7 +139,6 @@ static void look_at_asked(struct ckpt_sub *sub, struct super_block *sb)
 		if (inode && inode->i_generation == key.generation)
 			look_at(sub, inode);
 		iput(inode);
-		cond_resched();
 	}
 }
 
@@ -169,6 +169,7 @@ static void look_at_watched(struct ckpt_files *files)
 	struct ckpt_sub *sub;
 
 	while (left) {
+		cond_resched();
 		spin_lock(&files->lock);
 		left = ckpt_changeset_ask(&files->set, left);
 		spin_unlock(&files->lock);
@@ -365,6 +366,7 @@ void ckpt_suspect_find(struct ckpt_files *files, bool first)
 
 	left = READ_ONCE(files->set.nr_watched);
 	while (left) {
+		cond_resched();
 		spin_lock(&files->lock);
 		left = ckpt_changeset_settle(&files->set, left);
 		spin_unlock(&files->lock);

@@ -45,9 +45,15 @@ static bool watch(struct ckpt_changeset *set, u64 ino, u32 flags)
 	return ckpt_changeset_watch(set, &key);
 }
 
+static void drop(struct ckpt_changeset *set)
+{
+	while (ckpt_changeset_round_drop(set))
+		;
+}
+
 static void take(struct ckpt_changeset *set)
 {
-	ckpt_changeset_round_drop(set);
+	drop(set);
 	ckpt_changeset_round_begin(set);
 	while (ckpt_changeset_round_move(set))
 		;
@@ -55,14 +61,14 @@ static void take(struct ckpt_changeset *set)
 
 static void commit(struct ckpt_changeset *set)
 {
-	ckpt_changeset_round_drop(set);
+	drop(set);
 	while (ckpt_changeset_commit(set))
 		;
 }
 
 static void abort_epoch(struct ckpt_changeset *set)
 {
-	ckpt_changeset_round_drop(set);
+	drop(set);
 	while (ckpt_changeset_abort(set))
 		;
 }
@@ -165,6 +171,38 @@ static void round_get_goes_back_and_forth(struct kunit *test)
 	expect(test, set, 19, 19, CKPT_INODE_DATA, 0);
 	expect_end(test, set, 20);
 	expect(test, set, 0, 0, CKPT_INODE_DATA, 0);
+}
+
+/* No call holds the caller's lock over more than a chunk, and a drop may be seen half done. */
+static void round_is_dropped_in_chunks(struct kunit *test)
+{
+	const unsigned long nr = 2 * CKPT_CHANGESET_CHUNK + 1;
+	struct ckpt_node *nodes = kunit_kzalloc(test, nr * sizeof(*nodes), GFP_KERNEL);
+	struct ckpt_changeset *set = new_set(test, NODES + nr);
+	struct ckpt_change change;
+	u64 ino;
+
+	KUNIT_ASSERT_NOT_NULL(test, nodes);
+	ckpt_changeset_feed(set, nodes, nr);
+	for (ino = 1; ino <= nr; ino++)
+		record(set, ino, CKPT_INODE_DATA, 0);
+	take(set);
+	expect(test, set, nr - 1, nr, CKPT_INODE_DATA, 0);
+	KUNIT_EXPECT_TRUE(test, ckpt_changeset_round_drop(set));
+	KUNIT_EXPECT_EQ(test, set->nr_round, nr - CKPT_CHANGESET_CHUNK);
+	record(set, 1, CKPT_INODE_META, 0);
+	record(set, nr, CKPT_INODE_META, 0);
+	KUNIT_EXPECT_EQ(test, ckpt_changeset_round_get(set, nr - 1, &change), -ENOENT);
+	expect(test, set, 0, CKPT_CHANGESET_CHUNK + 1, CKPT_INODE_DATA, 0);
+	KUNIT_EXPECT_TRUE(test, ckpt_changeset_round_drop(set));
+	KUNIT_EXPECT_FALSE(test, ckpt_changeset_round_drop(set));
+	expect_end(test, set, 0);
+	take(set);
+	expect(test, set, 0, 1, CKPT_INODE_META, 0);
+	expect(test, set, 1, nr, CKPT_INODE_META, 0);
+	expect_end(test, set, 2);
+	commit(set);
+	KUNIT_EXPECT_EQ(test, set->spare, NODES + nr);
 }
 
 static void commit_forgets_what_was_taken(struct kunit *test)
@@ -387,6 +425,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(record_tells_keys_apart),
 	KUNIT_CASE(round_holds_what_came_since_the_last),
 	KUNIT_CASE(round_get_goes_back_and_forth),
+	KUNIT_CASE(round_is_dropped_in_chunks),
 	KUNIT_CASE(commit_forgets_what_was_taken),
 	KUNIT_CASE(abort_merges_every_round_back),
 	KUNIT_CASE(over_the_bound_changes_count_as_lost),
