@@ -62,6 +62,15 @@ static void flush_and_release(struct ckpt_epoch *epoch)
 	}
 }
 
+/* The next walks tell what was taken again. */
+static void carry_taken(struct ckpt_epoch *epoch)
+{
+	struct ckpt_mm *m;
+
+	list_for_each_entry(m, &epoch->mms, link)
+		ckpt_ranges_merge(&m->carry, &m->taken, CKPT_RANGES_MAX);
+}
+
 static int walk_round(struct ckpt_group *group, bool final, struct netlink_ext_ack *extack)
 {
 	struct ckpt_epoch *epoch = &group->epoch;
@@ -88,8 +97,7 @@ static int walk_round(struct ckpt_group *group, bool final, struct netlink_ext_a
 		NL_SET_ERR_MSG(extack, "epoch: no memory for the walk");
 	/* Nobody is told what a round took that failed: the next one tells it. */
 	if (err)
-		list_for_each_entry(m, &epoch->mms, link)
-			ckpt_ranges_merge(&m->carry, &m->taken, CKPT_RANGES_MAX);
+		carry_taken(epoch);
 	epoch->taken_pages += epoch->dirty_pages;
 	return err;
 }
@@ -125,10 +133,7 @@ static void close_epoch(struct ckpt_epoch *epoch)
 
 static void merge_back(struct ckpt_group *group)
 {
-	struct ckpt_mm *m;
-
-	list_for_each_entry(m, &group->epoch.mms, link)
-		ckpt_ranges_merge(&m->carry, &m->taken, CKPT_RANGES_MAX);
+	carry_taken(&group->epoch);
 	ckpt_files_abort(group->files);
 	close_epoch(&group->epoch);
 }
@@ -222,6 +227,27 @@ int ckpt_epoch_next(struct ckpt_group *group, const struct net *net, u32 portid,
 	if (err)
 		return err;
 	return take_round(group, flags & CKPT_EPOCH_FINAL, extack);
+}
+
+/**
+ * ckpt_epoch_untold - the reply to a round could not be sent
+ * @group: the group, locked; ckpt_epoch_begin or _next has just returned 0
+ *
+ * Its owner may not know of the round, and may go on with the epoch all the
+ * same, even commit it.  So all that was taken since begin is told again, by the
+ * next round; after the first round, no epoch is open.
+ *
+ * Context: sleeps.
+ */
+void ckpt_epoch_untold(struct ckpt_group *group)
+{
+	lockdep_assert_held(&group->lock);
+	if (group->epoch.round == 1) {
+		merge_back(group);
+		return;
+	}
+	carry_taken(&group->epoch);
+	ckpt_files_retake(group->files);
 }
 
 /**

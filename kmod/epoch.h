@@ -5,7 +5,8 @@
  * An epoch is open from begin to commit or abort.  It belongs to the netlink
  * socket that began it and is aborted when that socket closes.  What its
  * rounds reported dirty is kept per address space until the end: commit
- * forgets it, abort makes the next round report it again.
+ * forgets it, abort makes the next round report it again.  So does a round that
+ * failed, or whose reply could not be sent: the owner knows nothing of it.
  *
  * LOCKING
  * All of it is under the group's mutex.
@@ -60,6 +61,7 @@ int ckpt_epoch_commit(struct ckpt_group *group, const struct net *net, u32 porti
 int ckpt_epoch_abort(struct ckpt_group *group, const struct net *net, u32 portid, u64 number,
 		     struct netlink_ext_ack *extack);
 bool ckpt_epoch_owned(const struct ckpt_group *group, const struct net *net, u32 portid);
+void ckpt_epoch_untold(struct ckpt_group *group);
 void ckpt_epoch_owner_gone(struct ckpt_group *group, const struct net *net, u32 portid);
 
 #endif

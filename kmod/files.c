@@ -205,6 +205,20 @@ void ckpt_files_take(struct ckpt_files *files)
 		ckpt_events_lost(files->group);
 }
 
+/**
+ * ckpt_files_retake - let the next round take again what was taken
+ * @files: the file side; its group's lock is held
+ *
+ * The epoch goes on, so the next round does not ask again whose writers are
+ * gone: what was found idle in it is among what was taken.
+ */
+void ckpt_files_retake(struct ckpt_files *files)
+{
+	lockdep_assert_held(&files->group->lock);
+	in_chunks(files, ckpt_changeset_round_drop);
+	in_chunks(files, ckpt_changeset_abort);
+}
+
 static void epoch_end(struct ckpt_files *files, bool (*step)(struct ckpt_changeset *set))
 {
 	lockdep_assert_held(&files->group->lock);

@@ -50,6 +50,8 @@ const char *ckpt_files_root(struct ckpt_files *files, unsigned int index);
 /* The live set becomes the set of this round and joins the taken set. */
 void ckpt_files_take(struct ckpt_files *files);
 void ckpt_files_commit(struct ckpt_files *files);
+/* Taken is taken once more by the next round. */
+void ckpt_files_retake(struct ckpt_files *files);
 /* Taken joins live again. */
 void ckpt_files_abort(struct ckpt_files *files);
 /* Change @index of the last round in a stable order. Return: 0, or -ENOENT past the end. */

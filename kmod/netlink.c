@@ -281,6 +281,16 @@ static int reply_round(struct genl_info *info, struct ckpt_group *group)
 	return genlmsg_reply(msg, info);
 }
 
+/* A round that its owner is not told of is told again. */
+static int tell_round(struct genl_info *info, struct ckpt_group *group)
+{
+	int err = reply_round(info, group);
+
+	if (err)
+		ckpt_epoch_untold(group);
+	return err;
+}
+
 static int epoch_begin_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct ckpt_group *group = group_lock(skb, info);
@@ -290,7 +300,7 @@ static int epoch_begin_doit(struct sk_buff *skb, struct genl_info *info)
 		return PTR_ERR(group);
 	err = ckpt_epoch_begin(group, genl_info_net(info), info->snd_portid, info->extack);
 	if (!err)
-		err = reply_round(info, group);
+		err = tell_round(info, group);
 	group_unlock(group);
 	return err;
 }
@@ -307,7 +317,7 @@ static int epoch_next_doit(struct sk_buff *skb, struct genl_info *info)
 		flags = nla_get_u32(info->attrs[CKPT_A_EPOCH_FLAGS]);
 	err = ckpt_epoch_next(group, genl_info_net(info), info->snd_portid, flags, info->extack);
 	if (!err)
-		err = reply_round(info, group);
+		err = tell_round(info, group);
 	group_unlock(group);
 	return err;
 }

@@ -17,6 +17,10 @@
  *   EPOCH_COMMIT  the taken sets are durable under CHECKPOINT_ID: forgotten
  *   EPOCH_ABORT   (or the owner's socket closing) merges them back
  *
+ * A BEGIN that fails opens no epoch.  A NEXT that fails, or whose reply does not
+ * arrive, leaves the epoch open, and the next round tells again what the rounds
+ * before it took.
+ *
  * The socket closes when the last copy of its descriptor does: a forked child
  * that keeps one keeps the epoch open.
  *

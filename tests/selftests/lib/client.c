@@ -214,6 +214,52 @@ int client_abort(struct client *c, const char *name, uint64_t epoch)
 	return call(c, msg, NULL, NULL);
 }
 
+int client_answer(struct client *c)
+{
+	return answer(c, NULL, NULL);
+}
+
+int client_unheard(struct client *c, int cmd, const char *name)
+{
+	static char buf[1 << 16] __attribute__((aligned(8)));
+	int fd = nl_socket_get_fd(c->sk), little = 4096, i, heard = 0;
+	struct nlmsghdr *h;
+	ssize_t len;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &little, sizeof(little));
+	for (i = 0; i < 64; i++)
+		send_request(c, request(c, CKPT_CMD_GROUP_DEL, NLM_F_ACK, NULL));
+	send_request(c, request(c, cmd, NLM_F_ACK, name));
+	while ((len = recv(fd, buf, sizeof(buf), MSG_DONTWAIT)) >= 0 || errno == ENOBUFS)
+		for (h = (struct nlmsghdr *)buf; NLMSG_OK(h, len); h = NLMSG_NEXT(h, len))
+			heard += h->nlmsg_type == c->family;
+	nl_socket_set_buffer_size(c->sk, 1 << 20, 0);
+	return heard;
+}
+
+/* --- inodes --- */
+
+struct sought {
+	uint64_t ino;
+	uint32_t mask;
+};
+
+static void got_inode(struct nlattr **attrs, void *data)
+{
+	struct sought *sought = data;
+
+	if (nla_get_u64(attrs[CKPT_A_INODE_INO]) == sought->ino)
+		sought->mask = nla_get_u32(attrs[CKPT_A_INODE_MASK]);
+}
+
+uint32_t client_inode_mask(struct client *c, const char *name, uint64_t ino)
+{
+	struct sought sought = { .ino = ino };
+
+	call(c, request(c, CKPT_CMD_INODE_DUMP, NLM_F_DUMP, name), got_inode, &sought);
+	return sought.mask;
+}
+
 /* --- pages --- */
 
 static void *more(void *array, size_t nr, size_t add, size_t size)

@@ -71,11 +71,20 @@ int client_begin(struct client *c, const char *name, struct round *ret);
 int client_next(struct client *c, const char *name, uint32_t flags, struct round *ret);
 int client_commit(struct client *c, const char *name, uint64_t epoch, const uint8_t *id);
 int client_abort(struct client *c, const char *name, uint64_t epoch);
+/*
+ * Send EPOCH_BEGIN or EPOCH_NEXT with no room at the socket for the answer.
+ * Return: how many answers with data came all the same.
+ */
+int client_unheard(struct client *c, int cmd, const char *name);
+/* The answer to a request that another process sent through this socket. */
+int client_answer(struct client *c);
 int client_bare(struct client *c, int cmd);	/* a request without attributes */
 /* Begin a page-dump and leave it unread after one buffer; then read on with the second. */
 int client_pages_start(struct client *c, const char *name);
 int client_pages_finish(struct client *c, struct pages *ret);
 int client_pages(struct client *c, const char *name, struct pages *ret);
+/* What the last round says of an inode; 0: nothing. */
+uint32_t client_inode_mask(struct client *c, const char *name, uint64_t ino);
 void pages_free(struct pages *pages);
 
 /* The area of an mm that holds an address, or NULL. */
