@@ -26,6 +26,8 @@
 /* Events that name an inode, and events that name a directory and an inode. */
 #define INODE_EVENTS	(FS_MODIFY | FS_ATTRIB | FS_OPEN | FS_CLOSE_WRITE | FS_DELETE_SELF)
 #define ENTRY_EVENTS	(FS_CREATE | FS_DELETE | FS_MOVED_FROM | FS_MOVED_TO)
+/* One more of a rename, with both ends of it, of directories only. */
+#define RENAME_EVENTS	FS_RENAME
 /* Events of an open file; they say that somebody may go on writing. */
 #define WRITER_EVENTS	(FS_OPEN | FS_MODIFY | FS_CLOSE_WRITE)
 
@@ -47,29 +49,51 @@ static bool is_root(const struct ckpt_sub *sub, const struct inode *inode)
 	return false;
 }
 
-/* Is no root above a dentry?  False also when a rename makes that unsure. */
-static bool no_root_above(const struct ckpt_sub *sub, struct dentry *dentry)
+enum place { UNSURE, INSIDE, OUTSIDE };
+
+/* Is a root at or above a dentry?  A rename makes that unsure. */
+static enum place place_of(const struct ckpt_sub *sub, struct dentry *dentry)
 {
 	unsigned int seq = raw_read_seqcount(&rename_lock.seqcount);
 	const struct inode *inode;
+	enum place place = UNSURE;
 	struct dentry *parent;
-	bool outside = false;
 
 	if (seq & 1)
-		return false;
+		return UNSURE;
 	rcu_read_lock();
 	for (;; dentry = parent) {
 		inode = d_inode_rcu(dentry);
-		if (!inode || is_root(sub, inode))
+		if (!inode)
 			break;
+		if (is_root(sub, inode)) {
+			place = INSIDE;
+			break;
+		}
 		parent = READ_ONCE(dentry->d_parent);
 		if (parent == dentry) {
-			outside = dentry == dentry->d_sb->s_root;
+			if (dentry == dentry->d_sb->s_root)
+				place = OUTSIDE;
 			break;
 		}
 	}
 	rcu_read_unlock();
-	return outside && !read_seqcount_retry(&rename_lock.seqcount, seq);
+	return read_seqcount_retry(&rename_lock.seqcount, seq) ? UNSURE : place;
+}
+
+/* The same of a directory, which has one name. */
+static enum place place_of_dir(const struct ckpt_sub *sub, struct inode *dir)
+{
+	enum place place = UNSURE;
+	struct dentry *dentry;
+
+	spin_lock(&dir->i_lock);
+	hlist_for_each_entry(dentry, &dir->i_dentry, d_u.d_alias) {
+		place = place_of(sub, dentry);
+		break;
+	}
+	spin_unlock(&dir->i_lock);
+	return place;
 }
 
 /* A name that is gone says nothing of others, unless there is none. */
@@ -98,13 +122,13 @@ bool ckpt_fswatch_outside(const struct ckpt_sub *sub, struct inode *inode, struc
 	if (!S_ISDIR(inode->i_mode) && inode->i_nlink > 1)
 		return false;
 	if (dentry)
-		return name_tells(inode, dentry) && no_root_above(sub, dentry);
+		return name_tells(inode, dentry) && place_of(sub, dentry) == OUTSIDE;
 
 	spin_lock(&inode->i_lock);
 	hlist_for_each_entry(dentry, &inode->i_dentry, d_u.d_alias) {
 		/* With a second name in memory it is unsure. */
 		outside = !dentry->d_u.d_alias.next && name_tells(inode, dentry) &&
-			  no_root_above(sub, dentry);
+			  place_of(sub, dentry) == OUTSIDE;
 		break;
 	}
 	spin_unlock(&inode->i_lock);
@@ -151,6 +175,19 @@ static void entry_event(struct ckpt_sub *sub, u32 event, struct inode *inode, st
 		ckpt_files_watch(sub->files, inode, 0);
 }
 
+/*
+ * Below a directory that comes from elsewhere somebody may go on writing through
+ * an old mapping.  Finding out whom takes a look at the whole super block, so it
+ * is left to the next take, and not done for a move from one place inside to
+ * another, of which package managers make many.
+ */
+static void rename_event(struct ckpt_sub *sub, struct inode *old_dir, struct inode *moved)
+{
+	if (S_ISDIR(moved->i_mode) && place_of_dir(sub, old_dir) != INSIDE &&
+	    place_of_dir(sub, moved) != OUTSIDE)
+		WRITE_ONCE(sub->moved_in, true);
+}
+
 static void inode_event(struct ckpt_sub *sub, u32 event, struct inode *inode,
 			struct dentry *dentry, u32 flags)
 {
@@ -185,10 +222,11 @@ static int handle_event(struct fsnotify_group *group, u32 event, const void *dat
 	u32 flags;
 	int idx;
 
-	if (!mark || !((event & ENTRY_EVENTS) ? dir : inode))
+	if (!mark || !((event & (ENTRY_EVENTS | RENAME_EVENTS)) ? dir : inode))
 		return 0;
 	/* Reading is most of what happens: be gone quickly. */
-	if (!(event & (ENTRY_EVENTS | INODE_EVENTS) & ~FS_OPEN) && !has_writer(inode))
+	if (!(event & (ENTRY_EVENTS | RENAME_EVENTS | INODE_EVENTS) & ~FS_OPEN) &&
+	    !has_writer(inode))
 		return 0;
 
 	watch = container_of(mark, struct ckpt_watch, mark);
@@ -198,7 +236,9 @@ static int handle_event(struct fsnotify_group *group, u32 event, const void *dat
 		flags = ckpt_group_has_task(sub->files->group, current) ? CKPT_INODE_F_INSIDE
 									: CKPT_INODE_F_OUTSIDE;
 		ckpt_files_reserve(sub->files, GFP_NOFS);
-		if (event & ENTRY_EVENTS)
+		if ((event & RENAME_EVENTS) && inode)
+			rename_event(sub, dir, inode);
+		else if (event & ENTRY_EVENTS)
 			entry_event(sub, event, inode, dir, flags);
 		else
 			inode_event(sub, event, inode, fsnotify_data_dentry(data, data_type),
@@ -263,7 +303,7 @@ static struct ckpt_watch *watch_new(struct super_block *sb)
 	watch->hashed = finds_by_number(sb);
 	fsnotify_init_mark(&watch->mark, notify_group);
 	atomic_inc(&nr_marks);
-	watch->mark.mask = INODE_EVENTS | ENTRY_EVENTS | FS_ISDIR;
+	watch->mark.mask = INODE_EVENTS | ENTRY_EVENTS | RENAME_EVENTS | FS_ISDIR;
 	err = ckpt_fsnotify_mark_sb(&watch->mark, sb);
 	if (err) {
 		fsnotify_put_mark(&watch->mark);

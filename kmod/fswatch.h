@@ -64,6 +64,8 @@ struct ckpt_watch {
  * @roots: struct ckpt_root, never empty once it is in watch->subs
  * @watch: the super block
  * @files: the group's file side
+ * @moved_in: a directory came into a root from elsewhere; the next take looks
+ *	for who writes below it
  */
 struct ckpt_sub {
 	struct list_head in_watch;
@@ -71,6 +73,7 @@ struct ckpt_sub {
 	struct list_head roots;
 	struct ckpt_watch *watch;
 	struct ckpt_files *files;
+	bool moved_in;
 };
 
 /**

@@ -35,18 +35,25 @@ static bool is_overlay(const struct super_block *sb)
 	return sb->s_magic == OVERLAYFS_SUPER_MAGIC;
 }
 
+static u32 mapped_flag(const struct inode *inode)
+{
+	return mapping_writably_mapped(inode->i_mapping) ? CKPT_INODE_F_MAPPED : 0;
+}
+
 static bool inode_busy(const struct inode *inode)
 {
 	return atomic_read(&inode->i_writecount) > 0 || mapping_writably_mapped(inode->i_mapping);
 }
 
 /* The same for an inode that stands for one of another file system. */
-static bool real_inode_busy(struct inode *inode)
+static bool real_inode_busy(struct inode *inode, u32 *flags)
 {
 	struct dentry *dentry = d_find_any_alias(inode);
 	const struct inode *real = dentry ? d_real_inode(dentry) : NULL;
 	bool busy = real && inode_busy(real);
 
+	if (busy)
+		*flags |= mapped_flag(real);
 	dput(dentry);
 	return busy;
 }
@@ -54,9 +61,12 @@ static bool real_inode_busy(struct inode *inode)
 /* Watch an inode on if it has a writer. */
 static void look_at(struct ckpt_sub *sub, struct inode *inode)
 {
-	u32 flags = mapping_writably_mapped(inode->i_mapping) ? CKPT_INODE_F_MAPPED : 0;
+	u32 flags = mapped_flag(inode);
+	bool busy = inode_busy(inode);
 
-	if (!inode_busy(inode) && !(is_overlay(inode->i_sb) && real_inode_busy(inode)))
+	if (is_overlay(inode->i_sb))
+		busy |= real_inode_busy(inode, &flags);
+	if (!busy)
 		return;
 	if (!ckpt_fswatch_outside(sub, inode, NULL))
 		ckpt_files_watch(sub->files, inode, flags);
@@ -182,6 +192,24 @@ static void look_at_watched(struct ckpt_files *files)
 			look_at_asked(sub, sb);
 		else
 			look_at_all(sub, sb, false);
+		deactivate_super(sb);
+	}
+}
+
+/* Directories came from elsewhere: find who writes below them. */
+static void look_at_moved(struct ckpt_files *files)
+{
+	struct super_block *sb;
+	struct ckpt_sub *sub;
+
+	list_for_each_entry(sub, &files->subs, in_files) {
+		/* Before the look: who comes meanwhile is for the next take. */
+		if (!READ_ONCE(sub->moved_in) || !xchg(&sub->moved_in, false))
+			continue;
+		sb = ckpt_fswatch_sb_get(sub->watch);
+		if (!sb)
+			continue;
+		look_at_all(sub, sb, true);
 		deactivate_super(sb);
 	}
 }
@@ -361,6 +389,7 @@ void ckpt_suspect_find(struct ckpt_files *files, bool first)
 	idx = srcu_read_lock(&ckpt_events_srcu);
 	if (first)
 		look_at_watched(files);
+	look_at_moved(files);
 	suspect_tasks(files);
 	srcu_read_unlock(&ckpt_events_srcu, idx);
 

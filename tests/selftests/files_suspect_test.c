@@ -178,6 +178,46 @@ static void stranger(const char *root)
 	want_end("unmapped outside the group");
 }
 
+/* A directory that comes into the root with a file that a stranger has mapped. */
+static void moved_in(const char *base)
+{
+	char root[64], from[64], to[96], quiet[128];
+	struct stat st;
+
+	snprintf(root, sizeof(root), "%s/in", base);
+	snprintf(from, sizeof(from), "%s/out", base);
+	snprintf(to, sizeof(to), "%s/in/deep", base);
+	MUST(mkdir(root, 0755));
+	MUST(mkdir(from, 0755));
+	snprintf(path, sizeof(path), "%s/quiet", from);
+	append(path, "nobody writes it");
+	snprintf(path, sizeof(path), "%s/f", from);
+	append(path, "content");
+	MUST(truncate(path, PAGE));
+
+	changes_open(&c, "files-suspect");
+	changes_root(&c, root);
+	changes_settle(&c);
+	step(OPEN_WRITE, NULL);
+	step(MAP, NULL);
+	step(CLOSE, NULL);
+	want(false, 0, "mapped outside of the root");
+	MUST(rename(from, to));
+	snprintf(path, sizeof(path), "%s/f", to);
+	snprintf(quiet, sizeof(quiet), "%s/quiet", to);
+	want(true, CKPT_INODE_F_MAPPED, "its directory was moved into the root");
+	step(STORE, NULL);
+	changes_take(&c);
+	st = changes_id(path);
+	check(changes_mask(&c, &st) == CKPT_INODE_SUSPECT, "a store after that: suspect");
+	st = changes_id(quiet);
+	check(!changes_mask(&c, &st), "the file beside it is not");
+	changes_commit(&c);
+	step(UNMAP, NULL);
+	want_end("unmapped");
+	changes_close(&c);
+}
+
 static void on(const char *where, const char *root)
 {
 	struct child child;
@@ -197,6 +237,7 @@ static void on(const char *where, const char *root)
 	stranger(root);
 	check(!c.round.lost, "nothing is lost");
 	changes_close(&c);
+	moved_in(root);
 }
 
 int main(void)
