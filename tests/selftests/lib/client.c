@@ -214,11 +214,6 @@ int client_abort(struct client *c, const char *name, uint64_t epoch)
 	return call(c, msg, NULL, NULL);
 }
 
-int client_answer(struct client *c)
-{
-	return answer(c, NULL, NULL);
-}
-
 int client_unheard(struct client *c, int cmd, const char *name)
 {
 	static char buf[1 << 16] __attribute__((aligned(8)));

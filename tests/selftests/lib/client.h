@@ -76,8 +76,6 @@ int client_abort(struct client *c, const char *name, uint64_t epoch);
  * Return: how many answers with data came all the same.
  */
 int client_unheard(struct client *c, int cmd, const char *name);
-/* The answer to a request that another process sent through this socket. */
-int client_answer(struct client *c);
 int client_bare(struct client *c, int cmd);	/* a request without attributes */
 /* Begin a page-dump and leave it unread after one buffer; then read on with the second. */
 int client_pages_start(struct client *c, const char *name);

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * giveup_test.c: what a walk cleared that then stopped half way is reported by the next one
+ */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/client.h"
+#include "lib/paging.h"
+#include "lib/world.h"
+
+/* In rising order, as they are walked; the lock is given up some times in the long one. */
+#define AWAY ((char *)0x10000000UL)
+#define HOME ((char *)0x20000000UL)
+#define LONG ((char *)0x40000000UL)
+#define HOME_LEN (2 * HUGE)
+#define LONG_LEN (1000 * HUGE)
+/* Mapping this much keeps the mmap lock for very long. */
+#define HOG_LONG (8UL << 30)
+/* A round tries for the lock some 50 ms; this much longer it is kept, and then let go. */
+#define KEEP_US 100000
+#define LET_GO_US 5000
+
+enum { SETUP, WRITE, MOVE, BACK, WRITE_LONG };
+/* Words of the shared page.  SOME: as much as keeps the lock for KEEP_US. */
+enum { HOGGING, IDLE, HOG_LEN, SOME };
+
+static struct client c;
+
+/* Keep the mmap lock while so much is filled with zeros. */
+static void keep_lock(uint64_t len)
+{
+	void *p = mmap(NULL, len, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+		       MAP_POPULATE, -1, 0);
+
+	munmap(p, len);
+}
+
+static uint64_t now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+static void *hog(void *arg)
+{
+	volatile uint64_t *shared = arg;
+
+	for (;;) {
+		shared[IDLE] = !shared[HOGGING];
+		if (shared[HOGGING])
+			keep_lock(shared[HOG_LEN]);
+		usleep(LET_GO_US);
+	}
+	return NULL;
+}
+
+static void setup(uint64_t *shared)
+{
+	uint64_t begun;
+	pthread_t thread;
+	size_t i;
+
+	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+	memset(map_anon_at(HOME, HOME_LEN), 1, HOME_LEN);
+	if (mmap(LONG, LONG_LEN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED |
+		 MAP_NORESERVE, -1, 0) != LONG)
+		_exit(1);
+	/* A page table each. */
+	for (i = 0; i < LONG_LEN; i += HUGE)
+		(void)*(volatile char *)(LONG + i);
+	memset(LONG, 1, 16 * PAGE);
+	begun = now_us();
+	keep_lock(HUGE * 4);
+	shared[SOME] = HUGE * 4 * KEEP_US / (now_us() - begun) & ~(PAGE - 1);
+	pthread_create(&thread, NULL, hog, shared);
+}
+
+static void step(int n, uint64_t *shared)
+{
+	switch (n) {
+	case SETUP:
+		setup(shared);
+		break;
+	case WRITE:
+		HOME[5 * PAGE]++;
+		break;
+	case MOVE:
+		mremap(HOME, HOME_LEN, HOME_LEN, MREMAP_MAYMOVE | MREMAP_FIXED, AWAY);
+		break;
+	case BACK:
+		mremap(AWAY, HOME_LEN, HOME_LEN, MREMAP_MAYMOVE | MREMAP_FIXED, HOME);
+		break;
+	case WRITE_LONG:
+		LONG[5 * PAGE]++;
+		break;
+	}
+}
+
+static void hog_start(const struct child *child, uint64_t len)
+{
+	child->shared[HOG_LEN] = len;
+	child->shared[HOGGING] = 1;
+}
+
+static void hog_stop(const struct child *child)
+{
+	volatile uint64_t *idle = &child->shared[IDLE];
+
+	child->shared[HOGGING] = 0;
+	while (!*idle)
+		usleep(1000);
+}
+
+static bool is_dirty(pid_t pid, const char *at)
+{
+	struct pages p;
+	bool dirty;
+
+	if (client_pages(&c, "giveup", &p))
+		die("dump: %s", c.text);
+	dirty = pages_dirty(&p, pid, (uintptr_t)at, (uintptr_t)at + PAGE);
+	pages_free(&p);
+	return dirty;
+}
+
+static void commit(const struct round *r)
+{
+	uint8_t id[CKPT_ID_LEN] = { 9 };
+
+	if (client_commit(&c, "giveup", r->epoch, id))
+		die("commit: %s", c.text);
+}
+
+static void take(void)
+{
+	struct round r;
+
+	if (client_begin(&c, "giveup", &r))
+		die("begin: %s", c.text);
+	commit(&r);
+}
+
+enum outcome { COMPLETE, NOT_BEGUN, HALF_WAY };
+
+/* One round while the child's lock comes and goes.  @at: a written page that is walked early. */
+static enum outcome try_round(const struct child *child, const char *at, struct round *r)
+{
+	struct pages p;
+	uint32_t flags;
+
+	hog_start(child, child->shared[SOME]);
+	usleep(20000);
+	if (client_begin(&c, "giveup", r) || client_pages(&c, "giveup", &p))
+		die("begin: %s", c.text);
+	flags = pages_mm_flags(&p, child->pid);
+	pages_free(&p);
+	hog_stop(child);
+	if (!(flags & CKPT_MM_BUSY))
+		return COMPLETE;
+	if (entries_with(child->pid, (uintptr_t)at, 1, ENTRY_SOFT_DIRTY))
+		return NOT_BEGUN;
+	return HALF_WAY;
+}
+
+/*
+ * Write a page and walk until a walk stops after it.  Return: true, with the
+ * epoch left open.
+ */
+static bool stop_half_way(const struct child *child, bool move, struct round *r)
+{
+	const char *at = (move ? AWAY : LONG) + 5 * PAGE;
+	enum outcome outcome = COMPLETE;
+	int tries, late = 0, early = 0;
+
+	for (tries = 1; tries <= 60; tries++) {
+		if (outcome == COMPLETE) {
+			child_step(child, move ? WRITE : WRITE_LONG);
+			if (move)
+				child_step(child, MOVE);
+		}
+		outcome = try_round(child, at, r);
+		if (outcome == HALF_WAY) {
+			note("%d tries: %d did not begin, %d came to the end", tries, early, late);
+			return true;
+		}
+		early += outcome == NOT_BEGUN;
+		late += outcome == COMPLETE;
+		if (outcome == NOT_BEGUN) {
+			client_abort(&c, "giveup", r->epoch);
+			continue;
+		}
+		commit(r);
+		if (move)
+			child_step(child, BACK);
+		take();
+		take();
+	}
+	return false;
+}
+
+static void test_give_up(const struct child *child)
+{
+	struct round r;
+
+	take();
+	take();
+	if (!check(stop_half_way(child, false, &r), "a walk stops half way"))
+		return;
+	if (client_next(&c, "giveup", 0, &r))
+		die("next: %s", c.text);
+	check(is_dirty(child->pid, LONG + 5 * PAGE), "the next one tells what it cleared");
+	commit(&r);
+	take();
+
+	/* What was cleared under one address comes back under another, where all is as it was. */
+	if (!check(stop_half_way(child, true, &r), "a walk stops after page tables that moved"))
+		return;
+	child_step(child, BACK);
+	if (client_next(&c, "giveup", 0, &r))
+		die("next: %s", c.text);
+	check(is_dirty(child->pid, HOME + 5 * PAGE),
+	      "what it cleared is told where they moved back to");
+	commit(&r);
+}
+
+static char state_of(pid_t pid)
+{
+	char path[64], text[512], *end;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	if (get(path, text, sizeof(text)) < 0)
+		return 0;
+	end = strrchr(text, ')');
+	return end ? end[2] : 0;
+}
+
+/* Two processes: the first is walked, then the walk waits for the second's lock and is killed. */
+static void test_interrupted(const struct child *first, const struct child *second)
+{
+	int tries, waits = 0;
+	struct round r;
+	pid_t pid;
+
+	if (client_begin(&c, "giveup", &r))
+		die("begin: %s", c.text);
+	child_step(first, WRITE);
+	hog_start(second, HOG_LONG);
+	usleep(100000);
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		client_next(&c, "giveup", CKPT_EPOCH_FINAL, &r);
+		_exit(0);
+	}
+	for (tries = 0; tries < 500 && waits < 10; tries++) {
+		waits = state_of(pid) == 'D' ? waits + 1 : 0;
+		usleep(10000);
+	}
+	check(waits == 10, "a final round waits for a lock");
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	kill(second->pid, SIGKILL);
+	if (client_next(&c, "giveup", 0, &r))
+		die("next: %s", c.text);
+	check(is_dirty(first->pid, HOME + 5 * PAGE), "the next round tells what it took");
+	commit(&r);
+}
+
+int main(void)
+{
+	struct child first, second;
+
+	cgroup_make("giveup");
+	if (client_open(&c) || client_group_new(&c, "giveup", "/giveup"))
+		die("tag: %s", c.text);
+	child_start(&first, "giveup", step);
+	child_step(&first, SETUP);
+	test_give_up(&first);
+	child_start(&second, "giveup", step);
+	child_step(&second, SETUP);
+	take();
+	test_interrupted(&first, &second);
+	child_end(&first);
+	child_end(&second);
+	client_group_del(&c, "giveup");
+	client_close(&c);
+	cgroup_gone("giveup");
+	return finish();
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Swap, and what the kernel's pagemap says, for tests
+ */
+#ifndef TESTS_PAGING_H
+#define TESTS_PAGING_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define ENTRY_SOFT_DIRTY (1ULL << 55)	/* also of every page of an area that is marked */
+#define ENTRY_SWAPPED (1ULL << 62)
+
+/* 64 MiB of swap in /scratch; die on errors. */
+void swap_start(void);
+void swap_end(void);
+
+/* How many of @nr pages have all of @bits in pagemap. */
+size_t entries_with(pid_t pid, uint64_t addr, size_t nr, uint64_t bits);
+
+#endif
