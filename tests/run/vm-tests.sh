@@ -56,6 +56,7 @@ run_vm() {	# FILE: the test in machines of its own
 	args+=(--kernel "$kernel" --out "$work/out"
 		--timeout "$(tap_header "$file" timeout 300)"
 		--mem "$(tap_header "$file" mem 2048)" --swap "$(tap_header "$file" swap '')"
+		--append "$(tap_header "$file" kernel-args '')"
 		--env "CKPT_VM_ARGS=${CKPT_VM_ARGS:-}" --env "CKPT_SEED=${CKPT_SEED:-}"
 		--env "CKPT_FULL=${CKPT_FULL:-}")
 	if [ -e "$repo/kmod/Kbuild" ] && [ "$(tap_header "$file" module yes)" = yes ]; then

@@ -13,6 +13,7 @@ usage: vm.sh [OPTION]... -- COMMAND [ARGUMENT]...
   --swap MIB          a swap disk of this size
   --out DIR           a folder the guest sees as /out; output, dmesg, console land there
   --env NAME=VALUE    set in the guest, may be repeated
+  --append TEXT       more arguments of the kernel
   --module            build ckpt.ko for that kernel, load it before and unload it after
   --other-module N    build one that speaks version N of the interface: CKPT_KO_OTHER
 The guest sees this machine's whole root under a throw-away layer; /scratch is ext4.
@@ -25,7 +26,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 repo=$(cd "$here/../../.." && pwd)
 
-kernel=6.1 mem=2048 cpus=2 timeout=300 disk= swap= out= module= env=() other=
+kernel=6.1 mem=2048 cpus=2 timeout=300 disk= swap= out= module= env=() other= append=
 while [ $# -gt 0 ]; do
 	case $1 in
 	--kernel) kernel=$2; shift ;;
@@ -36,6 +37,7 @@ while [ $# -gt 0 ]; do
 	--swap) swap=$2; shift ;;
 	--out) out=$2; shift ;;
 	--env) env+=("$2"); shift ;;
+	--append) append=$2; shift ;;
 	--module) module=1 ;;
 	--other-module) other=$2; shift ;;
 	--) shift; break ;;
@@ -110,7 +112,7 @@ run_qemu() {
 		-net none -kernel "$kdir/vmlinux" -initrd "$initramfs" \
 		-append "console=ttyS0 quiet loglevel=6 panic=-1 cgroup_no_v1=all maxcpus=1 \
 tsc=reliable clocksource=tsc no_timer_check rcupdate.rcu_cpu_stall_timeout=120 \
-random.trust_cpu=on mitigations=off audit=0" \
+random.trust_cpu=on mitigations=off audit=0 $append" \
 		-serial "file:$out/console" \
 		-device virtio-serial-pci -chardev file,id=out,path=/proc/self/fd/1 \
 		-device virtserialport,chardev=out,name=ckpt.out \
