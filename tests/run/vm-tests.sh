@@ -110,6 +110,8 @@ done
 sort -s -r -n -o "$work/vm" "$work/vm"
 sed -i 's/^[0-9]* //' "$work/vm"
 
+queued=$(cat "$work"/{native,vm} | wc -l)
+
 next() {	# QUEUE: take its first line; false when it is empty
 	local line
 
@@ -128,6 +130,7 @@ lane() {	# QUEUE...: until they are empty
 		while file=$(next "$queue"); do
 			start=$SECONDS
 			$show "run_$queue" "$file" || touch "$work/bad"
+			echo "$queue $file" >>"$work/ran"
 			echo "# $(name_of "$file"): $((SECONDS - start)) s"
 		done
 	done
@@ -141,12 +144,16 @@ whole() {	# COMMAND...: its output in one piece, when it is done
 }
 
 show=
-if [ "${CKPT_LANES:-2}" = 1 ] || [ "$(cat "$work"/{native,vm} | wc -l)" = 1 ]; then
+if [ "${CKPT_LANES:-2}" = 1 ] || [ "$queued" = 1 ]; then
 	lane native vm
 else
 	show=whole
 	lane native vm &
+	beside=$!
 	lane vm
-	wait
+	wait "$beside" || touch "$work/bad"
 fi
+# a lane that died, or a queue that could not be read, leaves tests that nobody ran
+ran=$(cat "$work/ran" 2>/dev/null | wc -l)
+[ "$ran" = "$queued" ] || { echo "not ok - $ran of $queued tests ran"; touch "$work/bad"; }
 [ ! -e "$work/bad" ]
