@@ -10,6 +10,7 @@ set -euo pipefail
 
 group=single
 lock=/run/ckpt/$group.lock
+at_exit "end_group $group"
 mkdir -p /run/ckpt "$base/root"
 
 refused() {	# STATUS COMMAND...
