@@ -11,7 +11,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/client.h"
@@ -26,13 +25,11 @@
 #define LONG_LEN (1000 * HUGE)
 /* Mapping this much keeps the mmap lock for very long. */
 #define HOG_LONG (8UL << 30)
-/* A round tries for the lock some 50 ms; this much longer it is kept, and then let go. */
-#define KEEP_US 100000
 #define LET_GO_US 5000
 
 enum { SETUP, WRITE, MOVE, BACK, WRITE_LONG };
-/* Words of the shared page.  SOME: as much as keeps the lock for KEEP_US. */
-enum { HOGGING, IDLE, HOG_LEN, SOME };
+/* Words of the shared page. */
+enum { HOGGING, IDLE, HOG_LEN };
 
 static struct client c;
 
@@ -43,14 +40,6 @@ static void keep_lock(uint64_t len)
 		       MAP_POPULATE, -1, 0);
 
 	munmap(p, len);
-}
-
-static uint64_t now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
 static void *hog(void *arg)
@@ -68,7 +57,6 @@ static void *hog(void *arg)
 
 static void setup(uint64_t *shared)
 {
-	uint64_t begun;
 	pthread_t thread;
 	size_t i;
 
@@ -81,9 +69,6 @@ static void setup(uint64_t *shared)
 	for (i = 0; i < LONG_LEN; i += HUGE)
 		(void)*(volatile char *)(LONG + i);
 	memset(LONG, 1, 16 * PAGE);
-	begun = now_us();
-	keep_lock(HUGE * 4);
-	shared[SOME] = HUGE * 4 * KEEP_US / (now_us() - begun) & ~(PAGE - 1);
 	pthread_create(&thread, NULL, hog, shared);
 }
 
@@ -155,12 +140,13 @@ static void take(void)
 enum outcome { COMPLETE, NOT_BEGUN, HALF_WAY };
 
 /* One round while the child's lock comes and goes.  @at: a written page that is walked early. */
-static enum outcome try_round(const struct child *child, const char *at, struct round *r)
+static enum outcome try_round(const struct child *child, const char *at, uint64_t hog_len,
+			      struct round *r)
 {
 	struct pages p;
 	uint32_t flags;
 
-	hog_start(child, child->shared[SOME]);
+	hog_start(child, hog_len);
 	usleep(20000);
 	if (client_begin(&c, "giveup", r) || client_pages(&c, "giveup", &p))
 		die("begin: %s", c.text);
@@ -182,21 +168,24 @@ static bool stop_half_way(const struct child *child, bool move, struct round *r)
 {
 	const char *at = (move ? AWAY : LONG) + 5 * PAGE;
 	enum outcome outcome = COMPLETE;
+	/* To keep the lock a little longer than a round tries for it, found by trying. */
+	uint64_t len = 16UL << 20;
 	int tries, late = 0, early = 0;
 
-	for (tries = 1; tries <= 60; tries++) {
+	for (tries = 1; tries <= 200; tries++) {
 		if (outcome == COMPLETE) {
 			child_step(child, move ? WRITE : WRITE_LONG);
 			if (move)
 				child_step(child, MOVE);
 		}
-		outcome = try_round(child, at, r);
+		outcome = try_round(child, at, len, r);
 		if (outcome == HALF_WAY) {
 			note("%d tries: %d did not begin, %d came to the end", tries, early, late);
 			return true;
 		}
 		early += outcome == NOT_BEGUN;
 		late += outcome == COMPLETE;
+		len = (outcome == COMPLETE ? len / 2 * 3 : len / 8 * 7) & ~(PAGE - 1);
 		if (outcome == NOT_BEGUN) {
 			client_abort(&c, "giveup", r->epoch);
 			continue;
@@ -207,6 +196,7 @@ static bool stop_half_way(const struct child *child, bool move, struct round *r)
 		take();
 		take();
 	}
+	note("%d tries: %d did not begin, %d came to the end", tries, early, late);
 	return false;
 }
 
