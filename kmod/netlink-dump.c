@@ -13,7 +13,7 @@
 #include "files.h"
 #include "group.h"
 #include "members.h"
-#include "netlink-dump.h"
+#include "netlink-parts.h"
 
 /**
  * struct dump - where a dump stands; lives in cb->ctx

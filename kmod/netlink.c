@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The generic netlink door: requests on groups and epochs
+ * The generic netlink door: the family, requests on epochs, events
  *
- * The two dumps of a round are in netlink-dump.c.  The family runs its
- * operations in parallel: a walk may take long and must not hold up other
- * users of generic netlink; what it needs is under the group's mutex.
+ * Requests on groups and roots are in netlink-group.c, the two dumps of a round
+ * in netlink-dump.c.  The family runs its operations in parallel: a walk may take
+ * long and must not hold up other users of generic netlink; what it needs is
+ * under the group's mutex.
  */
 #include <linux/capability.h>
 #include <linux/module.h>
@@ -15,7 +16,7 @@
 #include "files.h"
 #include "group.h"
 #include "netlink.h"
-#include "netlink-dump.h"
+#include "netlink-parts.h"
 
 static const struct nla_policy ckpt_policy[CKPT_A_MAX + 1] = {
 	/* Longer than a name may be, so that the refusal says what a name is. */
@@ -26,8 +27,6 @@ static const struct nla_policy ckpt_policy[CKPT_A_MAX + 1] = {
 	[CKPT_A_EPOCH_FLAGS] = NLA_POLICY_MASK(NLA_U32, CKPT_EPOCH_FINAL),
 	[CKPT_A_CHECKPOINT_ID] = NLA_POLICY_EXACT_LEN(CKPT_ID_LEN),
 };
-
-static struct genl_family ckpt_family;
 
 /**
  * ckpt_netlink_allowed - may the sender use this family
@@ -71,8 +70,16 @@ struct ckpt_group *ckpt_netlink_group(struct nlattr **attrs, struct netlink_ext_
 	return group;
 }
 
-/* A request on one group: found, locked, still registered. */
-static struct ckpt_group *group_lock(struct sk_buff *skb, struct genl_info *info)
+/**
+ * ckpt_netlink_lock - begin a request on one group
+ * @skb: the request
+ * @info: its attributes
+ *
+ * Context: sleeps.
+ * Return: the group, locked and still registered, with a reference, to be given
+ * back with ckpt_netlink_unlock(); or an ERR_PTR.
+ */
+struct ckpt_group *ckpt_netlink_lock(struct sk_buff *skb, struct genl_info *info)
 {
 	struct ckpt_group *group;
 
@@ -91,164 +98,14 @@ static struct ckpt_group *group_lock(struct sk_buff *skb, struct genl_info *info
 	return group;
 }
 
-static void group_unlock(struct ckpt_group *group)
+/**
+ * ckpt_netlink_unlock - end it
+ * @group: the group
+ */
+void ckpt_netlink_unlock(struct ckpt_group *group)
 {
 	mutex_unlock(&group->lock);
 	ckpt_group_put(group);
-}
-
-/* --- groups and roots --- */
-
-static int group_new_doit(struct sk_buff *skb, struct genl_info *info)
-{
-	struct nlattr **attrs = info->attrs;
-
-	if (!ckpt_netlink_allowed(skb, info->extack))
-		return -EPERM;
-	if (!attrs[CKPT_A_GROUP_NAME] || !attrs[CKPT_A_GROUP_CGROUP]) {
-		NL_SET_ERR_MSG(info->extack, "group-new: needs a name and a cgroup path");
-		return -EINVAL;
-	}
-	return ckpt_group_new(nla_data(attrs[CKPT_A_GROUP_NAME]),
-			      nla_data(attrs[CKPT_A_GROUP_CGROUP]), info->extack);
-}
-
-static int group_del_doit(struct sk_buff *skb, struct genl_info *info)
-{
-	if (!ckpt_netlink_allowed(skb, info->extack))
-		return -EPERM;
-	if (!info->attrs[CKPT_A_GROUP_NAME]) {
-		NL_SET_ERR_MSG(info->extack, "group-del: the request names no group");
-		return -EINVAL;
-	}
-	return ckpt_group_del(nla_data(info->attrs[CKPT_A_GROUP_NAME]), info->extack);
-}
-
-static int put_roots(struct sk_buff *msg, struct ckpt_group *group)
-{
-	const char *path;
-	unsigned int i;
-
-	for (i = 0; (path = ckpt_files_root(group->files, i)); i++)
-		if (nla_put_string(msg, CKPT_A_ROOT_PATH, path))
-			return -EMSGSIZE;
-	return 0;
-}
-
-static int put_group(struct sk_buff *msg, struct ckpt_group *group)
-{
-	const struct ckpt_epoch *epoch = &group->epoch;
-	char *path = kmalloc(PATH_MAX, GFP_KERNEL);
-	int err = -EMSGSIZE;
-
-	lockdep_assert_held(&group->lock);
-	if (!path)
-		return -ENOMEM;
-	if (ckpt_group_path(group, path, PATH_MAX) < 0)
-		path[0] = '\0';
-	if (nla_put_string(msg, CKPT_A_GROUP_NAME, group->name) ||
-	    nla_put_string(msg, CKPT_A_GROUP_CGROUP, path) ||
-	    nla_put_u64_64bit(msg, CKPT_A_GROUP_GENERATION, group->generation, CKPT_A_PAD) ||
-	    nla_put_u32(msg, CKPT_A_GROUP_STATE, ckpt_group_state(group)) ||
-	    nla_put_u32(msg, CKPT_A_GROUP_TASKS, ckpt_group_tasks(group)) ||
-	    put_roots(msg, group) ||
-	    nla_put_u64_64bit(msg, CKPT_A_LOAD_COOKIE, ckpt_load_cookie(), CKPT_A_PAD) ||
-	    nla_put_u32(msg, CKPT_A_FEATURES, CKPT_FEATURE_PAGES | CKPT_FEATURE_INODES) ||
-	    nla_put_u64_64bit(msg, CKPT_A_EPOCH, epoch->number, CKPT_A_PAD) ||
-	    nla_put_u32(msg, CKPT_A_ROUND, epoch->round) ||
-	    nla_put(msg, CKPT_A_CHECKPOINT_ID, CKPT_ID_LEN, epoch->id) ||
-	    nla_put_u64_64bit(msg, CKPT_A_DIRTY_PAGES, epoch->dirty_pages, CKPT_A_PAD) ||
-	    nla_put_u64_64bit(msg, CKPT_A_RESIDENT_PAGES, epoch->resident_pages, CKPT_A_PAD) ||
-	    nla_put_u64_64bit(msg, CKPT_A_CHANGED_INODES, ckpt_files_changed(group->files),
-			      CKPT_A_PAD) ||
-	    nla_put_u64_64bit(msg, CKPT_A_TAKEN, epoch->taken_pages, CKPT_A_PAD) ||
-	    nla_put_u64_64bit(msg, CKPT_A_LOST, ckpt_files_lost(group->files), CKPT_A_PAD))
-		goto out;
-	err = 0;
-out:
-	kfree(path);
-	return err;
-}
-
-static int group_get_doit(struct sk_buff *skb, struct genl_info *info)
-{
-	struct ckpt_group *group = group_lock(skb, info);
-	struct sk_buff *msg;
-	void *head;
-	int err;
-
-	if (IS_ERR(group))
-		return PTR_ERR(group);
-	/* Roots are long paths: room for all of them, or the reply is refused. */
-	msg = nlmsg_new(NLMSG_GOODSIZE * 4, GFP_KERNEL);
-	err = -ENOMEM;
-	if (!msg)
-		goto unlock;
-	head = genlmsg_put_reply(msg, info, &ckpt_family, 0, CKPT_CMD_GROUP_GET);
-	err = head ? put_group(msg, group) : -EMSGSIZE;
-	if (err)
-		goto free;
-	genlmsg_end(msg, head);
-	group_unlock(group);
-	return genlmsg_reply(msg, info);
-
-free:
-	nlmsg_free(msg);
-	if (err == -EMSGSIZE)
-		NL_SET_ERR_MSG(info->extack, "group-get: too many roots for one message");
-unlock:
-	group_unlock(group);
-	return err;
-}
-
-static int group_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
-{
-	u64 *after = (u64 *)cb->ctx;
-	struct ckpt_group *group;
-	void *head;
-	int err;
-
-	if (!ckpt_netlink_allowed(cb->skb, cb->extack))
-		return -EPERM;
-	while ((group = ckpt_group_next(*after))) {
-		head = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq,
-				   &ckpt_family, NLM_F_MULTI, CKPT_CMD_GROUP_GET);
-		mutex_lock(&group->lock);
-		err = !head ? -EMSGSIZE : group->dead ? -ENODEV : put_group(skb, group);
-		mutex_unlock(&group->lock);
-		if (err && head)
-			genlmsg_cancel(skb, head);
-		else if (!err)
-			genlmsg_end(skb, head);
-		if (!err || err == -ENODEV)
-			*after = group->generation;
-		ckpt_group_put(group);
-		if (err && err != -ENODEV)
-			return skb->len ? skb->len : err;
-	}
-	return skb->len;
-}
-
-static int root_doit(struct sk_buff *skb, struct genl_info *info)
-{
-	struct ckpt_group *group = group_lock(skb, info);
-	const char *path;
-	int err = -EINVAL;
-
-	if (IS_ERR(group))
-		return PTR_ERR(group);
-	if (!info->attrs[CKPT_A_ROOT_PATH]) {
-		NL_SET_ERR_MSG(info->extack, "root: the request names no path");
-		goto unlock;
-	}
-	path = nla_data(info->attrs[CKPT_A_ROOT_PATH]);
-	if (info->genlhdr->cmd == CKPT_CMD_ROOT_ADD)
-		err = ckpt_files_root_add(group->files, path, info->extack);
-	else
-		err = ckpt_files_root_del(group->files, path, info->extack);
-unlock:
-	group_unlock(group);
-	return err;
 }
 
 /* --- epochs --- */
@@ -293,7 +150,7 @@ static int tell_round(struct genl_info *info, struct ckpt_group *group)
 
 static int epoch_begin_doit(struct sk_buff *skb, struct genl_info *info)
 {
-	struct ckpt_group *group = group_lock(skb, info);
+	struct ckpt_group *group = ckpt_netlink_lock(skb, info);
 	int err;
 
 	if (IS_ERR(group))
@@ -301,13 +158,13 @@ static int epoch_begin_doit(struct sk_buff *skb, struct genl_info *info)
 	err = ckpt_epoch_begin(group, genl_info_net(info), info->snd_portid, info->extack);
 	if (!err)
 		err = tell_round(info, group);
-	group_unlock(group);
+	ckpt_netlink_unlock(group);
 	return err;
 }
 
 static int epoch_next_doit(struct sk_buff *skb, struct genl_info *info)
 {
-	struct ckpt_group *group = group_lock(skb, info);
+	struct ckpt_group *group = ckpt_netlink_lock(skb, info);
 	u32 flags = 0;
 	int err;
 
@@ -318,14 +175,14 @@ static int epoch_next_doit(struct sk_buff *skb, struct genl_info *info)
 	err = ckpt_epoch_next(group, genl_info_net(info), info->snd_portid, flags, info->extack);
 	if (!err)
 		err = tell_round(info, group);
-	group_unlock(group);
+	ckpt_netlink_unlock(group);
 	return err;
 }
 
 static int epoch_end_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	bool commit = info->genlhdr->cmd == CKPT_CMD_EPOCH_COMMIT;
-	struct ckpt_group *group = group_lock(skb, info);
+	struct ckpt_group *group = ckpt_netlink_lock(skb, info);
 	struct nlattr **attrs = info->attrs;
 	u64 number;
 	int err = -EINVAL;
@@ -348,7 +205,7 @@ static int epoch_end_doit(struct sk_buff *skb, struct genl_info *info)
 		err = ckpt_epoch_abort(group, genl_info_net(info), info->snd_portid, number,
 				       info->extack);
 unlock:
-	group_unlock(group);
+	ckpt_netlink_unlock(group);
 	return err;
 }
 
@@ -433,11 +290,12 @@ static void open_events(bool open)
 }
 
 static const struct genl_ops ckpt_ops[] = {
-	{ .cmd = CKPT_CMD_GROUP_NEW, .doit = group_new_doit },
-	{ .cmd = CKPT_CMD_GROUP_DEL, .doit = group_del_doit },
-	{ .cmd = CKPT_CMD_GROUP_GET, .doit = group_get_doit, .dumpit = group_get_dumpit },
-	{ .cmd = CKPT_CMD_ROOT_ADD, .doit = root_doit },
-	{ .cmd = CKPT_CMD_ROOT_DEL, .doit = root_doit },
+	{ .cmd = CKPT_CMD_GROUP_NEW, .doit = ckpt_netlink_group_new },
+	{ .cmd = CKPT_CMD_GROUP_DEL, .doit = ckpt_netlink_group_del },
+	{ .cmd = CKPT_CMD_GROUP_GET, .doit = ckpt_netlink_group_get,
+	  .dumpit = ckpt_netlink_group_dump },
+	{ .cmd = CKPT_CMD_ROOT_ADD, .doit = ckpt_netlink_root },
+	{ .cmd = CKPT_CMD_ROOT_DEL, .doit = ckpt_netlink_root },
 	{ .cmd = CKPT_CMD_EPOCH_BEGIN, .doit = epoch_begin_doit },
 	{ .cmd = CKPT_CMD_EPOCH_NEXT, .doit = epoch_next_doit },
 	{ .cmd = CKPT_CMD_EPOCH_COMMIT, .doit = epoch_end_doit },
@@ -446,7 +304,7 @@ static const struct genl_ops ckpt_ops[] = {
 	{ .cmd = CKPT_CMD_INODE_DUMP, .dumpit = ckpt_inode_dump, .done = ckpt_dump_done },
 };
 
-static struct genl_family ckpt_family __ro_after_init = {
+struct genl_family ckpt_family __ro_after_init = {
 	.name = CKPT_GENL_NAME,
 	.version = CKPT_GENL_VERSION,
 	.maxattr = CKPT_A_MAX,
