@@ -3,5 +3,5 @@
 #
 # 031-kill-tool-kmod.sh: 030 with the module
 # where: vm
-# timeout: 3000
+# timeout: 9000
 exec "${CKPT_REPO:?}/tests/e2e/030-kill-tool.sh"
