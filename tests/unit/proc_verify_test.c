@@ -42,6 +42,41 @@ static void parses_sets(void **state)
 		assert_int_equal(ckpt_cpus_parse(bad[i], set), -1);
 }
 
+static void shows_sets(void **state)
+{
+	static const char *const sets[] = { "0", "0-1", "0,2-3,9,1020-1023", "0-1023" };
+	uint8_t set[CKPT_CPUS_LEN] = { 0 };
+	char text[64];
+
+	(void)state;
+	ckpt_cpus_format(set, text, sizeof(text));
+	assert_string_equal(text, "");
+	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
+		assert_int_equal(ckpt_cpus_parse(sets[i], set), 0);
+		ckpt_cpus_format(set, text, sizeof(text));
+		assert_string_equal(text, sets[i]);
+	}
+	memset(set, 0x55, sizeof(set));
+	ckpt_cpus_format(set, text, 24);
+	assert_string_equal(text, "0,2,4,6,8,10,...");
+}
+
+static void limits_sets(void **state)
+{
+	struct ckpt_cpus c = { .can = { 0x3c }, .usual = { 0x0c } };
+
+	(void)state;
+	assert_int_equal(ckpt_cpus_limit(&c, NULL), 0);
+	assert_int_equal(c.usual[0], 0x0c);
+	assert_int_equal(ckpt_cpus_limit(&c, "0-2,4"), 0);
+	assert_int_equal(c.can[0], 0x14);
+	assert_int_equal(c.usual[0], 0x14);
+	/* as the kernel has it: none of these is there, so all that are above */
+	assert_int_equal(ckpt_cpus_limit(&c, "7"), 0);
+	assert_int_equal(c.can[0], 0x14);
+	assert_int_equal(ckpt_cpus_limit(&c, "all"), -1);
+}
+
 static void put(const char *dir, const char *name, const char *text)
 {
 	char path[400];
@@ -58,8 +93,8 @@ static void asks_the_nearest_cgroup(void **state)
 {
 	const char *base = getenv("TMPDIR");
 	char top[256], below[300];
-	cleanup_free char *text = NULL, *machine = NULL;
-	uint8_t set[CKPT_CPUS_LEN], all[CKPT_CPUS_LEN];
+	struct ckpt_cpus all, c;
+	cpu_set_t before, after;
 	struct ckpt_err err = CKPT_ERR_INIT;
 	int fd;
 
@@ -69,22 +104,58 @@ static void asks_the_nearest_cgroup(void **state)
 	mkdir(top, 0700);
 	mkdir(below, 0700);
 	fd = open(below, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	cycle_check(ckpt_cpus_of(-1, all, &machine, &err), &err);
-	assert_true(sched_getaffinity(0, sizeof(set), (cpu_set_t *)set) == 0);
-	assert_int_equal(ckpt_cpus_outside(set, all), -1);
+	/* who asks keeps its own */
+	assert_int_equal(sched_getaffinity(0, sizeof(before), &before), 0);
+	CPU_ZERO(&after);
+	CPU_SET(0, &after);
+	assert_int_equal(sched_setaffinity(0, sizeof(after), &after), 0);
+	cycle_check(ckpt_cpus_of(-1, 0, &all, &err), &err);
+	assert_int_equal(sched_getaffinity(0, sizeof(after), &after), 0);
+	assert_int_equal(CPU_COUNT(&after), 1);
+	assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
+	assert_int_equal(ckpt_cpus_outside((uint8_t *)&before, all.can), -1);
+	assert_int_equal(ckpt_cpus_outside(all.usual, all.can), -1);
 	put(top, "cgroup.procs", "");
 	put(below, "cgroup.procs", "");
-	cycle_check(ckpt_cpus_of(fd, set, NULL, &err), &err);
-	assert_memory_equal(set, all, sizeof(set));
+	cycle_check(ckpt_cpus_of(fd, 0, &c, &err), &err);
+	assert_memory_equal(&c, &all, sizeof(c));
 	put(top, "cpuset.cpus.effective", "3-5\n");
-	cycle_check(ckpt_cpus_of(fd, set, &text, &err), &err);
-	assert_string_equal(text, "3-5");
-	assert_int_equal(set[0], 0x38);
+	put(top, "cgroup.type", "domain\n");
+	cycle_check(ckpt_cpus_of(fd, 0, &c, &err), &err);
+	assert_int_equal(c.can[0], 0x38);
+	assert_int_equal(c.usual[0], 0x38);
 	put(below, "cpuset.cpus.effective", "4\n");
-	cycle_check(ckpt_cpus_of(fd, set, NULL, &err), &err);
-	assert_int_equal(set[0], 0x10);
+	cycle_check(ckpt_cpus_of(fd, 0, &c, &err), &err);
+	assert_int_equal(c.can[0], 0x10);
 	put(below, "cpuset.cpus.effective", "many\n");
-	assert_int_equal(ckpt_cpus_of(fd, set, NULL, &err), -1);
+	assert_int_equal(ckpt_cpus_of(fd, 0, &c, &err), -1);
+	close(fd);
+}
+
+/* A machine that keeps CPUs from who does not ask: the usual ones are those of pid 1. */
+static void usual_are_those_of_pid_1(void **state)
+{
+	const char *base = getenv("TMPDIR");
+	uint8_t first[CKPT_CPUS_LEN] = { 0 };
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_cpus c;
+	char top[256];
+	int fd;
+
+	(void)state;
+	snprintf(top, sizeof(top), "%s/root", base ? base : "/tmp");
+	mkdir(top, 0700);
+	put(top, "cgroup.procs", "");
+	put(top, "cpuset.cpus.effective", "0-1023\n");
+	fd = open(top, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(sched_getaffinity(1, sizeof(first), (cpu_set_t *)first), 0);
+	cycle_check(ckpt_cpus_of(fd, 0, &c, &err), &err);
+	assert_int_equal(c.can[127], 0xff);
+	assert_memory_equal(c.usual, first, sizeof(first));
+	/* in a cgroup with a cpuset they are all of that */
+	put(top, "cgroup.type", "domain\n");
+	cycle_check(ckpt_cpus_of(fd, 0, &c, &err), &err);
+	assert_memory_equal(c.usual, c.can, sizeof(c.can));
 	close(fd);
 }
 
@@ -173,6 +244,16 @@ static void set_all(struct saved *s, uint8_t first)
 	}
 }
 
+static void go_on(struct ckpt_restore *r, const struct ckpt_restore_result *result)
+{
+	char path[300];
+
+	snprintf(path, sizeof(path), "/proc/%d/cwd/go", result->root_pid);
+	close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	cycle_finish(r, 0);
+	assert_non_null(strstr(cycle_read_output(), "all well"));
+}
+
 /* Tied to a CPU that is not here: nothing is built. All that there were: all that there are. */
 static void cpus_are_asked_for(void **state)
 {
@@ -183,7 +264,6 @@ static void cpus_are_asked_for(void **state)
 	struct ckpt_restore *r = NULL;
 	struct ckpt_thread *thread;
 	uint8_t had[CKPT_CPUS_LEN], now[CKPT_CPUS_LEN] = { 0 };
-	char path[300];
 	long own;
 
 	(void)state;
@@ -215,18 +295,89 @@ static void cpus_are_asked_for(void **state)
 				 IOPRIO_PRIO_CLASS(own) ? own : 0), 0);
 	assert_true(sched_getaffinity(result.root_pid, sizeof(now), (cpu_set_t *)now) == 0);
 	assert_memory_equal(now, had, sizeof(now));
-	snprintf(path, sizeof(path), "/proc/%d/cwd/go", result.root_pid);
-	close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
-	cycle_finish(r, 0);
-	assert_non_null(strstr(cycle_read_output(), "all well"));
+	go_on(r, &result);
+}
+
+static void is_refused(const struct ckpt_restore_params *params, const char *says)
+{
+	struct ckpt_err err = CKPT_ERR_INIT;
+
+	assert_int_equal(ckpt_restore_preflight(params, &err), -1);
+	assert_int_equal(err.status, CKPT_REFUSED);
+	if (!strstr(err.text, says))
+		fail_msg("\"%s\" does not say \"%s\"", err.text, says);
+}
+
+/* Before its cgroup is made: by the one above, and by the cpuset that it will get. */
+static void cpus_are_asked_for_above(void **state)
+{
+	cleanup_with(cycle_saved_done) struct saved s = { 0 };
+	const char *base = getenv("TMPDIR");
+	struct ckpt_restore_params params = { 0 };
+	struct ckpt_err err = CKPT_ERR_INIT;
+	uint8_t had[CKPT_CPUS_LEN];
+	char above[256];
+
+	(void)state;
+	start(&s);
+	params.image = &s.image;
+	params.source = &s.source;
+	snprintf(above, sizeof(above), "%s/above", base ? base : "/tmp");
+	mkdir(above, 0700);
+	put(above, "cgroup.procs", "");
+	put(above, "cgroup.type", "domain\n");
+	put(above, "cpuset.cpus.effective", "700-703\n");
+	memcpy(had, s.image.cpus, sizeof(had));
+	s.image.cpus[100] = 0x10;
+	cycle_check(ckpt_restore_preflight(&params, &err), &err);
+	params.above = above;
+	is_refused(&params, "asks for CPU 0 in thread ");
+	is_refused(&params, "here it can have 700-703");
+	params.cpuset = "703";
+	is_refused(&params, "here it can have 703");
+	params.cpuset = NULL;
+	/* what asked for none is at home everywhere */
+	memcpy(s.image.cpus, had, sizeof(had));
+	cycle_check(ckpt_restore_preflight(&params, &err), &err);
+	/* an older image does not say: one that is there is enough */
+	memset(s.image.cpus, 0, sizeof(had));
+	is_refused(&params, "asks for CPU 0 in thread ");
+	put(above, "cpuset.cpus.effective", "0,700\n");
+	cycle_check(ckpt_restore_preflight(&params, &err), &err);
+	params.cpuset = "700";
+	is_refused(&params, "here it can have 700");
+}
+
+/* An older image, from a larger machine: it has what is left. */
+static void older_images_take_what_there_is(void **state)
+{
+	cleanup_with(cycle_saved_done) struct saved s = { 0 };
+	struct ckpt_restore_result result;
+	struct ckpt_restore *r = NULL;
+	uint8_t had[CKPT_CPUS_LEN], now[CKPT_CPUS_LEN] = { 0 };
+
+	(void)state;
+	start(&s);
+	memcpy(had, s.image.tasks[0].threads[0].affinity, sizeof(had));
+	set_all(&s, 0xff);
+	memset(s.image.cpus, 0, sizeof(had));
+	cycle_restore(&s, &r, &result);
+	assert_true(sched_getaffinity(result.root_pid, sizeof(now), (cpu_set_t *)now) == 0);
+	assert_memory_equal(now, had, sizeof(now));
+	go_on(r, &result);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(parses_sets),
+		cmocka_unit_test(shows_sets),
+		cmocka_unit_test(limits_sets),
 		cmocka_unit_test(asks_the_nearest_cgroup),
+		cmocka_unit_test(usual_are_those_of_pid_1),
 		cmocka_unit_test(cpus_are_asked_for),
+		cmocka_unit_test(older_images_take_what_there_is),
+		cmocka_unit_test(cpus_are_asked_for_above),
 		/* the last: newer kernels kill what is born in a cgroup that was killed once */
 		cmocka_unit_test(differences_are_found),
 	};

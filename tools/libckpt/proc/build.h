@@ -92,7 +92,7 @@ struct ckpt_build_task {
  * @init_site: init as a thread that makes calls; tid 0 while it runs by itself
  * @init_regs: to go on with
  * @ghost: next pid that the image does not use
- * @cpus: those that the cgroup has
+ * @cpus: those that a task of the cgroup has that asks for none
  * @made: host ids of the tasks that exist and that ptrace holds, oldest first
  * @tasks: one for each of the image, same order
  * @released: the tree is on its own

@@ -107,7 +107,7 @@ struct ckpt_owner {
  * @caller: the process that asked; it must not be in the tree
  * @unhurried: the caller holds the tree long anyway: what is slow is read within the stop
  * @began_ns: CLOCK_MONOTONIC of the first act on the running tree
- * @cpus: those that its cgroup has, as the scan found them
+ * @cpus: those that a task of its cgroup has that asks for none, as the scan found them
  * @label: security label of all of the tree, as the scan found it; NULL: none
  * @scratch: for one /proc text at a time
  */

@@ -301,7 +301,7 @@ struct ckpt_task {
  * @vdso_hash: SHA-256 of the vdso it ran with
  * @kernel: uname release, for messages
  * @unquiesced: what could not be brought to rest, one sentence or NULL
- * @cpus: those that its cgroup had; all zero: not recorded
+ * @cpus: those that a task of its cgroup had that asked for none; all zero: not recorded
  * @label: security label of every task (/proc/PID/attr/current); NULL: none
  */
 struct ckpt_image {

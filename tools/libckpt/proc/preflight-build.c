@@ -104,16 +104,21 @@ static int check_files(const struct ckpt_restore_params *p, struct ckpt_err *err
 }
 
 static int check_task_cpus(const struct ckpt_image *image, const struct ckpt_task *t,
-			   const uint8_t all[CKPT_CPUS_LEN], const char *text, struct ckpt_err *err)
+			   const struct ckpt_cpus *c, struct ckpt_err *err)
 {
+	char text[256];
+
 	for (size_t i = 0; i < t->n_threads; i++) {
 		const struct ckpt_thread *thread = &t->threads[i];
-		int cpu = ckpt_cpus_outside(thread->affinity, all);
+		int cpu = ckpt_cpus_outside(thread->affinity, c->can);
 
-		if (cpu >= 0 && thread->affinity_len && !ckpt_cpus_unasked(image, thread))
-			return ckpt_fail(err, CKPT_REFUSED, 0,
-					 "pid %d (%s) asks for CPU %d in thread %d, here it can "
-					 "have %s", t->pid, t->comm, cpu, thread->tid, text);
+		if (cpu < 0 || !thread->affinity_len || ckpt_cpus_unasked(image, thread) ||
+		    (!ckpt_cpus_recorded(image) && ckpt_cpus_shared(thread->affinity, c->can)))
+			continue;
+		ckpt_cpus_format(c->can, text, sizeof(text));
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+				 "pid %d (%s) asks for CPU %d in thread %d, here it can "
+				 "have %s", t->pid, t->comm, cpu, thread->tid, text);
 	}
 	return 0;
 }
@@ -121,16 +126,20 @@ static int check_task_cpus(const struct ckpt_image *image, const struct ckpt_tas
 /* Threads that are tied to CPUs find these. */
 static int check_cpus(const struct ckpt_restore_params *p, struct ckpt_err *err)
 {
+	const char *dir = p->cgroup ? p->cgroup : p->above;
 	cleanup_close int cgroup = -1;
-	cleanup_free char *text = NULL;
-	uint8_t all[CKPT_CPUS_LEN];
+	struct ckpt_cpus c;
 
-	if (p->cgroup)
-		cgroup = open(p->cgroup, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (ckpt_cpus_of(cgroup, all, &text, err))
+	if (dir)
+		cgroup = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir && cgroup < 0)
+		return ckpt_fail(err, CKPT_FAILED, errno, "cannot open cgroup %s", dir);
+	if (ckpt_cpus_of(cgroup, 0, &c, err))
 		return -1;
+	if (ckpt_cpus_limit(&c, p->cpuset))
+		return ckpt_fail(err, CKPT_DAMAGED, 0, "'%s' is no set of CPUs", p->cpuset);
 	for (size_t i = 0; i < p->image->n_tasks; i++) {
-		if (check_task_cpus(p->image, &p->image->tasks[i], all, text, err))
+		if (check_task_cpus(p->image, &p->image->tasks[i], &c, err))
 			return -1;
 	}
 	return 0;

@@ -120,9 +120,12 @@ static struct ckpt_restore *new_restore(const struct ckpt_restore_params *params
 
 static int build(struct ckpt_restore *r, struct ckpt_err *err)
 {
+	struct ckpt_cpus cpus;
+
 	if (ckpt_build_init(r, err) ||
-	    ckpt_cpus_of(r->init.cgroup_fd, r->cpus, NULL, err))
+	    ckpt_cpus_of(r->init.cgroup_fd, r->init.pid, &cpus, err))
 		return -1;
+	memcpy(r->cpus, cpus.usual, sizeof(r->cpus));
 	if (ckpt_fault("restore.files"))
 		return ckpt_fail(err, CKPT_FAILED, 0, "restore.files: fault injected");
 	if (ckpt_build_files(r, err) || ckpt_build_tasks(r, err) || ckpt_build_zombies(r, err) ||

@@ -28,6 +28,8 @@ struct ckpt_restore;
  * @source: where its pages are; must outlive the restore
  * @cgroup: directory of the group's cgroup (v2): there, with nobody in it; NULL
  *	for a preflight before it is made
+ * @above: without @cgroup: directory of the nearest cgroup above that is there; NULL: ours
+ * @cpuset: without @cgroup: the cpuset.cpus that it will have; NULL: all that are above
  * @stdio: what replaces descriptors 0-2 that led outside
  * @later: preflight alone: whether a file is not in place yet and is left out;
  *	NULL: all are there
@@ -36,7 +38,7 @@ struct ckpt_restore;
 struct ckpt_restore_params {
 	const struct ckpt_image *image;
 	const struct ckpt_source *source;
-	const char *cgroup;
+	const char *cgroup, *above, *cpuset;
 	int stdio[3];
 	bool (*later)(const void *arg, const char *path);
 	const void *later_arg;

@@ -195,11 +195,13 @@ int ckpt_scan_tree(struct ckpt_hold *hold, struct ckpt_err *err)
 {
 	cleanup_with(ckpt_spaces_done) struct ckpt_spaces spaces = CKPT_SPACES_NONE;
 	cleanup_with(ckpt_labels_done) struct ckpt_labels labels = { 0 };
+	struct ckpt_cpus cpus;
 
 	if (scan_list(hold, err) || ckpt_cgroup_check(hold, err) ||
 	    ckpt_spaces_open(&spaces, err) || open_labels(hold, &labels, err) ||
-	    ckpt_cpus_of(hold->cgroup, hold->cpus, NULL, err))
+	    ckpt_cpus_of(hold->cgroup, 0, &cpus, err))
 		return -1;
+	memcpy(hold->cpus, cpus.usual, sizeof(hold->cpus));
 	for (size_t i = 0; i < hold->n_procs; i++) {
 		struct ckpt_held_proc *p = &hold->procs[i];
 

@@ -13,12 +13,23 @@
 
 #define BAD(...) ckpt_fail(err, CKPT_DAMAGED, 0, __VA_ARGS__)
 
-/* Bits beyond what this kernel knows are zero in both. */
+static const uint8_t *wanted_cpus(const struct ckpt_restore *r, const struct ckpt_thread *thread)
+{
+	return ckpt_cpus_unasked(r->image, thread) ? r->cpus : thread->affinity;
+}
+
+/*
+ * Bits beyond what this kernel knows are zero in both.  An older image does not say whether
+ * they were asked for: then those that there are do.
+ */
 static bool same_cpus(const struct ckpt_restore *r, const struct ckpt_thread *thread,
 		      const cpu_set_t *now)
 {
-	return !memcmp(now, ckpt_cpus_unasked(r->image, thread) ? r->cpus : thread->affinity,
-		       sizeof(*now));
+	const uint8_t *wanted = wanted_cpus(r, thread);
+
+	if (!ckpt_cpus_recorded(r->image))
+		return ckpt_cpus_outside((const uint8_t *)now, wanted) < 0;
+	return !memcmp(now, wanted, sizeof(*now));
 }
 
 static int get_cpus(pid_t tid, const struct ckpt_thread *thread, cpu_set_t *ret,
@@ -41,10 +52,9 @@ static int set_cpus(const struct ckpt_restore *r, const struct ckpt_site *s,
 		return 0;
 	if (get_cpus(s->tid, thread, &now, err))
 		return -1;
-	if (same_cpus(r, thread, &now))
+	if (!memcmp(&now, wanted_cpus(r, thread), sizeof(now)))
 		return 0;
-	memcpy(&now, ckpt_cpus_unasked(r->image, thread) ? r->cpus : thread->affinity,
-	       sizeof(now));
+	memcpy(&now, wanted_cpus(r, thread), sizeof(now));
 	if (sched_setaffinity(s->tid, sizeof(now), &now))
 		return ckpt_fail(err, CKPT_FAILED, errno, "thread %d: cannot set its CPUs",
 				 s->name);
