@@ -50,6 +50,38 @@ static void test_come_back(void **state)
 	reads("");
 }
 
+static void test_finds(void **state)
+{
+	static const char text[] = "pids.max 7\ncpuset.cpus 0-1,3\n";
+	cleanup_free char *cpus = NULL, *mems = NULL;
+	struct ckpt_err err = CKPT_ERR_INIT;
+
+	(void)state;
+	check(ckpt_limits_find(text, strlen(text), "cpuset.cpus", &cpus, &err), &err);
+	assert_string_equal(cpus, "0-1,3");
+	check(ckpt_limits_find(text, strlen(text), "cpuset.mems", &mems, &err), &err);
+	assert_null(mems);
+	assert_int_equal(ckpt_limits_find("cgroup.procs 1", 14, "cpuset.cpus", &mems, &err), -1);
+	assert_int_equal(err.status, CKPT_DAMAGED);
+}
+
+/* The nearest that is there, down to the mount point. */
+static void test_above(void **state)
+{
+	cleanup_free char *top = NULL, *dir = NULL, *near = NULL;
+	struct ckpt_err err = CKPT_ERR_INIT;
+	char far[100];
+
+	(void)state;
+	snprintf(far, sizeof(far), "/ckpt-no-such-%d/a/b", getpid());
+	check(ckpt_cgroup_dir("/", &top, &err) || ckpt_cgroup_above(far, &dir, &err), &err);
+	assert_int_equal(strlen(dir) + 1, strlen(top));
+	assert_memory_equal(dir, top, strlen(dir));
+	snprintf(far, sizeof(far), "%s/a/b", cgroup);
+	check(ckpt_cgroup_above(far, &near, &err), &err);
+	assert_string_equal(near + strlen(dir), cgroup);
+}
+
 static void test_refused(void **state)
 {
 	static const char *const strange[] = { "cgroup.procs 1\n", "hugetlb.2MB.current 1\n",
@@ -220,6 +252,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_come_back),
+		cmocka_unit_test(test_finds),
+		cmocka_unit_test(test_above),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_value_is_tried),
 		cmocka_unit_test(test_dry_changes_nothing),

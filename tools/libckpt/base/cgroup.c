@@ -110,6 +110,21 @@ int ckpt_cgroup_remove(const char *cgroup, struct ckpt_err *err)
 	return 0;
 }
 
+int ckpt_cgroup_above(const char *cgroup, char **ret_dir, struct ckpt_err *err)
+{
+	cleanup_free char *dir = NULL;
+	size_t top;
+
+	if (ckpt_cgroup_dir(cgroup, &dir, err))
+		return -1;
+	top = strlen(dir) - strlen(cgroup);
+	do
+		*strrchr(dir, '/') = 0;
+	while (strlen(dir) > top && access(dir, F_OK));
+	*ret_dir = take_ptr(dir);
+	return 0;
+}
+
 int ckpt_cgroup_renew(const char *cgroup, struct ckpt_err *err)
 {
 	struct ckpt_err ignored = CKPT_ERR_INIT;

@@ -17,6 +17,8 @@
 
 /* The directory of @cgroup; allocated. */
 int ckpt_cgroup_dir(const char *cgroup, char **ret_dir, struct ckpt_err *err);
+/* The directory of the nearest cgroup above @cgroup that is there; allocated. */
+int ckpt_cgroup_above(const char *cgroup, char **ret_dir, struct ckpt_err *err);
 /* The cgroup of a process; allocated. */
 int ckpt_cgroup_of(pid_t pid, char **ret_cgroup, struct ckpt_err *err);
 /* Make @cgroup and its parents. */

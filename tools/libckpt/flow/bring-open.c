@@ -199,12 +199,21 @@ static int check_paths(struct ckpt_bring *b, struct ckpt_err *err)
 
 int ckpt_bring_preflight(struct ckpt_bring *b, struct ckpt_err *err)
 {
+	const struct ckpt_note *limits = ckpt_bring_limits(b);
+	cleanup_free char *above = NULL, *cpuset = NULL;
 	struct ckpt_restore_params params = { .image = &b->image, .source = &b->source,
 					      .later = in_root, .later_arg = b,
 					      .stdio = { -1, -1, -1 } };
 
 	if (!b->params->dry_run && ckpt_bring_recover(b, err))
 		return -1;
+	/* its cgroup is made after the files are changed */
+	if (ckpt_cgroup_above(b->group.cgroup, &above, err) ||
+	    (limits && ckpt_limits_find((const char *)limits->value, limits->len, "cpuset.cpus",
+					&cpuset, err)))
+		return -1;
+	params.above = above;
+	params.cpuset = cpuset;
 	if (ckpt_outer_check(&b->outer, err) || check_paths(b, err) ||
 	    ckpt_restore_preflight(&params, err))
 		return ckpt_fail_at(err, "preflight of '%s@%llu' failed", b->params->name,

@@ -242,6 +242,34 @@ static int each(const char *text, size_t len, limit_fn fn, void *arg, struct ckp
 	return 0;
 }
 
+struct search {
+	const char *file;
+	char *value;
+};
+
+static int find_one(void *arg, const char *file, const char *value, struct ckpt_err *err)
+{
+	struct search *s = arg;
+
+	if (s->value || strcmp(file, s->file))
+		return 0;
+	s->value = strdup(value);
+	return s->value ? 0 : ckpt_fail(err, CKPT_FAILED, 0, "no memory for the limits");
+}
+
+int ckpt_limits_find(const char *text, size_t len, const char *file, char **ret,
+		     struct ckpt_err *err)
+{
+	struct search s = { .file = file };
+
+	if (each(text, len, find_one, &s, err)) {
+		free(s.value);
+		return -1;
+	}
+	*ret = s.value;
+	return 0;
+}
+
 /* All of them in a new cgroup beside that of the group, which is removed again. */
 static int try_all(const char *dir, const char *text, size_t len, struct ckpt_err *err)
 {

@@ -26,6 +26,9 @@ int ckpt_limits_read(const char *cgroup, struct ckpt_buf *ret, struct ckpt_err *
  */
 int ckpt_limits_check(const char *cgroup, const char *text, size_t len, bool dry,
 		      struct ckpt_err *err);
+/* The value of @file among them, allocated; *ret NULL: it is not limited. */
+int ckpt_limits_find(const char *text, size_t len, const char *file, char **ret,
+		     struct ckpt_err *err);
 /* Before the tree is built: all but what would bound the building as well. */
 int ckpt_limits_write(const char *cgroup, const char *text, size_t len, struct ckpt_err *err);
 /* The rest (pids.max, cgroup.max.*), once it is built. */
