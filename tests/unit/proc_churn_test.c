@@ -9,12 +9,14 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -107,7 +109,7 @@ static void nothing(void)
  * A held process is killed from outside: the stop fails in words or has been
  * done with it, its parent hears of the death, and the parent runs on.
  */
-static void killed_while_held(int delay_us)
+static void killed_while_held(int delay_us, bool thread)
 {
 	struct ckpt_stop_params params = { .cgroup = cgroup };
 	struct ckpt_err err = CKPT_ERR_INIT;
@@ -122,7 +124,11 @@ static void killed_while_held(int delay_us)
 		fail_msg("%s", err.text);
 	if (delay_us)
 		usleep(delay_us);
-	kill(child, SIGKILL);
+	/* the latter as cgroup.kill does: a signal of the thread */
+	if (thread)
+		syscall(SYS_tkill, child, SIGKILL);
+	else
+		kill(child, SIGKILL);
 	if (!ckpt_stop_collect_wait(stop, &image, &err)) {
 		ckpt_image_done(&image);
 		ckpt_stop_release(stop, NULL, &err);
@@ -141,8 +147,8 @@ static void a_kill_from_outside_is_told(void **state)
 {
 	(void)state;
 	assert_int_equal(proc_group_make("killed", cgroup, sizeof(cgroup)), 0);
-	for (int i = 0; i < 100; i++)
-		killed_while_held(i * 25);
+	for (int i = 0; i < 200; i++)
+		killed_while_held(i / 2 * 25, i % 2);
 	proc_group_end(cgroup);
 }
 

@@ -153,6 +153,10 @@ void ckpt_tree_prune(struct ckpt_hold *hold);
 bool ckpt_tree_outlived(const struct ckpt_held_proc *p);
 /* Is this process gone by now, or a zombie? */
 bool ckpt_tree_ended(struct ckpt_hold *hold, const struct ckpt_held_proc *p);
+/* Of one that is held: has it ended, or is it on its way there? That takes a SIGKILL. */
+bool ckpt_tree_ending(const struct ckpt_held_proc *p);
+/* Of one that was held: is it gone, or the zombie of one that was killed? */
+bool ckpt_tree_was_killed(struct ckpt_hold *hold, const struct ckpt_held_proc *p);
 struct ckpt_held_proc *ckpt_tree_find(struct ckpt_hold *hold, pid_t pid);
 
 /* freeze.c: the cgroup freezer. */

@@ -223,22 +223,37 @@ static size_t alive(struct ckpt_hold *hold)
 	return n;
 }
 
-/* Only SIGKILL ends a held process; that is then why the rest has failed. */
-static void blame_kill(struct ckpt_hold *hold, struct ckpt_err *err)
+static int blame(const struct ckpt_held_proc *p, struct ckpt_err *err)
 {
-	/* a moment, for it may be on its way to the end; a long one when that was seen */
-	int patience = err->status != CKPT_FAILED ? 1 : err->os == ESRCH ? 1000 : 20;
+	return ckpt_fail(err, CKPT_FAILED, 0,
+			 "pid %d (%s) was killed while it was held; the others run on, try again",
+			 p->pid, p->comm);
+}
 
-	for (int tries = 0; tries < patience; tries++) {
-		for (size_t i = 0; i < hold->n_procs; i++) {
-			const struct ckpt_held_proc *p = &hold->procs[i];
+/*
+ * Only SIGKILL ends a held process; that is then why the rest has failed.  Between
+ * the two signs of it, the signal and the exit, the kernel shows none for a moment.
+ * Nobody is held while we wait for that.
+ */
+static void blame_kill(struct keeper *k, struct ckpt_err *err)
+{
+	int patience = err->status != CKPT_FAILED ? 0 : err->os == ESRCH ? 1000 : 20;
+	struct ckpt_hold *hold = &k->hold;
+	const struct ckpt_held_proc *p;
 
-			if (p->zombie || !ckpt_tree_ended(hold, p))
-				continue;
-			ckpt_fail(err, CKPT_FAILED, 0,
-				  "pid %d (%s) was killed while it was held; the others run on, "
-				  "try again", p->pid, p->comm);
+	for (p = hold->procs; p < hold->procs + hold->n_procs; p++) {
+		if (!p->zombie && ckpt_tree_ending(p)) {
+			blame(p, err);
 			return;
+		}
+	}
+	let_go(k);
+	for (int tries = 0; tries < patience; tries++) {
+		for (p = hold->procs; p < hold->procs + hold->n_procs; p++) {
+			if (!p->zombie && ckpt_tree_was_killed(hold, p)) {
+				blame(p, err);
+				return;
+			}
 		}
 		ckpt_sleep_us(1000);
 	}
@@ -302,7 +317,7 @@ static void serve(struct keeper *k, uint32_t op, struct ckpt_keeper_reply *reply
 	case CKPT_KEEPER_COLLECT:
 		ret = need_hold(k, reply) || do_collect(k, reply);
 		if (ret && k->holding)
-			blame_kill(&k->hold, &reply->err);
+			blame_kill(k, &reply->err);
 		break;
 	case CKPT_KEEPER_HOLDING:
 		ret = need_hold(k, reply) || look_again(k, reply);

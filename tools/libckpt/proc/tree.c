@@ -303,7 +303,7 @@ void ckpt_tree_prune(struct ckpt_hold *hold)
 	hold->n_procs = kept;
 }
 
-/* Neither ended, nor told to end by an exit of the whole process. */
+/* Neither ended, nor told to end by a kill or an exit of the whole process. */
 static bool thread_lives(const struct ckpt_held_proc *p, int tid)
 {
 	cleanup_buf struct ckpt_buf text = CKPT_BUF_INIT;
@@ -314,7 +314,7 @@ static bool thread_lives(const struct ckpt_held_proc *p, int tid)
 	snprintf(name, sizeof(name), "task/%d/status", tid);
 	if (ckpt_procfs_read(p->dir, name, &text) ||
 	    ckpt_parse_status((char *)text.data, &status) || strchr("ZX", status.state) ||
-	    status.sig_pending & (1ull << (SIGKILL - 1)))
+	    (status.sig_pending | status.sig_shared) & (1ull << (SIGKILL - 1)))
 		return false;
 	snprintf(name, sizeof(name), "task/%d/stat", tid);
 	return !ckpt_procfs_read(p->dir, name, &text) &&
@@ -352,6 +352,27 @@ bool ckpt_tree_ended(struct ckpt_hold *hold, const struct ckpt_held_proc *p)
 	return ckpt_procfs_read(p->dir, "stat", &hold->scratch) ||
 	       ckpt_parse_stat((char *)hold->scratch.data, &s) || s.state == 'Z' ||
 	       s.state == 'X';
+}
+
+bool ckpt_tree_ending(const struct ckpt_held_proc *p)
+{
+	if (!thread_lives(p, p->pid))
+		return true;
+	for (size_t j = 1; j < p->n_threads; j++) {
+		if (!p->threads[j].gone && !thread_lives(p, p->threads[j].tid))
+			return true;
+	}
+	return false;
+}
+
+bool ckpt_tree_was_killed(struct ckpt_hold *hold, const struct ckpt_held_proc *p)
+{
+	struct ckpt_proc_stat s;
+
+	if (ckpt_procfs_read(p->dir, "stat", &hold->scratch) ||
+	    ckpt_parse_stat((char *)hold->scratch.data, &s) || s.state == 'X')
+		return true;
+	return s.state == 'Z' && (s.exit_code & 0x7f) == SIGKILL;
 }
 
 int ckpt_tree_vfork(struct ckpt_hold *hold, pid_t *ret_parent, pid_t *ret_child)
