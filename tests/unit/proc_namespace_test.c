@@ -23,7 +23,7 @@ static char cgroup[256];
 static void try_unshare(int flags)
 {
 	if (unshare(flags))
-		_exit(77);
+		_exit(PROC_GROUP_NONE);
 }
 
 static void own_net(void) { try_unshare(CLONE_NEWNET); }

@@ -28,7 +28,6 @@
 #include "lib/proc_group.h"
 
 #define READY 3			/* proc_group_spawn waits for a byte here and its end */
-#define NOT_HERE 77		/* this machine has no such thing */
 
 static int test_pipe[2];	/* ends that the test itself holds */
 
@@ -132,7 +131,7 @@ static void have_area_with_policy(void)
 
 	if (access("/sys/devices/system/node/node1", F_OK) ||
 	    syscall(SYS_mbind, p, 4096, MPOL_BIND, &first, 8 * sizeof(first), 0))
-		_exit(NOT_HERE);
+		_exit(PROC_GROUP_NONE);
 }
 
 static void live_in_deleted_directory(void)
@@ -169,7 +168,7 @@ static void meet_deadlines(void)
 	};
 
 	if (syscall(SYS_sched_setattr, 0, &attr, 0))
-		_exit(NOT_HERE);
+		_exit(PROC_GROUP_NONE);
 }
 
 /* Compatibility mode: a far return to the segment of 32-bit programs, there a loop. */
@@ -365,14 +364,14 @@ static void refuses_who_has_no_number(void **state)
 	if (!inner) {
 		if (unshare(CLONE_NEWPID | CLONE_NEWNS) ||
 		    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
-			_exit(NOT_HERE);
+			_exit(PROC_GROUP_NONE);
 		inner = fork();
 		if (!inner) {
 			struct ckpt_err err = CKPT_ERR_INIT;
 			int ret;
 
 			if (mount("proc", "/proc", "proc", 0, NULL))
-				_exit(NOT_HERE);
+				_exit(PROC_GROUP_NONE);
 			ret = proc_group_cycle(&params, NULL, &err);
 			_exit(ret == -1 && err.status == CKPT_REFUSED &&
 			      strstr(err.text, "another pid namespace") ? 0 : 1);

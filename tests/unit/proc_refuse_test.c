@@ -99,13 +99,13 @@ static void hold_load(void)
 static void hold_load_writable(void)
 {
 	if (open("/proc/loadavg", O_RDWR) < 0)
-		_exit(77);
+		_exit(PROC_GROUP_NONE);
 }
 
 static void hold_messages(void)
 {
 	if (open("/proc/kmsg", O_RDONLY) < 0)
-		_exit(77);
+		_exit(PROC_GROUP_NONE);
 }
 
 static void hold_sysctl(void)
@@ -192,7 +192,7 @@ static void hold_lower_file(void)
 static void have_policy(void)
 {
 	if (syscall(SYS_set_mempolicy, MPOL_PREFERRED, NULL, 0))
-		_exit(77);
+		_exit(PROC_GROUP_NONE);
 }
 
 static void *thread_with_policy(void *arg)
@@ -217,26 +217,26 @@ static void have_thread_with_policy(void)
 static void have_thread_keyring(void)
 {
 	if (syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_THREAD_KEYRING, 1) < 0)
-		_exit(77);
+		_exit(PROC_GROUP_NONE);
 }
 
 static void have_process_keyring(void)
 {
 	if (syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_PROCESS_KEYRING, 1) < 0)
-		_exit(77);
+		_exit(PROC_GROUP_NONE);
 }
 
 /* By the system call: the sanitizer makes nothing of mlockall. */
 static void lock_the_future(void)
 {
 	if (syscall(SYS_mlockall, MCL_FUTURE))
-		_exit(77);
+		_exit(PROC_GROUP_NONE);
 }
 
 static void have_key(void)
 {
 	if (pkey_alloc(0, PKEY_DISABLE_WRITE) < 0)
-		_exit(77);
+		_exit(PROC_GROUP_NONE);
 }
 
 static void have_memory_with_key(void)
@@ -245,7 +245,7 @@ static void have_memory_with_key(void)
 	int key = pkey_alloc(0, 0);
 
 	if (key < 0 || pkey_mprotect(p, 4096, PROT_READ | PROT_WRITE, key))
-		_exit(77);
+		_exit(PROC_GROUP_NONE);
 }
 
 /* The kernel gives such memory a key by itself. */

@@ -3,7 +3,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <setjmp.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +16,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <cmocka.h>
 
 #include "base/cgroup.h"
 #include "lib/proc_group.h"
@@ -105,7 +110,11 @@ pid_t proc_group_spawn(const char *cgroup, void (*body)(void))
 		run(cgroup, ready[1], body);
 	close(ready[1]);
 	if (read(ready[0], &byte, 1) != 1 || read(ready[0], &byte, 1) != 0) {
-		waitpid(pid, NULL, 0);
+		int status = 0;
+
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		if (!WIFEXITED(status) || WEXITSTATUS(status) != PROC_GROUP_NONE)
+			fail_msg("a process for a test has ended early, wait status 0x%x", status);
 		pid = -1;
 	}
 	close(ready[0]);

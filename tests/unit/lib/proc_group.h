@@ -16,12 +16,16 @@ void proc_group_end(const char *cgroup);
 /* Write a file of it. Return: 0 or -1. */
 int proc_group_put(const char *cgroup, const char *file, const char *text);
 
+/* A body exits with it where this machine has no such thing. */
+#define PROC_GROUP_NONE 77
+
 /**
  * proc_group_spawn - a process that holds nothing but what @body makes
  * @cgroup: where it goes first, or NULL
  * @body: runs in it with descriptors 0 to 2 on /dev/null and 3 reserved; then it pauses
  *
- * Return: its pid once @body has returned, or -1 when it has ended instead.
+ * Return: its pid once @body has returned, or -1 when it has exited with PROC_GROUP_NONE
+ * instead; any other end fails the test.
  */
 pid_t proc_group_spawn(const char *cgroup, void (*body)(void));
 
