@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -27,7 +28,7 @@ static void own(int fd, int type, pid_t pid)
 static void notify_of_directory(void)
 {
 	if (fcntl(open("/tmp", O_RDONLY), F_NOTIFY, DN_CREATE | DN_MULTISHOT))
-		_exit(77);
+		_exit(PROC_GROUP_NONE);
 }
 
 static void own_for_outside(void)
@@ -55,7 +56,7 @@ static void own_terminal(void)
 	int pt = open("/dev/ptmx", O_RDWR | O_NOCTTY);
 
 	if (pt < 0 || dup2(pt, 1) != 1 || close(pt))
-		_exit(77);
+		_exit(PROC_GROUP_NONE);
 	own(1, F_OWNER_PID, getpid());
 }
 
@@ -75,14 +76,12 @@ static void refuses_by_name(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct ckpt_stop_params params = { .pid = proc_group_spawn(NULL, cases[i].hold) };
 		struct ckpt_err err = CKPT_ERR_INIT;
-		struct ckpt_stop *stop = NULL;
 
 		if (params.pid < 0) {
 			print_message("# %s: this machine has none\n", cases[i].says);
 			continue;
 		}
-		/* before anything is stopped */
-		assert_int_equal(ckpt_stop_open(&params, &stop, &err), -1);
+		assert_int_equal(proc_group_cycle(&params, NULL, &err), -1);
 		assert_int_equal(err.status, CKPT_REFUSED);
 		if (!strstr(err.text, cases[i].says))
 			fail_msg("\"%s\" does not say \"%s\"", err.text, cases[i].says);
@@ -90,6 +89,58 @@ static void refuses_by_name(void **state)
 		kill(params.pid, SIGKILL);
 		waitpid(params.pid, NULL, 0);
 	}
+}
+
+static int late_end;
+
+static void own_now(int sig)
+{
+	(void)sig;
+	own(late_end, F_OWNER_PID, 1);
+	if (chdir("/usr"))
+		_exit(1);
+}
+
+static void own_when_told(void)
+{
+	int ends[2];
+
+	if (pipe(ends) || signal(SIGUSR1, own_now) == SIG_ERR)
+		_exit(1);
+	late_end = ends[1];
+}
+
+static bool lives_in(pid_t pid, const char *dir)
+{
+	char path[64], at[256] = "";
+
+	snprintf(path, sizeof(path), "/proc/%d/cwd", pid);
+	return readlink(path, at, sizeof(at) - 1) > 0 && !strcmp(at, dir);
+}
+
+/* Between the look at the running tree and the stop. */
+static void sees_what_was_set_late(void **state)
+{
+	struct ckpt_stop_params params = { .pid = proc_group_spawn(NULL, own_when_told) };
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_stop *stop = NULL;
+	struct ckpt_image image;
+
+	(void)state;
+	assert_true(params.pid > 0);
+	cycle_check(ckpt_stop_open(&params, &stop, &err), &err);
+	kill(params.pid, SIGUSR1);
+	for (int i = 0; i < 5000 && !lives_in(params.pid, "/usr"); i++)
+		usleep(1000);
+	cycle_check(ckpt_stop_begin(stop, &err), &err);
+	assert_int_equal(ckpt_stop_collect(stop, &image, &err), -1);
+	ckpt_stop_close(stop);
+	assert_int_equal(err.status, CKPT_REFUSED);
+	if (!strstr(err.text, "to somebody who is not in the tree"))
+		fail_msg("\"%s\"", err.text);
+	assert_true(proc_group_untraced(params.pid));
+	kill(params.pid, SIGKILL);
+	waitpid(params.pid, NULL, 0);
 }
 
 static const char program[] =
@@ -144,6 +195,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refuses_by_name),
+		cmocka_unit_test(sees_what_was_set_late),
 		cmocka_unit_test(comes_back),
 	};
 

@@ -331,7 +331,8 @@ static int read_fd(struct ckpt_reader *r, struct ckpt_held_proc *p, int fd, stru
 			return 0;
 		}
 	}
-	ckpt_owner_fill(r, &f);
+	if (ckpt_read_owner(r, p, &f, err))
+		return -1;
 	if (f.kind == CKPT_FILE_PIPE) {
 		free(f.path);
 		f.path = NULL;

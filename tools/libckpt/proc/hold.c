@@ -61,7 +61,6 @@ void ckpt_hold_done(struct ckpt_hold *hold)
 	for (size_t i = 0; i < hold->n_seen; i++)
 		free(hold->seen[i].smaps);
 	free(hold->seen);
-	free(hold->owners);
 	free(hold->label);
 	ckpt_buf_done(&hold->scratch);
 	if (hold->cgroup >= 0)

@@ -85,21 +85,6 @@ struct ckpt_seen {
 };
 
 /**
- * struct ckpt_owner - a descriptor whose signals were directed, as the scan found it
- * @pid, @fd, @dev, @ino: which
- * @type, @who: F_GETOWN_EX, as the keeper sees pids; @who 0: nobody
- * @sig: F_GETSIG
- */
-struct ckpt_owner {
-	pid_t pid;
-	int fd;
-	uint64_t dev, ino;
-	int type;
-	pid_t who;
-	int sig;
-};
-
-/**
  * struct ckpt_hold - the tree
  * @cgroup, @freeze, @events: descriptors, -1 in pid mode
  * @root: pid in pid mode
@@ -122,8 +107,6 @@ struct ckpt_hold {
 	size_t n_procs;
 	struct ckpt_seen *seen;
 	size_t n_seen;
-	struct ckpt_owner *owners;
-	size_t n_owners;
 	uint8_t cpus[CKPT_CPUS_LEN];
 	char *label;
 	struct ckpt_buf scratch;

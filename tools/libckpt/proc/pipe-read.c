@@ -7,27 +7,11 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "proc/procfs.h"
 #include "proc/read.h"
-
-/*
- * The very file description of the task: looking at it through /proc/PID/fd
- * would open one more end.
- */
-static int borrow(const struct ckpt_file *f, struct ckpt_err *err)
-{
-	cleanup_close int pidfd = syscall(SYS_pidfd_open, f->capture_pid, 0);
-	int fd = pidfd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, f->capture_fd, 0);
-
-	if (fd < 0)
-		ckpt_fail(err, CKPT_FAILED, errno, "cannot borrow descriptor %d of pid %d",
-			  f->capture_fd, f->capture_pid);
-	return fd;
-}
 
 static bool is_pipe(const struct ckpt_file *f)
 {
@@ -59,7 +43,7 @@ static int leads_out(const struct ckpt_image *image, const struct ckpt_file *f,
 
 	if (held(image, f, !write))
 		return 0;
-	fd = borrow(f, err);
+	fd = ckpt_borrow_fd(f, err);
 	if (fd < 0)
 		return -1;
 	/* the kernel reports these without being asked: nobody is there */
@@ -131,7 +115,7 @@ static int add_pipe(struct ckpt_image *image, struct ckpt_file *f, struct ckpt_e
 	image->pipes = pipes;
 	f->pipe = image->n_pipes - 1;
 	pipes += f->pipe;
-	fd = borrow(f, err);
+	fd = ckpt_borrow_fd(f, err);
 	if (fd < 0)
 		return -1;
 	size = fcntl(fd, F_GETPIPE_SZ);

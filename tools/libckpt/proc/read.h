@@ -9,8 +9,6 @@
 #ifndef CKPT_PROC_READ_H
 #define CKPT_PROC_READ_H
 
-#include <sys/stat.h>
-
 #include "proc/hold.h"
 #include "proc/image.h"
 #include "proc/inject.h"
@@ -141,13 +139,13 @@ int ckpt_filesystem_check(const struct ckpt_held_proc *p, const char *name, cons
 			  uint32_t mode, struct ckpt_err *err);
 
 /*
- * owner-read.c: who gets the signals of a descriptor; looked at in the scan, where @pidfd is
- * of @p, and filled in from there.
+ * owner-read.c: a descriptor of the held tree, of whose very description there is one of
+ * ours then (looking at it through /proc/PID/fd would open one more end of a pipe); who
+ * gets the signals of one.
  */
-bool ckpt_owner_matters(const struct stat *st);
-int ckpt_owner_scan(struct ckpt_hold *hold, const struct ckpt_held_proc *p, int pidfd, int fd,
-		    const struct stat *st, struct ckpt_err *err);
-void ckpt_owner_fill(const struct ckpt_reader *r, struct ckpt_file *f);
+int ckpt_borrow_fd(const struct ckpt_file *f, struct ckpt_err *err);
+int ckpt_read_owner(const struct ckpt_reader *r, const struct ckpt_held_proc *p,
+		    struct ckpt_file *f, struct ckpt_err *err);
 
 /* pipe-read.c: after every table is read. */
 int ckpt_read_pipes(struct ckpt_reader *r, struct ckpt_err *err);

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -43,23 +42,8 @@ static int scan_named(struct ckpt_held_proc *p, struct ckpt_err *err)
 	return 0;
 }
 
-static int scan_owner(struct ckpt_hold *hold, struct ckpt_held_proc *p, int *pidfd, int fd,
-		      const struct stat *st, struct ckpt_err *err)
+static int scan_fds(struct ckpt_held_proc *p, struct ckpt_err *err)
 {
-	if (!ckpt_owner_matters(st))
-		return 0;
-	if (*pidfd < 0)
-		*pidfd = syscall(SYS_pidfd_open, p->pid, 0);
-	if (*pidfd < 0)
-		return errno == ESRCH ? 0 :
-		       ckpt_fail(err, CKPT_FAILED, errno, "cannot reach the descriptors of pid %d",
-				 p->pid);
-	return ckpt_owner_scan(hold, p, *pidfd, fd, st, err);
-}
-
-static int scan_fds(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckpt_err *err)
-{
-	cleanup_close int pidfd = -1;
 	cleanup_free int *fds = NULL;
 	ssize_t n = ckpt_procfs_numbers(p->dir, "fd", &fds);
 
@@ -76,8 +60,7 @@ static int scan_fds(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckp
 		if (ckpt_procfs_link(p->dir, name, &link) || fstatat(p->dir, name, &st, 0))
 			continue;	/* closed meanwhile */
 		if (ckpt_fd_check(p->pid, p->comm, fds[i], link, st.st_mode, st.st_rdev, err) ||
-		    scan_file(p, name, link, st.st_mode, err) ||
-		    scan_owner(hold, p, &pidfd, fds[i], &st, err))
+		    scan_file(p, name, link, st.st_mode, err))
 			return -1;
 	}
 	return 0;
@@ -209,7 +192,7 @@ int ckpt_scan_tree(struct ckpt_hold *hold, struct ckpt_err *err)
 			continue;
 		if (scan_status(hold, p, err) || scan_namespaces(&spaces, p, err) ||
 		    ckpt_labels_check(p, &labels, err) ||
-		    scan_named(p, err) || scan_fds(hold, p, err) || scan_timers(hold, p, err) ||
+		    scan_named(p, err) || scan_fds(p, err) || scan_timers(hold, p, err) ||
 		    scan_areas(hold, p, err) || ckpt_policy_check(hold, p, err))
 			return -1;
 	}
