@@ -177,6 +177,7 @@ static struct ckpt_image make_image(void)
 	image.unquiesced = rnd(2) ? random_text("x") : NULL;
 	fill(image.cpus, sizeof(image.cpus));
 	image.label = rnd(2) ? random_text("l") : NULL;
+	image.label_known = rnd(2);
 	image.n_pipes = rnd(4);
 	image.pipes = calloc(image.n_pipes + 1, sizeof(*image.pipes));
 	for (i = 0; i < image.n_pipes; i++) {

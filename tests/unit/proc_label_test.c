@@ -180,8 +180,15 @@ static void another_at_restore_is_refused(void **state)
 	assert_int_equal(ckpt_labels_fit(&image, &none, &err), -1);
 	assert_int_equal(err.status, CKPT_REFUSED);
 	assert_non_null(strstr(err.text, "the tree had the security label agent (enforce)"));
+	/* an older image without one does not say that it had none */
 	image.label = NULL;
 	assert_int_equal(ckpt_labels_fit(&image, &none, &err), 0);
+	assert_int_equal(ckpt_labels_fit(&image, &own, &err), 0);
+	image.label_known = true;
+	assert_int_equal(ckpt_labels_fit(&image, &none, &err), 0);
+	assert_int_equal(ckpt_labels_fit(&image, &own, &err), -1);
+	assert_non_null(strstr(err.text, "the tree had the security label none, ckpt-tool has "
+			       "agent (enforce)"));
 }
 
 int main(void)

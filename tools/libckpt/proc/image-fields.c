@@ -196,5 +196,6 @@ static const struct ckpt_field image_fields[] = {
 	STR(12, ckpt_image, unquiesced),
 	STR(13, ckpt_image, label),
 	LATER_BYTES(14, ckpt_image, cpus),
+	LATER_BOOL(15, ckpt_image, label_known),
 };
 const struct ckpt_shape ckpt_image_shape = SHAPE(ckpt_image, image_fields);

@@ -303,6 +303,7 @@ struct ckpt_task {
  * @unquiesced: what could not be brought to rest, one sentence or NULL
  * @cpus: those that a task of its cgroup had that asked for none; all zero: not recorded
  * @label: security label of every task (/proc/PID/attr/current); NULL: none
+ * @label_known: @label is recorded
  */
 struct ckpt_image {
 	struct ckpt_task *tasks;
@@ -321,6 +322,7 @@ struct ckpt_image {
 	char kernel[65];
 	char *unquiesced;
 	char *label;
+	bool label_known;
 	uint8_t cpus[CKPT_CPUS_LEN];
 };
 

@@ -21,6 +21,7 @@
 #include "base/fault.h"
 #include "proc/hold.h"
 #include "proc/keeper.h"
+#include "proc/label.h"
 #include "proc/procfs.h"
 #include "proc/read.h"
 #include "proc/remote.h"
@@ -299,7 +300,8 @@ static int need_hold(struct keeper *k, struct ckpt_keeper_reply *reply)
 static int look_again(struct keeper *k, struct ckpt_keeper_reply *reply)
 {
 	return ckpt_seen_verify(&k->hold, &reply->err) ||
-	       ckpt_policy_verify(&k->hold, &reply->err);
+	       ckpt_policy_verify(&k->hold, &reply->err) ||
+	       ckpt_labels_verify(&k->hold, &reply->err);
 }
 
 static void serve(struct keeper *k, uint32_t op, struct ckpt_keeper_reply *reply)

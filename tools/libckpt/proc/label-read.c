@@ -134,12 +134,34 @@ int ckpt_labels_check(const struct ckpt_held_proc *p, const struct ckpt_labels *
 	return 0;
 }
 
+int ckpt_labels_own(struct ckpt_labels *ret, struct ckpt_err *err)
+{
+	cleanup_close int self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int e = self < 0 ? -errno : ckpt_labels_read(self, ret);
+
+	return e ? ckpt_fail(err, CKPT_FAILED, -e, "cannot read our own security labels") : 0;
+}
+
+int ckpt_labels_verify(const struct ckpt_hold *hold, struct ckpt_err *err)
+{
+	cleanup_with(ckpt_labels_done) struct ckpt_labels own = { 0 };
+
+	if (ckpt_labels_own(&own, err))
+		return -1;
+	for (size_t i = 0; i < hold->n_procs; i++) {
+		if (!hold->procs[i].zombie && ckpt_labels_check(&hold->procs[i], &own, err))
+			return -1;
+	}
+	return 0;
+}
+
 int ckpt_labels_fit(const struct ckpt_image *image, const struct ckpt_labels *own,
 		    struct ckpt_err *err)
 {
-	if (!image->label || same(image->label, own->text[0]))
+	/* an older image without one does not say that it had none */
+	if (same(image->label, own->text[0]) || (!image->label && !image->label_known))
 		return 0;
 	return ckpt_fail(err, CKPT_REFUSED, 0,
 			 "the tree had the security label %s, ckpt-tool has %s; start ckpt-tool "
-			 "with that of the tree", image->label, name_of(own->text[0]));
+			 "with that of the tree", name_of(image->label), name_of(own->text[0]));
 }

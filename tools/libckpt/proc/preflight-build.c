@@ -148,12 +148,8 @@ static int check_cpus(const struct ckpt_restore_params *p, struct ckpt_err *err)
 static int check_label(const struct ckpt_image *image, struct ckpt_err *err)
 {
 	cleanup_with(ckpt_labels_done) struct ckpt_labels own = { 0 };
-	cleanup_close int self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int e = self < 0 ? -errno : ckpt_labels_read(self, &own);
 
-	if (e)
-		return ckpt_fail(err, CKPT_FAILED, -e, "cannot read our own security labels");
-	return ckpt_labels_fit(image, &own, err);
+	return ckpt_labels_own(&own, err) || ckpt_labels_fit(image, &own, err) ? -1 : 0;
 }
 
 int ckpt_restore_check(const struct ckpt_restore_params *params, struct ckpt_err *err)

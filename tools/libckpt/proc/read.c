@@ -214,6 +214,7 @@ int ckpt_read_tree(struct ckpt_hold *hold, struct ckpt_image *ret, struct ckpt_e
 
 	free(r.mapped);
 	memcpy(image.cpus, hold->cpus, sizeof(image.cpus));
+	image.label_known = true;
 	if (!failed && hold->label) {
 		image.label = strdup(hold->label);
 		if (!image.label)

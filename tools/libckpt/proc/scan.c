@@ -163,11 +163,8 @@ static int scan_list(struct ckpt_hold *hold, struct ckpt_err *err)
 /* Our own labels, which those of the tree are to be. */
 static int open_labels(struct ckpt_hold *hold, struct ckpt_labels *ret, struct ckpt_err *err)
 {
-	cleanup_close int self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int e = self < 0 ? -errno : ckpt_labels_read(self, ret);
-
-	if (e)
-		return ckpt_fail(err, CKPT_FAILED, -e, "cannot read our own security labels");
+	if (ckpt_labels_own(ret, err))
+		return -1;
 	hold->label = ret->text[0] ? strdup(ret->text[0]) : NULL;
 	if (ret->text[0] && !hold->label)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a security label");
