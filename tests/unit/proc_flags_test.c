@@ -179,6 +179,7 @@ static void a_policy_is_refused(void **state)
 		assert_int_equal(err.status, CKPT_REFUSED);
 		if (!strstr(err.text, "has memory with a policy (prefer:0)"))
 			fail_msg("%s", err.text);
+		assert_int_equal(!strstr(err.text, "try again"), i);
 		assert_true(proc_group_untraced(pid));
 	}
 }
