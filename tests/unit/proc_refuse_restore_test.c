@@ -165,6 +165,35 @@ static void have_big_pipe(struct ckpt_image *image)
 	image->pipes[0].capacity = 1u << 30;
 }
 
+static void have_deleted_file(struct ckpt_image *image, uint32_t uid, uint32_t gid)
+{
+	struct ckpt_file *f = &image->files[0];
+
+	f->kind = CKPT_FILE_REG;
+	f->deleted = true;
+	f->uid = uid;
+	f->gid = gid;
+	f->mode = S_IFREG | S_ISGID | 0644;
+}
+
+static void give_file_away(struct ckpt_image *image)
+{
+	drop(CAP_CHOWN);
+	have_deleted_file(image, getuid(), 77);
+}
+
+static void change_file_of_other(struct ckpt_image *image)
+{
+	drop(CAP_FOWNER);
+	have_deleted_file(image, 77, getgid());
+}
+
+static void mark_file_of_group(struct ckpt_image *image)
+{
+	drop(CAP_FSETID);
+	have_deleted_file(image, getuid(), 77);
+}
+
 static void have_high_pid(struct ckpt_image *image)
 {
 	image->tasks[0].pid = image->tasks[0].threads[0].tid = INT32_MAX - 8;
@@ -224,6 +253,9 @@ static void refuses_what_the_machine_lacks(void **state)
 		{ have_strange_memory, "of a kind that this kernel does not make" },
 		{ have_many_mappings, "raise vm.max_map_count" },
 		{ have_big_pipe, "raise fs.pipe-max-size" },
+		{ give_file_away, "lacks CAP_CHOWN, without which the deleted file" },
+		{ change_file_of_other, "lacks CAP_FOWNER, without which the deleted file" },
+		{ mark_file_of_group, "lacks CAP_FSETID, without which the deleted file" },
 		{ have_high_pid, "raise kernel.pid_max" },
 		{ have_few_files, "do not fit into a limit of 16" },
 	};

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -165,6 +166,30 @@ static int check_task(const struct ckpt_image *image, const struct ckpt_task *t,
 	       check_mm(image, t, own->cap_eff, page, err) ? -1 : 0;
 }
 
+/* Deleted files are made by us, and given away. */
+static int check_deleted(const struct ckpt_image *image, uint64_t eff, struct ckpt_err *err)
+{
+	for (size_t i = 0; i < image->n_files; i++) {
+		const struct ckpt_file *f = &image->files[i];
+		bool uid = f->uid != geteuid(), gid = f->gid != getegid();
+		const char *cap = NULL;
+
+		if (f->kind != CKPT_FILE_REG || !f->deleted)
+			continue;
+		if ((uid || gid) && !HAS(eff, CAP_CHOWN))
+			cap = "CAP_CHOWN";
+		else if (uid && !HAS(eff, CAP_FOWNER))
+			cap = "CAP_FOWNER";
+		else if (gid && f->mode & S_ISGID && !HAS(eff, CAP_FSETID))
+			cap = "CAP_FSETID";
+		if (cap)
+			return ckpt_fail(err, CKPT_REFUSED, 0,
+					 "ckpt-tool lacks %s, without which the deleted file %s "
+					 "cannot get its owner and mode", cap, f->path);
+	}
+	return 0;
+}
+
 static int check_pipes(const struct ckpt_image *image, uint64_t eff, struct ckpt_err *err)
 {
 	uint64_t most = setting("/proc/sys/fs/pipe-max-size", UINT64_MAX);
@@ -209,7 +234,8 @@ int ckpt_machine_check(const struct ckpt_image *image, struct ckpt_err *err)
 	page = mmap(NULL, CKPT_PAGE_LEN, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (page == MAP_FAILED)
 		return ckpt_fail(err, CKPT_FAILED, errno, "no memory for a page");
-	ret = check_numbers(image, err) || check_pipes(image, own.cap_eff, err) ? -1 : 0;
+	ret = check_numbers(image, err) || check_pipes(image, own.cap_eff, err) ||
+	      check_deleted(image, own.cap_eff, err) ? -1 : 0;
 	for (i = 0; i < image->n_tasks && !ret; i++) {
 		const struct ckpt_task *t = &image->tasks[i];
 
