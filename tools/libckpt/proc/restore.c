@@ -131,6 +131,8 @@ static int build(struct ckpt_restore *r, struct ckpt_err *err)
 	if (ckpt_build_files(r, err) || ckpt_build_tasks(r, err) || ckpt_build_zombies(r, err) ||
 	    run_steps(r, build_steps, sizeof(build_steps) / sizeof(build_steps[0]), err))
 		return -1;
+	if (ckpt_fault("restore.owners"))
+		return ckpt_fail(err, CKPT_FAILED, 0, "restore.owners: fault injected");
 	/* when there are threads to own a file */
 	return ckpt_build_owners(r, err);
 }
