@@ -132,13 +132,13 @@ static int set_coredump(struct ckpt_restore *r, const struct ckpt_build_task *t,
 	return 0;
 }
 
-/* A change of credentials resets the first two: they come after it. */
 static int set_pdeath(const struct ckpt_site *s, int sig, struct ckpt_err *err)
 {
 	return sig && ckpt_site_call(s, err, "set its parent-death signal", SYS_prctl,
 				     ARGS(PR_SET_PDEATHSIG, sig)) < 0 ? -1 : 0;
 }
 
+/* A change of credentials resets the first two: they come after it. */
 static int set_flags(const struct ckpt_site *s, const struct ckpt_task *task, struct ckpt_err *err)
 {
 	if (ckpt_site_call(s, err, "set whether it may dump core", SYS_prctl,
