@@ -15,6 +15,7 @@
 #include "base/fault.h"
 #include "proc/hold.h"
 #include "proc/procfs.h"
+#include "proc/remote.h"
 #include "proc/restart.h"
 
 #define SYSCALL_STOP (SIGTRAP | 0x80)
@@ -114,6 +115,12 @@ static int look(struct ckpt_held_thread *t)
 			t->group_stop = sig == SIGTRAP ? 0 : sig;
 			t->stopped = true;
 			return 1;
+		}
+		/* of a call of ours that was given up, or due when we let go */
+		if (WSTOPSIG(status) == SIGSYS && (t->regs_changed || t->mask_changed)) {
+			t->sys_due |= !ckpt_remote_dispatched(t->tid);
+			ptrace(PTRACE_CONT, t->tid, 0, 0);
+			continue;
 		}
 		/*
 		 * A signal came between seize and interrupt: let the kernel set
