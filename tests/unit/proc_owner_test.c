@@ -25,9 +25,10 @@ static void own(int fd, int type, pid_t pid)
 		_exit(1);
 }
 
+/* Of one in which nobody makes a file, for the signal ends the process. */
 static void notify_of_directory(void)
 {
-	if (fcntl(open("/tmp", O_RDONLY), F_NOTIFY, DN_CREATE | DN_MULTISHOT))
+	if (fcntl(open("/usr", O_RDONLY), F_NOTIFY, DN_CREATE | DN_MULTISHOT))
 		_exit(PROC_GROUP_NONE);
 }
 
@@ -62,10 +63,7 @@ static void own_terminal(void)
 
 static void refuses_by_name(void **state)
 {
-	static const struct {
-		void (*hold)(void);
-		const char *says;
-	} cases[] = {
+	static const struct proc_group_refusal cases[] = {
 		{ notify_of_directory, "a directory, as F_NOTIFY does" },
 		{ own_for_outside, "to somebody who is not in the tree" },
 		{ own_as_user, "as another user than root" },
@@ -73,22 +71,7 @@ static void refuses_by_name(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct ckpt_stop_params params = { .pid = proc_group_spawn(NULL, cases[i].hold) };
-		struct ckpt_err err = CKPT_ERR_INIT;
-
-		if (params.pid < 0) {
-			print_message("# %s: this machine has none\n", cases[i].says);
-			continue;
-		}
-		assert_int_equal(proc_group_cycle(&params, NULL, &err), -1);
-		assert_int_equal(err.status, CKPT_REFUSED);
-		if (!strstr(err.text, cases[i].says))
-			fail_msg("\"%s\" does not say \"%s\"", err.text, cases[i].says);
-		assert_true(proc_group_untraced(params.pid));
-		kill(params.pid, SIGKILL);
-		waitpid(params.pid, NULL, 0);
-	}
+	proc_group_refusals(cases, sizeof(cases) / sizeof(cases[0]));
 }
 
 static int late_end;

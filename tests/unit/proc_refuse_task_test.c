@@ -211,28 +211,14 @@ static void share_directory(void)
 		share_memory(NULL);
 }
 
-static void refused(const struct ckpt_stop_params *params, const char *says)
-{
-	struct ckpt_err err = CKPT_ERR_INIT;
-
-	if (!proc_group_cycle(params, NULL, &err))
-		fail_msg("nobody says \"%s\"", says);
-	if (err.status != CKPT_REFUSED || !strstr(err.text, says))
-		fail_msg("\"%s\" (status %d) does not say \"%s\"", err.text, err.status, says);
-}
-
 /* What cannot be restored is refused by name, and its holder runs on. */
 static void refuses_by_name(void **state)
 {
-	static const struct {
-		void (*hold)(void);
-		const char *says;
-	} cases[] = {
+	static const struct proc_group_refusal cases[] = {
 		{ filter_calls, "has a seccomp filter" },
 		{ filter_calls_of_thread, "has a seccomp filter" },
 		{ have_own_descriptors, "has descriptors or a directory of its own" },
 		{ have_own_directory, "has descriptors or a directory of its own" },
-		{ end_first_thread, "has ended its first thread while others run" },
 		{ have_area_with_policy, "has memory with a policy" },
 		{ live_in_deleted_directory, "has the deleted directory" },
 		{ hold_pipe_of_others, "whose other end is outside the tree" },
@@ -244,21 +230,19 @@ static void refuses_by_name(void **state)
 
 	(void)state;
 	assert_int_equal(pipe2(test_pipe, O_CLOEXEC), 0);
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct ckpt_stop_params params = { .pid = proc_group_spawn(NULL, cases[i].hold) };
-
-		if (params.pid < 0) {
-			print_message("%s: this machine has none\n", cases[i].says);
-			continue;
-		}
-		refused(&params, cases[i].says);
-		if (cases[i].hold != end_first_thread)
-			assert_true(proc_group_untraced(params.pid));
-		kill(params.pid, SIGKILL);
-		waitpid(params.pid, NULL, 0);
-	}
+	proc_group_refusals(cases, sizeof(cases) / sizeof(cases[0]));
 	close(test_pipe[0]);
 	close(test_pipe[1]);
+}
+
+static void refuses_without_a_first_thread(void **state)
+{
+	struct ckpt_stop_params params = { .pid = proc_group_spawn(NULL, end_first_thread) };
+
+	(void)state;
+	proc_group_refused(&params, "has ended its first thread while others run");
+	kill(params.pid, SIGKILL);
+	waitpid(params.pid, NULL, 0);
 }
 
 static void nothing(void)
@@ -284,7 +268,7 @@ static void refuses_who_is_traced(void **state)
 			pause();
 	}
 	assert_int_equal(read(ready[0], &byte, 1), 1);
-	refused(&params, "is traced by pid");
+	proc_group_refused(&params, "is traced by pid");
 	kill(tracer, SIGKILL);
 	waitpid(tracer, NULL, 0);
 	assert_true(proc_group_untraced(params.pid));
@@ -324,7 +308,7 @@ static void refuses_who_left(void **state)
 	assert_int_equal(proc_group_make("away", elsewhere, sizeof(elsewhere)), 0);
 	pid = proc_group_spawn(cgroup, lose_child);
 	assert_true(pid > 0);
-	refused(&params, "is outside the group's cgroup");
+	proc_group_refused(&params, "is outside the group's cgroup");
 	assert_true(proc_group_untraced(pid));
 	proc_group_end(elsewhere);
 	proc_group_end(cgroup);
@@ -342,9 +326,9 @@ static void refuses_a_threaded_cgroup(void **state)
 	assert_int_equal(mkdir(below, 0755), 0);
 	assert_int_equal(proc_group_put(below, "cgroup.type", "threaded"), 0);
 	assert_true(proc_group_spawn(below, nothing) > 0);
-	refused(&params, "is threaded");
+	proc_group_refused(&params, "is threaded");
 	params.cgroup = cgroup;
-	refused(&params, "is threaded");
+	proc_group_refused(&params, "is threaded");
 	proc_group_end(cgroup);
 }
 
@@ -389,6 +373,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refuses_by_name),
+		cmocka_unit_test(refuses_without_a_first_thread),
 		cmocka_unit_test(refuses_who_is_traced),
 		cmocka_unit_test(refuses_who_left),
 		cmocka_unit_test(refuses_a_threaded_cgroup),

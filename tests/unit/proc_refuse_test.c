@@ -329,10 +329,7 @@ static void hold_left_group(void)
 /* What cannot be restored is refused by name, and its holder runs on. */
 static void refuses_by_name(void **state)
 {
-	static const struct {
-		void (*hold)(void);
-		const char *says;
-	} cases[] = {
+	static const struct proc_group_refusal cases[] = {
 		{ hold_epoll, "an epoll descriptor" },
 		{ hold_socket, "a socket descriptor" },
 		{ hold_lock, "a file lock on descriptor" },
@@ -360,22 +357,7 @@ static void refuses_by_name(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct ckpt_stop_params params = { .pid = proc_group_spawn(NULL, cases[i].hold) };
-		struct ckpt_err err = CKPT_ERR_INIT;
-
-		if (params.pid < 0) {
-			print_message("%s: this machine has none\n", cases[i].says);
-			continue;
-		}
-		assert_int_equal(proc_group_cycle(&params, NULL, &err), -1);
-		assert_int_equal(err.status, CKPT_REFUSED);
-		if (!strstr(err.text, cases[i].says))
-			fail_msg("\"%s\" does not say \"%s\"", err.text, cases[i].says);
-		assert_true(proc_group_untraced(params.pid));
-		kill(params.pid, SIGKILL);
-		waitpid(params.pid, NULL, 0);
-	}
+	proc_group_refusals(cases, sizeof(cases) / sizeof(cases[0]));
 }
 
 static void nothing(void)

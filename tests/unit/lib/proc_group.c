@@ -154,6 +154,32 @@ pid_t proc_group_collect_at(const struct ckpt_stop_params *params, const char *p
 	return waitpid(-1, &status, WUNTRACED);
 }
 
+void proc_group_refused(const struct ckpt_stop_params *params, const char *says)
+{
+	struct ckpt_err err = CKPT_ERR_INIT;
+
+	if (!proc_group_cycle(params, NULL, &err))
+		fail_msg("nobody says \"%s\"", says);
+	if (err.status != CKPT_REFUSED || !strstr(err.text, says))
+		fail_msg("\"%s\" (status %d) does not say \"%s\"", err.text, err.status, says);
+}
+
+void proc_group_refusals(const struct proc_group_refusal *cases, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct ckpt_stop_params params = { .pid = proc_group_spawn(NULL, cases[i].hold) };
+
+		if (params.pid < 0) {
+			print_message("%s: this machine has none\n", cases[i].says);
+			continue;
+		}
+		proc_group_refused(&params, cases[i].says);
+		assert_true(proc_group_untraced(params.pid));
+		kill(params.pid, SIGKILL);
+		waitpid(params.pid, NULL, 0);
+	}
+}
+
 bool proc_group_untraced(pid_t pid)
 {
 	char path[64], text[4096] = "";

@@ -43,6 +43,17 @@ int proc_group_cycle(const struct ckpt_stop_params *params, struct ckpt_image *r
 pid_t proc_group_collect_at(const struct ckpt_stop_params *params, const char *point,
 			    struct ckpt_stop **ret, struct ckpt_err *err);
 
+/* What a process that holds something is refused for, and the words of the refusal. */
+struct proc_group_refusal {
+	void (*hold)(void);
+	const char *says;
+};
+
+/* Fails the test unless a stop with @params is refused, saying @says. */
+void proc_group_refused(const struct ckpt_stop_params *params, const char *says);
+/* The same for a process of each of @cases, which runs on; what is not here is left out. */
+void proc_group_refusals(const struct proc_group_refusal *cases, size_t n);
+
 /* Runs, or sleeps, and nobody traces it. */
 bool proc_group_untraced(pid_t pid);
 
