@@ -40,10 +40,12 @@ static int fail_op(const struct ckpt_fs_stage *s, const struct ckpt_fs_op *op, i
 static int fail_newer(const struct ckpt_fs_stage *s, const struct ckpt_fs_op *op,
 		      const char *inside, struct ckpt_err *err)
 {
-	return ckpt_fail(err, CKPT_REFUSED, 0, "%s%s%s has changed since the restore was "
-			 "interrupted%s%s%s; move it away and run again", s->path,
-			 *op->path ? "/" : "", op->path, *inside ? " (" : "", inside,
-			 *inside ? ")" : "");
+	return ckpt_fail(err, CKPT_REFUSED, 0, "%s%s%s has changed %s%s%s%s; %s and run again",
+			 s->path, *op->path ? "/" : "", op->path,
+			 s->undecided ? "while the restore got ready" :
+			 "since the restore was interrupted", *inside ? " (" : "", inside,
+			 *inside ? ")" : "",
+			 s->undecided ? "stop what writes it" : "move it away");
 }
 
 static bool is_planned(const struct ckpt_fs_stage *s, const struct ckpt_fs_was *was,
@@ -183,6 +185,64 @@ static int set_meta(struct ckpt_fs_stage *s, const struct ckpt_fs_op *op, struct
 	if (!is_planned(s, &done, &m) && !is_planned(s, &op->was, &m))
 		return 0;
 	return ckpt_fs_meta_apply(fd, &op->meta, *op->path ? op->path : s->path, err);
+}
+
+/* Is what an operation was planned for taken away by one before it? */
+static bool is_taken_before(const struct ckpt_fs_journal *j, const struct ckpt_fs_op *op)
+{
+	for (const struct ckpt_fs_op *before = j->ops; before < op; before++)
+		if (before->kind == CKPT_FS_OP_TRASH && !strcmp(before->path, op->path))
+			return true;
+	return false;
+}
+
+/* Would the operation find what it was planned for? @since_ns: when the root was compared */
+static int look_ahead(const struct ckpt_fs_stage *s, const struct ckpt_fs_journal *j,
+		      const struct ckpt_fs_op *op, int64_t since_ns, struct ckpt_err *err)
+{
+	cleanup_close int dir = -1;
+	const char *name;
+	struct ckpt_fs_meta m;
+	int there;
+
+	if (op->was.kind == CKPT_FS_WAS_UNKNOWN && op->kind != CKPT_FS_OP_TRASH)
+		return 0;
+	dir = open_place(s, op->path, &name);
+	if (dir == -ENOENT || dir == -ENOTDIR || dir == -ELOOP)
+		return fail_newer(s, op, "", err);
+	if (dir < 0)
+		return fail_op(s, op, -dir, err);
+	if (op->was.kind == CKPT_FS_WAS_NOTHING && !ckpt_fs_meta_stat(dir, name, &m) &&
+	    is_taken_before(j, op))
+		return 0;
+	there = op->kind == CKPT_FS_OP_TRASH ? look_inside(s, op, dir, name, since_ns, err) :
+					       look(s, op, dir, name, err);
+	if (!there && op->was.kind == CKPT_FS_WAS_NODE)
+		return fail_newer(s, op, "", err);
+	return there < 0 ? -1 : 0;
+}
+
+int ckpt_fs_look_again(struct ckpt_fs_stage *s, struct ckpt_err *err)
+{
+	cleanup_journal struct ckpt_fs_journal j = { 0 };
+	struct ckpt_fs_meta trash;
+	int rc;
+
+	if (ckpt_fs_stage_moved(s))
+		return ckpt_fail(err, CKPT_REFUSED, 0, "%s %s was moved away or replaced while the "
+				 "restore got ready; run again", ckpt_fs_stage_noun(s), s->path);
+	/* Nothing is in trash/ yet, so it is as old as the stage. */
+	rc = ckpt_fs_meta_stat(s->fd, "trash", &trash);
+	if (rc)
+		return ckpt_fail(err, CKPT_FAILED, -rc, "look at the stage of %s %s",
+				 ckpt_fs_stage_noun(s), s->path);
+	if (ckpt_fs_journal_read(s->fd, CKPT_FS_READY, &j, err))
+		return -1;
+	s->undecided = true;
+	for (size_t i = 0; !rc && i < j.n_ops; i++)
+		rc = look_ahead(s, &j, &j.ops[i], trash.mtime_ns, err);
+	s->undecided = false;
+	return rc;
 }
 
 static int apply(struct ckpt_fs_stage *s, const struct ckpt_fs_journal *j, struct ckpt_err *err)

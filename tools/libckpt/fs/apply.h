@@ -6,6 +6,15 @@
 #include "fs/stage.h"
 
 /**
+ * ckpt_fs_look_again - before the decision: is all still there that was planned for?
+ * @s: with the stage open, its journal ready
+ *
+ * To get ready takes time.  What has changed meanwhile is refused as long as there is a way
+ * back.
+ */
+int ckpt_fs_look_again(struct ckpt_fs_stage *s, struct ckpt_err *err);
+
+/**
  * ckpt_fs_redo - carry out the journal of a root and remove its stage
  * @s: with the stage open
  * @state: name under which the journal is

@@ -253,6 +253,17 @@ int ckpt_fs_restore_rollback(struct ckpt_fs_restore *r, struct ckpt_err *err)
 	return rc;
 }
 
+/* What has changed while all was got ready is refused before the decision, not after it. */
+static int look_again(struct ckpt_fs_restore *r, struct ckpt_err *err)
+{
+	for (size_t i = 0; i < r->n_plans; i++)
+		if (r->plans[i].stage.fd >= 0 && ckpt_fs_look_again(&r->plans[i].stage, err)) {
+			ckpt_fs_restore_rollback(r, NULL);
+			return -1;
+		}
+	return 0;
+}
+
 static int commit(struct ckpt_fs_restore *r, struct ckpt_err *err)
 {
 	struct ckpt_fs_plan *first = NULL;
@@ -264,6 +275,8 @@ static int commit(struct ckpt_fs_restore *r, struct ckpt_err *err)
 		return 0;
 	if (ckpt_fault("fs.commit"))
 		return ckpt_fail(err, CKPT_FAILED, 0, "fault point fs.commit");
+	if (look_again(r, err))
+		return -1;
 	/* The decision: the roots are old before this rename and new after it. */
 	if (ckpt_fs_journal_move(first->stage.fd, CKPT_FS_READY, CKPT_FS_COMMIT, err))
 		return -1;

@@ -121,6 +121,21 @@ int ckpt_fs_stage_locate_file(struct ckpt_fs_stage *s, const char *path, struct 
 	return 0;
 }
 
+bool ckpt_fs_stage_moved(const struct ckpt_fs_stage *s)
+{
+	cleanup_stage struct ckpt_fs_stage now = CKPT_FS_STAGE_INIT;
+	struct ckpt_fs_meta a, b;
+	int held = s->root >= 0 ? s->root : s->parent, found;
+
+	if (s->file ? ckpt_fs_stage_locate_file(&now, s->path, NULL) :
+		      ckpt_fs_stage_locate(&now, s->path, false, NULL))
+		return true;
+	found = s->root >= 0 ? now.root : now.parent;
+	return found < 0 || (s->root < 0 && (now.root >= 0 || now.other != s->other)) ||
+	       ckpt_fs_meta_stat(held, "", &a) || ckpt_fs_meta_stat(found, "", &b) ||
+	       a.dev != b.dev || a.ino != b.ino;
+}
+
 /* Where the stage is or would be. */
 static int place(const struct ckpt_fs_stage *s, char name[NAME_MAX + 1])
 {

@@ -23,12 +23,13 @@
  * @file: it is a file outside the roots; @root is -1
  * @mount_len: of a file: length of the part of @path that is the mount point it is below
  * @fd: the stage, locked; -1 while there is none
+ * @undecided: the operations are looked at before the decision
  */
 struct ckpt_fs_stage {
 	char *path;
 	const char *name;
 	int parent, root, fd;
-	bool other, inside, file;
+	bool other, inside, file, undecided;
 	size_t mount_len;
 };
 
@@ -67,6 +68,9 @@ int ckpt_fs_stage_make(struct ckpt_fs_stage *s, struct ckpt_err *err);
  * Return: 1 with s->fd set, 0 when there is none, -1 error.
  */
 int ckpt_fs_stage_open(struct ckpt_fs_stage *s, struct ckpt_err *err);
+
+/* Is something else by now where the root, or the directory of the file, was found? */
+bool ckpt_fs_stage_moved(const struct ckpt_fs_stage *s);
 
 /* Is something of that name in the stage? */
 bool ckpt_fs_stage_has(const struct ckpt_fs_stage *s, const char *name);
