@@ -2,15 +2,6 @@
 /* What changes while a restore gets ready: refused before the decision, with nothing changed. */
 #include "fs_pair.h"
 
-static void refused(struct pair *p, int rc, const char *why)
-{
-	assert_int_equal(rc, -1);
-	assert_int_equal(p->s.err.status, CKPT_REFUSED);
-	if (!strstr(p->s.err.text, why))
-		fail_msg("'%s' is not in: %s", why, p->s.err.text);
-	ckpt_err_clear(&p->s.err);
-}
-
 static struct ckpt_fs_restore *prepared(struct pair *p)
 {
 	struct ckpt_fs_restore *r = NULL;
@@ -26,7 +17,7 @@ static void assert_undecided(struct pair *p, struct ckpt_fs_restore *r, const ch
 	enum ckpt_fs_recovered what;
 	char path[500];
 
-	refused(p, ckpt_fs_restore_commit(r, &p->s.err), why);
+	assert_refused(p, ckpt_fs_restore_commit(r, &p->s.err), why);
 	ckpt_fs_restore_free(r);
 	/* the first to be taken away, from each */
 	for (int i = 0; i < 2; i++) {
@@ -82,7 +73,7 @@ static void changes_while_it_gets_ready(void **arg)
 	snprintf(away, sizeof(away), "%s-away", p.out);
 	must(rename(p.out, away));
 	must(mkdir(p.out, 0755));
-	refused(&p, ckpt_fs_restore_commit(r, &p.s.err), "was moved away or replaced");
+	assert_refused(&p, ckpt_fs_restore_commit(r, &p.s.err), "was moved away or replaced");
 	ckpt_fs_restore_free(r);
 	must(rmdir(p.out));
 	must(rename(away, p.out));

@@ -197,6 +197,15 @@ static inline bool killed_at(struct pair *p, enum job what, const char *point)
 	return true;
 }
 
+static inline void assert_refused(struct pair *p, int rc, const char *why)
+{
+	assert_int_equal(rc, -1);
+	assert_int_equal(p->s.err.status, CKPT_REFUSED);
+	if (!strstr(p->s.err.text, why))
+		fail_msg("'%s' is not in: %s", why, p->s.err.text);
+	ckpt_err_clear(&p->s.err);
+}
+
 /* All old or all new. Return: whether they are new. */
 static inline bool assert_old_or_new(struct pair *p, const char *point)
 {

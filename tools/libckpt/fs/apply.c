@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The journal of one root carried out. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -282,24 +283,67 @@ int ckpt_fs_redo(struct ckpt_fs_stage *s, const char *state, struct ckpt_err *er
 
 	if (ckpt_fs_journal_read(s->fd, state, &j, err) || apply(s, &j, err))
 		return ckpt_fail_at(err, "restore %s %s", ckpt_fs_stage_noun(s), s->path);
-	if (syncfs(s->fd))
-		return ckpt_fail(err, CKPT_FAILED, errno, "write %s %s", ckpt_fs_stage_noun(s),
-				 s->path);
+	if (ckpt_fs_stage_sync(s, err))
+		return -1;
 	if (ckpt_fault("fs.applied"))
 		return ckpt_fail(err, CKPT_FAILED, 0, "fault point fs.applied");
 	if (note_times(s, &j, err) || ckpt_fs_journal_move(s->fd, state, CKPT_FS_DONE, err))
 		return -1;
 	if (ckpt_fault("fs.done"))
 		return ckpt_fail(err, CKPT_FAILED, 0, "fault point fs.done");
-	return ckpt_fs_stage_remove(s, err);
+	return 0;
 }
 
-int ckpt_fs_undo(struct ckpt_fs_stage *s, struct ckpt_err *err)
+/* Return: 1 when something was put in place or taken away, 0 not, -errno. */
+static int was_begun(const struct ckpt_fs_stage *s, const struct ckpt_fs_journal *j)
+{
+	cleanup_closedir DIR *dir = NULL;
+	struct dirent *e;
+	char staged[32];
+	int fd;
+
+	for (size_t i = 0; i < j->n_ops; i++) {
+		snprintf(staged, sizeof(staged), "new/%llu", (unsigned long long)j->ops[i].n);
+		if (j->ops[i].kind == CKPT_FS_OP_PUT && !ckpt_fs_stage_has(s, staged))
+			return 1;
+	}
+	fd = openat(s->fd, "trash", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!dir)
+		return -errno;
+	while (errno = 0, (e = readdir(dir)))
+		if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
+			return 1;
+	return -errno;
+}
+
+int ckpt_fs_check_undo(const struct ckpt_fs_stage *s, const struct ckpt_fs_journal *j,
+		       struct ckpt_err *err)
+{
+	cleanup_free char *place = ckpt_fs_stage_place(s);
+	int rc = was_begun(s, j);
+
+	if (rc < 0)
+		return ckpt_fail(err, CKPT_FAILED, -rc, "look at the stage of %s %s",
+				 ckpt_fs_stage_noun(s), s->path);
+	return !rc ? 0 : ckpt_fail(err, CKPT_REFUSED, 0, "a restore of %s %s was interrupted half "
+				   "way, and the decision to finish it is lost; what was there is "
+				   "in %s/trash: take what you need, remove %s and run again",
+				   ckpt_fs_stage_noun(s), s->path, place ? place : "its stage",
+				   place ? place : "it");
+}
+
+int ckpt_fs_forget_ready(struct ckpt_fs_stage *s, struct ckpt_err *err)
 {
 	if ((unlinkat(s->fd, CKPT_FS_READY, 0) && errno != ENOENT) || fsync(s->fd))
 		return ckpt_fail(err, CKPT_FAILED, errno, "undo the restore of %s %s",
 				 ckpt_fs_stage_noun(s), s->path);
 	if (ckpt_fault("fs.undo"))
 		return ckpt_fail(err, CKPT_FAILED, 0, "fault point fs.undo");
-	return ckpt_fs_stage_remove(s, err);
+	return 0;
+}
+
+int ckpt_fs_undo(struct ckpt_fs_stage *s, struct ckpt_err *err)
+{
+	return ckpt_fs_forget_ready(s, err) ? -1 : ckpt_fs_stage_remove(s, err);
 }

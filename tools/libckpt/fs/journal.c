@@ -17,12 +17,15 @@
 #define TAG_N 67
 #define TAG_PATH 68
 #define TAG_END 69
-/* An older reader goes on without. */
+/* An older reader goes on without, as it does without the next one. */
 #define TAG_WAS (70 | CKPT_WIRE_OPTIONAL)
 /* Of the root before it. */
 #define TAG_INSIDE (71 | CKPT_WIRE_OPTIONAL)
 /* Without it an older reader finds no directory there, and leaves all as it is. */
 #define TAG_FILE (72 | CKPT_WIRE_OPTIONAL)
+/* Of the root before it, where that is no file. */
+#define TAG_MOUNT (73 | CKPT_WIRE_OPTIONAL)
+#define TAG_BOOT (74 | CKPT_WIRE_OPTIONAL)
 
 #define WRITING "journal"
 
@@ -50,8 +53,9 @@ void ckpt_fs_journal_root(struct ckpt_buf *b, const struct ckpt_fs_journal_root 
 {
 	ckpt_wire_str(b, TAG_ROOT, root->path);
 	ckpt_wire_u64(b, TAG_INSIDE, root->inside);
-	if (root->file)
-		ckpt_wire_u64(b, TAG_FILE, root->mount_len);
+	ckpt_wire_u64(b, root->file ? TAG_FILE : TAG_MOUNT, root->mount_len);
+	if (root->boot)
+		ckpt_wire_u64(b, TAG_BOOT, root->boot);
 }
 
 void ckpt_fs_journal_op(struct ckpt_buf *b, uint32_t kind, uint64_t n, const char *path,
@@ -215,8 +219,11 @@ static int add_to_root(struct ckpt_fs_journal *j, const struct ckpt_record *r,
 		return -1;
 	if (r->tag == TAG_INSIDE) {
 		root->inside = word;
+	} else if (r->tag == TAG_BOOT) {
+		root->boot = word;
 	} else {
-		root->file = true;
+		root->file = r->tag == TAG_FILE;
+		root->mount_known = true;
 		root->mount_len = word;
 	}
 	return 0;
@@ -247,7 +254,8 @@ static int parse(const struct ckpt_buf *b, struct ckpt_fs_journal *j, struct ckp
 	while ((rc = ckpt_wire_next(&w, &r, err)) == 1 && r.tag != TAG_END) {
 		if (r.tag == TAG_ROOT)
 			rc = add_root(j, &r, err);
-		else if (r.tag == TAG_INSIDE || r.tag == TAG_FILE)
+		else if (r.tag == TAG_INSIDE || r.tag == TAG_FILE || r.tag == TAG_MOUNT ||
+			 r.tag == TAG_BOOT)
 			rc = add_to_root(j, &r, err);
 		else if (r.tag == TAG_OP)
 			rc = add_op(j, &r, err);

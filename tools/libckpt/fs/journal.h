@@ -10,10 +10,14 @@
  *
  *   ready   complete and durable; on its own it means nothing
  *   commit  in the first root of the restore: all roots go forward
- *   done    this root is finished, what is left is rubbish
+ *   done    in another root: it is finished; in the first: all are
  *
- * Before anything is made beside a file outside the roots, the stage of the first root
- * names all those files, so that whoever undoes the one finds the others.
+ * The first root's journal is the first to be written.  All other stages are kept until it is
+ * done, and it is the last to be removed: so a stage that is missing while another one needs
+ * it was thrown away, or is on another disk than the one that is there now.
+ *
+ * Before anything is made beside a file outside the roots, the stage of a root names all
+ * those files, so that whoever undoes the one finds the others.
  *
  * Operations are done in order, and each leaves a trace in the stage that says
  * so; to do them all again after an interruption changes nothing that is done.
@@ -75,12 +79,14 @@ struct ckpt_fs_op {
  * @path: absolute, owned
  * @inside: its stage was inside, for it was a mount point
  * @file: it is a file outside the roots
- * @mount_len: of a file: length of the part of @path that was the mount point
+ * @mount_known: @mount_len is; older versions noted it of files alone
+ * @mount_len: length of the part of @path that was the mount point of its directory
+ * @boot: where a reboot takes it along: which boot it was; else 0
  */
 struct ckpt_fs_journal_root {
 	char *path;
-	bool inside, file;
-	uint64_t mount_len;
+	bool inside, file, mount_known;
+	uint64_t mount_len, boot;
 };
 
 /**

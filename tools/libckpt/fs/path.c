@@ -177,6 +177,34 @@ int ckpt_fs_numbers_last(int fd)
 	return ckpt_fs_times_tell(fd) || st.f_type == TMPFS_MAGIC;
 }
 
+int ckpt_fs_forgets(int fd)
+{
+	struct statfs st;
+
+	return !fstatfs(fd, &st) && (st.f_type == TMPFS_MAGIC || st.f_type == RAMFS_MAGIC);
+}
+
+uint64_t ckpt_fs_boot(void)
+{
+	cleanup_fclose FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
+	unsigned long long high, low, last;
+
+	if (!f || fscanf(f, "%8llx-%4llx-%4llx", &high, &low, &last) != 3)
+		return 1;
+	high = high << 32 | low << 16 | last;
+	return high ? high : 1;
+}
+
+int ckpt_fs_sync_dir(int dirfd)
+{
+	cleanup_close int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	/* some file systems have no such call, and need none */
+	if (fd < 0 || (fsync(fd) && errno != EINVAL))
+		return -errno;
+	return 0;
+}
+
 /* Deeper trees are hung up at the top, so that descriptors stay bounded. */
 #define REMOVE_DEPTH 64
 

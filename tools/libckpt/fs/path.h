@@ -54,6 +54,15 @@ int ckpt_fs_times_tell(int fd);
 /* Does an inode of this file system keep its number, over a reboot as well? */
 int ckpt_fs_numbers_last(int fd);
 
+/* Is what lies there gone after a reboot? */
+int ckpt_fs_forgets(int fd);
+
+/* A number for this boot, never 0. */
+uint64_t ckpt_fs_boot(void);
+
+/* Make the entries of a directory durable; @dirfd may be O_PATH. Return: 0 or -errno. */
+int ckpt_fs_sync_dir(int dirfd);
+
 /* Remove a name and all below it. Return: 0 or -errno; nothing there is no error. */
 int ckpt_fs_remove_tree(int dirfd, const char *name);
 

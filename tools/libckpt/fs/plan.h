@@ -26,23 +26,29 @@ struct ckpt_fs_plan {
 
 /**
  * struct ckpt_fs_restore - a restore under way
- * @plans: of the roots, then of the files outside them: the first that has a stage decides
+ * @plans: of the roots, then of the files outside them
+ * @first: the plan that decides for all: where a reboot leaves it alone, if there is such a one
+ * @teller: the root that names the files; NULL when no file differs, or no root takes a stage
  */
 struct ckpt_fs_restore {
 	struct ckpt_fs_table *image;
 	const struct ckpt_fs_loose *loose;
 	struct ckpt_fs_plan *plans;
+	struct ckpt_fs_plan *first, *teller;
 	size_t n_loose, n_plans;
 	bool committed;
 };
 
 int ckpt_fs_plan_make_stage(struct ckpt_fs_plan *p, struct ckpt_err *err);
+/* Choose the root that decides; the roots are compared. */
+void ckpt_fs_plan_choose(struct ckpt_fs_restore *r);
 /* Append a root or a file to a journal. */
 void ckpt_fs_plan_name(struct ckpt_buf *b, const struct ckpt_fs_plan *p);
 
 /*
  * Which files outside the roots differ is seen when the roots were compared.  When some do,
- * a root gets a stage that names them, and each gets one with what shall be there.
+ * a root gets a stage that names them, and each gets one with what shall be there.  Where no
+ * root can have one that lasts, a file decides.
  */
 int ckpt_fs_plan_loose(struct ckpt_fs_restore *r, const struct ckpt_source *source,
 		       struct ckpt_fs_stats *stats, struct ckpt_err *err);

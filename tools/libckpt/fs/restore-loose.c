@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Restore: the files outside the roots. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/fault.h"
+#include "fs/path.h"
 #include "fs/plan.h"
 
 int ckpt_fs_plan_make_stage(struct ckpt_fs_plan *p, struct ckpt_err *err)
@@ -25,6 +27,8 @@ void ckpt_fs_plan_name(struct ckpt_buf *b, const struct ckpt_fs_plan *p)
 					     .file = p->stage.file,
 					     .mount_len = p->stage.mount_len };
 
+	if (ckpt_fs_stage_forgets(&p->stage))
+		root.boot = ckpt_fs_boot();
 	ckpt_fs_journal_root(b, &root);
 }
 
@@ -59,26 +63,81 @@ static int compare(struct ckpt_fs_restore *r, struct ckpt_fs_plan *plans,
 	return some;
 }
 
-/* Whoever finds an interrupted restore knows the roots: one of them decides, if there is any. */
-static int let_a_root_know(struct ckpt_fs_restore *r, const struct ckpt_fs_plan *plans,
-			   struct ckpt_err *err)
+/* Stages that last come first. */
+static bool is_better(const struct ckpt_fs_plan *p, const struct ckpt_fs_plan *than)
+{
+	return !than || (ckpt_fs_stage_forgets(&than->stage) && !ckpt_fs_stage_forgets(&p->stage));
+}
+
+void ckpt_fs_plan_choose(struct ckpt_fs_restore *r)
+{
+	for (size_t i = 0; i < r->image->n_roots; i++)
+		if (r->plans[i].stage.fd >= 0 && is_better(&r->plans[i], r->first))
+			r->first = &r->plans[i];
+}
+
+/* A stage for a root that does not differ. Return: 1, 0 when none can be made there, -1. */
+static int try_root(struct ckpt_fs_plan *p, struct ckpt_err *err)
+{
+	struct ckpt_err why = CKPT_ERR_INIT;
+
+	if (!ckpt_fs_plan_make_stage(p, &why))
+		return 1;
+	if (why.os == EROFS || why.os == EACCES || why.os == EPERM || why.os == ENOSPC ||
+	    why.os == EDQUOT)
+		return p->stage.fd < 0 ? ckpt_fs_stage_settle(&p->stage, err) :
+					 ckpt_fs_stage_remove(&p->stage, err);
+	return ckpt_fail(err, why.status, 0, "%s", why.text);
+}
+
+/* A root that decides and tells, or only tells: one that lasts, or any. */
+static int choose_root(struct ckpt_fs_restore *r, bool any, struct ckpt_err *err)
+{
+	for (size_t i = 0; !r->teller && i < r->image->n_roots; i++) {
+		struct ckpt_fs_plan *p = &r->plans[i];
+		int rc;
+
+		if (p->stage.fd >= 0 || (!any && ckpt_fs_stage_forgets(&p->stage)))
+			continue;
+		rc = try_root(p, err);
+		if (rc < 0)
+			return -1;
+		if (rc)
+			r->teller = p;
+	}
+	return 0;
+}
+
+/*
+ * Whoever finds an interrupted restore knows the roots, so one of them tells of the files.
+ * It decides as well, unless a reboot would make it forget and a file would not.
+ */
+static int choose(struct ckpt_fs_restore *r, struct ckpt_fs_plan *plans, struct ckpt_err *err)
+{
+	if (r->first && !ckpt_fs_stage_forgets(&r->first->stage))
+		r->teller = r->first;
+	if (choose_root(r, false, err))
+		return -1;
+	if (!r->teller)
+		r->teller = r->first;
+	if (choose_root(r, true, err))
+		return -1;
+	r->first = r->teller;
+	for (size_t i = 0; i < r->n_loose; i++)
+		if (plans[i].differs && is_better(&plans[i], r->first))
+			r->first = &plans[i];
+	return 0;
+}
+
+static int name_files(struct ckpt_fs_restore *r, const struct ckpt_fs_plan *plans,
+		      struct ckpt_err *err)
 {
 	cleanup_buf struct ckpt_buf b = CKPT_BUF_INIT;
-	size_t first = 0;
 
-	if (!r->image->n_roots)
-		return 0;
-	while (first < r->image->n_roots && r->plans[first].stage.fd < 0)
-		first++;
-	if (first == r->image->n_roots) {
-		first = 0;
-		if (ckpt_fs_plan_make_stage(&r->plans[first], err))
-			return -1;
-	}
 	for (size_t i = 0; i < r->n_loose; i++)
 		if (plans[i].differs)
 			ckpt_fs_plan_name(&b, &plans[i]);
-	return ckpt_fs_journal_write(r->plans[first].stage.fd, CKPT_FS_FILES, &b, err);
+	return ckpt_fs_journal_write(r->teller->stage.fd, CKPT_FS_FILES, &b, err);
 }
 
 int ckpt_fs_plan_loose(struct ckpt_fs_restore *r, const struct ckpt_source *source,
@@ -89,7 +148,7 @@ int ckpt_fs_plan_loose(struct ckpt_fs_restore *r, const struct ckpt_source *sour
 
 	if (some <= 0)
 		return some;
-	if (let_a_root_know(r, plans, err))
+	if (choose(r, plans, err) || (r->teller && name_files(r, plans, err)))
 		return -1;
 	for (size_t i = 0; i < r->n_loose; i++) {
 		struct ckpt_fs_plan *p = &plans[i];

@@ -152,30 +152,45 @@ static int compare_all(struct ckpt_fs_restore *r, struct ckpt_fs_compare *c,
 	return 0;
 }
 
+/* Has a plan a stage that is not the first one? */
+static bool is_other(const struct ckpt_fs_restore *r, const struct ckpt_fs_plan *p)
+{
+	return p->stage.fd >= 0 && p != r->first;
+}
+
+static int write_journal(const struct ckpt_fs_plan *p, const struct ckpt_buf *names,
+			 struct ckpt_err *err)
+{
+	cleanup_buf struct ckpt_buf b = CKPT_BUF_INIT;
+
+	ckpt_buf_put(&b, names->data, names->len);
+	ckpt_buf_put(&b, p->ops.data, p->ops.len);
+	b.failed |= p->ops.failed | names->failed;
+	if (ckpt_fault("fs.sync"))
+		return ckpt_fail(err, CKPT_FAILED, 0, "fault point fs.sync");
+	/* What is staged is durable before the journal says so. */
+	if (ckpt_fs_stage_sync(&p->stage, err) ||
+	    ckpt_fs_journal_write(p->stage.fd, CKPT_FS_READY, &b, err))
+		return -1;
+	return ckpt_fault("fs.ready") ? ckpt_fail(err, CKPT_FAILED, 0, "fault point fs.ready") : 0;
+}
+
+/* The first one's comes first: who has one finds the first one, and that finds all. */
 static int write_journals(struct ckpt_fs_restore *r, struct ckpt_err *err)
 {
-	for (size_t i = 0; i < r->n_plans; i++) {
-		struct ckpt_fs_plan *p = &r->plans[i];
-		cleanup_buf struct ckpt_buf b = CKPT_BUF_INIT;
+	cleanup_buf struct ckpt_buf names = CKPT_BUF_INIT;
 
-		if (p->stage.fd < 0)
-			continue;
-		for (size_t k = 0; k < r->n_plans; k++)
-			if (r->plans[k].stage.fd >= 0)
-				ckpt_fs_plan_name(&b, &r->plans[k]);
-		ckpt_buf_put(&b, p->ops.data, p->ops.len);
-		b.failed |= p->ops.failed;
-		if (ckpt_fault("fs.sync"))
-			return ckpt_fail(err, CKPT_FAILED, 0, "fault point fs.sync");
-		/* What is staged is durable before the journal says so. */
-		if (syncfs(p->stage.fd))
-			return ckpt_fail(err, CKPT_FAILED, errno, "write the stage of %s %s",
-					 ckpt_fs_stage_noun(&p->stage), p->stage.path);
-		if (ckpt_fs_journal_write(p->stage.fd, CKPT_FS_READY, &b, err))
+	if (!r->first)
+		return 0;
+	ckpt_fs_plan_name(&names, r->first);
+	for (size_t i = 0; i < r->n_plans; i++)
+		if (is_other(r, &r->plans[i]))
+			ckpt_fs_plan_name(&names, &r->plans[i]);
+	if (write_journal(r->first, &names, err))
+		return -1;
+	for (size_t i = 0; i < r->n_plans; i++)
+		if (is_other(r, &r->plans[i]) && write_journal(&r->plans[i], &names, err))
 			return -1;
-		if (ckpt_fault("fs.ready"))
-			return ckpt_fail(err, CKPT_FAILED, 0, "fault point fs.ready");
-	}
 	return 0;
 }
 
@@ -188,7 +203,10 @@ static int prepare(struct ckpt_fs_restore *r, const struct ckpt_source *source,
 
 	if (locate(r->image, r->plans, err) ||
 	    ckpt_fs_compare_start(&c, r->image, source, stats, err) ||
-	    compare_all(r, &c, found, err) || ckpt_fs_plan_loose(r, source, stats, err))
+	    compare_all(r, &c, found, err))
+		return -1;
+	ckpt_fs_plan_choose(r);
+	if (ckpt_fs_plan_loose(r, source, stats, err))
 		return -1;
 	ckpt_fs_staging_start(&s, source, r->image->buf, stats);
 	for (size_t i = 0; i < r->image->n_roots; i++) {
@@ -240,17 +258,24 @@ out:
 	return rc;
 }
 
+/* What was not undone is left to ckpt_fs_recover, and so is what knows of it. */
 int ckpt_fs_restore_rollback(struct ckpt_fs_restore *r, struct ckpt_err *err)
 {
-	int rc = 0;
-
 	if (r->committed)
 		return ckpt_fail(err, CKPT_USAGE, 0, "a committed restore cannot be undone");
-	/* The first one knows of the files outside the roots, so it goes last. */
 	for (size_t i = r->n_plans; i--;)
-		if (r->plans[i].stage.fd >= 0)
-			rc |= ckpt_fs_undo(&r->plans[i].stage, rc ? NULL : err);
-	return rc;
+		if (is_other(r, &r->plans[i]) &&
+		    ckpt_fs_forget_ready(&r->plans[i].stage, err))
+			return -1;
+	for (size_t i = r->n_plans; i--;)
+		if (is_other(r, &r->plans[i]) && &r->plans[i] != r->teller &&
+		    ckpt_fs_stage_remove(&r->plans[i].stage, err))
+			return -1;
+	if (r->first && r->first->stage.fd >= 0 && ckpt_fs_undo(&r->first->stage, err))
+		return -1;
+	if (r->teller && r->teller->stage.fd >= 0)
+		return ckpt_fs_stage_remove(&r->teller->stage, err);
+	return 0;
 }
 
 /* What has changed while all was got ready is refused before the decision, not after it. */
@@ -266,28 +291,28 @@ static int look_again(struct ckpt_fs_restore *r, struct ckpt_err *err)
 
 static int commit(struct ckpt_fs_restore *r, struct ckpt_err *err)
 {
-	struct ckpt_fs_plan *first = NULL;
-
-	for (size_t i = 0; i < r->n_plans && !first; i++)
-		if (r->plans[i].stage.fd >= 0)
-			first = &r->plans[i];
-	if (!first)
+	if (!r->first)
 		return 0;
 	if (ckpt_fault("fs.commit"))
 		return ckpt_fail(err, CKPT_FAILED, 0, "fault point fs.commit");
 	if (look_again(r, err))
 		return -1;
 	/* The decision: the roots are old before this rename and new after it. */
-	if (ckpt_fs_journal_move(first->stage.fd, CKPT_FS_READY, CKPT_FS_COMMIT, err))
+	if (ckpt_fs_journal_move(r->first->stage.fd, CKPT_FS_READY, CKPT_FS_COMMIT, err))
 		return -1;
 	r->committed = true;
 	if (ckpt_fault("fs.committed"))
 		return ckpt_fail(err, CKPT_FAILED, 0, "fault point fs.committed");
 	for (size_t i = r->n_plans; i--;)
-		if (r->plans[i].stage.fd >= 0 && &r->plans[i] != first &&
+		if (is_other(r, &r->plans[i]) &&
 		    ckpt_fs_redo(&r->plans[i].stage, CKPT_FS_READY, err))
 			return -1;
-	return ckpt_fs_redo(&first->stage, CKPT_FS_COMMIT, err);
+	if (ckpt_fs_redo(&r->first->stage, CKPT_FS_COMMIT, err))
+		return -1;
+	for (size_t i = r->n_plans; i--;)
+		if (is_other(r, &r->plans[i]) && ckpt_fs_stage_remove(&r->plans[i].stage, err))
+			return -1;
+	return ckpt_fs_stage_remove(&r->first->stage, err);
 }
 
 int ckpt_fs_restore_commit(struct ckpt_fs_restore *r, struct ckpt_err *err)

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,6 +52,21 @@ static int make_parents(const char *path)
 	return 0;
 }
 
+/* What a path lies on: the length of its mount point, 0 for that of "/". */
+static size_t mount_len(const char *path)
+{
+	cleanup_free char *dir = strdup(path);
+	struct ckpt_fs_meta m;
+
+	for (char *end = dir ? strrchr(dir, '/') : NULL; end && end != dir;
+	     end = strrchr(dir, '/')) {
+		*end = 0;
+		if (!ckpt_fs_meta_stat(AT_FDCWD, dir, &m) && m.mount_root)
+			return end - dir;
+	}
+	return 0;
+}
+
 int ckpt_fs_stage_locate(struct ckpt_fs_stage *s, const char *path, bool make_parent,
 			 struct ckpt_err *err)
 {
@@ -70,6 +86,7 @@ int ckpt_fs_stage_locate(struct ckpt_fs_stage *s, const char *path, bool make_pa
 		return 0;
 	if (s->parent < 0)
 		return ckpt_fail(err, CKPT_FAILED, errno, "open %s", parent);
+	s->mount_len = mount_len(path);
 	s->root = openat(s->parent, s->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (s->root < 0)
 		return errno == ENOENT ? 0 : ckpt_fail(err, CKPT_FAILED, errno, "open %s", path);
@@ -82,21 +99,6 @@ int ckpt_fs_stage_locate(struct ckpt_fs_stage *s, const char *path, bool make_pa
 	s->other = !S_ISDIR(own.mode);
 	if (s->other)
 		close(take_fd(s->root));
-	return 0;
-}
-
-/* What a path lies on: the length of its mount point, 0 for that of "/". */
-static size_t mount_len(const char *path)
-{
-	cleanup_free char *dir = strdup(path);
-	struct ckpt_fs_meta m;
-
-	for (char *end = dir ? strrchr(dir, '/') : NULL; end && end != dir;
-	     end = strrchr(dir, '/')) {
-		*end = 0;
-		if (!ckpt_fs_meta_stat(AT_FDCWD, dir, &m) && m.mount_root)
-			return end - dir;
-	}
 	return 0;
 }
 
@@ -145,6 +147,39 @@ static int place(const struct ckpt_fs_stage *s, char name[NAME_MAX + 1])
 	}
 	snprintf(name, NAME_MAX + 1, ".%.200s.ckpt-stage", s->name);
 	return s->parent;
+}
+
+bool ckpt_fs_is_stage(const char *name, const struct ckpt_fs_meta *m)
+{
+	return (!fnmatch(".*.ckpt-stage", name, 0) || !strcmp(name, CKPT_FS_STAGE_INSIDE)) &&
+	       S_ISDIR(m->mode) && (m->mode & 07777) == 0700 && m->uid == geteuid();
+}
+
+char *ckpt_fs_stage_place(const struct ckpt_fs_stage *s)
+{
+	char name[NAME_MAX + 1], *path;
+	int n;
+
+	place(s, name);
+	n = s->inside ? asprintf(&path, "%s/%s", s->path, name) :
+			asprintf(&path, "%.*s%s", (int)(s->name - s->path), s->path, name);
+	return n < 0 ? NULL : path;
+}
+
+bool ckpt_fs_stage_forgets(const struct ckpt_fs_stage *s)
+{
+	return ckpt_fs_forgets(s->inside ? s->root : s->parent);
+}
+
+int ckpt_fs_stage_sync(const struct ckpt_fs_stage *s, struct ckpt_err *err)
+{
+	int rc = syncfs(s->fd) ? -errno : 0;
+
+	/* the server of a FUSE does not hear of that */
+	if (!rc && s->file)
+		rc = ckpt_fs_sync_dir(s->parent);
+	return rc ? ckpt_fail(err, CKPT_FAILED, -rc, "write %s %s", ckpt_fs_stage_noun(s),
+			      s->path) : 0;
 }
 
 static int open_locked(struct ckpt_fs_stage *s, int dir, const char *name, struct ckpt_err *err)
@@ -271,6 +306,8 @@ int ckpt_fs_stage_remove(struct ckpt_fs_stage *s, struct ckpt_err *err)
 		return ckpt_fail(err, CKPT_FAILED, 0, "fault point fs.remove");
 	if (!rc)
 		rc = ckpt_fs_remove_tree(dir, name);
+	if (!rc)
+		rc = ckpt_fs_sync_dir(dir);
 	if (rc)
 		return ckpt_fail(err, CKPT_FAILED, -rc, "remove the stage of %s %s",
 				 ckpt_fs_stage_noun(s), s->path);

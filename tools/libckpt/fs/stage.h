@@ -21,7 +21,7 @@
  * @other: something else is there
  * @inside: the root is a mount point, so the stage is inside it
  * @file: it is a file outside the roots; @root is -1
- * @mount_len: of a file: length of the part of @path that is the mount point it is below
+ * @mount_len: length of the part of @path that is the mount point of @parent
  * @fd: the stage, locked; -1 while there is none
  * @undecided: the operations are looked at before the decision
  */
@@ -59,6 +59,21 @@ static inline const char *ckpt_fs_stage_noun(const struct ckpt_fs_stage *s)
 	return s->file ? "file" : "root";
 }
 
+/*
+ * Is an entry of a directory a stage?  One in a root is that of another restore, of a file
+ * outside the roots of a group: it is no content, and nobody else takes it away.
+ */
+bool ckpt_fs_is_stage(const char *name, const struct ckpt_fs_meta *m);
+
+/* Where the stage is or would be: allocated, for sentences. */
+char *ckpt_fs_stage_place(const struct ckpt_fs_stage *s);
+
+/* Does a reboot take the stage along? */
+bool ckpt_fs_stage_forgets(const struct ckpt_fs_stage *s);
+
+/* Make durable what is in the stage and what was put in place from it. */
+int ckpt_fs_stage_sync(const struct ckpt_fs_stage *s, struct ckpt_err *err);
+
 /* Make the stage; one that is there already is refused. */
 int ckpt_fs_stage_make(struct ckpt_fs_stage *s, struct ckpt_err *err);
 
@@ -86,7 +101,7 @@ int ckpt_fs_stage_times(struct ckpt_fs_stage *s, int64_t atime_ns, int64_t mtime
  */
 int ckpt_fs_stage_settle(struct ckpt_fs_stage *s, struct ckpt_err *err);
 
-/* Remove the stage with all in it; the root's times stay, or become what was said. */
+/* Remove the stage with all in it, durably; the root's times stay, or become what was said. */
 int ckpt_fs_stage_remove(struct ckpt_fs_stage *s, struct ckpt_err *err);
 
 #endif
