@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "fs/path.h"
 #include "fs/round.h"
+#include "fs/stage.h"
 
 static int no_memory(struct ckpt_fs_round *r)
 {
@@ -178,6 +179,9 @@ static int see(struct ckpt_fs_round *r, struct ckpt_fs_root *root, struct ckpt_f
 	if (rc)
 		return ckpt_fail(r->err, CKPT_FAILED, -rc, "stat %s in root %s", e->d_name,
 				 root->path);
+	if (ckpt_fs_is_stage(e->d_name, &m))
+		return ckpt_fail(r->err, CKPT_REFUSED, 0, "%s in root %s holds an unfinished "
+				 "restore; finish it first", e->d_name, root->path);
 	if (ckpt_fs_check_mount(r, root, &m, e->d_name))
 		return -1;
 	if (!r->scanning)

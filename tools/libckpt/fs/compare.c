@@ -9,6 +9,7 @@
 #include "fs/compare.h"
 #include "fs/path.h"
 #include "fs/round.h"
+#include "fs/stage.h"
 
 int ckpt_fs_compare_start(struct ckpt_fs_compare *c, struct ckpt_fs_table *image,
 			  const struct ckpt_source *source, struct ckpt_fs_stats *stats,
@@ -176,6 +177,9 @@ static int compare_name(struct ckpt_fs_compare *c, struct ckpt_fs_root *root,
 		rc = -EXDEV;
 	if (rc)
 		return fail_at(err, root, path, rc);
+	if (ckpt_fs_is_stage(name, &live))
+		return ckpt_fail(err, CKPT_REFUSED, 0, "%s/%s holds an unfinished restore; finish "
+				 "it first", root->path, path);
 	live_dir = S_ISDIR(live.mode);
 	if (!n)
 		return find(c, CKPT_FS_EXTRA, dir, NULL, path, "not in the checkpoint", &live,
