@@ -166,6 +166,62 @@ static void killed_removal_is_finished(void **arg)
 	layers_end(&l);
 }
 
+/* Deep directories of the upper layer are moved out of the way: they are not left in the root. */
+static void deep_directories_of_the_upper_layer(void **arg)
+{
+	bool reached = true;
+	struct layers l;
+	int n = 0;
+
+	(void)arg;
+	layers_start(&l);
+	for (; reached; n++) {
+		char point[32];
+
+		lay(&l);
+		must(chdir(l.s.root));
+		must(chdir("d"));
+		for (int i = 0; i < 2 * DEPTH; i++) {
+			must(mkdir("up", 0755));
+			must(chdir("up"));
+		}
+		put_file("x", "x");
+		must(chdir("/"));
+		snprintf(point, sizeof(point), "fs.unlink:%d", n * 17 + 1);
+		reached = restore_killed_at(&l, point);
+		assert_restored(&l);
+		unlay(&l);
+	}
+	assert_true(n > 7);
+	layers_end(&l);
+}
+
+/* An older version wrote no list of what it removed: then nobody can tell what is newer. */
+static void a_removal_of_an_older_version(void **arg)
+{
+	enum ckpt_fs_recovered what;
+	struct layers l;
+	char list[400], part[400], d[400];
+
+	(void)arg;
+	layers_start(&l);
+	lay(&l);
+	assert_true(restore_killed_at(&l, "fs.unlink:9"));
+	snprintf(list, sizeof(list), "%s/merged/.root.ckpt-stage/trash/0.list", l.top);
+	snprintf(part, sizeof(part), "%s/merged/.root.ckpt-stage/trash/0.part", l.top);
+	snprintf(d, sizeof(d), "%s/d", l.s.root);
+	must(unlink(list));
+	must(mkdir(part, 0700));
+	assert_int_equal(ckpt_fs_recover(l.s.root, &what, &l.s.err), -1);
+	assert_int_equal(l.s.err.status, CKPT_REFUSED);
+	assert_non_null(strstr(l.s.err.text, "/root/d is half removed by an older version"));
+	ckpt_err_clear(&l.s.err);
+	tree_remove(d);
+	assert_restored(&l);
+	unlay(&l);
+	layers_end(&l);
+}
+
 /* The removal is over and its mark is not made yet: what is there then is newer. */
 static void what_comes_after_the_removal_stays(void **arg)
 {
@@ -274,6 +330,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(killed_removal_is_finished),
+		cmocka_unit_test(deep_directories_of_the_upper_layer),
+		cmocka_unit_test(a_removal_of_an_older_version),
 		cmocka_unit_test(what_comes_after_the_removal_stays),
 		cmocka_unit_test(newer_work_in_remains_stays),
 	};

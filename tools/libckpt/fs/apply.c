@@ -100,6 +100,21 @@ static int look_at_remains(const struct ckpt_fs_stage *s, const struct ckpt_fs_o
 	return newer ? fail_newer(s, op, newer, err) : there;
 }
 
+/* An older version left a mark where it removed something, and no list of what was there. */
+static int check_part(const struct ckpt_fs_stage *s, const struct ckpt_fs_op *op, int dir,
+		      const char *name, const char *trash, struct ckpt_err *err)
+{
+	struct ckpt_fs_meta m;
+	char part[40];
+
+	snprintf(part, sizeof(part), "%s.part", trash);
+	if (!ckpt_fs_stage_has(s, part) || ckpt_fs_meta_stat(dir, name, &m))
+		return 0;
+	return ckpt_fail(err, CKPT_REFUSED, 0, "%s/%s is half removed by an older version of "
+			 "ckpt-tool, and no list tells what in it is newer; move it away and run "
+			 "again", s->path, op->path);
+}
+
 /*
  * An overlay does not rename directories of a lower layer: they are removed where they are.
  * Half gone they have other times, so a list tells what was there.
@@ -108,12 +123,13 @@ static int remove_in_place(struct ckpt_fs_stage *s, const struct ckpt_fs_op *op,
 			   const char *name, const char *trash, const char *list,
 			   struct ckpt_err *err)
 {
-	int rc = 0;
+	cleanup_close int hang = openat(s->fd, "trash", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int rc = hang < 0 ? -errno : 0;
 
-	if (!ckpt_fs_stage_has(s, list))
+	if (!rc && !ckpt_fs_stage_has(s, list))
 		rc = ckpt_fs_remains_list(dir, name, s->fd, list);
 	if (!rc)
-		rc = ckpt_fs_remove_tree(dir, name);
+		rc = ckpt_fs_remove_tree(dir, name, hang);
 	if (!rc && mkdirat(s->fd, trash, 0700))
 		rc = -errno;
 	return rc ? fail_op(s, op, -rc, err) : 0;
@@ -138,6 +154,8 @@ static int take_away(struct ckpt_fs_stage *s, const struct ckpt_fs_op *op, int64
 		rc = look_at_remains(s, op, dir, name, list, err);
 		return rc < 0 ? rc : remove_in_place(s, op, dir, name, trash, list, err);
 	}
+	if (check_part(s, op, dir, name, trash, err))
+		return -1;
 	rc = look_inside(s, op, dir, name, since_ns, err);
 	if (rc <= 0)
 		return rc;

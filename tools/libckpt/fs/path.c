@@ -205,9 +205,10 @@ int ckpt_fs_sync_dir(int dirfd)
 	return 0;
 }
 
-/* Deeper trees are hung up at the top, so that descriptors stay bounded. */
+/* Deeper trees are hung up elsewhere, so that descriptors stay bounded. */
 #define REMOVE_DEPTH 64
 
+/* @moved: how many were hung up at @top */
 struct remove {
 	int top;
 	unsigned int moved;
@@ -232,9 +233,21 @@ static int remove_inside(struct remove *r, int fd, int depth)
 	return rc;
 }
 
-static int remove_at(struct remove *r, int dirfd, const char *name, int depth)
+/* Hang a directory up at the top and remove it there. Return: -EXDEV when it cannot be moved. */
+static int remove_moved(struct remove *r, int dirfd, const char *name)
 {
 	char moved[64];
+
+	do {
+		snprintf(moved, sizeof(moved), ".ckpt-deep-%d-%u", getpid(), r->moved++);
+		if (!renameat(dirfd, name, r->top, moved))
+			return remove_at(r, r->top, moved, 0);
+	} while (errno == ENOTEMPTY || errno == EEXIST);
+	return -errno;
+}
+
+static int remove_at(struct remove *r, int dirfd, const char *name, int depth)
+{
 	int fd;
 
 	if (ckpt_fault("fs.unlink"))
@@ -248,12 +261,10 @@ static int remove_at(struct remove *r, int dirfd, const char *name, int depth)
 	if (errno != ENOTEMPTY && errno != EEXIST)
 		return -errno;
 	if (depth >= REMOVE_DEPTH) {
-		snprintf(moved, sizeof(moved), ".ckpt-deep-%d-%u", getpid(), r->moved++);
-		if (!renameat(dirfd, name, r->top, moved))
-			return remove_at(r, r->top, moved, 0);
+		fd = remove_moved(r, dirfd, name);
 		/* a directory of an overlay's lower layer is not renamed */
-		if (errno != EXDEV)
-			return -errno;
+		if (fd != -EXDEV)
+			return fd;
 	}
 	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NOATIME);
 	if (fd < 0)
@@ -264,9 +275,9 @@ static int remove_at(struct remove *r, int dirfd, const char *name, int depth)
 	return unlinkat(dirfd, name, AT_REMOVEDIR) ? -errno : 0;
 }
 
-int ckpt_fs_remove_tree(int dirfd, const char *name)
+int ckpt_fs_remove_tree(int dirfd, const char *name, int hang)
 {
-	struct remove r = { .top = dirfd };
+	struct remove r = { .top = hang };
 
 	return remove_at(&r, dirfd, name, 0);
 }

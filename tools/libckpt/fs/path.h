@@ -63,7 +63,13 @@ uint64_t ckpt_fs_boot(void);
 /* Make the entries of a directory durable; @dirfd may be O_PATH. Return: 0 or -errno. */
 int ckpt_fs_sync_dir(int dirfd);
 
-/* Remove a name and all below it. Return: 0 or -errno; nothing there is no error. */
-int ckpt_fs_remove_tree(int dirfd, const char *name);
+/**
+ * ckpt_fs_remove_tree - remove a name and all below it
+ * @hang: directory of the same file system where deep directories go meanwhile; what an
+ *	interruption leaves there is removed with it
+ *
+ * Return: 0 or -errno; nothing there is no error.
+ */
+int ckpt_fs_remove_tree(int dirfd, const char *name, int hang);
 
 #endif

@@ -299,13 +299,13 @@ int ckpt_fs_stage_remove(struct ckpt_fs_stage *s, struct ckpt_err *err)
 	int dir = place(s, name), rc;
 
 	/* The journal goes last: until then the next call knows what this is. */
-	rc = ckpt_fs_remove_tree(s->fd, "trash");
+	rc = ckpt_fs_remove_tree(s->fd, "trash", s->fd);
 	if (!rc)
-		rc = ckpt_fs_remove_tree(s->fd, "new");
+		rc = ckpt_fs_remove_tree(s->fd, "new", s->fd);
 	if (!rc && ckpt_fault("fs.remove"))
 		return ckpt_fail(err, CKPT_FAILED, 0, "fault point fs.remove");
 	if (!rc)
-		rc = ckpt_fs_remove_tree(dir, name);
+		rc = ckpt_fs_remove_tree(dir, name, s->fd);
 	if (!rc)
 		rc = ckpt_fs_sync_dir(dir);
 	if (rc)
