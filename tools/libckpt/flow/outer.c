@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Outer files: captured, recorded, checked. */
+#include <errno.h>
 #include <inttypes.h>
 #include <linux/magic.h>
 #include <stdio.h>
@@ -71,6 +72,10 @@ static int capture_one(struct ckpt_outer *outer, struct ckpt_file *f,
 	f->size = meta.size;
 	if (f->deleted)
 		return 0;
+	if (meta.nlink > 1)
+		return ckpt_fail(err, CKPT_REFUSED, 0, "%s has several names (hard links) and is "
+				 "in no root, so that a restore would part them; make its "
+				 "directory a root", f->path);
 	out = add_written(outer, err);
 	if (!out)
 		return -1;
@@ -135,7 +140,9 @@ static int check_still(const struct ckpt_outer *outer, const struct ckpt_file *f
 	if (e->dev != dev || e->ino != f->ino || e->size != f->size ||
 	    e->mtime_ns != f->mtime_ns || e->ctime_ns != f->ctime_ns)
 		return ckpt_fail(err, CKPT_REFUSED, 0, "%s was changed or replaced after the tree "
-				 "had been stopped; take the checkpoint again", f->path);
+				 "had been stopped; take the checkpoint again, and if that "
+				 "happens all the time close it or make its directory a root",
+				 f->path);
 	/* a time still to come is none that a change since could have left */
 	if (ckpt_fs_meta_young(&m, outer->stopped_ns) &&
 	    m.ctime_ns <= ckpt_fs_now_ns() + CKPT_FS_RACY_NS)
@@ -143,6 +150,19 @@ static int check_still(const struct ckpt_outer *outer, const struct ckpt_file *f
 				 "stopped, so that a change since would not show; take the "
 				 "checkpoint again", f->path);
 	return 0;
+}
+
+static int hash_one(struct ckpt_outer *outer, const struct ckpt_file *f,
+		    const struct ckpt_outer *parent, struct ckpt_err *err)
+{
+	struct ckpt_err why = CKPT_ERR_INIT;
+
+	if (!ckpt_fs_extern_add(&outer->read, f->path, NULL, parent ? &parent->read : NULL, &why))
+		return check_still(outer, f, err);
+	if (why.os == ENOENT || why.os == ENOTDIR)
+		return ckpt_fail(err, CKPT_REFUSED, 0, "%s was removed after the tree had been "
+				 "stopped; take the checkpoint again", f->path);
+	return ckpt_fail(err, why.status, 0, "%s", why.text);
 }
 
 int ckpt_outer_hash(struct ckpt_outer *outer, const struct ckpt_image *image,
@@ -155,9 +175,7 @@ int ckpt_outer_hash(struct ckpt_outer *outer, const struct ckpt_image *image,
 		if (f->kind != CKPT_FILE_REG || f->deleted || f->space ||
 		    ckpt_fs_table_root_of(table, f->path) || is_told(f->path))
 			continue;
-		if (ckpt_fs_extern_add(&outer->read, f->path, NULL, parent ? &parent->read : NULL,
-				       err) ||
-		    check_still(outer, f, err))
+		if (hash_one(outer, f, parent, err))
 			return -1;
 	}
 	return 0;
