@@ -25,13 +25,15 @@ static const struct {
 	{ "cgroup.max.depth", "max" }, { "cgroup.max.descendants", "max" },
 	{ "memory.min", "0" }, { "memory.low", "0" }, { "memory.high", "max" },
 	{ "memory.max", "max" }, { "memory.oom.group", "0" }, { "memory.swap.high", "max" },
-	{ "memory.swap.max", "max" }, { "memory.zswap.max", "max" }, { "pids.max", "max" },
+	{ "memory.swap.max", "max" }, { "memory.zswap.max", "max" },
+	{ "memory.zswap.writeback", "1" }, { "pids.max", "max" },
 	{ "cpu.weight", "100" }, { "cpu.max", "max 100000" }, { "cpu.max.burst", "0" },
 	{ "cpu.idle", "0" }, { "cpu.uclamp.min", "0.00" }, { "cpu.uclamp.max", "max" },
 	{ "cpuset.cpus", "" }, { "cpuset.mems", "" },
 	{ "io.weight", "default 100" }, { "io.bfq.weight", "default 100" }, { "io.max", "" },
 	{ "io.latency", "" }, { "io.prio.class", "no-change" }, { "hugetlb.*.max", "max" },
 	{ "misc.max", "* max" }, { "rdma.max", "* hca_handle=max hca_object=max" },
+	{ "dmem.min", "* 0" }, { "dmem.low", "* 0" }, { "dmem.max", "* max" },
 };
 
 /* A weight that no one may write: what cpu.weight reads as where cpu.idle is 1. */
