@@ -144,6 +144,19 @@ static int is_same(const struct ckpt_fs_stage *s, const struct ckpt_fs_loose *f,
 	return ckpt_fs_content_same(fd, f->meta.size, source, f->space, buf, f->path, stats, err);
 }
 
+/* Can something be put into the directory, and what is there be replaced? */
+static int check_dir(const struct ckpt_fs_stage *s, struct ckpt_err *err)
+{
+	struct statx st;
+
+	if (statx(s->parent, "", AT_EMPTY_PATH, STATX_TYPE, &st))
+		return ckpt_fail(err, CKPT_FAILED, errno, "stat the directory of %s", s->path);
+	if (st.stx_attributes & (STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND))
+		return ckpt_fail(err, CKPT_REFUSED, 0, "%s cannot be replaced, which the "
+				 "checkpoint does; run chattr -i -a on its directory", s->path);
+	return 0;
+}
+
 /* Can a rename put something in the place of what is there? */
 static int check_replaceable(const struct ckpt_fs_stage *s, struct ckpt_fs_was *ret,
 			     struct ckpt_err *err)
@@ -153,6 +166,8 @@ static int check_replaceable(const struct ckpt_fs_stage *s, struct ckpt_fs_was *
 	int rc = ckpt_fs_meta_stat(s->parent, s->name, &live);
 
 	*ret = (struct ckpt_fs_was){ .kind = CKPT_FS_WAS_NOTHING };
+	if (check_dir(s, err))
+		return -1;
 	if (rc == -ENOENT)
 		return 0;
 	if (!rc && statx(s->parent, s->name, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &st))
@@ -166,8 +181,20 @@ static int check_replaceable(const struct ckpt_fs_stage *s, struct ckpt_fs_was *
 	if (st.stx_attributes & (STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND))
 		return ckpt_fail(err, CKPT_REFUSED, 0, "%s cannot be replaced, which the "
 				 "checkpoint does; run chattr -i -a on it", s->path);
+	if (live.nlink > 1)
+		return ckpt_fail(err, CKPT_REFUSED, 0, "%s has other names (hard links), which the "
+				 "restore would leave with what they hold; take it or them away",
+				 s->path);
 	*ret = ckpt_fs_was_of(&live);
 	return 0;
+}
+
+int ckpt_fs_loose_locate(const struct ckpt_fs_loose *f, struct ckpt_fs_stage *s,
+			 struct ckpt_err *err)
+{
+	if (ckpt_fs_stage_locate_file(s, f->path, err))
+		return -1;
+	return s->parent < 0 ? ckpt_fs_loose_fail_dir(f->path, -ENOENT, err) : 0;
 }
 
 int ckpt_fs_loose_differs(const struct ckpt_fs_loose *f, const struct ckpt_source *source,
@@ -176,10 +203,6 @@ int ckpt_fs_loose_differs(const struct ckpt_fs_loose *f, const struct ckpt_sourc
 {
 	int same;
 
-	if (ckpt_fs_stage_locate_file(s, f->path, err))
-		return -1;
-	if (s->parent < 0)
-		return ckpt_fs_loose_fail_dir(f->path, -ENOENT, err);
 	same = is_same(s, f, source, stats, err);
 	if (same)
 		return same < 0 ? -1 : 0;
@@ -197,5 +220,8 @@ int ckpt_fs_loose_stage(const struct ckpt_fs_loose *f, const struct ckpt_source 
 	fd = openat(s->fd, "new/0", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return ckpt_fail(err, CKPT_FAILED, errno, "make a copy beside %s", f->path);
-	return ckpt_fs_loose_fill(fd, &f->meta, source, f->space, f->path, stats, err);
+	if (ckpt_fs_loose_fill(fd, &f->meta, source, f->space, f->path, stats, err))
+		return -1;
+	return fsync(fd) ? ckpt_fail(err, CKPT_FAILED, errno, "write a copy beside %s", f->path) :
+			   0;
 }

@@ -61,9 +61,13 @@ int ckpt_fs_loose_fail_dir(const char *path, int error, struct ckpt_err *err);
  */
 int ckpt_fs_loose_dir(const char *path, const char **ret_name, struct ckpt_err *err);
 
+/* Locate such a file; a directory that is not there is refused. */
+int ckpt_fs_loose_locate(const struct ckpt_fs_loose *f, struct ckpt_fs_stage *s,
+			 struct ckpt_err *err);
+
 /**
  * ckpt_fs_loose_differs - must a file outside the roots be put back at its path?
- * @s: located here; it has no stage yet
+ * @s: located; it has no stage yet
  * @ret_was: what is at the path now
  *
  * Refused is what no rename could replace: after the decision it is too late for that.

@@ -3,6 +3,8 @@
 #ifndef CKPT_FS_PLAN_H
 #define CKPT_FS_PLAN_H
 
+#include <sys/resource.h>
+
 #include "fs/journal.h"
 #include "fs/restore.h"
 #include "fs/stage.h"
@@ -14,6 +16,7 @@
  * @next: number of the next staged entry
  * @count: entries of the root that differ
  * @differs, @was: of a file: that it must be put back, and what is at its path
+ * @dir_dev, @dir_ino: of a file: its directory
  */
 struct ckpt_fs_plan {
 	struct ckpt_fs_stage stage;
@@ -22,12 +25,14 @@ struct ckpt_fs_plan {
 	size_t count;
 	bool differs;
 	struct ckpt_fs_was was;
+	uint64_t dir_dev, dir_ino;
 };
 
 /**
  * struct ckpt_fs_restore - a restore under way
  * @plans: of the roots, then of the files outside them
  * @first: the plan that decides for all: where a reboot leaves it alone, if there is such a one
+ * @limit: of open files, as it was; each file that differs holds some until the end
  * @teller: the root that names the files; NULL when no file differs, or no root takes a stage
  */
 struct ckpt_fs_restore {
@@ -36,6 +41,7 @@ struct ckpt_fs_restore {
 	struct ckpt_fs_plan *plans;
 	struct ckpt_fs_plan *first, *teller;
 	size_t n_loose, n_plans;
+	struct rlimit limit;
 	bool committed;
 };
 

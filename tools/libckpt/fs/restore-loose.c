@@ -3,11 +3,16 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/fault.h"
 #include "fs/path.h"
 #include "fs/plan.h"
+
+/* Descriptors that a file holds, its directory and its stage, and those of all the rest. */
+#define FDS_OF_FILE 2
+#define FDS_OF_REST 64
 
 int ckpt_fs_plan_make_stage(struct ckpt_fs_plan *p, struct ckpt_err *err)
 {
@@ -32,13 +37,41 @@ void ckpt_fs_plan_name(struct ckpt_buf *b, const struct ckpt_fs_plan *p)
 	ckpt_fs_journal_root(b, &root);
 }
 
-/* A file that the tree has opened more than once is in the list as often. */
-static bool is_again(const struct ckpt_fs_restore *r, size_t i)
+/* A file that the tree has opened more than once is in the list as often, by any path. */
+static bool is_again(const struct ckpt_fs_plan *plans, size_t i)
 {
+	const struct ckpt_fs_plan *p = &plans[i];
+
 	for (size_t k = 0; k < i; k++)
-		if (!strcmp(r->loose[k].path, r->loose[i].path))
+		if (plans[k].dir_ino == p->dir_ino && plans[k].dir_dev == p->dir_dev &&
+		    !strcmp(plans[k].stage.name, p->stage.name))
 			return true;
 	return false;
+}
+
+static int locate(const struct ckpt_fs_loose *f, struct ckpt_fs_plan *p, struct ckpt_err *err)
+{
+	struct ckpt_fs_meta dir;
+	int rc;
+
+	if (ckpt_fs_loose_locate(f, &p->stage, err))
+		return -1;
+	rc = ckpt_fs_meta_stat(p->stage.parent, "", &dir);
+	if (rc)
+		return ckpt_fail(err, CKPT_FAILED, -rc, "stat the directory of %s", f->path);
+	p->dir_dev = dir.dev;
+	p->dir_ino = dir.ino;
+	return 0;
+}
+
+static int check_room(const struct ckpt_fs_restore *r, size_t differing, struct ckpt_err *err)
+{
+	if (r->limit.rlim_max == RLIM_INFINITY ||
+	    r->limit.rlim_max >= FDS_OF_REST + FDS_OF_FILE * differing + 4 * r->image->n_roots)
+		return 0;
+	return ckpt_fail(err, CKPT_REFUSED, 0, "more files outside the roots differ than can be "
+			 "open at a time (%llu); raise the hard limit of open files (ulimit -Hn)",
+			 (unsigned long long)r->limit.rlim_max);
 }
 
 /* Return: 1 when some differ, 0, -1. */
@@ -46,21 +79,26 @@ static int compare(struct ckpt_fs_restore *r, struct ckpt_fs_plan *plans,
 		   const struct ckpt_source *source, struct ckpt_fs_stats *stats,
 		   struct ckpt_err *err)
 {
-	int some = 0;
+	size_t some = 0;
 
 	for (size_t i = 0; i < r->n_loose; i++) {
 		int rc;
 
-		if (is_again(r, i))
-			continue;
-		rc = ckpt_fs_loose_differs(&r->loose[i], source, &plans[i].stage, &plans[i].was,
+		if (locate(&r->loose[i], &plans[i], err))
+			return -1;
+		rc = is_again(plans, i) ? 0 :
+		     ckpt_fs_loose_differs(&r->loose[i], source, &plans[i].stage, &plans[i].was,
 					   stats, err);
 		if (rc < 0)
 			return -1;
 		plans[i].differs = rc;
-		some |= rc;
+		some += rc;
+		if (!rc)
+			close(take_fd(plans[i].stage.parent));
+		else if (check_room(r, some, err))
+			return -1;
 	}
-	return some;
+	return some > 0;
 }
 
 /* Stages that last come first. */

@@ -22,6 +22,7 @@ void ckpt_fs_restore_free(struct ckpt_fs_restore *r)
 		ckpt_fs_stage_done(&r->plans[i].stage);
 		ckpt_buf_done(&r->plans[i].ops);
 	}
+	setrlimit(RLIMIT_NOFILE, &r->limit);
 	free(r->plans);
 	free(r);
 }
@@ -221,6 +222,17 @@ static int prepare(struct ckpt_fs_restore *r, const struct ckpt_source *source,
 	return write_journals(r, err);
 }
 
+static void raise_limit(struct ckpt_fs_restore *r)
+{
+	struct rlimit most;
+
+	if (getrlimit(RLIMIT_NOFILE, &r->limit))
+		r->limit = (struct rlimit){ RLIM_INFINITY, RLIM_INFINITY };
+	most = r->limit;
+	most.rlim_cur = most.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &most);
+}
+
 int ckpt_fs_restore_prepare(struct ckpt_fs_table *image, const struct ckpt_fs_loose *loose,
 			    size_t n_loose, const struct ckpt_source *source,
 			    struct ckpt_fs_restore **ret, struct ckpt_fs_stats *stats,
@@ -234,8 +246,11 @@ int ckpt_fs_restore_prepare(struct ckpt_fs_table *image, const struct ckpt_fs_lo
 		r->plans = calloc(image->n_roots + n_loose + 1, sizeof(*r->plans));
 	if (!r || !found || !r->plans) {
 		ckpt_fail(err, CKPT_FAILED, 0, "no memory for a restore");
+		if (r)
+			getrlimit(RLIMIT_NOFILE, &r->limit);
 		goto out;
 	}
+	raise_limit(r);
 	r->image = image;
 	r->loose = loose;
 	r->n_loose = n_loose;

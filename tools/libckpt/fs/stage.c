@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,8 @@
 #include "fs/round.h"
 #include "fs/stage.h"
 
+/* No room for more than a name: a longer one is cut, and a hash tells it from others. */
+#define LONG_NAME 200
 #define SECOND_NS 1000000000ll
 
 void ckpt_fs_stage_done(struct ckpt_fs_stage *s)
@@ -138,6 +141,15 @@ bool ckpt_fs_stage_moved(const struct ckpt_fs_stage *s)
 	       a.dev != b.dev || a.ino != b.ino;
 }
 
+static uint64_t hash_of(const char *name)
+{
+	uint64_t hash = 0xcbf29ce484222325;	/* FNV-1a */
+
+	for (; *name; name++)
+		hash = (hash ^ (uint8_t)*name) * 0x100000001b3;
+	return hash;
+}
+
 /* Where the stage is or would be. */
 static int place(const struct ckpt_fs_stage *s, char name[NAME_MAX + 1])
 {
@@ -145,7 +157,11 @@ static int place(const struct ckpt_fs_stage *s, char name[NAME_MAX + 1])
 		snprintf(name, NAME_MAX + 1, CKPT_FS_STAGE_INSIDE);
 		return s->root;
 	}
-	snprintf(name, NAME_MAX + 1, ".%.200s.ckpt-stage", s->name);
+	if (strlen(s->name) <= LONG_NAME)
+		snprintf(name, NAME_MAX + 1, ".%s.ckpt-stage", s->name);
+	else
+		snprintf(name, NAME_MAX + 1, ".%.*s-%016" PRIx64 ".ckpt-stage", LONG_NAME - 20,
+			 s->name, hash_of(s->name));
 	return s->parent;
 }
 
@@ -182,23 +198,33 @@ int ckpt_fs_stage_sync(const struct ckpt_fs_stage *s, struct ckpt_err *err)
 			      s->path) : 0;
 }
 
+static int fail_foreign(const struct ckpt_fs_stage *s, const char *name, const char *why,
+			struct ckpt_err *err)
+{
+	return ckpt_fail(err, CKPT_REFUSED, 0, "%s is no stage of ckpt-tool: it %s; remove %s from "
+			 "beside or inside %s %s", name, why, name, ckpt_fs_stage_noun(s),
+			 s->path);
+}
+
 static int open_locked(struct ckpt_fs_stage *s, int dir, const char *name, struct ckpt_err *err)
 {
+	cleanup_close int fd = openat(dir, name,
+				      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
 
-	s->fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (s->fd < 0)
+	if (fd < 0 && (errno == ENOTDIR || errno == ELOOP))
+		return fail_foreign(s, name, "is no directory", err);
+	if (fd < 0)
 		return ckpt_fail(err, CKPT_FAILED, errno, "open the stage of %s %s",
 				 ckpt_fs_stage_noun(s), s->path);
 	/* What is done to the root is read from there: nobody else may have written it. */
-	if (fstat(s->fd, &st) || st.st_uid != geteuid() || (st.st_mode & 077))
-		return ckpt_fail(err, CKPT_REFUSED, 0, "%s is no stage of ckpt-tool: it can be "
-				 "written by others; remove %s from beside or inside %s %s",
-				 name, name, ckpt_fs_stage_noun(s), s->path);
-	if (flock(s->fd, LOCK_EX | LOCK_NB))
+	if (fstat(fd, &st) || st.st_uid != geteuid() || (st.st_mode & 077))
+		return fail_foreign(s, name, "can be written by others", err);
+	if (flock(fd, LOCK_EX | LOCK_NB))
 		return ckpt_fail(err, CKPT_REFUSED, 0,
 				 "%s %s is being restored; wait for it to end",
 				 ckpt_fs_stage_noun(s), s->path);
+	s->fd = take_fd(fd);
 	return 0;
 }
 
