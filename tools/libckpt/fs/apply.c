@@ -37,6 +37,18 @@ static int fail_op(const struct ckpt_fs_stage *s, const struct ckpt_fs_op *op, i
 			 *op->path ? "/" : "", op->path);
 }
 
+static int fail_mount(const struct ckpt_fs_stage *s, const struct ckpt_fs_op *op,
+		      struct ckpt_err *err)
+{
+	cleanup_free char *path = NULL, *mount = NULL;
+
+	if (asprintf(&path, "%s%s%s", s->path, *op->path ? "/" : "", op->path) < 0)
+		path = NULL;
+	mount = path ? ckpt_fs_mount_inside(path) : NULL;
+	return ckpt_fail(err, CKPT_REFUSED, 0, "%s is a mount point in what the restore takes "
+			 "away; unmount it and run again", mount ? mount : s->path);
+}
+
 /* @inside: what has changed in it, or "" the thing itself */
 static int fail_newer(const struct ckpt_fs_stage *s, const struct ckpt_fs_op *op,
 		      const char *inside, struct ckpt_err *err)
@@ -83,6 +95,8 @@ static int look_inside(const struct ckpt_fs_stage *s, const struct ckpt_fs_op *o
 	if (there <= 0)
 		return there;
 	rc = ckpt_fs_newer(dir, name, since_ns, &newer);
+	if (rc == -EXDEV)
+		return fail_mount(s, op, err);
 	if (rc)
 		return fail_op(s, op, -rc, err);
 	return newer ? fail_newer(s, op, newer, err) : 1;

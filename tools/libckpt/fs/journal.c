@@ -21,7 +21,7 @@
 #define TAG_WAS (70 | CKPT_WIRE_OPTIONAL)
 /* Of the root before it. */
 #define TAG_INSIDE (71 | CKPT_WIRE_OPTIONAL)
-/* Without it an older reader finds no directory there, and leaves all as it is. */
+/* An older reader goes on, and takes the file for a root that is no directory. */
 #define TAG_FILE (72 | CKPT_WIRE_OPTIONAL)
 /* Of the root before it, where that is no file. */
 #define TAG_MOUNT (73 | CKPT_WIRE_OPTIONAL)

@@ -78,9 +78,10 @@ static int find(struct left *l, const char *path, bool file, struct ckpt_err *er
 
 static int fail_other(const struct ckpt_fs_journal_root *root, bool there, struct ckpt_err *err)
 {
-	return ckpt_fail(err, CKPT_REFUSED, 0, "a restore was interrupted, and its %s %s is not "
-			 "%s; bring it back and run again", root->file ? "directory of" : "root",
-			 root->path, there ? "mounted as it was" : "there");
+	return ckpt_fail(err, CKPT_REFUSED, 0, "a restore was interrupted, and %s %s is not "
+			 "%s; bring it back and run again",
+			 root->file ? "the directory of" : "root", root->path,
+			 there ? "mounted as it was" : "there");
 }
 
 /* A reboot since took the stage along, with all that was there. */
