@@ -28,6 +28,20 @@ static int verify_roots(struct ckpt_bring *b, struct ckpt_err *err)
 			 n, (int)strcspn((const char *)list.data, "\n"), (const char *)list.data);
 }
 
+static int verify_outer(struct ckpt_bring *b, struct ckpt_err *err)
+{
+	for (size_t i = 0; i < b->outer.n_written; i++) {
+		int same = ckpt_fs_loose_is_back(&b->outer.written[i], &b->source, &b->stats, err);
+
+		if (same < 0)
+			return -1;
+		if (!same)
+			return ckpt_fail(err, CKPT_DAMAGED, 0, "%s differs after the restore",
+					 b->outer.written[i].path);
+	}
+	return 0;
+}
+
 int ckpt_bring_files(struct ckpt_bring *b, struct ckpt_err *err)
 {
 	if (ckpt_fs_restore_prepare(b->table, b->outer.written, b->outer.n_written, &b->source,
@@ -43,7 +57,7 @@ int ckpt_bring_files(struct ckpt_bring *b, struct ckpt_err *err)
 	}
 	ckpt_fault("restore.files");
 	b->result.files_changed = ckpt_fs_restore_count(b->roots);
-	return verify_roots(b, err);
+	return verify_roots(b, err) ? -1 : verify_outer(b, err);
 }
 
 /* Descriptors 0-2 that led out of the tree: no input, output to a file of this boot. */

@@ -49,7 +49,7 @@ struct ckpt_stage_result {
  * @id: the checkpoint it was made from
  * @skipped: newer checkpoints that were found damaged
  * @root_pid: host pid of its first task
- * @files_changed: entries of the roots that differed
+ * @files_changed: entries of the roots, and files outside them, that differed
  * @pages: pages of memory placed and compared
  */
 struct ckpt_bring_result {

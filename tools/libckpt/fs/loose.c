@@ -209,6 +209,14 @@ int ckpt_fs_loose_differs(const struct ckpt_fs_loose *f, const struct ckpt_sourc
 	return check_replaceable(s, ret_was, err) ? -1 : 1;
 }
 
+int ckpt_fs_loose_is_back(const struct ckpt_fs_loose *f, const struct ckpt_source *source,
+			  struct ckpt_fs_stats *stats, struct ckpt_err *err)
+{
+	cleanup_stage struct ckpt_fs_stage s = CKPT_FS_STAGE_INIT;
+
+	return ckpt_fs_loose_locate(f, &s, err) ? -1 : is_same(&s, f, source, stats, err);
+}
+
 int ckpt_fs_loose_stage(const struct ckpt_fs_loose *f, const struct ckpt_source *source,
 			struct ckpt_fs_stage *s, struct ckpt_fs_stats *stats,
 			struct ckpt_err *err)

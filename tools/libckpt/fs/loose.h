@@ -78,6 +78,10 @@ int ckpt_fs_loose_differs(const struct ckpt_fs_loose *f, const struct ckpt_sourc
 			  struct ckpt_fs_stage *s, struct ckpt_fs_was *ret_was,
 			  struct ckpt_fs_stats *stats, struct ckpt_err *err);
 
+/* Is it at its path as it was captured? Return: 1 yes, 0 no, -1 error. */
+int ckpt_fs_loose_is_back(const struct ckpt_fs_loose *f, const struct ckpt_source *source,
+			  struct ckpt_fs_stats *stats, struct ckpt_err *err);
+
 /* Make its stage, with the file as it shall be in new/0. */
 int ckpt_fs_loose_stage(const struct ckpt_fs_loose *f, const struct ckpt_source *source,
 			struct ckpt_fs_stage *s, struct ckpt_fs_stats *stats,

@@ -195,6 +195,7 @@ int ckpt_fs_plan_loose(struct ckpt_fs_restore *r, const struct ckpt_source *sour
 			continue;
 		if (ckpt_fs_loose_stage(&r->loose[i], source, &p->stage, stats, err))
 			return -1;
+		p->count = 1;
 		ckpt_fs_journal_op(&p->ops, CKPT_FS_OP_PUT, 0, "", &p->was, NULL);
 		if (ckpt_fault("fs.staged"))
 			return ckpt_fail(err, CKPT_FAILED, 0, "fault point fs.staged");

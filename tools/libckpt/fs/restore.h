@@ -41,7 +41,7 @@ int ckpt_fs_restore_commit(struct ckpt_fs_restore *r, struct ckpt_err *err);
 /* Before commit: remove what was staged; the roots are as they were. */
 int ckpt_fs_restore_rollback(struct ckpt_fs_restore *r, struct ckpt_err *err);
 
-/* How many entries of the roots will be, or were, put, taken away or changed. */
+/* How many entries of the roots, and files outside, will be, or were, put or changed. */
 size_t ckpt_fs_restore_count(const struct ckpt_fs_restore *r);
 
 void ckpt_fs_restore_free(struct ckpt_fs_restore *r);
