@@ -314,7 +314,9 @@ int ckpt_fs_stage_open(struct ckpt_fs_stage *s, struct ckpt_err *err)
 	int dir = place(s, name);
 	struct stat st;
 
-	if (dir < 0 || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW))
+	if (dir < 0)
+		return 0;
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) && errno == ENOENT)
 		return 0;
 	return open_locked(s, dir, name, err) ? -1 : 1;
 }
