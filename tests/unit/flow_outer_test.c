@@ -134,6 +134,7 @@ static void change_after_the_stop_is_refused(void **state)
 	ckpt_fs_table_free(table);
 	ckpt_outer_done(&outer);
 	assert_int_equal(unlink(path), 0);
+	assert_hash_refused(&f, "was removed after the tree had been stopped");
 	free(other);
 	free(path);
 }
@@ -217,6 +218,38 @@ static void written_file_is_put_back(void **state)
 	free(path);
 }
 
+/* A restore would put another file in the place of one of the names. */
+static void written_file_has_one_name(void **state)
+{
+	char *path = write_file("out", "as it was"), *other = write_file("other", "");
+	int fd = open(path, O_RDONLY);
+	struct ckpt_file f = file_of(path, fd);
+	struct ckpt_image image = { .files = &f, .n_files = 1 };
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_fs_stats stats = { 0 };
+	struct ckpt_outer outer = { 0 };
+	struct ckpt_fs_table *table;
+	struct memstore m = { 0 };
+	struct ckpt_sink sink = mem_sink(&m);
+
+	(void)state;
+	f.writable = true;
+	assert_int_equal(unlink(other), 0);
+	assert_int_equal(link(path, other), 0);
+	assert_int_equal(ckpt_fs_table_new(&table, &err), 0);
+	assert_int_equal(ckpt_outer_capture(&outer, &image, table, &sink, &stats, &err), -1);
+	assert_int_equal(err.status, CKPT_REFUSED);
+	assert_non_null(strstr(err.text, "has several names (hard links)"));
+	close(fd);
+	ckpt_outer_done(&outer);
+	ckpt_fs_table_free(table);
+	mem_done(&m);
+	unlink(path);
+	unlink(other);
+	free(path);
+	free(other);
+}
+
 static int make_dir(void **state)
 {
 	(void)state;
@@ -235,6 +268,7 @@ int main(void)
 		cmocka_unit_test(change_after_the_stop_is_refused),
 		cmocka_unit_test(read_file_must_stay_the_same),
 		cmocka_unit_test(written_file_is_put_back),
+		cmocka_unit_test(written_file_has_one_name),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
