@@ -111,12 +111,54 @@ static void stage_in_a_root(void **arg)
 	pair_end(&p);
 }
 
+/* A root that was not there before the restore is not there when it is undone. */
+static void a_root_that_was_missing(void **arg)
+{
+	struct ckpt_fs_table *table, *t = NULL;
+	enum ckpt_fs_recovered what;
+	struct pair p = { 0 };
+
+	(void)arg;
+	pair_start(&p);
+	check(&p.s, ckpt_fs_table_new(&t, &p.s.err));
+	check(&p.s, ckpt_fs_table_add_root(t, p.two, &p.s.err));
+	check(&p.s, ckpt_fs_table_add_root(t, p.s.root, &p.s.err));
+	check(&p.s, ckpt_fs_scan(t, &p.s.sink, 0, NULL, 0, &p.s.stats, &p.s.err));
+	table = p.s.table;
+	p.s.table = t;
+	damage(p.two);
+	damage_loose(p.out);
+	tree_remove(p.s.root);
+	for (int n = 1; n <= 5; n++) {
+		char point[32];
+
+		assert_true(killed_at(&p, COMMIT, "fs.commit"));
+		snprintf(point, sizeof(point), "fs.removed:%d", n);
+		assert_true(killed_at(&p, RECOVER, point));
+		check(&p.s, recover_quietly(&p));
+		assert_int_equal(access(p.s.root, F_OK), -1);
+		assert_no_stage(p.s.root);
+		assert_no_stage(p.two);
+		for (int i = 0; i < 3; i++)
+			assert_no_stage(p.loose[i].path);
+	}
+	check(&p.s, restore_quietly(&p, true));
+	check(&p.s, ckpt_fs_recover(p.s.root, &what, &p.s.err));
+	assert_int_equal(what, CKPT_FS_NOTHING_LEFT);
+	p.s.table = table;
+	ckpt_fs_table_free(t);
+	pair_look(&p);
+	assert_true(assert_old_or_new(&p, "restored"));
+	pair_end(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(directory_is_replaced),
 		cmocka_unit_test(stage_is_thrown_away),
 		cmocka_unit_test(stage_in_a_root),
+		cmocka_unit_test(a_root_that_was_missing),
 	};
 
 	umask(0);

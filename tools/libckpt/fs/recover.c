@@ -109,7 +109,9 @@ static int find_other(const struct ckpt_fs_journal *j, size_t i, struct left *l,
 		rc = 0;
 	if (rc || is_forgotten(root))
 		return rc;
-	there = root->file || l->s.fd >= 0 ? l->s.parent >= 0 : l->s.root >= 0;
+	/* a root that was missing is looked for by what is above it */
+	there = root->file || (root->mount_known && !root->inside) || l->s.fd >= 0 ?
+		l->s.parent >= 0 : l->s.root >= 0;
 	mounted = (root->file || l->s.inside == root->inside) &&
 		  (!root->mount_known || l->s.mount_len == root->mount_len);
 	return there && mounted ? 0 : fail_other(root, there, err);
