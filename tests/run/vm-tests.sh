@@ -37,7 +37,7 @@ run_native() {	# FILE: the test on this machine
 	mkdir -p "${log%/*}"
 	echo "# $name, natively"
 	cd "$repo"
-	CKPT_REPO=$repo CKPT_BOOT=1 timeout -k 5 "$(tap_header "$1" timeout 300)" \
+	CKPT_REPO=$repo CKPT_BOOT=1 timeout -k 5 "$(limit "$1")" \
 		"$1" </dev/null >"$log" 2>&1 || rc=$?
 	cat "$log"
 	tap_record "$name" "$log" "$rc"
@@ -54,7 +54,7 @@ run_vm() {	# FILE: the test in machines of its own
 	: >"$log"
 	boots=$(tap_header "$file" boots 1)
 	args+=(--kernel "$kernel" --out "$work/out"
-		--timeout "$(tap_header "$file" timeout 300)"
+		--timeout "$(limit "$file")"
 		--mem "$(tap_header "$file" mem 2048)" --swap "$(tap_header "$file" swap '')"
 		--append "$(tap_header "$file" kernel-args '')"
 		--env "CKPT_VM_ARGS=${CKPT_VM_ARGS:-}" --env "CKPT_SEED=${CKPT_SEED:-}"
@@ -77,6 +77,10 @@ run_vm() {	# FILE: the test in machines of its own
 	done
 	rm -f "$work/disk"
 	tap_record "$name" "$log" "$rc"
+}
+
+limit() {	# FILE: its limit in seconds, twice that when another test runs beside it
+	echo $(($(tap_header "$1" timeout 300) * (${show:+1} + 1)))
 }
 
 name_of() {	# FILE: e2e/010-main-job
