@@ -13,8 +13,9 @@ set -euo pipefail
 . "$CKPT_REPO/tests/e2e/lib/story.sh"
 
 group=stores
-start_reference $group "${small[@]}"
-start_group $group "${small[@]}"
+agent=("${small[@]}" --iterations 9)
+start_reference $group "${agent[@]}"
+start_group $group "${agent[@]}"
 for turn in 'a full' 'b full' 'a full' 'a incremental' 'b full' 'b incremental' 'a full'; do
 	read -r store kind <<<"$turn"
 	ok "the agent gets on" gets_on $group
