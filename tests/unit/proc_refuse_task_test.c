@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -185,6 +186,15 @@ static void run_32_bit(void)
 	asm volatile("pushq $0x23\n\tpushq %0\n\tlretq" : : "r"(at) : "memory");
 }
 
+/* The C library has no use for it while it only writes and waits. */
+static void live_without_vdso(void)
+{
+	unsigned long vdso = getauxval(AT_SYSINFO_EHDR);
+
+	if (!vdso || munmap((void *)vdso, 8192))
+		_exit(1);
+}
+
 /* A child with its memory that is in no hurry to execute anything. */
 static int share_memory(void *arg)
 {
@@ -225,6 +235,7 @@ static void refuses_by_name(void **state)
 		{ meet_deadlines, "runs under the deadline scheduler" },
 		{ run_32_bit, "runs 32-bit code" },
 		{ have_sharing_child, "shares the address space of its parent" },
+		{ live_without_vdso, "has no vdso to make remote calls from" },
 		{ share_directory, "shares a working directory with pid" },
 	};
 
