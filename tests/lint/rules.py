@@ -26,7 +26,8 @@ PURE_BANNED_INCLUDES = re.compile(
 SOFT, HARD = 500, 800
 SOURCE = re.compile(r"(\.(c|h|S|sh|py|yaml|mk)|/Kbuild|(^|/)Makefile|^\.ci/run)$")
 CODE = re.compile(r"\.[chS]$")
-WORDS = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|\b[Ff]or now\b")
+# brackets, so that the pattern does not find itself: no file is exempt
+WORDS = re.compile(r"\b(TOD[O]|FIXM[E]|XX[X]|HAC[K])\b|\b[Ff]or no[w]\b")
 LICENCE = (
     (re.compile(r"^kmod/"), "GPL-2.0"),
     (re.compile(r"^tests/kunit/.*\.[ch]$"), "GPL-2.0"),
@@ -81,7 +82,7 @@ def size(root):
 
 def words(root):
     for name in files(root):
-        if name == "tests/lint/rules.py" or name.startswith("COPYING"):
+        if name.startswith("COPYING"):
             continue
         if not (is_source(root, name) or name.endswith((".md", ".txt", ".8", ".7", ".1"))):
             continue
