@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# 086-cpus.sh: who is tied to a CPU that the group's place does not have any more is refused
-# before a file has changed, whether the cgroup above or its own limits say so
+# 086-cpus.sh: who is tied to a CPU that the cgroup above does not have any more is refused
+# before a file has changed (what the group's own limits say: flow_limits, proc_verify)
 # where: vm
 # module: no
 set -euo pipefail

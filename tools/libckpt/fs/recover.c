@@ -117,7 +117,7 @@ static int find_other(const struct ckpt_fs_journal *j, size_t i, struct left *l,
 	return there && mounted ? 0 : fail_other(root, there, err);
 }
 
-/* @l: what needs the stage; @giving_up: what is removed by who wants no end of the restore */
+/* @l: what needs the stage, and is removed by who gives the restore up */
 static int fail_missing(const struct ckpt_fs_journal_root *root, const struct left *l,
 			struct ckpt_err *err)
 {
