@@ -80,6 +80,21 @@ rm "$pack"
 damaged "a pack that is missing" "$pack"
 heal
 
+# all of them: the newest says so, also when it is known already
+for what in "all are damaged" "all are known to be"; do
+	if [ "$what" = "all are damaged" ]; then
+		find "$CKPT_STORE/groups" -type f -path "*$group*" -name '[0-9]*' >"$base/manifests"
+		while read -r file; do flip "$file" 40; done <"$base/manifests"
+	fi
+	rc=0
+	said=$("$tool" restore $group 2>&1 >/dev/null) || rc=$?
+	is "$what: restore ends with 3" $rc 3
+	like "$what: it says so" "$said" 'damaged'
+	ok "$what: no task was started" group_gone $group
+	is "$what: no file was touched" "$(tree "$base/$group/workspace")" "$before"
+done
+heal
+
 # without an id it is the newest good one that comes back
 flip "$newest_manifest" 40
 said=$("$tool" restore $group --json)

@@ -63,10 +63,11 @@ static int verify(struct ckpt_bring *b, struct ckpt_err *err)
 			return -1;
 		if (!found && before)	/* @err holds the damage of the last one tried */
 			return -1;
-		if (!found)
-			return ckpt_fail(err, CKPT_USAGE, 0,
-					 "store %s has no checkpoint of '%s' that is not damaged",
-					 b->params->store, b->params->name);
+		/* none, or all were damaged when they were last looked at: the newest says it */
+		if (!found) {
+			whole = verify_one(b, 0, err);
+			return whole == 1 ? 0 : -1;
+		}
 		whole = verify_one(b, id, err);
 		if (whole < 0)
 			return -1;
