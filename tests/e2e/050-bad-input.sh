@@ -146,6 +146,56 @@ ok "a task that does not freeze: it runs on" wait_for 10 grep -qx sleep "/proc/$
 "$tool" untag stuck
 known=
 
+# the module is told otherwise behind our back
+sh -c 'echo $$ >"$1/cgroup.procs"; exec sleep 1000' sh "$cgroup_mount/other" &
+moved=$!
+at_exit "kill -9 $moved 2>/dev/null"
+"$tool" tag moved /other
+mkdir "$cgroup_mount/elsewhere"
+at_exit 'rmdir "$cgroup_mount/elsewhere"'
+echo moved >$sysfs/untag
+echo "moved /elsewhere" >$sysfs/tag
+take moved
+is "a group that the module knows by another cgroup: its word is not taken" \
+	"$(json tracker "$said")" full
+"$tool" untag moved
+kill -9 $moved
+
+# A tree with a file from outside its root, of which a restore finds that another is there
+echo what it reads >"$base/outside"
+mkdir "$base/looked-at"
+start_program outer "$base/outer/lines" /bin/sh -c \
+	'cd "$3"; exec 5<"$1"; echo 1 >>"$2"; echo 2 >>"$2"; exec sleep 1000' sh "$base/outside" \
+	"$base/outer/lines" "$base/looked-at"
+take outer
+kill_group outer
+known=
+echo 1 >"$cgroup_mount/ckpt/cgroup.freeze"
+refused "a cgroup above that is frozen" 4 "above /ckpt/outer.*frozen; thaw it first" \
+	"$tool" restore outer
+echo 0 >"$cgroup_mount/ckpt/cgroup.freeze"
+mv "$base/outside" "$base/moved-away"
+refused "a file that was open and is gone" 4 "needs is not there: open $base/outside" \
+	"$tool" restore outer
+mkdir "$base/outside"
+refused "a directory in the place of a file" 4 "$base/outside is not a regular file" \
+	"$tool" restore outer
+rmdir "$base/outside"
+mv "$base/moved-away" "$base/outside"
+rmdir "$base/looked-at"
+refused "a directory that is gone" 4 "$base/looked-at is open in the checkpoint" \
+	"$tool" restore outer
+: >"$base/looked-at"
+refused "a file in the place of a directory" 4 "$base/looked-at is not what the checkpoint has" \
+	"$tool" restore outer
+rm "$base/looked-at"
+mkdir "$base/looked-at"
+ok "with all of it back it is restored" "$tool" restore outer
+ok "and lives" group_runs outer
+kill_group outer
+"$tool" untag outer
+known=
+
 refuses_write "sysfs: a cgroup that is none" 'No such file' $sysfs/tag 'absent /no/such'
 refuses_write "sysfs: a name taken twice" 'File exists' $sysfs/tag "$group /other"
 refuses_write "sysfs: no name" 'Invalid argument' $sysfs/tag ''

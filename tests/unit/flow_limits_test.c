@@ -16,6 +16,8 @@
 #include "flow/limits.h"
 
 static const char set[] = "cgroup.max.depth 3\ncgroup.max.descendants 7\n";
+/* of a cgroup in which no other can be made */
+static const char none[] = "cgroup.max.descendants 0\n";
 static char cgroup[64];
 
 static void check(int failed, const struct ckpt_err *err)
@@ -134,6 +136,35 @@ static void test_value_is_tried(void **state)
 	ckpt_err_clear(&err);
 	check(ckpt_limits_check(below, set, strlen(set), false, &err), &err);
 	assert_false(is_there(scratch));
+}
+
+/* Nowhere to try them: one is in the way, and none can be made. */
+static void test_cannot_be_tried(void **state)
+{
+	struct ckpt_err err = CKPT_ERR_INIT;
+	char below[80], scratch[96], inside[112];
+
+	(void)state;
+	snprintf(below, sizeof(below), "%s/below", cgroup);
+	snprintf(scratch, sizeof(scratch), "%s+limits", below);
+	snprintf(inside, sizeof(inside), "%s/inside", scratch);
+	check(ckpt_cgroup_make(inside, &err), &err);
+	assert_int_equal(ckpt_limits_check(below, set, strlen(set), false, &err), -1);
+	assert_int_equal(err.status, CKPT_REFUSED);
+	assert_non_null(strstr(err.text, "cannot try the limits"));
+	assert_non_null(strstr(err.text, "; remove /"));
+	assert_true(is_there(inside));
+	ckpt_err_clear(&err);
+	check(ckpt_cgroup_remove(scratch, &err), &err);
+	check(ckpt_limits_write(cgroup, none, strlen(none), &err) ||
+	      ckpt_limits_write_late(cgroup, none, strlen(none), &err), &err);
+	assert_int_equal(ckpt_limits_check(below, set, strlen(set), false, &err), -1);
+	assert_int_equal(err.status, CKPT_REFUSED);
+	assert_non_null(strstr(err.text, "make it possible to make"));
+	assert_false(is_there(scratch));
+	ckpt_err_clear(&err);
+	check(ckpt_cgroup_renew(cgroup, &err), &err);
+	check(ckpt_limits_check(below, set, strlen(set), false, &err), &err);
 }
 
 static void test_dry_changes_nothing(void **state)
@@ -256,6 +287,7 @@ int main(void)
 		cmocka_unit_test(test_above),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_value_is_tried),
+		cmocka_unit_test(test_cannot_be_tried),
 		cmocka_unit_test(test_dry_changes_nothing),
 		cmocka_unit_test(test_idle),
 		cmocka_unit_test(test_rare),

@@ -279,6 +279,48 @@ static void what_a_live_round_could_not_read_is_not_known(void **state)
 	env_free(e);
 }
 
+/* A last round that must not succeed, and what it says. */
+static void final_refused(struct env *e, const int (*runs)[4], size_t n, const char *says)
+{
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_stage *stage = ckpt_stage_new(2, &err);
+	struct ckpt_take take = take_of(e, runs, n, CKPT_MM_NEW);
+	struct ckpt_sink sink;
+
+	assert_non_null(stage);
+	sink = ckpt_stage_sink(stage, &e->sink);
+	assert_int_equal(ckpt_mem_final(&e->mem, &take, &e->image, stage, &sink, &err), -1);
+	if (err.status != CKPT_REFUSED || !strstr(err.text, says))
+		fail_msg("\"%s\" (status %d) does not say \"%s\"", err.text, err.status, says);
+	ckpt_stage_free(stage);
+	ckpt_take_done(&take);
+}
+
+static void pages_that_cannot_come_back_are_refused(void **state)
+{
+	struct env *e = env_new();
+
+	(void)state;
+	final_refused(e, RUNS({ 0, 4, CKPT_PAGE_ANON, 0 }, { 4, 2, CKPT_PAGE_GUARD, 0 }),
+		      "has a guard region at");
+	final_refused(e, RUNS({ 0, 4, CKPT_PAGE_ANON, 0 }, { 4, 2, CKPT_PAGE_SPECIAL, 0 }),
+		      "cannot be read as memory (state 7)");
+	env_free(e);
+}
+
+/* The tracker has seen content where nothing can be read. */
+static void pages_that_cannot_be_read_are_refused(void **state)
+{
+	struct env *e = env_new();
+
+	(void)state;
+	assert_int_equal(munmap(e->memory + 6 * CKPT_PAGE_LEN, CKPT_PAGE_LEN), 0);
+	final_refused(e, RUNS({ 0, 8, CKPT_PAGE_ANON, CKPT_RUN_DIRTY }), "cannot read page");
+	final_refused(e, RUNS({ 0, 8, CKPT_PAGE_ANON, 0 }), "which has content");
+	assert_int_equal(e->model.puts, 0);
+	env_free(e);
+}
+
 /* A process with other content at the same addresses, until it is killed. */
 static pid_t other_process(struct env *e)
 {
@@ -492,6 +534,8 @@ int main(void)
 		cmocka_unit_test(unwalked_mm_is_read_whole),
 		cmocka_unit_test(table_survives_the_store),
 		cmocka_unit_test(unwalked_area_is_refused),
+		cmocka_unit_test(pages_that_cannot_come_back_are_refused),
+		cmocka_unit_test(pages_that_cannot_be_read_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Refusals of a restore: what this machine lacks, before anything is built. */
+#include <elf.h>
+#include <linux/auxvec.h>
 #include <linux/capability.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -208,6 +210,21 @@ static void have_few_files(struct ckpt_image *image)
 		_exit(2);
 }
 
+/* As on a kernel before Linux 6.3, which tells no size: the entry becomes another one. */
+static void have_new_rseq(struct ckpt_image *image)
+{
+	Elf64_auxv_t *entry;
+	char **env = environ;
+
+	while (*env)
+		env++;
+	for (entry = (Elf64_auxv_t *)(env + 1); entry->a_type != AT_NULL; entry++)
+		if (entry->a_type == AT_RSEQ_FEATURE_SIZE)
+			entry->a_type = AT_IGNORE;
+	image->tasks[0].threads[0].rseq_ptr = 0x1000;
+	image->tasks[0].threads[0].rseq_size = 36;
+}
+
 /* What a process says of it that has changed itself or the image. */
 static void check_aside(struct ckpt_image *image, void (*change)(struct ckpt_image *image),
 			const char *says)
@@ -258,6 +275,7 @@ static void refuses_what_the_machine_lacks(void **state)
 		{ mark_file_of_group, "lacks CAP_FSETID, without which the deleted file" },
 		{ have_high_pid, "raise kernel.pid_max" },
 		{ have_few_files, "do not fit into a limit of 16" },
+		{ have_new_rseq, "has an rseq area of 36 bytes, which this kernel does not take" },
 	};
 	struct ckpt_err err = CKPT_ERR_INIT;
 
@@ -325,6 +343,50 @@ static void refuses_another_executable(void **state)
 	preflight(image, NULL, NULL);
 }
 
+/* Areas of the image's vdso, in order. */
+static struct ckpt_area *vdso_area(struct ckpt_image *image, size_t nr)
+{
+	struct ckpt_area *a = image->mms[0].areas;
+
+	for (;; a++)
+		if ((a->kind == CKPT_AREA_KIND_VDSO || a->kind == CKPT_AREA_KIND_VVAR) && !nr--)
+			return a;
+}
+
+/* As a program can, by protecting every other page. */
+static void split_by_page(struct ckpt_mm *mm, const struct ckpt_area *whole)
+{
+	const size_t nr = whole - mm->areas;
+	const size_t more = (whole->end - whole->start) / CKPT_PAGE_LEN - 1;
+	struct ckpt_area *a = realloc(mm->areas, (mm->n_areas + more) * sizeof(*a));
+
+	assert_non_null(a);
+	mm->areas = a;
+	a += nr;
+	memmove(a + more, a, (mm->n_areas - nr) * sizeof(*a));
+	mm->n_areas += more;
+	for (size_t i = 0; i < more; i++, a++) {
+		a[1] = a[0];
+		a[0].end = a[1].start = a[0].start + CKPT_PAGE_LEN;
+		a[1].end = a[0].end + (more - i) * CKPT_PAGE_LEN;
+		a[0].name = NULL;
+	}
+}
+
+static void refuses_another_vdso(void **state)
+{
+	struct ckpt_image *image = *state;
+
+	image->vdso_hash[0] ^= 1;
+	preflight(image, NULL, "the vdso of this kernel is not that of Linux");
+	image->vdso_hash[0] ^= 1;
+	vdso_area(image, 0)->start += CKPT_PAGE_LEN;
+	preflight(image, NULL, "the vdso of an address space is not whole");
+	vdso_area(image, 0)->start -= CKPT_PAGE_LEN;
+	split_by_page(&image->mms[0], vdso_area(image, 0));
+	preflight(image, NULL, "the vdso has more parts than are known");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -332,6 +394,8 @@ int main(void)
 		cmocka_unit_test(refuses_a_cgroup_in_use),
 		cmocka_unit_test(refuses_a_pid_in_use),
 		cmocka_unit_test(refuses_another_executable),
+		/* changes the image for good */
+		cmocka_unit_test(refuses_another_vdso),
 	};
 
 	return cmocka_run_group_tests(tests, capture_one, let_go);

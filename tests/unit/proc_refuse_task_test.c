@@ -380,6 +380,57 @@ static void refuses_who_has_no_number(void **state)
 	assert_int_equal(status, 0);
 }
 
+/*
+ * A wait for which the kernel has kept the time that is left, and whose number the program
+ * had in a register for long: neither its code nor its arguments tell.
+ */
+static void sleep_namelessly(void)
+{
+	struct timespec long_time = { 1000, 0 };
+	long nr = SYS_nanosleep;
+
+	become_ready();
+	for (;;)
+		__asm__ volatile("nop; nop; nop; nop; nop; syscall"
+				 : "+a"(nr) : "D"(&long_time), "S"(0) : "rcx", "r11", "memory");
+}
+
+static void wait_until_in(pid_t pid, long call)
+{
+	char path[64];
+	long now = -1;
+
+	snprintf(path, sizeof(path), "/proc/%d/syscall", pid);
+	for (int i = 0; now != call; i++) {
+		FILE *f = fopen(path, "re");
+
+		if (i > 5000)
+			fail_msg("pid %d is in call %ld, not in %ld", pid, now, call);
+		usleep(1000);
+		if (!f || fscanf(f, "%ld", &now) != 1)
+			now = -1;
+		if (f)
+			fclose(f);
+	}
+}
+
+static void refuses_a_call_without_a_number(void **state)
+{
+	struct ckpt_stop_params params = { .pid = proc_group_spawn(NULL, sleep_namelessly) };
+	struct ckpt_err err = CKPT_ERR_INIT;
+
+	(void)state;
+	assert_true(params.pid > 0);
+	wait_until_in(params.pid, SYS_nanosleep);
+	if (proc_group_cycle(&params, NULL, &err))
+		fail_msg("%s", err.text);
+	wait_until_in(params.pid, SYS_restart_syscall);
+	proc_group_refused(&params, "whose number cannot be known; try again");
+	assert_true(proc_group_untraced(params.pid));
+	kill(params.pid, SIGKILL);
+	waitpid(params.pid, NULL, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -389,6 +440,7 @@ int main(void)
 		cmocka_unit_test(refuses_who_left),
 		cmocka_unit_test(refuses_a_threaded_cgroup),
 		cmocka_unit_test(refuses_who_has_no_number),
+		cmocka_unit_test(refuses_a_call_without_a_number),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

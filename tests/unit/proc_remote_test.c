@@ -164,6 +164,26 @@ static void test_memory(void **state)
 	munmap(hidden, 4096);
 }
 
+/* What a program can do to the code of its own vdso, with no page of it writable. */
+static void test_no_syscall_instruction(void **state)
+{
+	pid_t pid = spinner();
+	struct ckpt_err err = CKPT_ERR_INIT;
+	const uint8_t nops[2] = { 0x90, 0x90 };
+	uint64_t at;
+	int n = 0;
+
+	(void)state;
+	while (!ckpt_remote_vdso_syscall(pid, &at, &err)) {
+		assert_int_equal(ckpt_remote_write(pid, at, nops, sizeof(nops), NULL), 0);
+		assert_true(n++ < 1000);
+	}
+	assert_true(n > 0);
+	assert_int_equal(err.status, CKPT_REFUSED);
+	assert_non_null(strstr(err.text, "holds no syscall instruction"));
+	end(pid);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -173,6 +193,7 @@ int main(void)
 		cmocka_unit_test(test_clone),
 		cmocka_unit_test(test_dead_thread),
 		cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_no_syscall_instruction),
 	};
 
 	shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -150,10 +150,58 @@ static void test_faults(void **state)
 	fresh_cgroup();
 }
 
+/* All of an address space but its vdso: one area below, one above. */
+static void fill_address_space(struct ckpt_mm *mm)
+{
+	static struct ckpt_area areas[2][8];
+	static size_t used;
+	struct ckpt_area *a = areas[used++];
+	const struct ckpt_area all = { .prot = PROT_READ | PROT_WRITE, .file = CKPT_NONE,
+				       .kind = CKPT_AREA_KIND_ANON };
+	size_t n = 1;
+
+	a[0] = all;
+	a[0].start = 0x10000;
+	for (size_t i = 0; i < mm->n_areas && n < 7; i++)
+		if (mm->areas[i].kind == CKPT_AREA_KIND_VDSO ||
+		    mm->areas[i].kind == CKPT_AREA_KIND_VVAR)
+			a[n++] = mm->areas[i];
+	assert_in_range(n, 2, 6);
+	a[0].end = a[1].start;
+	a[n] = all;
+	a[n].start = a[n - 1].end;
+	a[n++].end = 0x7ffffffff000;
+	mm->areas = a;
+	mm->n_areas = n;
+}
+
+static void test_no_room(void **state)
+{
+	cleanup_with(cycle_saved_done) struct saved s = { 0 };
+	cleanup_free char *program = NULL;
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct saved full;
+	struct ckpt_mm mms[2];
+
+	(void)state;
+	start_ticker(&s, &program);
+	full = s;
+	assert_int_equal(s.image.n_mms, 2);
+	full.image.mms = memcpy(mms, s.image.mms, sizeof(mms));
+	fill_address_space(&mms[0]);
+	fill_address_space(&mms[1]);
+	assert_int_equal(restore_aside(&full, "none", &err), 0);
+	if (err.status != CKPT_REFUSED || !strstr(err.text, "leave no common room of"))
+		fail_msg("\"%s\" (status %d) is not the refusal", err.text, err.status);
+	fresh_cgroup();
+	unlink(trace_path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_faults),
+		cmocka_unit_test(test_no_room),
 	};
 
 	return cmocka_run_group_tests(tests, cycle_setup, cycle_teardown);

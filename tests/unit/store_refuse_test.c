@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "base/cleanup.h"
 #include "store/identity.h"
 #include "store_model.h"
 
@@ -294,6 +295,45 @@ static int in_a_small_file_system(const char *path)
 	return 0;
 }
 
+static void too_much_in_one_checkpoint(void **state)
+{
+	struct ckpt_manifest m = { .name = "agent" };
+	struct ckpt_err err = CKPT_ERR_INIT;
+	char name[100];
+
+	(void)state;
+	for (unsigned int i = 0; i < CKPT_PARTS_MAX; i++) {
+		snprintf(name, sizeof(name), "%u", i);
+		must(ckpt_manifest_set_blob(&m, name, 1, 1, &err));
+		must(ckpt_manifest_set_note(&m, name, name, 1, &err));
+	}
+	assert_int_equal(ckpt_manifest_set_blob(&m, "one more", 1, 1, &err), -1);
+	refused(NULL, &err, CKPT_REFUSED, "has more than 4096 parts or notes");
+	assert_int_equal(ckpt_manifest_set_note(&m, "one more", "", 0, &err), -1);
+	refused(NULL, &err, CKPT_REFUSED, "has more than 4096 parts or notes");
+	must(ckpt_manifest_set_blob(&m, "7", 2, 2, &err));
+	memset(name, 'x', sizeof(name));
+	name[sizeof(name) - 1] = 0;
+	assert_int_equal(ckpt_manifest_set_blob(&m, name, 1, 1, &err), -1);
+	refused(NULL, &err, CKPT_USAGE, "is no name for a part of a checkpoint");
+	ckpt_manifest_done(&m);
+}
+
+static void a_manifest_that_is_too_long(void **state)
+{
+	cleanup_buf struct ckpt_buf out = CKPT_BUF_INIT;
+	struct ckpt_manifest m = { .name = "agent" };
+	cleanup_free char *value = calloc(1, CKPT_MANIFEST_LEN_MAX);
+	struct ckpt_err err = CKPT_ERR_INIT;
+
+	(void)state;
+	assert_non_null(value);
+	must(ckpt_manifest_set_note(&m, "long", value, CKPT_MANIFEST_LEN_MAX, &err));
+	assert_int_equal(ckpt_manifest_encode(&m, &out, &err), -1);
+	refused(NULL, &err, CKPT_REFUSED, "manifest of 'agent' would be longer than");
+	ckpt_manifest_done(&m);
+}
+
 static void a_full_and_a_read_only_disk(void **state)
 {
 	char path[200];
@@ -322,6 +362,8 @@ int main(void)
 		cmocka_unit_test(newer_formats),
 		cmocka_unit_test(a_second_writer),
 		cmocka_unit_test(misuse_of_a_writer),
+		cmocka_unit_test(too_much_in_one_checkpoint),
+		cmocka_unit_test(a_manifest_that_is_too_long),
 		cmocka_unit_test(a_full_and_a_read_only_disk),
 	};
 
