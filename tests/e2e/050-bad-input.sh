@@ -74,6 +74,10 @@ refused "a name that is too long" 2 'no group name' \
 refused "a root that is a file" 2 '/etc/passwd.*no directory' \
 	"$tool" tag other /other --root /etc/passwd
 refused "a root that does not exist" 2 '/no/such.*root' "$tool" tag other /other --root /no/such
+refused "the root of all as a root" 2 "cannot use '/' as a root" \
+	"$tool" tag other /other --root /
+refused "a root inside a root" 2 "roots '/usr/bin' and '/usr' overlap" \
+	"$tool" tag other /other --root /usr --root /usr/bin
 refused "run with a root that is a file" 125 '/etc/passwd.*no directory' \
 	"$tool" run --name other --root /etc/passwd -- /bin/true
 refused "a command that does not exist, dry" 125 '/no/such' \

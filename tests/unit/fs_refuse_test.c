@@ -5,6 +5,7 @@
 
 #include "fs/compare.h"
 #include "fs/loose.h"
+#include "fs/restore.h"
 #include "fs_state.h"
 
 static void refused(struct state *s, int rc, const char *says)
@@ -94,6 +95,60 @@ static void a_mount_in_a_root_that_is_restored(void **arg)
 	end(&s);
 }
 
+/* It comes while the restore gets ready, in a directory that has to go. */
+static void a_mount_in_what_a_restore_takes_away(void **arg)
+{
+	struct ckpt_fs_restore *r = NULL;
+	enum ckpt_fs_recovered what;
+	struct state s;
+	char path[400];
+
+	(void)arg;
+	start(&s);
+	capture_all(&s);
+	snprintf(path, sizeof(path), "%s/new", s.root);
+	must(mkdir(path, 0755));
+	strcat(path, "/deep");
+	must(mkdir(path, 0755));
+	check(&s, ckpt_fs_restore_prepare(s.table, NULL, 0, &s.source, &r, &s.stats, &s.err));
+	/* nothing in it is younger than the restore */
+	must(mount("/usr", path, NULL, MS_BIND, NULL));
+	refused(&s, ckpt_fs_restore_commit(r, &s.err), "new/deep is a mount point in what the restore");
+	ckpt_fs_restore_free(r);
+	must(umount(path));
+	check(&s, ckpt_fs_recover(s.root, &what, &s.err));
+	end(&s);
+}
+
+static void misuse(void **arg)
+{
+	struct ckpt_fs_restore *r = NULL;
+	enum ckpt_fs_recovered what;
+	struct state s;
+	char path[400];
+
+	(void)arg;
+	start(&s);
+	capture_all(&s);
+	snprintf(path, sizeof(path), "%s/new", s.root);
+	put_file(path, "");
+	assert_int_equal(ckpt_fs_recover("no/slash", &what, &s.err), -1);
+	assert_int_equal(s.err.status, CKPT_USAGE);
+	assert_non_null(strstr(s.err.text, "root no/slash is not an absolute path"));
+	ckpt_err_clear(&s.err);
+	assert_int_equal(ckpt_fs_table_del_root(s.table, "/no/such", &s.err), -1);
+	assert_int_equal(s.err.status, CKPT_USAGE);
+	assert_non_null(strstr(s.err.text, "/no/such is no root of this group"));
+	ckpt_err_clear(&s.err);
+	check(&s, ckpt_fs_restore_prepare(s.table, NULL, 0, &s.source, &r, &s.stats, &s.err));
+	check(&s, ckpt_fs_restore_commit(r, &s.err));
+	assert_int_equal(ckpt_fs_restore_rollback(r, &s.err), -1);
+	assert_int_equal(s.err.status, CKPT_USAGE);
+	assert_non_null(strstr(s.err.text, "a committed restore cannot be undone"));
+	ckpt_fs_restore_free(r);
+	end(&s);
+}
+
 /* tmpfs takes sparse files of any size. */
 static void a_file_of_a_size_that_no_image_holds(void **arg)
 {
@@ -135,6 +190,8 @@ int main(void)
 		cmocka_unit_test(a_mount_over_a_changed_file),
 		cmocka_unit_test(a_mount_over_a_changed_directory),
 		cmocka_unit_test(a_mount_in_a_root_that_is_restored),
+		cmocka_unit_test(a_mount_in_what_a_restore_takes_away),
+		cmocka_unit_test(misuse),
 		cmocka_unit_test(a_file_of_a_size_that_no_image_holds),
 		cmocka_unit_test(a_directory_that_is_gone),
 	};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Who gets the signals of a descriptor: kept over a restore, or refused. Natively as root. */
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -16,6 +17,7 @@
 
 #include "lib/proc_group.h"
 #include "lib/restore_cycle.h"
+#include "proc/read.h"
 
 static void own(int fd, int type, pid_t pid)
 {
@@ -72,6 +74,41 @@ static void refuses_by_name(void **state)
 
 	(void)state;
 	proc_group_refusals(cases, sizeof(cases) / sizeof(cases[0]));
+}
+
+static void become_nobody(void)
+{
+	if (syscall(SYS_setresuid, 1234, 1234, 1234))
+		_exit(1);
+}
+
+/* Who may trace the process may borrow; without that right nobody is told that it failed. */
+static void refuses_without_the_right_to_look(void **state)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+	struct ckpt_file f = { .capture_pid = proc_group_spawn(NULL, become_nobody) };
+	int status;
+	pid_t pid;
+
+	(void)state;
+	assert_true(f.capture_pid > 0);
+	pid = fork();
+	if (!pid) {
+		struct ckpt_err err = CKPT_ERR_INIT;
+
+		if (close(ckpt_borrow_fd(&f, &err)) || syscall(SYS_capget, &head, data))
+			_exit(2);
+		data[0].effective &= ~(1u << CAP_SYS_PTRACE);
+		if (syscall(SYS_capset, &head, data) || ckpt_borrow_fd(&f, &err) >= 0)
+			_exit(3);
+		_exit(err.status != CKPT_REFUSED ||
+		      !strstr(err.text, "has no permission to look at descriptor 0 of pid"));
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	kill(f.capture_pid, SIGKILL);
+	waitpid(f.capture_pid, NULL, 0);
 }
 
 static int late_end;
@@ -178,6 +215,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refuses_by_name),
+		cmocka_unit_test(refuses_without_the_right_to_look),
 		cmocka_unit_test(sees_what_was_set_late),
 		cmocka_unit_test(comes_back),
 	};

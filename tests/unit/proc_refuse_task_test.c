@@ -431,6 +431,58 @@ static void refuses_a_call_without_a_number(void **state)
 	waitpid(params.pid, NULL, 0);
 }
 
+static void have_sigsys_waiting(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGSYS);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	raise(SIGSYS);
+}
+
+/* As on a kernel before Linux 6.4. */
+static void refuses_sigsys_where_nothing_tells_of_dispatch(void **state)
+{
+	struct ckpt_stop_params params = { .pid = proc_group_spawn(NULL, have_sigsys_waiting) };
+	struct ckpt_err err = CKPT_ERR_INIT;
+
+	(void)state;
+	assert_true(params.pid > 0);
+	setenv("CKPT_FAULT", "keeper.dispatch=fail", 1);
+	proc_group_refused(&params, "has SIGSYS waiting, and this kernel does not tell");
+	unsetenv("CKPT_FAULT");
+	assert_true(proc_group_untraced(params.pid));
+	if (proc_group_cycle(&params, NULL, &err))
+		fail_msg("%s", err.text);
+	kill(params.pid, SIGKILL);
+	waitpid(params.pid, NULL, 0);
+}
+
+static void refuses_the_wrong_order(void **state)
+{
+	struct ckpt_stop_params params = { .pid = proc_group_spawn(NULL, nothing) };
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_stop *stop = NULL;
+	struct ckpt_image image;
+
+	(void)state;
+	assert_true(params.pid > 0);
+	assert_int_equal(ckpt_stop_open(&params, &stop, &err), 0);
+	assert_int_equal(ckpt_stop_collect(stop, &image, &err), -1);
+	assert_int_equal(err.status, CKPT_USAGE);
+	assert_non_null(strstr(err.text, "the tree is not stopped"));
+	ckpt_err_clear(&err);
+	assert_int_equal(ckpt_stop_begin(stop, &err), 0);
+	assert_int_equal(ckpt_stop_begin(stop, &err), -1);
+	assert_int_equal(err.status, CKPT_USAGE);
+	assert_non_null(strstr(err.text, "the tree is stopped already"));
+	ckpt_stop_close(stop);
+	assert_true(proc_group_untraced(params.pid));
+	kill(params.pid, SIGKILL);
+	waitpid(params.pid, NULL, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -441,6 +493,8 @@ int main(void)
 		cmocka_unit_test(refuses_a_threaded_cgroup),
 		cmocka_unit_test(refuses_who_has_no_number),
 		cmocka_unit_test(refuses_a_call_without_a_number),
+		cmocka_unit_test(refuses_sigsys_where_nothing_tells_of_dispatch),
+		cmocka_unit_test(refuses_the_wrong_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -108,6 +108,16 @@ static void hold_messages(void)
 		_exit(PROC_GROUP_NONE);
 }
 
+/* Memory like any other to the program; the mapping keeps the device. */
+static void map_zero_device(void)
+{
+	int fd = open("/dev/zero", O_RDWR);
+
+	if (mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0) == MAP_FAILED)
+		_exit(1);
+	close(fd);
+}
+
 static void hold_sysctl(void)
 {
 	if (open("/proc/sys/kernel/hostname", O_RDONLY) < 0)
@@ -338,6 +348,7 @@ static void refuses_by_name(void **state)
 		{ hold_proc_file, "a file of procfs" },
 		{ hold_load_writable, "a file of procfs" },
 		{ hold_messages, "a file of procfs" },
+		{ map_zero_device, "uses /dev/zero as map_files/" },
 		{ hold_sysctl, "a file of procfs" },
 		{ hold_sysfs, "a file of sysfs" },
 		{ hold_queue, "a file of the message queue file system" },

@@ -200,6 +200,9 @@ static void misuse_of_a_writer(void **state)
 	struct ckpt_writer *w = model_begin(store, "agent", 0);
 	struct ckpt_sink sink = ckpt_writer_sink(w);
 	uint8_t data[CKPT_PAGE_LEN] = { 1 };
+	enum ckpt_page_kind kind;
+	struct ckpt_source source;
+	struct ckpt_reader *r;
 	uint64_t id = 0;
 	uint32_t space;
 
@@ -220,7 +223,15 @@ static void misuse_of_a_writer(void **state)
 	must(ckpt_writer_commit(w, &id, &err));
 	assert_int_equal(id, 1);
 	assert_int_equal(ckpt_writer_commit(w, &id, &err), -1);
+	ckpt_err_clear(&err);
+	assert_int_equal(sink.put(sink.self, space, 0, data, 1, &err), -1);
+	refused(NULL, &err, CKPT_USAGE, "the checkpoint of 'agent' is over");
 	ckpt_writer_free(w);
+	r = ckpt_reader_open(store, "agent", 1, &err);
+	source = ckpt_reader_source(r);
+	assert_int_equal(source.get(source.self, space, CKPT_PAGE_MAX + 1, data, &kind, &err), -1);
+	refused(NULL, &err, CKPT_USAGE, "there is no page");
+	ckpt_reader_close(r);
 	ckpt_store_close(store);
 	model_remove(path);
 }
