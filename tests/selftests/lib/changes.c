@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lib/changes.h"
+#include "lib/disks.h"
 #include "lib/world.h"
 
 void changes_open(struct changes *c, const char *group)
@@ -134,6 +135,7 @@ struct stat changes_id(const char *path)
 
 	if (lstat(path, &st))
 		die("lstat %s", path);
+	st.st_dev = disk_of(path);
 	return st;
 }
 

@@ -43,7 +43,10 @@ void changes_settle(struct changes *c);
 /* What the last round says of an inode; 0: nothing. */
 uint32_t changes_mask(const struct changes *c, const struct stat *st);
 uint32_t changes_flags(const struct changes *c, const struct stat *st);
-/* Identity of a path, links not followed.  The inode may be gone later. */
+/*
+ * Identity of a path, links not followed: the device is that of the super block.  The inode may
+ * be gone later.
+ */
 struct stat changes_id(const char *path);
 
 /*
