@@ -192,6 +192,7 @@ void ckpt_files_take(struct ckpt_files *files)
 {
 	lockdep_assert_held(&files->group->lock);
 	ckpt_roots_check(files);
+	ckpt_layers_take(files);
 	ckpt_suspect_find(files, !files->open);
 	files->open = true;
 

@@ -12,7 +12,6 @@
 #include <linux/fs.h>
 #include <linux/fsnotify_backend.h>
 #include <linux/rculist.h>
-#include <linux/seqlock.h>
 #include <linux/slab.h>
 
 #include <uapi/linux/ckpt.h>
@@ -38,102 +37,6 @@ static LIST_HEAD(watches);
 static DEFINE_MUTEX(watches_lock);
 /* Marks whose memory is not free yet: while there are any, fsnotify may call us. */
 static atomic_t nr_marks = ATOMIC_INIT(0);
-
-static bool is_root(const struct ckpt_sub *sub, const struct inode *inode)
-{
-	const struct ckpt_root *root;
-
-	list_for_each_entry_rcu(root, &sub->roots, in_sub, srcu_read_lock_held(&ckpt_events_srcu))
-		if (root->ino == inode->i_ino && root->generation == inode->i_generation)
-			return true;
-	return false;
-}
-
-enum place { UNSURE, INSIDE, OUTSIDE };
-
-/* Is a root at or above a dentry?  A rename makes that unsure. */
-static enum place place_of(const struct ckpt_sub *sub, struct dentry *dentry)
-{
-	unsigned int seq = raw_read_seqcount(&rename_lock.seqcount);
-	const struct inode *inode;
-	enum place place = UNSURE;
-	struct dentry *parent;
-
-	if (seq & 1)
-		return UNSURE;
-	rcu_read_lock();
-	for (;; dentry = parent) {
-		inode = d_inode_rcu(dentry);
-		if (!inode)
-			break;
-		if (is_root(sub, inode)) {
-			place = INSIDE;
-			break;
-		}
-		parent = READ_ONCE(dentry->d_parent);
-		if (parent == dentry) {
-			if (dentry == dentry->d_sb->s_root)
-				place = OUTSIDE;
-			break;
-		}
-	}
-	rcu_read_unlock();
-	return read_seqcount_retry(&rename_lock.seqcount, seq) ? UNSURE : place;
-}
-
-/* The same of a directory, which has one name. */
-static enum place place_of_dir(const struct ckpt_sub *sub, struct inode *dir)
-{
-	enum place place = UNSURE;
-	struct dentry *dentry;
-
-	spin_lock(&dir->i_lock);
-	hlist_for_each_entry(dentry, &dir->i_dentry, d_u.d_alias) {
-		place = place_of(sub, dentry);
-		break;
-	}
-	spin_unlock(&dir->i_lock);
-	return place;
-}
-
-/* A name that is gone says nothing of others, unless there is none. */
-static bool name_tells(const struct inode *inode, const struct dentry *dentry)
-{
-	return !d_unhashed(dentry) || IS_ROOT(dentry) || !inode->i_nlink;
-}
-
-/**
- * ckpt_fswatch_outside - is an inode certainly in no root of a group
- * @sub: the group's subscription to the inode's super block; the caller is in
- *	a read section of ckpt_events_srcu
- * @inode: the inode, referenced or with its list locked
- * @dentry: the name it was reached by, or NULL
- *
- * A file with several links, or reached by a name that is gone, may have
- * another name in a root: that is unsure.
- *
- * Context: does not sleep.
- * Return: true only if it is certain.
- */
-bool ckpt_fswatch_outside(const struct ckpt_sub *sub, struct inode *inode, struct dentry *dentry)
-{
-	bool outside = false;
-
-	if (!S_ISDIR(inode->i_mode) && inode->i_nlink > 1)
-		return false;
-	if (dentry)
-		return name_tells(inode, dentry) && place_of(sub, dentry) == OUTSIDE;
-
-	spin_lock(&inode->i_lock);
-	hlist_for_each_entry(dentry, &inode->i_dentry, d_u.d_alias) {
-		/* With a second name in memory it is unsure. */
-		outside = !dentry->d_u.d_alias.next && name_tells(inode, dentry) &&
-			  place_of(sub, dentry) == OUTSIDE;
-		break;
-	}
-	spin_unlock(&inode->i_lock);
-	return outside;
-}
 
 static bool has_writer(const struct inode *inode)
 {
@@ -161,9 +64,11 @@ static u32 inode_mask(u32 event, const struct inode *inode)
 static void entry_event(struct ckpt_sub *sub, u32 event, struct inode *inode, struct inode *dir,
 			u32 flags)
 {
-	bool outside = ckpt_fswatch_outside(sub, dir, NULL);
+	bool outside = ckpt_place_outside(sub, dir, NULL);
 	unsigned int links;
 
+	if (event & FS_CREATE && event & FS_ISDIR)
+		ckpt_layers_mkdir(sub);
 	if (!outside)
 		ckpt_files_record(sub->files, dir, CKPT_INODE_ENTRIES, flags);
 	/* Of a file in an outside directory, another link may be inside. */
@@ -183,8 +88,8 @@ static void entry_event(struct ckpt_sub *sub, u32 event, struct inode *inode, st
  */
 static void rename_event(struct ckpt_sub *sub, struct inode *old_dir, struct inode *moved)
 {
-	if (S_ISDIR(moved->i_mode) && place_of_dir(sub, old_dir) != INSIDE &&
-	    place_of_dir(sub, moved) != OUTSIDE)
+	if (S_ISDIR(moved->i_mode) && ckpt_place_of_dir(sub, old_dir) != CKPT_PLACE_INSIDE &&
+	    ckpt_place_of_dir(sub, moved) != CKPT_PLACE_OUTSIDE)
 		WRITE_ONCE(sub->moved_in, true);
 }
 
@@ -202,7 +107,7 @@ static void inode_event(struct ckpt_sub *sub, u32 event, struct inode *inode,
 		/* The last name went: the event of its directory tells that. */
 		if (!dentry && !inode->i_nlink)
 			return;
-		if (ckpt_fswatch_outside(sub, inode, dentry))
+		if (ckpt_place_outside(sub, inode, dentry))
 			return;
 	}
 	if (mask)

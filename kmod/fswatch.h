@@ -66,6 +66,7 @@ struct ckpt_watch {
  * @files: the group's file side
  * @moved_in: a directory came into a root from elsewhere; the next take looks
  *	for who writes below it
+ * @layered: an overlay has, or had since the last take, its upper layer in or above a root
  */
 struct ckpt_sub {
 	struct list_head in_watch;
@@ -74,6 +75,7 @@ struct ckpt_sub {
 	struct ckpt_watch *watch;
 	struct ckpt_files *files;
 	bool moved_in;
+	bool layered;
 };
 
 /**
@@ -135,8 +137,24 @@ struct ckpt_watch *ckpt_fswatch_get(struct super_block *sb);
 void ckpt_fswatch_put(struct ckpt_watch *watch);
 void ckpt_fswatch_subscribe(struct ckpt_sub *sub);
 void ckpt_fswatch_unsubscribe(struct ckpt_sub *sub);
-bool ckpt_fswatch_outside(const struct ckpt_sub *sub, struct inode *inode, struct dentry *dentry);
 struct super_block *ckpt_fswatch_sb_get(struct ckpt_watch *watch);
+
+/* place.c */
+enum ckpt_place { CKPT_PLACE_UNSURE, CKPT_PLACE_INSIDE, CKPT_PLACE_OUTSIDE };
+
+bool ckpt_place_is_root(const struct ckpt_sub *sub, const struct inode *inode);
+enum ckpt_place ckpt_place_of_dir(const struct ckpt_sub *sub, struct inode *dir);
+bool ckpt_place_outside(const struct ckpt_sub *sub, struct inode *inode, struct dentry *dentry);
+
+/* inodes.c */
+void ckpt_inodes_each(struct super_block *sb, bool (*pick)(struct inode *inode, void *data),
+		      void (*visit)(struct inode *inode, void *data), void *data);
+
+/* layers.c */
+bool ckpt_layers_above(struct dentry *dentry);
+void ckpt_layers_find(struct ckpt_sub *sub, struct super_block *sb);
+void ckpt_layers_mkdir(struct ckpt_sub *sub);
+void ckpt_layers_take(struct ckpt_files *files);
 
 /* suspect.c */
 void ckpt_suspect_root(struct ckpt_sub *sub);

@@ -258,8 +258,11 @@ static void check(struct ckpt_files *files, struct ckpt_root *root)
 	}
 	inode = d_inode(where.dentry);
 	if (root->sub && sub_alive(root->sub) && root->sub->watch->sb == inode->i_sb &&
-	    root->ino == inode->i_ino && root->generation == inode->i_generation)
+	    root->ino == inode->i_ino && root->generation == inode->i_generation) {
+		if (ckpt_layers_above(where.dentry))
+			WRITE_ONCE(root->sub->layered, true);
 		goto put;
+	}
 	detach(root);
 	ckpt_files_lose(files);
 	if (!untrackable(inode->i_sb))

@@ -27,9 +27,6 @@
 #include "group.h"
 #include "limits.h"
 
-/* Inodes visited before the list's lock is given up once. */
-#define INODES_CHUNK 1024
-
 static bool is_overlay(const struct super_block *sb)
 {
 	return sb->s_magic == OVERLAYFS_SUPER_MAGIC;
@@ -68,7 +65,7 @@ static void look_at(struct ckpt_sub *sub, struct inode *inode)
 		busy |= real_inode_busy(inode, &flags);
 	if (!busy)
 		return;
-	if (!ckpt_fswatch_outside(sub, inode, NULL))
+	if (!ckpt_place_outside(sub, inode, NULL))
 		ckpt_files_watch(sub->files, inode, flags);
 }
 
@@ -96,37 +93,32 @@ static bool worth_a_look(struct ckpt_sub *sub, const struct inode *inode, bool a
 	return all || asked(sub->files, inode);
 }
 
-/*
- * Visit the inodes in memory of a super block.  Anything not in memory has no
- * writer.  @all: not only those on the watch list.
- */
+struct look {
+	struct ckpt_sub *sub;
+	bool all;	/* not only those on the watch list */
+};
+
+static bool pick(struct inode *inode, void *data)
+{
+	const struct look *look = data;
+
+	return worth_a_look(look->sub, inode, look->all);
+}
+
+static void visit(struct inode *inode, void *data)
+{
+	const struct look *look = data;
+
+	ckpt_files_reserve(look->sub->files, GFP_KERNEL);
+	look_at(look->sub, inode);
+}
+
+/* Anything not in memory has no writer. */
 static void look_at_all(struct ckpt_sub *sub, struct super_block *sb, bool all)
 {
-	struct inode *inode, *held = NULL;
-	unsigned int n = 0;
+	struct look look = { .sub = sub, .all = all };
 
-	spin_lock(&sb->s_inode_list_lock);
-	list_for_each_entry(inode, &sb->s_inodes, i_sb_list) {
-		bool look = worth_a_look(sub, inode, all);
-
-		if (!look && ++n < INODES_CHUNK)
-			continue;
-		if (!igrab(inode))
-			continue;
-		/* The reference keeps its place in the list while the lock is not held. */
-		spin_unlock(&sb->s_inode_list_lock);
-		iput(held);
-		held = inode;
-		n = 0;
-		if (look) {
-			ckpt_files_reserve(sub->files, GFP_KERNEL);
-			look_at(sub, inode);
-		}
-		cond_resched();
-		spin_lock(&sb->s_inode_list_lock);
-	}
-	spin_unlock(&sb->s_inode_list_lock);
-	iput(held);
+	ckpt_inodes_each(sb, pick, visit, &look);
 }
 
 /* Look at each inode that is asked for, found by its number. */
@@ -167,6 +159,7 @@ void ckpt_suspect_root(struct ckpt_sub *sub)
 		return;
 	idx = srcu_read_lock(&ckpt_events_srcu);
 	look_at_all(sub, sb, true);
+	ckpt_layers_find(sub, sb);
 	srcu_read_unlock(&ckpt_events_srcu, idx);
 	deactivate_super(sb);
 }
@@ -222,7 +215,7 @@ static void suspect_inode(struct ckpt_files *files, struct inode *inode, struct 
 	list_for_each_entry(sub, &files->subs, in_files) {
 		if (sub->watch->sb != inode->i_sb || READ_ONCE(sub->watch->dead))
 			continue;
-		if (!ckpt_fswatch_outside(sub, inode, dentry))
+		if (!ckpt_place_outside(sub, inode, dentry))
 			ckpt_files_watch(files, inode, flags);
 	}
 }

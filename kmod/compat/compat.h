@@ -43,6 +43,11 @@
 #define CKPT_KTYPE(ktype) ((struct kobj_type *)(ktype))
 #endif
 
+static inline unsigned int ckpt_inode_state(const struct inode *inode)
+{
+	return READ_ONCE(inode->i_state);
+}
+
 /* 6.3 API change: flags of an area change through helpers that take its own lock. */
 static inline void ckpt_vma_clear_soft_dirty(struct vm_area_struct *vma)
 {

@@ -84,6 +84,17 @@ static void contents(void)
 	changes_commit(&c);
 }
 
+/* u::rw- u:7:r-- g::r-- m::r-- o::--- as acl(5) stores it */
+static void acl_set(const char *path)
+{
+	static const unsigned char acl[] = {
+		2, 0, 0, 0, 1, 0, 6, 0, 255, 255, 255, 255, 2, 0, 4, 0, 7, 0, 0, 0, 4, 0, 4, 0,
+		255, 255, 255, 255, 16, 0, 4, 0, 255, 255, 255, 255, 32, 0, 0, 0, 255, 255, 255, 255
+	};
+
+	MUST(setxattr(path, "system.posix_acl_access", acl, sizeof(acl), 0));
+}
+
 static void metadata(void)
 {
 	struct stat f = changes_id(at("a/f")), a = changes_id(at("a")), g = changes_id(at("b/g"));
@@ -101,6 +112,9 @@ static void metadata(void)
 	changes_take(&c);
 	changes_want(&c, &f, CKPT_INODE_META, "setxattr");
 	changes_want(&c, &a, CKPT_INODE_META, "chmod of a directory");
+	acl_set(at("a/f"));
+	changes_take(&c);
+	changes_want(&c, &f, CKPT_INODE_META, "an ACL");
 	MUST(removexattr(at("a/f"), "trusted.ckpt"));
 	changes_take(&c);
 	changes_want(&c, &f, CKPT_INODE_META, "removexattr");

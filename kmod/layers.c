@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Upper layers of overlays: what is written to them makes no event
+ *
+ * An overlay that is mounted elsewhere, as containers are, writes the files of its
+ * upper layer through descriptors of its own, which fsnotify is not told of.  Where
+ * that layer lies in a root, or holds one, nothing is known of what changes: every
+ * take says that something was lost, and the next checkpoint compares everything.
+ *
+ * The kernel marks the directory that is an upper layer (I_OVL_INUSE), before it makes
+ * a directory in the work directory of the same file system, of which there is an
+ * event.  So an overlay is found although it is gone again at the next take.
+ */
+#include <linux/compat.h>
+#include <linux/dcache.h>
+#include <linux/fs.h>
+#include <linux/list.h>
+#include <linux/sched.h>
+#include <asm/syscall.h>
+#include <asm/unistd.h>
+
+#include "files.h"
+#include "fswatch.h"
+#include "group.h"
+
+/* Of 32-bit programs; fsconfig has one number for all. */
+#define IA32_NR_MOUNT 21
+
+/* mount(2) makes the file system, or fsconfig(FSCONFIG_CMD_CREATE). */
+static bool mounting(void)
+{
+	int nr;
+
+	if (current->flags & PF_KTHREAD)
+		return false;
+	nr = syscall_get_nr(current, task_pt_regs(current));
+	if (in_ia32_syscall())
+		return nr == IA32_NR_MOUNT || nr == __NR_fsconfig;
+	/* x32 numbers have a bit more */
+	nr &= ~__X32_SYSCALL_BIT;
+	return nr == __NR_mount || nr == __NR_fsconfig;
+}
+
+static bool is_layer(const struct inode *inode)
+{
+	return S_ISDIR(inode->i_mode) && ckpt_inode_state(inode) & I_OVL_INUSE;
+}
+
+/**
+ * ckpt_layers_above - is a directory an upper or work directory, or below one
+ * @dentry: its name
+ *
+ * Context: does not sleep.
+ * Return: true if it is.
+ */
+bool ckpt_layers_above(struct dentry *dentry)
+{
+	bool found = false;
+
+	rcu_read_lock();
+	for (;; dentry = READ_ONCE(dentry->d_parent)) {
+		const struct inode *inode = d_inode_rcu(dentry);
+
+		found = inode && is_layer(inode);
+		if (found || IS_ROOT(dentry))
+			break;
+	}
+	rcu_read_unlock();
+	return found;
+}
+
+/* A root that is below a layer, as far as its name in memory tells. */
+static bool root_below(struct inode *root)
+{
+	struct dentry *dentry = d_find_any_alias(root);
+	bool below = dentry && ckpt_layers_above(dentry);
+
+	dput(dentry);
+	return below;
+}
+
+struct find {
+	struct ckpt_sub *sub;
+	bool any;	/* some overlay has a layer on this super block */
+	bool related;	/* in a root, or with a root in it */
+	unsigned int roots;
+};
+
+static bool pick(struct inode *inode, void *data)
+{
+	const struct find *find = data;
+
+	return is_layer(inode) || ckpt_place_is_root(find->sub, inode);
+}
+
+static void visit(struct inode *inode, void *data)
+{
+	struct find *find = data;
+
+	if (is_layer(inode)) {
+		find->any = true;
+		find->related |= ckpt_place_of_dir(find->sub, inode) != CKPT_PLACE_OUTSIDE;
+	}
+	if (ckpt_place_is_root(find->sub, inode)) {
+		find->roots++;
+		find->related |= root_below(inode);
+	}
+}
+
+static unsigned int nr_roots(const struct ckpt_sub *sub)
+{
+	const struct ckpt_root *root;
+	unsigned int n = 0;
+
+	list_for_each_entry_rcu(root, &sub->roots, in_sub, srcu_read_lock_held(&ckpt_events_srcu))
+		n++;
+	return n;
+}
+
+/**
+ * ckpt_layers_find - look for layers that lie in a root or hold one
+ * @sub: the group's subscription; the caller is in a read section of ckpt_events_srcu
+ * @sb: its super block, active
+ *
+ * When there is one, sub->layered is set and a loss is counted.
+ *
+ * Context: sleeps.
+ */
+void ckpt_layers_find(struct ckpt_sub *sub, struct super_block *sb)
+{
+	struct find find = { .sub = sub };
+
+	ckpt_inodes_each(sb, pick, visit, &find);
+	/* Of a root that is not in memory nobody knows what is above it. */
+	if (!find.related && !(find.any && find.roots < nr_roots(sub)))
+		return;
+	WRITE_ONCE(sub->layered, true);
+	ckpt_files_lose(sub->files);
+}
+
+/**
+ * ckpt_layers_mkdir - a directory was made on a watched super block
+ * @sub: a subscription to it; the caller is in a read section of ckpt_events_srcu
+ *
+ * Context: sleeps.
+ */
+void ckpt_layers_mkdir(struct ckpt_sub *sub)
+{
+	struct super_block *sb;
+
+	if (!mounting())
+		return;
+	sb = ckpt_fswatch_sb_get(sub->watch);
+	if (!sb)
+		return;
+	ckpt_layers_find(sub, sb);
+	deactivate_super(sb);
+}
+
+/**
+ * ckpt_layers_take - a loss for each file system whose files an overlay may have written
+ * @files: the file side; its group's lock is held
+ *
+ * Once more after the last take that found one.
+ *
+ * Context: sleeps.
+ */
+void ckpt_layers_take(struct ckpt_files *files)
+{
+	struct super_block *sb;
+	struct ckpt_sub *sub;
+	int idx;
+
+	lockdep_assert_held(&files->group->lock);
+	idx = srcu_read_lock(&ckpt_events_srcu);
+	list_for_each_entry(sub, &files->subs, in_files) {
+		bool layered = xchg(&sub->layered, false);
+
+		if (layered)
+			ckpt_files_lose(files);
+		else if (!READ_ONCE(sub->moved_in))
+			continue;
+		sb = ckpt_fswatch_sb_get(sub->watch);
+		if (!sb)
+			continue;
+		ckpt_layers_find(sub, sb);
+		deactivate_super(sb);
+	}
+	srcu_read_unlock(&ckpt_events_srcu, idx);
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Places: does an inode lie in a root?
+ *
+ * Names in memory tell, without a lock that sleeps and without a reference.  They may
+ * move meanwhile, and a file may have others, so one of the answers is: unsure.
+ */
+#include <linux/dcache.h>
+#include <linux/fs.h>
+#include <linux/rculist.h>
+#include <linux/seqlock.h>
+
+#include "fswatch.h"
+
+/**
+ * ckpt_place_is_root - is an inode one of the roots
+ * @sub: a subscription to the inode's super block; the caller is in a read section of
+ *	ckpt_events_srcu
+ * @inode: the inode
+ *
+ * Context: does not sleep.
+ * Return: true if it is.
+ */
+bool ckpt_place_is_root(const struct ckpt_sub *sub, const struct inode *inode)
+{
+	const struct ckpt_root *root;
+
+	list_for_each_entry_rcu(root, &sub->roots, in_sub, srcu_read_lock_held(&ckpt_events_srcu))
+		if (root->ino == inode->i_ino && root->generation == inode->i_generation)
+			return true;
+	return false;
+}
+
+/* Is a root at or above a dentry?  A rename makes that unsure. */
+static enum ckpt_place place_of(const struct ckpt_sub *sub, struct dentry *dentry)
+{
+	unsigned int seq = raw_read_seqcount(&rename_lock.seqcount);
+	const struct inode *inode;
+	enum ckpt_place place = CKPT_PLACE_UNSURE;
+	struct dentry *parent;
+
+	if (seq & 1)
+		return CKPT_PLACE_UNSURE;
+	rcu_read_lock();
+	for (;; dentry = parent) {
+		inode = d_inode_rcu(dentry);
+		if (!inode)
+			break;
+		if (ckpt_place_is_root(sub, inode)) {
+			place = CKPT_PLACE_INSIDE;
+			break;
+		}
+		parent = READ_ONCE(dentry->d_parent);
+		if (parent == dentry) {
+			if (dentry == dentry->d_sb->s_root)
+				place = CKPT_PLACE_OUTSIDE;
+			break;
+		}
+	}
+	rcu_read_unlock();
+	return read_seqcount_retry(&rename_lock.seqcount, seq) ? CKPT_PLACE_UNSURE : place;
+}
+
+/**
+ * ckpt_place_of_dir - where a directory is; it has one name
+ * @sub: as for ckpt_place_is_root()
+ * @dir: the directory
+ *
+ * Context: does not sleep.
+ * Return: unsure also where no name of it is in memory.
+ */
+enum ckpt_place ckpt_place_of_dir(const struct ckpt_sub *sub, struct inode *dir)
+{
+	enum ckpt_place place = CKPT_PLACE_UNSURE;
+	struct dentry *dentry;
+
+	spin_lock(&dir->i_lock);
+	hlist_for_each_entry(dentry, &dir->i_dentry, d_u.d_alias) {
+		place = place_of(sub, dentry);
+		break;
+	}
+	spin_unlock(&dir->i_lock);
+	return place;
+}
+
+/* A name that is gone says nothing of others, unless there is none. */
+static bool name_tells(const struct inode *inode, const struct dentry *dentry)
+{
+	return !d_unhashed(dentry) || IS_ROOT(dentry) || !inode->i_nlink;
+}
+
+/**
+ * ckpt_place_outside - is an inode certainly in no root of a group
+ * @sub: the group's subscription to the inode's super block; the caller is in
+ *	a read section of ckpt_events_srcu
+ * @inode: the inode, referenced or with its list locked
+ * @dentry: the name it was reached by, or NULL
+ *
+ * A file with several links, or reached by a name that is gone, may have
+ * another name in a root: that is unsure.
+ *
+ * Context: does not sleep.
+ * Return: true only if it is certain.
+ */
+bool ckpt_place_outside(const struct ckpt_sub *sub, struct inode *inode, struct dentry *dentry)
+{
+	bool outside = false;
+
+	if (!S_ISDIR(inode->i_mode) && inode->i_nlink > 1)
+		return false;
+	if (dentry)
+		return name_tells(inode, dentry) && place_of(sub, dentry) == CKPT_PLACE_OUTSIDE;
+
+	spin_lock(&inode->i_lock);
+	hlist_for_each_entry(dentry, &inode->i_dentry, d_u.d_alias) {
+		/* With a second name in memory it is unsure. */
+		outside = !dentry->d_u.d_alias.next && name_tells(inode, dentry) &&
+			  place_of(sub, dentry) == CKPT_PLACE_OUTSIDE;
+		break;
+	}
+	spin_unlock(&inode->i_lock);
+	return outside;
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * files_nested_test.c: files in a root that an overlay mounted elsewhere has as its upper layer
+ *
+ * Such an overlay writes them without an event.
+ */
+#define _GNU_SOURCE
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "lib/changes.h"
+#include "lib/world.h"
+
+#define TOP "/scratch/nested"
+#define MNT "/mnt/nested"
+
+static struct changes c;
+
+static void shell(const char *format, ...)
+{
+	char command[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(command, sizeof(command), format, args);
+	va_end(args);
+	if (system(command))
+		die("%s", command);
+}
+
+static void fresh(void)
+{
+	shell("mkdir -p %s && rm -rf %s && mkdir -p %s/root/upper %s/root/work %s/work %s/lower",
+	      MNT, TOP, TOP, TOP, TOP, TOP);
+	append(TOP "/root/upper/file", "first");
+	append(TOP "/root/plain", "plain");
+	changes_open(&c, "nested");
+}
+
+static void mount_nested(const char *work)
+{
+	shell("mount -t overlay none -o lowerdir=%s/lower,upperdir=%s/root/upper,workdir=%s %s",
+	      TOP, TOP, work, MNT);
+}
+
+/* One take: is the file in it, or does the take say that it does not know? */
+static void want_told(const char *what)
+{
+	struct stat st = changes_id(TOP "/root/upper/file");
+
+	changes_take(&c);
+	check(changes_mask(&c, &st) || c.round.lost, "%s: told (mask %#x, lost %llu)", what,
+	      changes_mask(&c, &st), (unsigned long long)c.round.lost);
+	changes_commit(&c);
+}
+
+static void want_quiet(const char *what)
+{
+	changes_take(&c);
+	changes_count(&c, 0, what);
+	check(!c.round.lost, "%s: nothing is lost", what);
+	changes_commit(&c);
+}
+
+static void done(void)
+{
+	changes_close(&c);
+	shell("rm -rf %s", TOP);
+}
+
+static void mounted_before(void)
+{
+	fresh();
+	mount_nested(TOP "/root/work");
+	changes_root(&c, TOP "/root");
+	want_told("mounted before there was a root, nothing written");
+	append(MNT "/file", "x");
+	want_told("written through the overlay");
+	append(MNT "/file", "y");
+	want_told("written once more");
+	shell("umount %s", MNT);
+	want_told("unmounted");
+	changes_settle(&c);
+	want_quiet("afterwards");
+	done();
+}
+
+static void mounted_between(const char *work)
+{
+	fresh();
+	changes_root(&c, TOP "/root");
+	changes_settle(&c);
+	mount_nested(work);
+	append(MNT "/file", "x");
+	want_told("mounted and written between two takes");
+	append(MNT "/file", "y");
+	want_told("written while it stays mounted");
+	shell("umount %s", MNT);
+	changes_settle(&c);
+	want_quiet("unmounted");
+	mount_nested(work);
+	append(MNT "/file", "z");
+	shell("umount %s", MNT);
+	want_told("mounted, written and unmounted between two takes");
+	changes_settle(&c);
+	want_quiet("afterwards");
+	done();
+}
+
+/* Containers beside the root, as on a machine that runs many. */
+static void mounted_beside(void)
+{
+	fresh();
+	changes_root(&c, TOP "/root");
+	changes_settle(&c);
+	shell("mkdir -p %s/beside && mount -t overlay none -o lowerdir=%s/lower,"
+	      "upperdir=%s/beside,workdir=%s/work %s", TOP, TOP, TOP, TOP, MNT);
+	append(MNT "/file", "x");
+	changes_settle(&c);
+	append(MNT "/file", "y");
+	want_quiet("an overlay with its layers beside the root");
+	shell("umount %s", MNT);
+	done();
+}
+
+/* The root is what an overlay has as its upper layer, or lies in that. */
+static void root_in_upper(const char *root, const char *file)
+{
+	struct stat st;
+	char path[128];
+
+	fresh();
+	shell("mkdir -p %s/root/upper/deep", TOP);
+	append(TOP "/root/upper/deep/file", "deep");
+	changes_root(&c, root);
+	changes_settle(&c);
+	mount_nested(TOP "/work");
+	snprintf(path, sizeof(path), "%s/%s", MNT, file);
+	append(path, "x");
+	changes_take(&c);
+	changes_commit(&c);
+	append(path, "y");
+	changes_take(&c);
+	snprintf(path, sizeof(path), "%s/root/upper/%s", TOP, file);
+	st = changes_id(path);
+	check(changes_mask(&c, &st) || c.round.lost, "a root %s an upper layer: told", root);
+	changes_commit(&c);
+	shell("umount %s", MNT);
+	done();
+}
+
+int main(void)
+{
+	mounted_before();
+	mounted_between(TOP "/root/work");
+	mounted_between(TOP "/work");
+	mounted_beside();
+	root_in_upper(TOP "/root/upper", "file");
+	root_in_upper(TOP "/root/upper/deep", "deep/file");
+	return finish();
+}
