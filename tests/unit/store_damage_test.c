@@ -152,7 +152,7 @@ static void a_damaged_checkpoint_is_passed_over(void **state)
 	sink = ckpt_writer_sink(w);
 	model_add_space(&m, &sink, &seed);
 	assert_int_equal(model_commit(w), 2);
-	assert_int_equal(ckpt_log_newest_good(store, "agent", 0, &id, &err), 1);
+	assert_int_equal(ckpt_log_before(store, "agent", 0, &id, &err), 1);
 	assert_int_equal(id, 2);
 	ckpt_store_close(store);
 	store = model_open(path);
@@ -164,9 +164,9 @@ static void a_damaged_checkpoint_is_passed_over(void **state)
 	f.data[500] ^= 1;
 	save(&f, f.len);
 	assert_int_equal(ckpt_verify(store, "agent", 0, &report, NULL, &err), 0);
-	assert_int_equal(ckpt_log_newest_good(store, "agent", 0, &id, &err), 1);
+	assert_int_equal(ckpt_log_before(store, "agent", 2, &id, &err), 1);
 	assert_int_equal(id, 1);
-	assert_int_equal(ckpt_log_newest_good(store, "agent", 1, &id, &err), 0);
+	assert_int_equal(ckpt_log_before(store, "agent", 1, &id, &err), 0);
 	assert_int_equal(ckpt_log_newest(store, "agent", &newest, &err), 0);
 	must(ckpt_log_read(store, "agent", &log, &err));
 	assert_int_equal(log.entry[0].state.verdict, CKPT_VERDICT_GOOD);
@@ -309,6 +309,67 @@ static void fingerprints_are_never_believed_blindly(void **state)
 	}
 }
 
+static uint64_t grow(struct ckpt_store *store, struct model *m, uint64_t parent, uint64_t *seed)
+{
+	struct ckpt_writer *w = model_begin(store, "agent", parent);
+	struct ckpt_sink sink = ckpt_writer_sink(w);
+
+	model_add_space(m, &sink, seed);
+	return model_commit(w);
+}
+
+static uint64_t newest(struct ckpt_store *store)
+{
+	struct ckpt_newest ret = { 0 };
+	struct ckpt_err err = CKPT_ERR_INIT;
+	int rc = ckpt_log_newest(store, "agent", &ret, &err);
+
+	if (rc < 0)
+		fail_msg("%s", err.text);
+	return rc ? ret.id : 0;
+}
+
+/* What was built on a damaged one, and was never looked at, is no parent either. */
+static void nothing_is_built_on_what_is_damaged(void **state)
+{
+	char path[200];
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_report report = { 0 };
+	struct ckpt_store *store;
+	char name[CKPT_UUID_TEXT];
+	struct model m = { 0 };
+	struct ckpt_reader *r;
+	uint64_t seed = 7;
+	struct file f;
+
+	(void)state;
+	store = model_open(model_path(path, sizeof(path)));
+	assert_int_equal(grow(store, &m, 0, &seed), 1);
+	assert_int_equal(grow(store, &m, 1, &seed), 2);
+	assert_int_equal(grow(store, &m, 2, &seed), 3);
+	assert_int_equal(newest(store), 3);
+	r = ckpt_reader_open(store, "agent", 1, &err);
+	ckpt_hex(ckpt_reader_manifest(r)->uuid, CKPT_UUID_LEN, name);
+	ckpt_reader_close(r);
+	ckpt_store_close(store);
+	snprintf(f.path, sizeof(f.path), "%s/packs/%s.pack", path, name);
+	load(&f);
+	f.data[500] ^= 1;
+	save(&f, f.len);
+	store = model_open(path);
+	assert_int_equal(newest(store), 3);
+	assert_int_equal(ckpt_verify(store, "agent", 1, &report, NULL, &err), 0);
+	ckpt_report_done(&report);
+	assert_int_equal(newest(store), 0);
+	assert_int_equal(grow(store, &m, 0, &seed), 4);
+	assert_int_equal(newest(store), 4);
+	assert_int_equal(grow(store, &m, 4, &seed), 5);
+	assert_int_equal(newest(store), 5);
+	ckpt_store_close(store);
+	free(f.data);
+	model_remove(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -318,6 +379,7 @@ int main(void)
 		cmocka_unit_test(files_that_changed_places),
 		cmocka_unit_test(a_damaged_checkpoint_is_passed_over),
 		cmocka_unit_test(a_damaged_parent_is_not_built_on),
+		cmocka_unit_test(nothing_is_built_on_what_is_damaged),
 		cmocka_unit_test(a_damaged_parent_is_found_by_a_put),
 		cmocka_unit_test(a_shortage_is_no_damage),
 		cmocka_unit_test(fingerprints_are_never_believed_blindly),

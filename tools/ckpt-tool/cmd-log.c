@@ -47,7 +47,9 @@ static void print_text(const struct ckpt_log_entry *e)
 	struct tm tm;
 
 	if (e->damage) {
-		printf("%6" PRIu64 "  damaged: %s\n", e->id, e->damage);
+		printf("%6" PRIu64 "  %s: %s\n", e->id,
+		       e->state.verdict == CKPT_VERDICT_DAMAGED ? "damaged" : "not readable",
+		       e->damage);
 		return;
 	}
 	if (localtime_r(&t, &tm))

@@ -111,6 +111,7 @@ static void restore_json(const char *name, const struct ckpt_bring_result *r, bo
 	report_str(doc, "name", name);
 	report_u64(doc, "id", r->id);
 	report_u64(doc, "skipped", r->skipped);
+	report_str(doc, "why_skipped", r->skipped ? r->why_skipped : NULL);
 	report_u64_or_null(doc, "root_pid", r->root_pid);
 	report_u64(doc, "files_changed", r->files_changed);
 	report_u64(doc, "pages", r->pages);
@@ -140,14 +141,14 @@ void report_restore(const char *name, const struct ckpt_bring_result *r, bool dr
 		restore_json(name, r, dry_run);
 		return;
 	}
+	if (r->skipped)
+		printf("%" PRIu64 " newer checkpoints are damaged and passed over; %s\n",
+		       r->skipped, r->why_skipped);
 	if (dry_run) {
 		printf("%s@%" PRIu64 ": whole, and nothing stands in the way of a restore\n", name,
 		       r->id);
 		return;
 	}
-	if (r->skipped)
-		printf("%" PRIu64 " newer checkpoints are damaged and were passed over\n",
-		       r->skipped);
 	for (int i = 0; i < CKPT_STAGES; i++)
 		if (r->stages[i].name)
 			printf("%-7s %s, %s\n", r->stages[i].name,

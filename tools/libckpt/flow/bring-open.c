@@ -47,7 +47,17 @@ static int verify_one(struct ckpt_bring *b, int64_t which, struct ckpt_err *err)
 	return whole;
 }
 
-/* The one asked for; without an id the newest that is whole. */
+static void pass_over(struct ckpt_bring *b, struct ckpt_err *err)
+{
+	if (!b->result.skipped++)
+		memcpy(b->result.why_skipped, err->text, sizeof(b->result.why_skipped));
+	ckpt_err_clear(err);
+}
+
+/*
+ * The one asked for; without an id the newest that is whole.  What was found damaged once is
+ * looked at again: a later checkpoint may have mended it.
+ */
 static int verify(struct ckpt_bring *b, struct ckpt_err *err)
 {
 	uint64_t before = 0, id;
@@ -58,24 +68,19 @@ static int verify(struct ckpt_bring *b, struct ckpt_err *err)
 		return whole == 1 ? 0 : -1;
 	}
 	for (;;) {
-		found = ckpt_log_newest_good(b->store, b->params->name, before, &id, err);
+		found = ckpt_log_before(b->store, b->params->name, before, &id, err);
 		if (found < 0)
 			return -1;
-		if (!found && before)	/* @err holds the damage of the last one tried */
-			return -1;
-		/* none, or all were damaged when they were last looked at: the newest says it */
-		if (!found) {
-			whole = verify_one(b, 0, err);
-			return whole == 1 ? 0 : -1;
-		}
+		if (!found && before)
+			return ckpt_fail(err, CKPT_DAMAGED, 0, "%s; so are all that are older",
+					 b->result.why_skipped);
+		if (!found)
+			return ckpt_fail(err, CKPT_FAILED, 0, "group '%s' has no checkpoint",
+					 b->params->name);
 		whole = verify_one(b, id, err);
-		if (whole < 0)
-			return -1;
-		if (whole) {
-			ckpt_err_clear(err);
-			return 0;
-		}
-		b->result.skipped++;
+		if (whole)
+			return whole < 0 ? -1 : 0;
+		pass_over(b, err);
 		before = id;
 	}
 }
@@ -133,14 +138,56 @@ static int name_group(struct ckpt_bring *b, struct ckpt_err *err)
 	return ckpt_tagged_init(&b->group, b->params->name, cgroup, err);
 }
 
+static int refuse_group_in_roots(const struct ckpt_bring *b, const char *name,
+				 struct ckpt_err *err)
+{
+	cleanup_with(ckpt_tagged_done) struct ckpt_tagged other = { 0 };
+	struct ckpt_err ignored = CKPT_ERR_INIT;
+	bool alive;
+
+	/* one that was untagged a moment ago, or whose state is not to be read, has no roots */
+	if (!strcmp(name, b->params->name) || ckpt_tagged_load(name, &other, &ignored) ||
+	    ckpt_tagged_alive(&other, &alive, &ignored) || !alive)
+		return 0;
+	for (size_t i = 0; i < b->table->n_roots; i++) {
+		const char *root = ckpt_tagged_overlap(&other, b->table->roots[i].path);
+
+		if (root)
+			return ckpt_fail(err, CKPT_REFUSED, 0,
+					 "group '%s' lives in %s, which the restore would change; "
+					 "stop it first", name, root);
+	}
+	return 0;
+}
+
+/* Nobody works in the roots that is known. */
+static int refuse_others(const struct ckpt_bring *b, struct ckpt_err *err)
+{
+	char **names;
+	int failed = 0;
+	size_t n;
+
+	if (ckpt_tagged_names(&names, &n, err))
+		return -1;
+	for (size_t i = 0; i < n && !failed; i++)
+		failed = refuse_group_in_roots(b, names[i], err);
+	ckpt_tagged_names_free(names, n);
+	return failed;
+}
+
 int ckpt_bring_open(struct ckpt_bring *b, struct ckpt_err *err)
 {
+	struct ckpt_err unwritable = CKPT_ERR_INIT;
+
 	if (refuse_alive(b, err))
 		return -1;
-	b->store = ckpt_store_open(b->params->store, CKPT_STORE_READ, err);
+	if (!b->params->dry_run)	/* what is found damaged is marked, where that can be */
+		b->store = ckpt_store_open(b->params->store, CKPT_STORE_WRITE, &unwritable);
+	if (!b->store)
+		b->store = ckpt_store_open(b->params->store, CKPT_STORE_READ, err);
 	if (!b->store || verify(b, err) || load_records(b, err))
 		return -1;
-	return name_group(b, err);
+	return refuse_others(b, err) || name_group(b, err) ? -1 : 0;
 }
 
 int ckpt_bring_recover(struct ckpt_bring *b, struct ckpt_err *err)

@@ -48,12 +48,14 @@ struct ckpt_stage_result {
  * struct ckpt_bring_result - a group that runs again
  * @id: the checkpoint it was made from
  * @skipped: newer checkpoints that were found damaged
+ * @why_skipped: what is wrong with the newest of them
  * @root_pid: host pid of its first task
  * @files_changed: entries of the roots, and files outside them, that differed
  * @pages: pages of memory placed and compared
  */
 struct ckpt_bring_result {
 	uint64_t id, skipped;
+	char why_skipped[CKPT_ERR_LEN];
 	int32_t root_pid;
 	uint64_t files_changed, pages, total_ns;
 	struct ckpt_stage_result stages[CKPT_STAGES];

@@ -69,6 +69,14 @@ static bool path_inside(const char *path, const char *dir)
 	return !strncmp(path, dir, len) && (!path[len] || path[len] == '/' || dir[len - 1] == '/');
 }
 
+const char *ckpt_tagged_overlap(const struct ckpt_tagged *g, const char *path)
+{
+	for (size_t i = 0; i < g->n_roots; i++)
+		if (path_inside(path, g->roots[i]) || path_inside(g->roots[i], path))
+			return g->roots[i];
+	return NULL;
+}
+
 static int append_root(struct ckpt_tagged *g, char *path, struct ckpt_err *err)
 {
 	char **roots = realloc(g->roots, (g->n_roots + 1) * sizeof(*roots));
@@ -83,6 +91,7 @@ static int append_root(struct ckpt_tagged *g, char *path, struct ckpt_err *err)
 int ckpt_tagged_add_root(struct ckpt_tagged *g, const char *path, struct ckpt_err *err)
 {
 	cleanup_free char *real = realpath(path, NULL);
+	const char *other;
 	struct stat st;
 
 	if (!real || stat(real, &st))
@@ -93,10 +102,9 @@ int ckpt_tagged_add_root(struct ckpt_tagged *g, const char *path, struct ckpt_er
 	if (!strcmp(real, "/"))
 		return ckpt_fail(err, CKPT_USAGE, 0,
 				 "cannot use '/' as a root: name the workspace");
-	for (size_t i = 0; i < g->n_roots; i++)
-		if (path_inside(real, g->roots[i]) || path_inside(g->roots[i], real))
-			return ckpt_fail(err, CKPT_USAGE, 0, "roots '%s' and '%s' overlap", real,
-					 g->roots[i]);
+	other = ckpt_tagged_overlap(g, real);
+	if (other)
+		return ckpt_fail(err, CKPT_USAGE, 0, "roots '%s' and '%s' overlap", real, other);
 	if (append_root(g, real, err))
 		return -1;
 	real = NULL;

@@ -40,6 +40,9 @@ int ckpt_tagged_init(struct ckpt_tagged *g, const char *name, const char *cgroup
 /* Add a root: a directory, resolved; refused when it is none or inside another. */
 int ckpt_tagged_add_root(struct ckpt_tagged *g, const char *path, struct ckpt_err *err);
 
+/* The first root of @g that holds @path or lies in it, NULL when there is none. */
+const char *ckpt_tagged_overlap(const struct ckpt_tagged *g, const char *path);
+
 int ckpt_tagged_save(const struct ckpt_tagged *g, struct ckpt_err *err);
 int ckpt_tagged_load(const char *name, struct ckpt_tagged *ret, struct ckpt_err *err);
 bool ckpt_tagged_exists(const char *name);

@@ -35,8 +35,6 @@ static int make(struct ckpt_store *store, const char *name, struct ckpt_err *err
 {
 	if (mkdirat(store->groups, name, 0700) && errno != EEXIST)
 		return ckpt_store_fail(store->path, errno, "the directory of a group", err);
-	if (fsync(store->groups))
-		return ckpt_store_fail(store->path, errno, "the directory of a group", err);
 	return 0;
 }
 
@@ -63,6 +61,9 @@ int ckpt_group_open(struct ckpt_store *store, const char *name, bool create,
 		return ckpt_fail(err, CKPT_FAILED, errno,
 				 "cannot open group '%s' of store '%s'", name,
 				 store->path);
+	/* also where somebody else made it and died before this */
+	if (create && fsync(store->groups))
+		return ckpt_store_fail(store->path, errno, "the directory of a group", err);
 	g.store = store;
 	memcpy(g.name, name, strlen(name));
 	*ret = g;

@@ -38,7 +38,9 @@ static int read_entry(const struct ckpt_group *g, struct ckpt_log_entry *e, stru
 	}
 	memcpy(e->manifest.name, g->name, sizeof(g->name));
 	e->manifest.id = e->id;
-	e->state.verdict = CKPT_VERDICT_DAMAGED;
+	/* one of a newer format is not damaged: it is only not for us */
+	if (why.status == CKPT_DAMAGED)
+		e->state.verdict = CKPT_VERDICT_DAMAGED;
 	e->damage = strdup(why.text);
 	return e->damage ? 0 : no_memory(err);
 }
@@ -132,8 +134,8 @@ static int good(const struct ckpt_group *g, uint64_t id, struct ckpt_manifest *r
 	return rc;
 }
 
-int ckpt_log_newest_good(struct ckpt_store *store, const char *name, uint64_t before,
-			 uint64_t *ret_id, struct ckpt_err *err)
+int ckpt_log_before(struct ckpt_store *store, const char *name, uint64_t before,
+		    uint64_t *ret_id, struct ckpt_err *err)
 {
 	cleanup_group struct ckpt_group g = CKPT_GROUP_INIT;
 	cleanup_free uint64_t *ids = NULL;
@@ -141,14 +143,56 @@ int ckpt_log_newest_good(struct ckpt_store *store, const char *name, uint64_t be
 
 	if (ckpt_group_open(store, name, false, &g, err) || ckpt_group_ids(&g, &ids, &n, err))
 		return -1;
-	while (n-- > 0) {
-		cleanup_manifest struct ckpt_manifest m = { 0 };
-		int rc = before && ids[n] >= before ? 0 : good(&g, ids[n], &m, err);
-
-		if (rc == 1)
+	while (n-- > 0)
+		if (!before || ids[n] < before) {
 			*ret_id = ids[n];
-		if (rc)
-			return rc;
+			return 1;
+		}
+	return 0;
+}
+
+/* Is any of @ids marked as damaged?  Most have no state, and cost a look at its name. */
+static int any_damaged(const struct ckpt_group *g, const uint64_t *ids, size_t n,
+		       struct ckpt_err *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		cleanup_manifest struct ckpt_manifest m = { 0 };
+		int rc = ckpt_state_exists(g, ids[i]) ? good(g, ids[i], &m, err) : 1;
+
+		if (rc != 1)
+			return rc < 0 ? -1 : 1;
+	}
+	return 0;
+}
+
+static bool holds(const uint64_t *ids, size_t n, uint64_t id)
+{
+	for (size_t i = 0; i < n; i++)
+		if (ids[i] == id)
+			return true;
+	return false;
+}
+
+/*
+ * Does a checkpoint share its content with one that is damaged?  It does with those it was
+ * built on, back to the last that is full.  Return: 1, 0, -1 error.
+ */
+static int spoiled(const struct ckpt_group *g, const struct ckpt_manifest *newest,
+		   const uint64_t *ids, size_t n, struct ckpt_err *err)
+{
+	uint64_t parent = newest->kind == CKPT_KIND_INCREMENTAL ? newest->parent : 0;
+	int rc = any_damaged(g, ids, n, err);
+
+	if (rc <= 0)
+		return rc;
+	while (parent) {
+		cleanup_manifest struct ckpt_manifest m = { 0 };
+
+		/* one that was removed can say nothing */
+		rc = holds(ids, n, parent) ? good(g, parent, &m, err) : 0;
+		if (rc != 1)
+			return rc < 0 ? -1 : 1;
+		parent = m.kind == CKPT_KIND_INCREMENTAL ? m.parent : 0;
 	}
 	return 0;
 }
@@ -171,6 +215,9 @@ int ckpt_log_newest(struct ckpt_store *store, const char *name, struct ckpt_newe
 	rc = n ? good(&g, ids[n - 1], &m, err) : 0;
 	if (rc != 1)
 		return rc;
+	rc = spoiled(&g, &m, ids, n - 1, err);
+	if (rc)
+		return rc < 0 ? -1 : 0;
 	ret->id = m.id;
 	ret->lineage = m.lineage;
 	memcpy(ret->uuid, m.uuid, CKPT_UUID_LEN);

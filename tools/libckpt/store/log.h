@@ -11,7 +11,8 @@
  * struct ckpt_log_entry - one checkpoint
  * @id: of it
  * @manifest: what it says; only name and id are set when it is damaged
- * @damage: why the manifest cannot be used, NULL when it can
+ * @damage: why the manifest cannot be used, NULL when it can; with a verdict of none it is
+ *	of a newer format
  * @state: what the last verification found
  */
 struct ckpt_log_entry {
@@ -45,13 +46,13 @@ void ckpt_names_done(struct ckpt_names *names);
 int ckpt_log_groups(struct ckpt_store *store, struct ckpt_names *ret, struct ckpt_err *err);
 
 /**
- * ckpt_log_newest_good - the newest checkpoint that is not known to be damaged
+ * ckpt_log_before - the newest checkpoint of a group, damaged or not
  * @before: consider lower ids only; 0 for all
  *
  * Return: 1 found, 0 there is none, -1 error.
  */
-int ckpt_log_newest_good(struct ckpt_store *store, const char *name, uint64_t before,
-			 uint64_t *ret_id, struct ckpt_err *err);
+int ckpt_log_before(struct ckpt_store *store, const char *name, uint64_t before,
+		    uint64_t *ret_id, struct ckpt_err *err);
 
 /**
  * struct ckpt_newest - what an incremental checkpoint must go on from

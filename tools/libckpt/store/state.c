@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "store/state.h"
@@ -32,6 +33,14 @@ static size_t print(const struct ckpt_hash *manifest, const struct ckpt_state *s
 		return 0;
 	ckpt_hex(sum.b, CKPT_HASH_LEN, digits);
 	return n + snprintf(ret + n, STATE_LEN_MAX - n, "sha256 %s\n", digits);
+}
+
+bool ckpt_state_exists(const struct ckpt_group *g, uint64_t id)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "%" PRIu64 ".state", id);
+	return !faccessat(g->dir, name, F_OK, 0);
 }
 
 void ckpt_state_load(const struct ckpt_group *g, uint64_t id, const struct ckpt_hash *manifest,

@@ -26,6 +26,8 @@ struct ckpt_state {
 	uint64_t time_ns;
 };
 
+/* Was it ever looked at? */
+bool ckpt_state_exists(const struct ckpt_group *g, uint64_t id);
 /* @manifest: hash of the manifest's file. */
 void ckpt_state_load(const struct ckpt_group *g, uint64_t id, const struct ckpt_hash *manifest,
 		     struct ckpt_state *ret);

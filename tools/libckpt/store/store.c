@@ -78,6 +78,16 @@ static int make_folders(const struct ckpt_store *store, struct ckpt_err *err)
 	return 0;
 }
 
+/* The store's own name, which a power cut must not take. */
+static int sync_parent(const struct ckpt_store *store, struct ckpt_err *err)
+{
+	cleanup_close int parent = openat(store->dir, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (parent < 0 || fsync(parent))
+		return ckpt_store_fail(store->path, errno, "the directory it is in", err);
+	return 0;
+}
+
 /* The format file comes last: a directory with one is a whole store. */
 static int make(const struct ckpt_store *store, struct ckpt_err *err)
 {
@@ -86,7 +96,7 @@ static int make(const struct ckpt_store *store, struct ckpt_err *err)
 	struct ckpt_format f = { .version = CKPT_STORE_VERSION };
 	cleanup_buf struct ckpt_buf text = CKPT_BUF_INIT;
 
-	if (refuse_foreign(store, err) || make_folders(store, err))
+	if (refuse_foreign(store, err) || sync_parent(store, err) || make_folders(store, err))
 		return -1;
 	if (getrandom(f.uuid, sizeof(f.uuid), 0) != sizeof(f.uuid))
 		return ckpt_fail(err, CKPT_FAILED, errno, "cannot make a name for the store");

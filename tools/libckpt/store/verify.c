@@ -184,15 +184,20 @@ static int visit(void *self, const struct ckpt_hash *name, const struct ckpt_nod
 	return node->is_leaf ? check_leaf(c, &node->leaf, err) : 0;
 }
 
+static int fail_as(const struct ckpt_err *why, struct ckpt_err *err)
+{
+	if (err)
+		*err = *why;
+	return -1;
+}
+
 static int broken(void *self, const struct ckpt_hash *name, uint64_t first_leaf,
 		  const struct ckpt_err *why, struct ckpt_err *err)
 {
 	(void)name;
 	if (why->status == CKPT_DAMAGED)
 		return damaged(self, first_leaf, err, "%s", why->text);
-	if (err)
-		*err = *why;
-	return -1;
+	return fail_as(why, err);
 }
 
 /* A blob must be there from its first to its last page. */
@@ -207,13 +212,18 @@ static int check_blobs(struct check *c, struct ckpt_reader *r, struct ckpt_err *
 		struct ckpt_err why = CKPT_ERR_INIT;
 		enum ckpt_page_kind kind;
 		char text[CKPT_LABEL_LEN + 64];
+		int rc = 1;
 
-		while (at < pages && page == at &&
-		       source.next(source.self, b->space, &page, &count, &kind, &why) == 1)
-			if (page == at)
+		while (at < pages && page == at && rc == 1) {
+			rc = source.next(source.self, b->space, &page, &count, &kind, &why);
+			if (rc == 1 && page == at)
 				at = page += count;
+		}
 		if (at >= pages)
 			continue;
+		/* a want of memory or descriptors is no damage */
+		if (rc < 0 && why.status != CKPT_DAMAGED)
+			return fail_as(&why, err);
 		snprintf(text, sizeof(text), "part '%s' lacks page %" PRIu64, b->name, at);
 		if (add_damage(c->report, text, err))
 			return -1;
@@ -255,11 +265,8 @@ static int no_manifest(uint64_t id, const struct ckpt_err *why, struct ckpt_repo
 {
 	cleanup_report struct ckpt_report report = { .id = id };
 
-	if (why->status != CKPT_DAMAGED) {
-		if (err)
-			*err = *why;
-		return -1;
-	}
+	if (why->status != CKPT_DAMAGED)
+		return fail_as(why, err);
 	if (add_damage(&report, why->text, err))
 		return -1;
 	*ret = report;
