@@ -37,6 +37,10 @@ refused 4 tag $group /ckpt/$group
 refused 4 untag $group
 is "the run state is as it was" "$(cat /run/ckpt/$group.json)" "$state"
 ok "a dry run needs no lock" "$tool" checkpoint --dry-run $group
+ok "nor a store" "$tool" checkpoint --dry-run $group --store "$base/none"
+not_ok "which it does not make" test -e "$base/none"
+not_ok "but says when there can be none" \
+	"$tool" checkpoint --dry-run $group --store "$base/none/of/it"
 exec 9>&-
 rc=0
 "$tool" tag keepers /ckpt.keeper >"$base/said" 2>&1 || rc=$?
@@ -91,4 +95,52 @@ ok "when it has ended" wait_for 10 grep -q "populated 0" "$dir/cgroup.events"
 ok "the name can be used again" "$tool" run --name $group --root "$base/root" \
 	--private-dir "$base/private" -- true
 "$tool" untag $group
+
+# a task is killed by somebody else while it is stopped
+start_program $group "$base/victim" /bin/sh -c 'echo 1 >>"$1"; echo 2 >>"$1"
+	exec sleep 1000' sh "$base/victim"
+CKPT_FAULT=checkpoint.collected=stop CKPT_FAULT_REACHED=$base/collecting "$inject_tool" \
+	checkpoint $group >"$base/said" 2>&1 &
+victim=$!
+ok "the group is stopped" wait_for 20 test -s "$base/collecting"
+kill_group $group
+kill -CONT $victim
+rc=0
+wait $victim || rc=$?
+is "a task that is killed in the stop: exit status" $rc 1
+like "it says so" "$(cat "$base/said")" "No such process|was killed while it was stopped"
+"$tool" untag $group
+
+# another group has come into the root that a restore would change
+start_program $group "$base/$group/lines" /bin/sh -c 'echo 1 >>"$1"; echo 2 >>"$1"
+	exec sleep 1000' sh "$base/$group/lines"
+ok "a checkpoint, and the tree ends" "$tool" checkpoint --stop $group
+"$tool" run --name newcomer --root "$base/$group" --private-dir "$base/private" -- \
+	/bin/sh -c 'echo work >"$1"; exec sleep 1000' sh "$base/$group/work" &
+at_exit "end_group newcomer"
+ok "another group works in its root" wait_for 10 test -s "$base/$group/work"
+rc=0
+"$tool" restore $group >"$base/said" 2>&1 || rc=$?
+is "a restore under it: exit status" $rc 4
+like "it says why" "$(cat "$base/said")" "group 'newcomer' lives in $base/$group, which the"
+is "its work is there" "$(cat "$base/$group/work")" work
+kill_group newcomer
+ok "when it has ended" "$tool" restore $group
+not_ok "the root is as it was" test -e "$base/$group/work"
+kill_group $group
+"$tool" untag newcomer
+"$tool" untag $group
+
+# the run state of what was started cannot be written: nothing of it stays
+full_run() {	# on a /run/ckpt with room for the lock and one file
+	unshare -m sh -c 'mount -t tmpfs -o nr_inodes=3 none /run/ckpt && exec "$@"' sh \
+		"$tool" run --name $group --root "$base/root" --private-dir "$base/private" \
+		-- sleep 4747
+}
+rc=0
+full_run >"$base/said" 2>&1 || rc=$?
+is "a run whose state cannot be written: exit status" $rc 125
+like "it says why" "$(cat "$base/said")" "No space left"
+not_ok "the command does not run on" pgrep -f '^sleep 4747$'
+not_ok "and its cgroup is gone" test -e "$cgroup_mount/ckpt/$group"
 done_testing

@@ -2,6 +2,7 @@
 /* Before a checkpoint: refusals, the store, the tracker and the choice of kind. */
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -161,12 +162,29 @@ static int start_from(struct ckpt_cut *cut, struct ckpt_err *err)
 	return load_parent(cut, false, err);
 }
 
+/* A dry run makes none: where nothing is, one could be made if the directory above lets us. */
+static int open_store(struct ckpt_cut *cut, struct ckpt_err *err)
+{
+	const char *path = cut->params->store;
+	enum ckpt_store_mode mode = CKPT_STORE_CREATE;
+
+	if (cut->params->dry_run && access(path, F_OK) && errno == ENOENT) {
+		cleanup_free char *copy = strdup(path);
+
+		if (!copy)
+			return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a path");
+		return access(dirname(copy), W_OK) ?
+		       ckpt_fail(err, CKPT_FAILED, errno, "cannot make store %s", path) : 0;
+	}
+	if (cut->params->dry_run)
+		mode = CKPT_STORE_WRITE;
+	cut->store = ckpt_store_open(path, mode, err);
+	return cut->store ? 0 : -1;
+}
+
 int ckpt_cut_open(struct ckpt_cut *cut, struct ckpt_err *err)
 {
-	if (read_boot_id(cut->boot_id, err))
-		return -1;
-	cut->store = ckpt_store_open(cut->params->store, CKPT_STORE_CREATE, err);
-	if (!cut->store || open_tracker(cut, err))
+	if (read_boot_id(cut->boot_id, err) || open_store(cut, err) || open_tracker(cut, err))
 		return -1;
 	cut->result.tracker = cut->tracker.name;
 	if (cut->params->dry_run)

@@ -46,6 +46,10 @@ static int copy(struct final *f, uint64_t page, uint64_t end, struct ckpt_err *e
 			return -1;
 		got = ckpt_memory_read(&f->mm->from, page << CKPT_PAGE_SHIFT, room,
 				       want * CKPT_PAGE_LEN) / CKPT_PAGE_LEN;
+		if (!got && ckpt_memory_gone(&f->mm->from))
+			return ckpt_fail(err, CKPT_FAILED, 0,
+					 "pid %d was killed while it was stopped; try again",
+					 f->mm->pid);
 		if (!got)
 			return ckpt_fail(err, CKPT_REFUSED, 0,
 					 "cannot read page %#llx of pid %d, which has content",

@@ -79,8 +79,11 @@ int ckpt_bring_back(const struct ckpt_bring_params *params, struct ckpt_bring_re
 	cleanup_close int lock = -1;
 	int failed;
 
-	/* from the first refusal to the end, so that nobody starts it in between */
-	if (!params->dry_run && ckpt_lock_name(params->name, &lock, err))
+	/*
+	 * From the first refusal to the end, so that nobody starts it in between; of a dry run
+	 * because its trial of limits must not meet that of a restore.
+	 */
+	if (ckpt_lock_name(params->name, &lock, err))
 		return -1;
 	failed = steps(&b, err);
 	if (!failed) {

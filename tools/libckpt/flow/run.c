@@ -6,13 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/cgroup.h"
 #include "base/cleanup.h"
 #include "flow/lock.h"
+#include "flow/private.h"
 #include "flow/run.h"
 #include "flow/tag.h"
 #include "proc/init.h"
@@ -23,27 +23,6 @@
 #endif
 
 extern char **environ;
-
-static int make_dir(const char *path, mode_t mode, struct ckpt_err *err)
-{
-	if (mkdir(path, mode) && errno != EEXIST)
-		return ckpt_fail(err, CKPT_FAILED, errno, "cannot make %s", path);
-	return 0;
-}
-
-/* The group's own directory with tmp/ in it. @ret: allocated. */
-static int make_private(const struct ckpt_run_params *p, char **ret, struct ckpt_err *err)
-{
-	const char *top = p->private_dir ? p->private_dir : CKPT_PRIVATE_DIR;
-	cleanup_free char *dir = NULL, *tmp = NULL;
-
-	if (asprintf(&dir, "%s/%s", top, p->name) < 0 || asprintf(&tmp, "%s/tmp", dir) < 0)
-		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a path");
-	if (make_dir(top, 0711, err) || make_dir(dir, 0700, err) || make_dir(tmp, 0700, err))
-		return -1;
-	*ret = realpath(dir, NULL);
-	return *ret ? 0 : ckpt_fail(err, CKPT_FAILED, errno, "cannot use %s", dir);
-}
 
 #define CGROUP_LEN 128
 
@@ -109,9 +88,9 @@ static uint64_t clock_ns(clockid_t clock)
 }
 
 static int spawn(const struct ckpt_run_params *p, const char *cgroup, const char *private_dir,
-		 struct ckpt_init *init, struct ckpt_err *err)
+		 int private_fd, struct ckpt_init *init, struct ckpt_err *err)
 {
-	cleanup_free char *log = NULL, *dir = NULL, *tmpdir = NULL;
+	cleanup_free char *dir = NULL, *tmpdir = NULL;
 	cleanup_close int in = -1, out = -1;
 	cleanup_free char **env = NULL;
 	struct ckpt_init_params params = {
@@ -119,16 +98,17 @@ static int spawn(const struct ckpt_run_params *p, const char *cgroup, const char
 		.monotonic_ns = clock_ns(CLOCK_MONOTONIC), .boottime_ns = clock_ns(CLOCK_BOOTTIME),
 	};
 
-	if (asprintf(&log, "%s/log", private_dir) < 0 ||
-	    asprintf(&tmpdir, "TMPDIR=%s/tmp", private_dir) < 0)
+	if (asprintf(&tmpdir, "TMPDIR=%s/tmp", private_dir) < 0)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for the environment");
 	params.envp = env = environment(tmpdir);
 	if (!env)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for the environment");
 	in = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	out = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	if (in < 0 || out < 0)
-		return ckpt_fail(err, CKPT_FAILED, errno, "cannot open %s", log);
+	if (in < 0)
+		return ckpt_fail(err, CKPT_FAILED, errno, "cannot open /dev/null");
+	out = ckpt_private_log(private_fd, private_dir, err);
+	if (out < 0)
+		return -1;
 	if (ckpt_cgroup_dir(cgroup, &dir, err) || prefer_small_pages(err))
 		return -1;
 	params.cgroup = dir;
@@ -137,19 +117,32 @@ static int spawn(const struct ckpt_run_params *p, const char *cgroup, const char
 	return ckpt_init_spawn(&params, init, err);
 }
 
+/* Started, and known by its first process as well. */
+static int spawn_known(const struct ckpt_run_params *p, struct ckpt_tagged *group,
+		       const char *private_dir, int private_fd, struct ckpt_init *init,
+		       struct ckpt_err *err)
+{
+	if (spawn(p, group->cgroup, private_dir, private_fd, init, err))
+		return -1;
+	group->root_pid = init->root;
+	if (!ckpt_tagged_save(group, err))
+		return 0;
+	ckpt_init_kill(init);
+	return -1;
+}
+
 /* From the cgroup on, everything is undone when a later step fails. */
 static int start(const struct ckpt_run_params *p, struct ckpt_tagged *group,
-		 const char *private_dir, struct ckpt_init *init, struct ckpt_err *err)
+		 const char *private_dir, int private_fd, struct ckpt_init *init,
+		 struct ckpt_err *err)
 {
 	struct ckpt_err ignored = CKPT_ERR_INIT;
 
 	if (ckpt_cgroup_renew(group->cgroup, err))
 		return -1;
 	if (!ckpt_tag_locked(group, err)) {
-		if (!spawn(p, group->cgroup, private_dir, init, err)) {
-			group->root_pid = init->root;
-			return ckpt_tagged_save(group, err);
-		}
+		if (!spawn_known(p, group, private_dir, private_fd, init, err))
+			return 0;
 		ckpt_untag_locked(group->name, &ignored);
 	}
 	ckpt_cgroup_remove(group->cgroup, &ignored);
@@ -223,14 +216,16 @@ int ckpt_run(const struct ckpt_run_params *params, int *ret_status, struct ckpt_
 	cleanup_with(ckpt_tagged_done) struct ckpt_tagged group = { 0 };
 	struct ckpt_init init = CKPT_INIT_NONE;
 	cleanup_free char *private_dir = NULL;
-	cleanup_close int lock = -1;
+	cleanup_close int lock = -1, private_fd = -1;
 	int failed;
 
 	/* until it has started: who comes then finds it alive */
 	if (ckpt_lock_name(params->name, &lock, err) ||
-	    refuse_alive(params->name, err) || make_private(params, &private_dir, err) ||
+	    refuse_alive(params->name, err) ||
+	    ckpt_private_make(params->private_dir ?: CKPT_PRIVATE_DIR, params->name,
+			      &private_dir, &private_fd, err) ||
 	    make_group(params, private_dir, &group, err) ||
-	    start(params, &group, private_dir, &init, err))
+	    start(params, &group, private_dir, private_fd, &init, err))
 		return -1;
 	close(take_fd(lock));
 	failed = ckpt_init_wait(&init, ret_status, err);

@@ -52,3 +52,11 @@ size_t ckpt_memory_read(const struct ckpt_memory *m, uint64_t addr, void *data, 
 	}
 	return done;
 }
+
+/* A hole is an error, an address space that nobody uses any more is an end of file. */
+bool ckpt_memory_gone(const struct ckpt_memory *m)
+{
+	char byte;
+
+	return !pread(m->fd, &byte, 1, 0);
+}

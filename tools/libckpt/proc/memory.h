@@ -3,6 +3,7 @@
 #ifndef CKPT_PROC_MEMORY_H
 #define CKPT_PROC_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -32,5 +33,8 @@ void ckpt_memory_close(struct ckpt_memory *m);
  * the process is gone.
  */
 size_t ckpt_memory_read(const struct ckpt_memory *m, uint64_t addr, void *data, size_t len);
+
+/* Has the process lost its memory, by exit or exec? */
+bool ckpt_memory_gone(const struct ckpt_memory *m);
 
 #endif
