@@ -113,7 +113,8 @@ static void a_mount_in_what_a_restore_takes_away(void **arg)
 	check(&s, ckpt_fs_restore_prepare(s.table, NULL, 0, &s.source, &r, &s.stats, &s.err));
 	/* nothing in it is younger than the restore */
 	must(mount("/usr", path, NULL, MS_BIND, NULL));
-	refused(&s, ckpt_fs_restore_commit(r, &s.err), "new/deep is a mount point in what the restore");
+	refused(&s, ckpt_fs_restore_commit(r, &s.err),
+		"new/deep is a mount point in what the restore");
 	ckpt_fs_restore_free(r);
 	must(umount(path));
 	check(&s, ckpt_fs_recover(s.root, &what, &s.err));

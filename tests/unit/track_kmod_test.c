@@ -23,7 +23,8 @@ static void says_that_there_is_no_module(void **state)
 	assert_int_equal(err.status, CKPT_REFUSED);
 	/* by which the caller knows that it may compare everything instead */
 	assert_int_equal(err.os, ENOENT);
-	assert_non_null(strstr(err.text, "module ckpt is not loaded; load it with 'modprobe ckpt'"));
+	assert_non_null(strstr(err.text,
+			       "module ckpt is not loaded; load it with 'modprobe ckpt'"));
 }
 
 static void refuses_a_name_that_is_too_long(void **state)

@@ -17,7 +17,7 @@ const char *disk_mount(const char *type);
 /* Unmount it and remove what it was made of. */
 void disk_umount(const char *type);
 
-/* The device of the super block that a path is on, which stat does not tell on btrfs and overlays. */
+/* Device of the super block that a path is on, which stat does not tell on btrfs and overlays. */
 dev_t disk_of(const char *path);
 
 #endif
