@@ -6,7 +6,7 @@
 #:  make tools         build/ckpt-tool                        D=inject: build/inject, D=asan
 #:  make kmod          build/ckpt.ko                          KDIR=kernel headers
 #:  make demo          the main job, shown                    DEMO=vm|nomodule|host
-#:  make install       ckpt-tool, its man pages               DESTDIR= PREFIX=/usr/local
+#:  make install       ckpt-tool, man pages, DKMS source      DESTDIR= PREFIX=/usr/local
 #:  make check         set up what is needed, run every test
 #:  make lint          sparse, checkpatch, clang-tidy, include rules
 #:  make unit          tests/unit, sanitizers on              TEST="name ..."
@@ -29,6 +29,10 @@ MAKEFLAGS += --no-print-directory
 jobs = $(if $(findstring j,$(filter-out --%,$(MAKEFLAGS))),,-j$(shell nproc))
 tools = $(MAKE) -f tools/Makefile $(jobs)
 
+version = $(shell sed -n 's/^CKPT_VERSION := //p' kmod/Kbuild)
+# where DKMS looks, which no PREFIX changes
+dkms_files = $(shell find dkms.conf COPYING kmod uapi -type f)
+
 all: tools $(if $(wildcard kmod/Kbuild),kmod)
 
 help:
@@ -49,6 +53,11 @@ install: tools
 		install -D -m 644 -v $$page \
 			$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; \
 	done
+	@for file in $(dkms_files); do \
+		install -D -m $$([ -x $$file ] && echo 755 || echo 644) -v $$file \
+			$(DESTDIR)/usr/src/ckpt-$(version)/$$file || exit 1; \
+	done
+	@echo "the module: dkms install ckpt/$(version)"
 
 demo: install-deps test-programs
 	@KERNEL=$(KERNEL) tests/demo/demo.sh $(DEMO)

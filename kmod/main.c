@@ -3,6 +3,7 @@
  * Module life: what is started, in which order, and undone in reverse
  */
 #include <linux/cpufeature.h>
+#include <linux/genetlink.h>
 #include <linux/module.h>
 
 #include "events.h"
@@ -78,4 +79,4 @@ module_exit(ckpt_exit);
 MODULE_DESCRIPTION("Incremental checkpoints of process groups: memory and file change tracking");
 MODULE_LICENSE("GPL");
 MODULE_VERSION(CKPT_VERSION);
-MODULE_ALIAS("net-pf-16-proto-16-family-" CKPT_GENL_NAME);
+MODULE_ALIAS_GENL_FAMILY(CKPT_GENL_NAME);
