@@ -65,7 +65,10 @@ static struct ckpt_group *dump_lock(struct netlink_callback *cb)
 	if (!d->group->dead && epoch->open && epoch->number == d->epoch &&
 	    epoch->round == d->round)
 		return d->group;
-	if (epoch->open) {
+	if (d->group->dead) {
+		err = -ENOENT;
+		NL_SET_ERR_MSG(cb->extack, "ckpt: the group was just removed");
+	} else if (epoch->open) {
 		err = -EAGAIN;
 		NL_SET_ERR_MSG(cb->extack, "dump: a new round was taken, dump again");
 	} else {

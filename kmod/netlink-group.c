@@ -9,6 +9,9 @@
 #include "group.h"
 #include "netlink-parts.h"
 
+/* A message about a group without its roots: headers, the cgroup's path, the rest. */
+#define GROUP_SIZE	(PATH_MAX + 1024)
+
 /**
  * ckpt_netlink_group_new - tag a cgroup
  * @skb: the request
@@ -48,6 +51,18 @@ int ckpt_netlink_group_del(struct sk_buff *skb, struct genl_info *info)
 		return -EINVAL;
 	}
 	return ckpt_group_del(nla_data(info->attrs[CKPT_A_GROUP_NAME]), info->extack);
+}
+
+/* What a message about the group holds at most. */
+static size_t group_size(struct ckpt_group *group)
+{
+	size_t size = GROUP_SIZE;
+	const char *path;
+	unsigned int i;
+
+	for (i = 0; (path = ckpt_files_root(group->files, i)); i++)
+		size += nla_total_size(strlen(path) + 1);
+	return size;
 }
 
 static int put_roots(struct sk_buff *msg, struct ckpt_group *group)
@@ -113,8 +128,7 @@ int ckpt_netlink_group_get(struct sk_buff *skb, struct genl_info *info)
 
 	if (IS_ERR(group))
 		return PTR_ERR(group);
-	/* Roots are long paths: room for all of them, or the reply is refused. */
-	msg = nlmsg_new(NLMSG_GOODSIZE * 4, GFP_KERNEL);
+	msg = nlmsg_new(group_size(group), GFP_KERNEL);
 	err = -ENOMEM;
 	if (!msg)
 		goto unlock;
@@ -128,10 +142,32 @@ int ckpt_netlink_group_get(struct sk_buff *skb, struct genl_info *info)
 
 free:
 	nlmsg_free(msg);
-	if (err == -EMSGSIZE)
-		NL_SET_ERR_MSG(info->extack, "group-get: too many roots for one message");
 unlock:
 	ckpt_netlink_unlock(group);
+	return err;
+}
+
+/* Return: 0, -EMSGSIZE when it does not fit, or another negative errno. */
+static int tell_group(struct sk_buff *skb, struct netlink_callback *cb, struct ckpt_group *group)
+{
+	void *head;
+	int err;
+
+	lockdep_assert_held(&group->lock);
+	/* A message that fits into no buffer gets one of its own. */
+	if (!skb->len && skb_tailroom(skb) < group_size(group)) {
+		err = pskb_expand_head(skb, 0, group_size(group), GFP_KERNEL);
+		if (err)
+			return err;
+	}
+	head = ckpt_netlink_put(skb, cb, CKPT_CMD_GROUP_GET);
+	if (!head)
+		return -EMSGSIZE;
+	err = put_group(skb, group);
+	if (err)
+		genlmsg_cancel(skb, head);
+	else
+		genlmsg_end(skb, head);
 	return err;
 }
 
@@ -146,28 +182,25 @@ int ckpt_netlink_group_dump(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	u64 *after = (u64 *)cb->ctx;
 	struct ckpt_group *group;
-	void *head;
-	int err;
+	int err = 0;
 
 	if (!ckpt_netlink_allowed(cb->skb, cb->extack))
 		return -EPERM;
-	while ((group = ckpt_group_next(*after))) {
-		head = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq,
-				   &ckpt_family, NLM_F_MULTI, CKPT_CMD_GROUP_GET);
+	if (ckpt_dump_attrs(cb)[CKPT_A_GROUP_NAME]) {
+		NL_SET_ERR_MSG(cb->extack, "group-get: a dump is of all groups and names none");
+		return -EINVAL;
+	}
+	while (!err && (group = ckpt_group_next(*after))) {
 		mutex_lock(&group->lock);
-		err = !head ? -EMSGSIZE : group->dead ? -ENODEV : put_group(skb, group);
+		/* One that was just removed is passed over. */
+		if (!group->dead)
+			err = tell_group(skb, cb, group);
 		mutex_unlock(&group->lock);
-		if (err && head)
-			genlmsg_cancel(skb, head);
-		else if (!err)
-			genlmsg_end(skb, head);
-		if (!err || err == -ENODEV)
+		if (!err)
 			*after = group->generation;
 		ckpt_group_put(group);
-		if (err && err != -ENODEV)
-			return skb->len ? skb->len : err;
 	}
-	return skb->len;
+	return skb->len ? skb->len : err;
 }
 
 /**

@@ -7,6 +7,8 @@
 
 #include <linux/netlink.h>
 
+#include <linux/ckpt.h>
+
 struct ckpt_group;
 struct genl_family;
 struct genl_info;
@@ -18,6 +20,14 @@ struct ckpt_group *ckpt_netlink_group(struct nlattr **attrs, struct netlink_ext_
 struct ckpt_group *ckpt_netlink_lock(struct sk_buff *skb, struct genl_info *info);
 void ckpt_netlink_unlock(struct ckpt_group *group);
 void *ckpt_netlink_put(struct sk_buff *skb, struct netlink_callback *cb, u8 cmd);
+
+/* netlink-policy.c; an operation finds no attribute beyond the length of its array */
+extern const struct nla_policy ckpt_policy_group[CKPT_A_GROUP_NAME + 1];
+extern const struct nla_policy ckpt_policy_group_new[CKPT_A_GROUP_CGROUP + 1];
+extern const struct nla_policy ckpt_policy_root[CKPT_A_ROOT_PATH + 1];
+extern const struct nla_policy ckpt_policy_epoch_next[CKPT_A_EPOCH_FLAGS + 1];
+extern const struct nla_policy ckpt_policy_epoch_commit[CKPT_A_CHECKPOINT_ID + 1];
+extern const struct nla_policy ckpt_policy_epoch_abort[CKPT_A_EPOCH + 1];
 
 /* netlink-group.c */
 int ckpt_netlink_group_new(struct sk_buff *skb, struct genl_info *info);

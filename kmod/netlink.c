@@ -3,9 +3,9 @@
  * The generic netlink door: the family, requests on epochs, events
  *
  * Requests on groups and roots are in netlink-group.c, the two dumps of a round
- * in netlink-dump.c.  The family runs its operations in parallel: a walk may take
- * long and must not hold up other users of generic netlink; what it needs is
- * under the group's mutex.
+ * in netlink-dump.c, what a request may hold in netlink-policy.c.  The family runs
+ * its operations in parallel: a walk may take long and must not hold up other
+ * users of generic netlink; what it needs is under the group's mutex.
  */
 #include <linux/capability.h>
 #include <linux/module.h>
@@ -17,16 +17,6 @@
 #include "group.h"
 #include "netlink.h"
 #include "netlink-parts.h"
-
-static const struct nla_policy ckpt_policy[CKPT_A_MAX + 1] = {
-	/* Longer than a name may be, so that the refusal says what a name is. */
-	[CKPT_A_GROUP_NAME] = { .type = NLA_NUL_STRING, .len = NAME_MAX },
-	[CKPT_A_GROUP_CGROUP] = { .type = NLA_NUL_STRING, .len = PATH_MAX - 1 },
-	[CKPT_A_ROOT_PATH] = { .type = NLA_NUL_STRING, .len = PATH_MAX - 1 },
-	[CKPT_A_EPOCH] = { .type = NLA_U64 },
-	[CKPT_A_EPOCH_FLAGS] = NLA_POLICY_MASK(NLA_U32, CKPT_EPOCH_FINAL),
-	[CKPT_A_CHECKPOINT_ID] = NLA_POLICY_EXACT_LEN(CKPT_ID_LEN),
-};
 
 /**
  * ckpt_netlink_allowed - may the sender use this family
@@ -289,32 +279,35 @@ static void open_events(bool open)
 	mutex_unlock(&events_lock);
 }
 
+#define OP(_cmd, _policy) \
+	.cmd = CKPT_CMD_##_cmd, .policy = ckpt_policy_##_policy, \
+	.maxattr = ARRAY_SIZE(ckpt_policy_##_policy) - 1
+
 static const struct genl_ops ckpt_ops[] = {
-	{ .cmd = CKPT_CMD_GROUP_NEW, .doit = ckpt_netlink_group_new },
-	{ .cmd = CKPT_CMD_GROUP_DEL, .doit = ckpt_netlink_group_del },
-	{ .cmd = CKPT_CMD_GROUP_GET, .doit = ckpt_netlink_group_get,
+	{ OP(GROUP_NEW, group_new), .doit = ckpt_netlink_group_new },
+	{ OP(GROUP_DEL, group), .doit = ckpt_netlink_group_del },
+	{ OP(GROUP_GET, group), .doit = ckpt_netlink_group_get,
 	  .dumpit = ckpt_netlink_group_dump },
-	{ .cmd = CKPT_CMD_ROOT_ADD, .doit = ckpt_netlink_root },
-	{ .cmd = CKPT_CMD_ROOT_DEL, .doit = ckpt_netlink_root },
-	{ .cmd = CKPT_CMD_EPOCH_BEGIN, .doit = epoch_begin_doit },
-	{ .cmd = CKPT_CMD_EPOCH_NEXT, .doit = epoch_next_doit },
-	{ .cmd = CKPT_CMD_EPOCH_COMMIT, .doit = epoch_end_doit },
-	{ .cmd = CKPT_CMD_EPOCH_ABORT, .doit = epoch_end_doit },
-	{ .cmd = CKPT_CMD_PAGE_DUMP, .dumpit = ckpt_page_dump, .done = ckpt_dump_done },
-	{ .cmd = CKPT_CMD_INODE_DUMP, .dumpit = ckpt_inode_dump, .done = ckpt_dump_done },
+	{ OP(ROOT_ADD, root), .doit = ckpt_netlink_root },
+	{ OP(ROOT_DEL, root), .doit = ckpt_netlink_root },
+	{ OP(EPOCH_BEGIN, group), .doit = epoch_begin_doit },
+	{ OP(EPOCH_NEXT, epoch_next), .doit = epoch_next_doit },
+	{ OP(EPOCH_COMMIT, epoch_commit), .doit = epoch_end_doit },
+	{ OP(EPOCH_ABORT, epoch_abort), .doit = epoch_end_doit },
+	{ OP(PAGE_DUMP, group), .dumpit = ckpt_page_dump, .done = ckpt_dump_done },
+	{ OP(INODE_DUMP, group), .dumpit = ckpt_inode_dump, .done = ckpt_dump_done },
 };
 
 struct genl_family ckpt_family __ro_after_init = {
 	.name = CKPT_GENL_NAME,
 	.version = CKPT_GENL_VERSION,
-	.maxattr = CKPT_A_MAX,
-	.policy = ckpt_policy,
 	.netnsok = true,
 	.parallel_ops = true,
 	.module = THIS_MODULE,
 	.ops = ckpt_ops,
 	.n_ops = ARRAY_SIZE(ckpt_ops),
-	.resv_start_op = __CKPT_CMD_MAX,
+	/* No client is older than the check of flags and reserved fields. */
+	.resv_start_op = CKPT_CMD_GROUP_NEW,
 	.mcgrps = ckpt_mcgrps,
 	.n_mcgrps = ARRAY_SIZE(ckpt_mcgrps),
 };

@@ -5,7 +5,8 @@
  * The contract is uapi/ckpt.yaml; this header is its C form and a lint step
  * compares the two.  All integers are host order (netlink), u32 and u64 only.
  * Every request checks CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN in the initial
- * user namespace.  Every refusal carries an extack sentence.
+ * user namespace.  Every refusal carries an extack sentence.  A request may hold
+ * the attributes named for its operation and no others.
  *
  * An epoch of a group:
  *
@@ -26,7 +27,8 @@
  *
  * Only the owner may call EPOCH_NEXT, _COMMIT and _ABORT (EBUSY for others);
  * any socket may dump.  A dump belongs to one round: when the next comes while
- * it is read, it ends with EAGAIN in its NLMSG_DONE.
+ * it is read, it ends with EAGAIN in its NLMSG_DONE; with ENOENT when the group
+ * is removed.  A message about a group is as long as its roots, so up to 64 paths.
  */
 #ifndef _UAPI_LINUX_CKPT_H
 #define _UAPI_LINUX_CKPT_H

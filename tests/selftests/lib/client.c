@@ -19,9 +19,6 @@
 #define SOL_NETLINK 270
 #endif
 
-/* Called for every data message of an answer. */
-typedef void (*got_fn)(struct nlattr **attrs, void *data);
-
 int client_open(struct client *c)
 {
 	int one = 1;
@@ -95,6 +92,24 @@ static int one_message(struct client *c, struct nlmsghdr *h, got_fn got, void *d
 	return 0;
 }
 
+/*
+ * How much to receive: the kernel makes the buffers of a dump as large as the largest that it was
+ * asked to fill, so one who asks for little must look how long the next message is.
+ */
+static ssize_t room_for(struct client *c, size_t most)
+{
+	ssize_t len;
+
+	if (!c->room)
+		return (ssize_t)most;
+	len = recv(nl_socket_get_fd(c->sk), NULL, 0, MSG_PEEK | MSG_TRUNC);
+	if (len > (ssize_t)most) {
+		errno = ENOBUFS;
+		return -1;
+	}
+	return len < 0 || len > (ssize_t)c->room ? len : (ssize_t)c->room;
+}
+
 static int answer(struct client *c, got_fn got, void *data)
 {
 	static char buf[1 << 16] __attribute__((aligned(8)));
@@ -103,7 +118,9 @@ static int answer(struct client *c, got_fn got, void *data)
 	int err;
 
 	for (;;) {
-		len = recv(nl_socket_get_fd(c->sk), buf, sizeof(buf), 0);
+		len = room_for(c, sizeof(buf));
+		if (len >= 0)
+			len = recv(nl_socket_get_fd(c->sk), buf, (size_t)len, 0);
 		if (len < 0)
 			return -errno;
 		for (h = (struct nlmsghdr *)buf; NLMSG_OK(h, len); h = NLMSG_NEXT(h, len))
@@ -132,6 +149,15 @@ static int call(struct client *c, struct nl_msg *msg, got_fn got, void *data)
 int client_bare(struct client *c, int cmd)
 {
 	return call(c, request(c, cmd, NLM_F_ACK, NULL), NULL, NULL);
+}
+
+int client_raw(struct client *c, int cmd, int flags, const void *attrs, size_t len)
+{
+	struct nl_msg *msg = request(c, cmd, flags, NULL);
+
+	if (nlmsg_append(msg, (void *)attrs, len, 0))
+		return -EMSGSIZE;
+	return call(c, msg, NULL, NULL);
 }
 
 int client_group_new(struct client *c, const char *name, const char *cgroup)
@@ -253,6 +279,16 @@ uint32_t client_inode_mask(struct client *c, const char *name, uint64_t ino)
 
 	call(c, request(c, CKPT_CMD_INODE_DUMP, NLM_F_DUMP, name), got_inode, &sought);
 	return sought.mask;
+}
+
+int client_inodes(struct client *c, const char *name, got_fn got, void *data)
+{
+	return call(c, request(c, CKPT_CMD_INODE_DUMP, NLM_F_DUMP, name), got, data);
+}
+
+int client_group_list(struct client *c, got_fn got, void *data)
+{
+	return call(c, request(c, CKPT_CMD_GROUP_GET, NLM_F_DUMP, NULL), got, data);
 }
 
 /* --- pages --- */

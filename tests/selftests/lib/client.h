@@ -13,16 +13,22 @@
 #include <linux/ckpt.h>
 
 struct nl_sock;
+struct nlattr;
+
+/* Called for every data message of an answer. */
+typedef void (*got_fn)(struct nlattr **attrs, void *data);
 
 /**
  * struct client - one socket
  * @sk: the socket
  * @family: id of the family
+ * @room: answers are read so many bytes at a time, or as many as one has; 0: 64 KiB
  * @text: sentence of the last refusal, empty if none came
  */
 struct client {
 	struct nl_sock *sk;
 	int family;
+	size_t room;
 	char text[256];
 };
 
@@ -77,12 +83,16 @@ int client_abort(struct client *c, const char *name, uint64_t epoch);
  */
 int client_unheard(struct client *c, int cmd, const char *name);
 int client_bare(struct client *c, int cmd);	/* a request without attributes */
+/* A request of any attributes, well formed or not; @flags: NLM_F_*. */
+int client_raw(struct client *c, int cmd, int flags, const void *attrs, size_t len);
 /* Begin a page-dump and leave it unread after one buffer; then read on with the second. */
 int client_pages_start(struct client *c, const char *name);
 int client_pages_finish(struct client *c, struct pages *ret);
 int client_pages(struct client *c, const char *name, struct pages *ret);
 /* What the last round says of an inode; 0: nothing. */
 uint32_t client_inode_mask(struct client *c, const char *name, uint64_t ino);
+int client_inodes(struct client *c, const char *name, got_fn got, void *data);
+int client_group_list(struct client *c, got_fn got, void *data);
 void pages_free(struct pages *pages);
 
 /* The area of an mm that holds an address, or NULL. */
