@@ -15,6 +15,8 @@
 #define _CKPT_EPOCH_H
 
 #include <linux/list.h>
+#include <linux/math64.h>
+#include <linux/minmax.h>
 #include <linux/types.h>
 
 #include <linux/ckpt.h>
@@ -48,6 +50,19 @@ struct ckpt_epoch {
 	u64 taken_pages;
 	struct list_head mms;
 };
+
+/**
+ * ckpt_epoch_dirty_share - how much of a group's memory its last round told
+ * @epoch: its epoch
+ *
+ * Return: dirty pages in permille of resident ones, 0 if there are none.
+ */
+static inline u32 ckpt_epoch_dirty_share(const struct ckpt_epoch *epoch)
+{
+	if (!epoch->resident_pages)
+		return 0;
+	return min_t(u64, 1000, div64_u64(epoch->dirty_pages * 1000, epoch->resident_pages));
+}
 
 void ckpt_epoch_init(struct ckpt_epoch *epoch);
 void ckpt_epoch_destroy(struct ckpt_group *group);

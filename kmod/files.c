@@ -87,6 +87,7 @@ void ckpt_files_record(struct ckpt_files *files, const struct inode *inode, u32 
 	spin_unlock(&files->lock);
 	if (!kept)
 		ckpt_events_lost(files->group);
+	ckpt_events_changed(files->group, ckpt_files_changed(files));
 }
 
 /**
@@ -204,6 +205,7 @@ void ckpt_files_take(struct ckpt_files *files)
 	/* A root that was not found is a loss, too. */
 	if (ckpt_files_lost(files))
 		ckpt_events_lost(files->group);
+	ckpt_events_taken(files->group);
 }
 
 /**
@@ -218,6 +220,7 @@ void ckpt_files_retake(struct ckpt_files *files)
 	lockdep_assert_held(&files->group->lock);
 	in_chunks(files, ckpt_changeset_round_drop);
 	in_chunks(files, ckpt_changeset_abort);
+	ckpt_events_taken(files->group);
 }
 
 static void epoch_end(struct ckpt_files *files, bool (*step)(struct ckpt_changeset *set))
@@ -226,6 +229,7 @@ static void epoch_end(struct ckpt_files *files, bool (*step)(struct ckpt_changes
 	files->open = false;
 	in_chunks(files, ckpt_changeset_round_drop);
 	in_chunks(files, step);
+	ckpt_events_taken(files->group);
 }
 
 /**

@@ -46,6 +46,16 @@ u64 ckpt_load_cookie(void)
 	return load_cookie;
 }
 
+/**
+ * ckpt_features - what the module can do on this kernel
+ *
+ * Return: CKPT_FEATURE_* bits.
+ */
+u32 ckpt_features(void)
+{
+	return CKPT_FEATURE_PAGES | CKPT_FEATURE_INODES | ckpt_events_features();
+}
+
 static bool name_ok(const char *name)
 {
 	size_t len = strlen(name);
@@ -136,6 +146,7 @@ static int add_locked(const char *name, struct cgroup *cgroup, struct netlink_ex
 		NL_SET_ERR_MSG(extack, "group-new: its folder in sysfs could not be made");
 		goto destroy_files;
 	}
+	ckpt_events_group_add(group);
 	list_add_tail(&group->link, &groups);
 	nr_groups++;
 	return 0;
@@ -207,6 +218,7 @@ static void del_locked(struct ckpt_group *group)
 	mutex_unlock(&group->lock);
 	/* Waits for file events that run, which may look at the group. */
 	ckpt_files_destroy(files);
+	ckpt_events_group_del(group);
 	ckpt_group_put(group);
 }
 

@@ -26,11 +26,11 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/sched.h>
-#include <linux/workqueue.h>
 
 #include <linux/ckpt.h>
 
 #include "epoch.h"
+#include "events.h"
 
 struct netlink_ext_ack;
 
@@ -41,13 +41,11 @@ struct netlink_ext_ack;
  * @name: its name, unique while it is registered
  * @cgroup: the cgroup, one reference held
  * @generation: unique per group-new in a module load
- * @look: work that tells events
+ * @events: what listeners want to know of it, and know
  * @lock: guards all that follows
  * @dead: group-del was called
  * @epoch: the open or last epoch and the address spaces
  * @files: its roots and change sets
- * @told_lost: listeners know of a loss since the last commit
- * @told_gone: and that the cgroup was removed
  */
 struct ckpt_group {
 	struct kobject kobj;
@@ -55,14 +53,12 @@ struct ckpt_group {
 	char name[CKPT_NAME_MAX + 1];
 	struct cgroup *cgroup;
 	u64 generation;
-	struct work_struct look;
+	struct ckpt_events events;
 
 	struct mutex lock;
 	bool dead;
 	struct ckpt_epoch epoch;
 	struct ckpt_files *files;
-	bool told_lost;
-	bool told_gone;
 };
 
 int ckpt_group_module_init(void);
@@ -87,6 +83,7 @@ static inline void ckpt_group_put(struct ckpt_group *group)
 }
 
 u64 ckpt_load_cookie(void);
+u32 ckpt_features(void);
 enum ckpt_group_state ckpt_group_state(const struct ckpt_group *group);
 int ckpt_group_path(const struct ckpt_group *group, char *buf, size_t len);
 unsigned int ckpt_group_tasks(const struct ckpt_group *group);

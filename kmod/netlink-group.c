@@ -5,6 +5,7 @@
 #include <linux/netlink.h>
 #include <net/genetlink.h>
 
+#include "events.h"
 #include "files.h"
 #include "group.h"
 #include "netlink-parts.h"
@@ -53,6 +54,43 @@ int ckpt_netlink_group_del(struct sk_buff *skb, struct genl_info *info)
 	return ckpt_group_del(nla_data(info->attrs[CKPT_A_GROUP_NAME]), info->extack);
 }
 
+/**
+ * ckpt_netlink_group_set - say what listeners want to be told of a group
+ * @skb: the request; what it does not hold stays as it is
+ * @info: its attributes
+ *
+ * Context: sleeps.
+ * Return: 0 or a negative errno.
+ */
+int ckpt_netlink_group_set(struct sk_buff *skb, struct genl_info *info)
+{
+	struct ckpt_group *group = ckpt_netlink_lock(skb, info);
+	struct nlattr **attrs = info->attrs;
+	struct ckpt_events_wanted wanted;
+	int err = -EINVAL;
+
+	if (IS_ERR(group))
+		return PTR_ERR(group);
+	if (!attrs[CKPT_A_EVENTS] && !attrs[CKPT_A_DIRTY_SHARE_MIN] &&
+	    !attrs[CKPT_A_MEMORY_SHARE_MIN] && !attrs[CKPT_A_CHANGED_INODES_MIN]) {
+		NL_SET_ERR_MSG(info->extack, "group-set: the request sets nothing");
+		goto unlock;
+	}
+	wanted = group->events.wanted;
+	if (attrs[CKPT_A_EVENTS])
+		wanted.tasks = nla_get_u32(attrs[CKPT_A_EVENTS]);
+	if (attrs[CKPT_A_DIRTY_SHARE_MIN])
+		wanted.dirty_share = nla_get_u32(attrs[CKPT_A_DIRTY_SHARE_MIN]);
+	if (attrs[CKPT_A_MEMORY_SHARE_MIN])
+		wanted.memory_share = nla_get_u32(attrs[CKPT_A_MEMORY_SHARE_MIN]);
+	if (attrs[CKPT_A_CHANGED_INODES_MIN])
+		wanted.changed_inodes = nla_get_u64(attrs[CKPT_A_CHANGED_INODES_MIN]);
+	err = ckpt_events_set(group, &wanted, info->extack);
+unlock:
+	ckpt_netlink_unlock(group);
+	return err;
+}
+
 /* What a message about the group holds at most. */
 static size_t group_size(struct ckpt_group *group)
 {
@@ -76,6 +114,21 @@ static int put_roots(struct sk_buff *msg, struct ckpt_group *group)
 	return 0;
 }
 
+static int put_events(struct sk_buff *msg, struct ckpt_group *group)
+{
+	const struct ckpt_events_wanted *wanted = &group->events.wanted;
+	int share = ckpt_memory_share(group);
+
+	if (nla_put_u32(msg, CKPT_A_EVENTS, wanted->tasks) ||
+	    nla_put_u32(msg, CKPT_A_DIRTY_SHARE_MIN, wanted->dirty_share) ||
+	    nla_put_u32(msg, CKPT_A_MEMORY_SHARE_MIN, wanted->memory_share) ||
+	    nla_put_u64_64bit(msg, CKPT_A_CHANGED_INODES_MIN, wanted->changed_inodes,
+			      CKPT_A_PAD) ||
+	    (share >= 0 && nla_put_u32(msg, CKPT_A_MEMORY_SHARE, share)))
+		return -EMSGSIZE;
+	return 0;
+}
+
 static int put_group(struct sk_buff *msg, struct ckpt_group *group)
 {
 	const struct ckpt_epoch *epoch = &group->epoch;
@@ -94,7 +147,7 @@ static int put_group(struct sk_buff *msg, struct ckpt_group *group)
 	    nla_put_u32(msg, CKPT_A_GROUP_TASKS, ckpt_group_tasks(group)) ||
 	    put_roots(msg, group) ||
 	    nla_put_u64_64bit(msg, CKPT_A_LOAD_COOKIE, ckpt_load_cookie(), CKPT_A_PAD) ||
-	    nla_put_u32(msg, CKPT_A_FEATURES, CKPT_FEATURE_PAGES | CKPT_FEATURE_INODES) ||
+	    nla_put_u32(msg, CKPT_A_FEATURES, ckpt_features()) ||
 	    nla_put_u64_64bit(msg, CKPT_A_EPOCH, epoch->number, CKPT_A_PAD) ||
 	    nla_put_u32(msg, CKPT_A_ROUND, epoch->round) ||
 	    nla_put(msg, CKPT_A_CHECKPOINT_ID, CKPT_ID_LEN, epoch->id) ||
@@ -103,7 +156,8 @@ static int put_group(struct sk_buff *msg, struct ckpt_group *group)
 	    nla_put_u64_64bit(msg, CKPT_A_CHANGED_INODES, ckpt_files_changed(group->files),
 			      CKPT_A_PAD) ||
 	    nla_put_u64_64bit(msg, CKPT_A_TAKEN, epoch->taken_pages, CKPT_A_PAD) ||
-	    nla_put_u64_64bit(msg, CKPT_A_LOST, ckpt_files_lost(group->files), CKPT_A_PAD))
+	    nla_put_u64_64bit(msg, CKPT_A_LOST, ckpt_files_lost(group->files), CKPT_A_PAD) ||
+	    put_events(msg, group))
 		goto out;
 	err = 0;
 out:

@@ -24,6 +24,7 @@ void *ckpt_netlink_put(struct sk_buff *skb, struct netlink_callback *cb, u8 cmd)
 /* netlink-policy.c; an operation finds no attribute beyond the length of its array */
 extern const struct nla_policy ckpt_policy_group[CKPT_A_GROUP_NAME + 1];
 extern const struct nla_policy ckpt_policy_group_new[CKPT_A_GROUP_CGROUP + 1];
+extern const struct nla_policy ckpt_policy_group_set[CKPT_A_CHANGED_INODES_MIN + 1];
 extern const struct nla_policy ckpt_policy_root[CKPT_A_ROOT_PATH + 1];
 extern const struct nla_policy ckpt_policy_epoch_next[CKPT_A_EPOCH_FLAGS + 1];
 extern const struct nla_policy ckpt_policy_epoch_commit[CKPT_A_CHECKPOINT_ID + 1];
@@ -32,6 +33,7 @@ extern const struct nla_policy ckpt_policy_epoch_abort[CKPT_A_EPOCH + 1];
 /* netlink-group.c */
 int ckpt_netlink_group_new(struct sk_buff *skb, struct genl_info *info);
 int ckpt_netlink_group_del(struct sk_buff *skb, struct genl_info *info);
+int ckpt_netlink_group_set(struct sk_buff *skb, struct genl_info *info);
 int ckpt_netlink_group_get(struct sk_buff *skb, struct genl_info *info);
 int ckpt_netlink_group_dump(struct sk_buff *skb, struct netlink_callback *cb);
 int ckpt_netlink_root(struct sk_buff *skb, struct genl_info *info);

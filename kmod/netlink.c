@@ -13,6 +13,7 @@
 #include <net/genetlink.h>
 #include <net/sock.h>
 
+#include "events.h"
 #include "files.h"
 #include "group.h"
 #include "netlink.h"
@@ -128,13 +129,15 @@ static int reply_round(struct genl_info *info, struct ckpt_group *group)
 	return genlmsg_reply(msg, info);
 }
 
-/* A round that its owner is not told of is told again. */
+/* A round that its owner is not told of is told again; listeners hear of one that he is. */
 static int tell_round(struct genl_info *info, struct ckpt_group *group)
 {
 	int err = reply_round(info, group);
 
 	if (err)
 		ckpt_epoch_untold(group);
+	else
+		ckpt_events_round(group);
 	return err;
 }
 
@@ -251,7 +254,10 @@ static const struct genl_multicast_group ckpt_mcgrps[] = {
  */
 void ckpt_netlink_event(const struct ckpt_group *group, enum ckpt_event event, u64 value)
 {
-	struct sk_buff *msg = nlmsg_new(NLMSG_DEFAULT_SIZE, GFP_KERNEL);
+	/* No larger than it must be: a listener's buffer holds the more of them. */
+	struct sk_buff *msg = genlmsg_new(nla_total_size(sizeof(group->name)) +
+					  nla_total_size(sizeof(u32)) +
+					  nla_total_size_64bit(sizeof(u64)), GFP_KERNEL);
 	void *head;
 
 	if (!msg)
@@ -296,6 +302,7 @@ static const struct genl_ops ckpt_ops[] = {
 	{ OP(EPOCH_ABORT, epoch_abort), .doit = epoch_end_doit },
 	{ OP(PAGE_DUMP, group), .dumpit = ckpt_page_dump, .done = ckpt_dump_done },
 	{ OP(INODE_DUMP, group), .dumpit = ckpt_inode_dump, .done = ckpt_dump_done },
+	{ OP(GROUP_SET, group_set), .doit = ckpt_netlink_group_set },
 };
 
 struct genl_family ckpt_family __ro_after_init = {

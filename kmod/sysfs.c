@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * /sys/kernel/ckpt: one value per file, documented in docs/abi/sysfs-kernel-ckpt
+ *
+ * The folders of groups are in sysfs-group.c.
  */
 #include <linux/capability.h>
 #include <linux/kobject.h>
@@ -9,19 +11,25 @@
 #include <linux/string.h>
 #include <linux/sysfs.h>
 
-#include "files.h"
 #include "group.h"
 #include "sysfs.h"
+#include "sysfs-parts.h"
 
 static struct kobject *top;
-static struct kobject *groups_folder;
+/* groups/ in it */
+struct kobject *ckpt_sysfs_groups;
 
-static bool may_change(void)
+/**
+ * ckpt_sysfs_may_change - may the writer of a file change something
+ *
+ * The mode of a file can be changed, and root of a user namespace is no root.
+ *
+ * Return: true if it may.
+ */
+bool ckpt_sysfs_may_change(void)
 {
 	return capable(CAP_CHECKPOINT_RESTORE) || capable(CAP_SYS_ADMIN);
 }
-
-/* --- /sys/kernel/ckpt/ --- */
 
 static ssize_t version_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
 {
@@ -31,7 +39,17 @@ static struct kobj_attribute version_attr = __ATTR_RO(version);
 
 static ssize_t features_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "%s\n", "pages inodes");
+	/* in the order of the CKPT_FEATURE_* bits */
+	static const char * const name[] = {
+		"pages", "inodes", "exec", "exit", "oom-kill", "memory-share",
+	};
+	u32 features = ckpt_features();
+	int i, len = 0;
+
+	for (i = 0; i < ARRAY_SIZE(name); i++)
+		if (features & BIT(i))
+			len += sysfs_emit_at(buf, len, "%s%s", len ? " " : "", name[i]);
+	return len + sysfs_emit_at(buf, len, "\n");
 }
 static struct kobj_attribute features_attr = __ATTR_RO(features);
 
@@ -41,7 +59,7 @@ static ssize_t tag_store(struct kobject *kobj, struct kobj_attribute *attr, cons
 	char *line, *name, *path;
 	int err;
 
-	if (!may_change())
+	if (!ckpt_sysfs_may_change())
 		return -EPERM;
 	line = kstrndup(buf, len, GFP_KERNEL);
 	if (!line)
@@ -63,7 +81,7 @@ static ssize_t untag_store(struct kobject *kobj, struct kobj_attribute *attr, co
 	char *name;
 	int err;
 
-	if (!may_change())
+	if (!ckpt_sysfs_may_change())
 		return -EPERM;
 	name = kstrndup(buf, len, GFP_KERNEL);
 	if (!name)
@@ -83,214 +101,6 @@ static struct attribute *top_attrs[] = {
 };
 static const struct attribute_group top_group = { .attrs = top_attrs };
 
-/* --- /sys/kernel/ckpt/groups/NAME/ --- */
-
-struct group_attribute {
-	struct attribute attr;
-	ssize_t (*show)(struct ckpt_group *group, char *buf);
-	ssize_t (*store)(struct ckpt_group *group, const char *arg);
-};
-
-static ssize_t cgroup_show(struct ckpt_group *group, char *buf)
-{
-	int len = ckpt_group_path(group, buf, PAGE_SIZE - 1);
-
-	if (len < 0)
-		return len;
-	if (len >= PAGE_SIZE - 1)
-		return -ENAMETOOLONG;
-	buf[len] = '\n';
-	return len + 1;
-}
-
-static ssize_t tasks_show(struct ckpt_group *group, char *buf)
-{
-	return sysfs_emit(buf, "%u\n", ckpt_group_tasks(group));
-}
-
-static ssize_t epoch_show(struct ckpt_group *group, char *buf)
-{
-	return sysfs_emit(buf, "%llu\n", group->epoch.number);
-}
-
-static ssize_t dirty_pages_show(struct ckpt_group *group, char *buf)
-{
-	return sysfs_emit(buf, "%llu\n", group->epoch.dirty_pages);
-}
-
-static ssize_t changed_inodes_show(struct ckpt_group *group, char *buf)
-{
-	return sysfs_emit(buf, "%llu\n", ckpt_files_changed(group->files));
-}
-
-static ssize_t taken_show(struct ckpt_group *group, char *buf)
-{
-	return sysfs_emit(buf, "%llu\n", group->epoch.taken_pages);
-}
-
-static ssize_t lost_show(struct ckpt_group *group, char *buf)
-{
-	return sysfs_emit(buf, "%llu\n", ckpt_files_lost(group->files));
-}
-
-static ssize_t roots_show(struct ckpt_group *group, char *buf)
-{
-	const char *path;
-	unsigned int i;
-	int len = 0;
-
-	for (i = 0; (path = ckpt_files_root(group->files, i)); i++)
-		len += sysfs_emit_at(buf, len, "%s\n", path);
-	return len;
-}
-
-static ssize_t state_show(struct ckpt_group *group, char *buf)
-{
-	static const char * const name[] = {
-		[CKPT_GROUP_IDLE] = "idle",
-		[CKPT_GROUP_TAKING] = "taking",
-		[CKPT_GROUP_GONE] = "gone",
-	};
-
-	return sysfs_emit(buf, "%s\n", name[ckpt_group_state(group)]);
-}
-
-static ssize_t add_root_store(struct ckpt_group *group, const char *arg)
-{
-	return ckpt_files_root_add(group->files, arg, NULL);
-}
-
-static ssize_t remove_root_store(struct ckpt_group *group, const char *arg)
-{
-	return ckpt_files_root_del(group->files, arg, NULL);
-}
-
-#define GROUP_RO(_name) \
-static struct group_attribute group_##_name = { \
-	.attr = { .name = #_name, .mode = 0444 }, .show = _name##_show }
-#define GROUP_WO(_name) \
-static struct group_attribute group_##_name = { \
-	.attr = { .name = #_name, .mode = 0200 }, .store = _name##_store }
-
-GROUP_RO(cgroup);
-GROUP_RO(tasks);
-GROUP_RO(epoch);
-GROUP_RO(dirty_pages);
-GROUP_RO(changed_inodes);
-GROUP_RO(taken);
-GROUP_RO(lost);
-GROUP_RO(roots);
-GROUP_RO(state);
-GROUP_WO(add_root);
-GROUP_WO(remove_root);
-
-static struct attribute *group_attrs[] = {
-	&group_cgroup.attr,
-	&group_tasks.attr,
-	&group_epoch.attr,
-	&group_dirty_pages.attr,
-	&group_changed_inodes.attr,
-	&group_taken.attr,
-	&group_lost.attr,
-	&group_roots.attr,
-	&group_state.attr,
-	&group_add_root.attr,
-	&group_remove_root.attr,
-	NULL,
-};
-ATTRIBUTE_GROUPS(group);
-
-static ssize_t group_attr_show(struct kobject *kobj, struct attribute *attr, char *buf)
-{
-	struct group_attribute *ga = container_of(attr, struct group_attribute, attr);
-	struct ckpt_group *group = container_of(kobj, struct ckpt_group, kobj);
-	ssize_t ret;
-
-	/* the mode of the file can be changed */
-	if (!ga->show)
-		return -EIO;
-	mutex_lock(&group->lock);
-	ret = group->dead ? -ENODEV : ga->show(group, buf);
-	mutex_unlock(&group->lock);
-	return ret;
-}
-
-static ssize_t group_attr_store(struct kobject *kobj, struct attribute *attr, const char *buf,
-				size_t len)
-{
-	struct group_attribute *ga = container_of(attr, struct group_attribute, attr);
-	struct ckpt_group *group = container_of(kobj, struct ckpt_group, kobj);
-	char *arg;
-	ssize_t ret;
-
-	if (!ga->store)
-		return -EIO;
-	if (!may_change())
-		return -EPERM;
-	arg = kstrndup(buf, len, GFP_KERNEL);
-	if (!arg)
-		return -ENOMEM;
-	*strchrnul(arg, '\n') = '\0';
-	mutex_lock(&group->lock);
-	ret = group->dead ? -ENODEV : ga->store(group, arg);
-	mutex_unlock(&group->lock);
-	kfree(arg);
-	return ret ? ret : len;
-}
-
-static const struct sysfs_ops group_sysfs_ops = {
-	.show = group_attr_show,
-	.store = group_attr_store,
-};
-
-static void group_release(struct kobject *kobj)
-{
-	struct ckpt_group *group = container_of(kobj, struct ckpt_group, kobj);
-
-	WARN_ON(group->files);
-	cgroup_put(group->cgroup);
-	mutex_destroy(&group->lock);
-	kfree(group);
-}
-
-static const struct kobj_type group_type = {
-	.release = group_release,
-	.sysfs_ops = &group_sysfs_ops,
-	.default_groups = group_groups,
-};
-
-/**
- * ckpt_sysfs_group_init - make the reference count of a new group
- * @group: the group; from here on ckpt_group_put frees it
- */
-void ckpt_sysfs_group_init(struct ckpt_group *group)
-{
-	kobject_init(&group->kobj, CKPT_KTYPE(&group_type));
-}
-
-/**
- * ckpt_sysfs_group_add - make the group's folder
- * @group: the group, complete
- *
- * Return: 0 or a negative errno.
- */
-int ckpt_sysfs_group_add(struct ckpt_group *group)
-{
-	return kobject_add(&group->kobj, groups_folder, "%s", group->name);
-}
-
-/**
- * ckpt_sysfs_group_del - remove the group's folder
- * @group: the group
- *
- * Context: sleeps until nobody is inside one of its files, so not under the
- * group's lock.
- */
-void ckpt_sysfs_group_del(struct ckpt_group *group)
-{
-	kobject_del(&group->kobj);
-}
-
 /**
  * ckpt_sysfs_init - make /sys/kernel/ckpt
  *
@@ -303,8 +113,8 @@ int ckpt_sysfs_init(void)
 	top = kobject_create_and_add("ckpt", kernel_kobj);
 	if (!top)
 		return -ENOMEM;
-	groups_folder = kobject_create_and_add("groups", top);
-	if (!groups_folder)
+	ckpt_sysfs_groups = kobject_create_and_add("groups", top);
+	if (!ckpt_sysfs_groups)
 		goto put_top;
 	err = sysfs_create_group(top, &top_group);
 	if (err)
@@ -312,7 +122,7 @@ int ckpt_sysfs_init(void)
 	return 0;
 
 put_groups:
-	kobject_put(groups_folder);
+	kobject_put(ckpt_sysfs_groups);
 put_top:
 	kobject_put(top);
 	return err;
@@ -335,6 +145,6 @@ void ckpt_sysfs_close_doors(void)
  */
 void ckpt_sysfs_exit(void)
 {
-	kobject_put(groups_folder);
+	kobject_put(ckpt_sysfs_groups);
 	kobject_put(top);
 }

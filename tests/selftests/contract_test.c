@@ -50,10 +50,14 @@ static const struct request malformed[] = {
 	  .piece = { NAME, U64(EPOCH, 1) } },
 	{ "one of a lower number", CKPT_CMD_EPOCH_NEXT, EINVAL, "Unsupported attribute",
 	  .piece = { NAME, STR(GROUP_CGROUP, "/") } },
+	{ "a value that is only told", CKPT_CMD_GROUP_SET, EINVAL, "Unsupported attribute",
+	  .piece = { NAME, U64(LOST, 0), U32(EVENTS, 0) } },
 	{ "the pad", CKPT_CMD_GROUP_GET, EINVAL, "Unsupported attribute",
 	  .piece = { NAME, RAW(CKPT_A_PAD, "") } },
 	{ "a u32 of 8 bytes", CKPT_CMD_EPOCH_NEXT, EINVAL, "length",
 	  .piece = { NAME, RAW(CKPT_A_EPOCH_FLAGS, "\0\0\0\0\0\0\0\0") } },
+	{ "a u32 of 2 bytes", CKPT_CMD_GROUP_SET, EINVAL, "length",
+	  .piece = { NAME, RAW(CKPT_A_EVENTS, "\0\0") } },
 	{ "a u64 of 4 bytes", CKPT_CMD_EPOCH_ABORT, EINVAL, "length",
 	  .piece = { NAME, RAW(CKPT_A_EPOCH, "\0\0\0\0") } },
 	{ "an id of 15 bytes", CKPT_CMD_EPOCH_COMMIT, ERANGE, "",
@@ -70,6 +74,12 @@ static const struct request malformed[] = {
 	  .piece = { NAME }, .trailing = 3 },
 	{ "an unknown flag of a round", CKPT_CMD_EPOCH_NEXT, EINVAL, "reserved",
 	  .piece = { NAME, U32(EPOCH_FLAGS, 2) } },
+	{ "an unknown event", CKPT_CMD_GROUP_SET, EINVAL, "reserved",
+	  .piece = { NAME, U32(EVENTS, 8) } },
+	{ "a dirty share over the whole", CKPT_CMD_GROUP_SET, ERANGE, "",
+	  .piece = { NAME, U32(DIRTY_SHARE_MIN, 1001) } },
+	{ "a memory share over the whole", CKPT_CMD_GROUP_SET, ERANGE, "",
+	  .piece = { NAME, U32(MEMORY_SHARE_MIN, 1001) } },
 	{ "flags that mean nothing here", CKPT_CMD_GROUP_GET, EINVAL, "reserved bits",
 	  .piece = { NAME }, .flags = NLM_F_EXCL },
 	{ "no operation at all", 200, EOPNOTSUPP, "", .piece = { NAME } },
@@ -85,6 +95,8 @@ static const struct request malformed[] = {
 static const struct request several[] = {
 	{ "form before name", CKPT_CMD_GROUP_DEL, EINVAL, "Unknown attribute",
 	  .piece = { RAW(CKPT_A_MAX + 1, "1234") } },
+	{ "form before group", CKPT_CMD_GROUP_SET, ERANGE, "",
+	  .piece = { NOBODY, U32(DIRTY_SHARE_MIN, 2000) } },
 	{ "group-new: what it lacks before a bad name", CKPT_CMD_GROUP_NEW, EINVAL, "needs a name",
 	  .piece = { STR(GROUP_NAME, "a b") } },
 	{ "a bad name before a bad path", CKPT_CMD_GROUP_NEW, EINVAL, "1 to 63",
@@ -97,6 +109,12 @@ static const struct request several[] = {
 	  .piece = { NAME, STR(GROUP_CGROUP, "/") } },
 	{ "a taken name before a taken cgroup", CKPT_CMD_GROUP_NEW, EEXIST, "name is taken",
 	  .piece = { NAME, STR(GROUP_CGROUP, "/contract") } },
+	{ "group-set: no group before nothing to set", CKPT_CMD_GROUP_SET, ENOENT, "no group",
+	  .piece = { NOBODY } },
+	{ "no name before nothing to set", CKPT_CMD_GROUP_SET, EINVAL, "names no group",
+	  .piece = { } },
+	{ "group-set: nothing to set", CKPT_CMD_GROUP_SET, EINVAL, "sets nothing",
+	  .piece = { NAME } },
 	{ "root-add: no group before no path", CKPT_CMD_ROOT_ADD, ENOENT, "no group",
 	  .piece = { NOBODY } },
 	{ "no name before no path", CKPT_CMD_ROOT_ADD, EINVAL, "names no group", .piece = { } },
@@ -200,6 +218,23 @@ static void test_without_rights(void)
 	}
 }
 
+/* One of three values is refused. */
+static const struct request half = {
+	"", CKPT_CMD_GROUP_SET, ERANGE, "",
+	.piece = { NAME, U32(EVENTS, 7), U32(DIRTY_SHARE_MIN, 5), U32(MEMORY_SHARE_MIN, 1001) },
+};
+
+/* Refusals change nothing: what was set before is still set. */
+static void test_all_or_nothing(struct client *c)
+{
+	char exec[8], dirty[8];
+
+	ask(c, &half);
+	get("/sys/kernel/ckpt/groups/contract/event_exec", exec, sizeof(exec));
+	get("/sys/kernel/ckpt/groups/contract/event_dirty_share", dirty, sizeof(dirty));
+	check(!strcmp(exec, "0") && !strcmp(dirty, "0"), "a refused group-set sets nothing");
+}
+
 int main(void)
 {
 	struct client c, other;
@@ -211,6 +246,7 @@ int main(void)
 	refused(&c, malformed, COUNT(malformed));
 	refused(&c, several, COUNT(several));
 	test_without_rights();
+	test_all_or_nothing(&c);
 	if (client_begin(&other, "contract", &r))
 		die("begin: %s", other.text);
 	refused(&c, others, COUNT(others));

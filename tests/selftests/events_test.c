@@ -21,28 +21,19 @@
 
 #define INODES_MAX "/sys/module/ckpt/parameters/inodes_max"
 #define MAX 64
-/* Waits for what must come, and for what must not. */
-#define SOON 5000
-#define NEVER 300
 
 static int fd;
 
 static void want(const char *group, uint32_t what, const char *why)
 {
-	struct event e = { 0 };
+	bool lost = what == CKPT_EVENT_LOST;
 
-	if (check(events_next(fd, SOON, &e) && e.what == what && !strcmp(e.group, group) &&
-		  (e.value > 0) == (what == CKPT_EVENT_LOST), "%s", why))
-		return;
-	note("event %u of group '%s', value %lu", e.what, e.group, e.value);
+	events_want(fd, group, what, lost, lost ? UINT64_MAX : 0, why);
 }
 
 static void want_none(const char *why)
 {
-	struct event e = { 0 };
-
-	if (!check(!events_next(fd, NEVER, &e), "%s", why))
-		note("event %u of group '%s', value %lu", e.what, e.group, e.value);
+	events_want_none(fd, why);
 }
 
 static void files(const char *prefix, int nr)

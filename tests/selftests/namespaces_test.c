@@ -25,6 +25,7 @@ static const struct {
 	{ "group-del", CKPT_CMD_GROUP_DEL, NLM_F_ACK },
 	{ "group-get", CKPT_CMD_GROUP_GET, NLM_F_ACK },
 	{ "a dump of group-get", CKPT_CMD_GROUP_GET, NLM_F_DUMP },
+	{ "group-set", CKPT_CMD_GROUP_SET, NLM_F_ACK },
 	{ "root-add", CKPT_CMD_ROOT_ADD, NLM_F_ACK },
 	{ "root-del", CKPT_CMD_ROOT_DEL, NLM_F_ACK },
 	{ "epoch-begin", CKPT_CMD_EPOCH_BEGIN, NLM_F_ACK },
@@ -97,6 +98,8 @@ static void test_sysfs(void)
 		"/sys/kernel/ckpt/tag", "/sys/kernel/ckpt/untag",
 		"/sys/kernel/ckpt/groups/spaces/add_root",
 		"/sys/kernel/ckpt/groups/spaces/remove_root",
+		"/sys/kernel/ckpt/groups/spaces/event_exec",
+		"/sys/kernel/ckpt/groups/spaces/event_dirty_share",
 	};
 	size_t i, nr = sizeof(file) / sizeof(file[0]);
 	int status;

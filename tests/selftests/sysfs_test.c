@@ -22,7 +22,7 @@ struct file {
 
 static const struct file top_files[] = {
 	{ "version", 0444, NULL },
-	{ "features", 0444, "pages inodes" },
+	{ "features", 0444, NULL },
 	{ "tag", 0200, NULL },
 	{ "untag", 0200, NULL },
 	{ "groups", 0755, NULL },
@@ -33,6 +33,9 @@ static const struct file group_files[] = {
 	{ "tasks", 0444, "0" },
 	{ "epoch", 0444, "0" },
 	{ "dirty_pages", 0444, "0" },
+	{ "resident_pages", 0444, "0" },
+	{ "dirty_share", 0444, "0" },
+	{ "memory_share", 0444, "max" },
 	{ "changed_inodes", 0444, "0" },
 	{ "taken", 0444, "0" },
 	{ "lost", 0444, "0" },
@@ -40,6 +43,12 @@ static const struct file group_files[] = {
 	{ "state", 0444, "idle" },
 	{ "add_root", 0200, NULL },
 	{ "remove_root", 0200, NULL },
+	{ "event_dirty_share", 0644, "0" },
+	{ "event_memory_share", 0644, "0" },
+	{ "event_changed_inodes", 0644, "0" },
+	{ "event_exec", 0644, "0" },
+	{ "event_exit", 0644, "0" },
+	{ "event_oom_kill", 0644, "0" },
 };
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -98,6 +107,15 @@ static void test_refusals(void)
 	refuse(GROUP "add_root", "/no/such/folder", -ENOENT);
 	refuse(GROUP "add_root", "/etc/passwd", -ENOTDIR);
 	refuse(GROUP "remove_root", "/tmp", -ENOENT);
+	refuse(GROUP "event_dirty_share", "1001", -ERANGE);
+	refuse(GROUP "event_dirty_share", "x", -EINVAL);
+	refuse(GROUP "event_dirty_share", "-1", -EINVAL);
+	refuse(GROUP "event_memory_share", "1001", -ERANGE);
+	refuse(GROUP "event_memory_share", "5 5", -EINVAL);
+	refuse(GROUP "event_changed_inodes", "18446744073709551616", -ERANGE);
+	refuse(GROUP "event_exec", "2", -ERANGE);
+	refuse(GROUP "event_exit", "", 0);
+	refuse(GROUP "event_oom_kill", "yes", -EINVAL);
 	/* the modes of sysfs files can be changed, what they can do cannot */
 	check(!chmod(GROUP "tasks", 0644), "tasks is made writable");
 	refuse(GROUP "tasks", "1", -EIO);

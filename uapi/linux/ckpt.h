@@ -57,6 +57,7 @@ enum ckpt_cmd {
 	CKPT_CMD_PAGE_DUMP,	/* dump: GROUP_NAME; one area part a message */
 	CKPT_CMD_INODE_DUMP,	/* dump: GROUP_NAME; one inode a message */
 	CKPT_CMD_EVENT_NTF,	/* multicast: GROUP_NAME, EVENT, EVENT_VALUE */
+	CKPT_CMD_GROUP_SET,	/* GROUP_NAME, one or more of EVENTS and *_MIN */
 	__CKPT_CMD_MAX
 };
 #define CKPT_CMD_MAX (__CKPT_CMD_MAX - 1)
@@ -104,6 +105,12 @@ enum ckpt_attr {
 	/* event */
 	CKPT_A_EVENT,		/* u32, enum ckpt_event */
 	CKPT_A_EVENT_VALUE,	/* u64 */
+	/* what listeners want to be told of a group */
+	CKPT_A_EVENTS,		/* u32, CKPT_EVENTS_* */
+	CKPT_A_DIRTY_SHARE_MIN,	/* u32, permille from which a round is told, 0: none */
+	CKPT_A_MEMORY_SHARE_MIN, /* u32, permille from which it is told, 0: never */
+	CKPT_A_CHANGED_INODES_MIN, /* u64, number from which it is told, 0: never */
+	CKPT_A_MEMORY_SHARE,	/* u32, permille of the memory limit; none: no limit */
 	__CKPT_A_MAX
 };
 #define CKPT_A_MAX (__CKPT_A_MAX - 1)
@@ -116,6 +123,10 @@ enum ckpt_group_state {
 
 #define CKPT_FEATURE_PAGES	(1U << 0)	/* read-and-clear walk */
 #define CKPT_FEATURE_INODES	(1U << 1)	/* change sets */
+#define CKPT_FEATURE_EXEC	(1U << 2)	/* the kernel tells of exec, */
+#define CKPT_FEATURE_EXIT	(1U << 3)	/* exit */
+#define CKPT_FEATURE_OOM_KILL	(1U << 4)	/* and OOM kills */
+#define CKPT_FEATURE_MEMORY_SHARE (1U << 5)	/* and limits memory */
 
 /*
  * EPOCH_NEXT: every task of the group is stopped; the walk waits for locks
@@ -203,18 +214,50 @@ struct ckpt_run {
 #define CKPT_INODE_F_MAPPED	(1U << 3)	/* a writable shared mapping existed at the take */
 #define CKPT_INODE_F_OPEN	(1U << 4)	/* open for writing in the group at the take */
 
+/* EVENTS: what tasks of the group do that is told */
+#define CKPT_EVENTS_EXEC	(1U << 0)
+#define CKPT_EVENTS_EXIT	(1U << 1)
+#define CKPT_EVENTS_OOM_KILL	(1U << 2)
+
 /*
  * Events reach the initial network namespace.  They are hints: one that finds no
- * memory, or no room at a listener, is not sent again.  What they tell is in the
- * attributes LOST and GROUP_STATE of a GROUP_GET, too.
+ * memory, or no room at a listener, is not sent again.  What LOST, GROUP_GONE
+ * and the shares tell is in the attributes of a GROUP_GET, too.
  *
- * EVENT_LOST is sent when LOST is no longer 0, once until the next commit, and
- * after that commit if it is not 0 then.
+ * LOST and GROUP_GONE are always told, the others when GROUP_SET asked for them:
+ * once for the group, whoever listens.  A new group wants none.
+ *
+ * LOST is sent when the attribute LOST is no longer 0, once until the next
+ * commit, and after that commit if it is not 0 then.
+ *
+ * DIRTY_SHARE is sent after every round (begin or next) of which the share is
+ * DIRTY_SHARE_MIN or more.  It is that round's DIRTY_PAGES in permille of its
+ * RESIDENT_PAGES: what was written since the round before.  Between rounds
+ * nobody knows it, since only a walk that clears the bits could tell.
+ *
+ * MEMORY_SHARE is sent when the memory is MEMORY_SHARE_MIN or more of its limit,
+ * and again after it was less.  The limit is memory.max of the group's cgroup or
+ * of the nearest one above that has one; the memory is that of the cgroup with
+ * the limit.  The module looks once a second, while it is wanted.
+ *
+ * CHANGED_INODES is sent when CHANGED_INODES is CHANGED_INODES_MIN or more, once
+ * until the next round or the end of the epoch, and after that if it is so still.
+ *
+ * EXEC, EXIT and OOM_KILL are counts: of successful execs, of processes (not
+ * threads) that ended, of processes that the OOM killer chose.  What happens
+ * within 100 ms is told together.  No pid is told: a message is the same for all
+ * listeners, whose pid namespaces differ, and a pid may be another's by then.
  */
 enum ckpt_event {
 	CKPT_EVENT_UNSPEC,
 	CKPT_EVENT_LOST,	/* value: lost so far; the next checkpoint must be full */
 	CKPT_EVENT_GROUP_GONE,	/* the cgroup was removed; value: 0 */
+	CKPT_EVENT_DIRTY_SHARE,	/* value: permille */
+	CKPT_EVENT_MEMORY_SHARE, /* value: permille */
+	CKPT_EVENT_CHANGED_INODES, /* value: their number */
+	CKPT_EVENT_EXEC,	/* value: how many since it was told last */
+	CKPT_EVENT_EXIT,	/* value: the same */
+	CKPT_EVENT_OOM_KILL,	/* value: the same */
 };
 
 #endif /* _UAPI_LINUX_CKPT_H */

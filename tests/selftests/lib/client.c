@@ -184,6 +184,22 @@ int client_group_state(struct client *c, const char *name, uint32_t *ret_state)
 	return call(c, request(c, CKPT_CMD_GROUP_GET, NLM_F_ACK, name), got_state, ret_state);
 }
 
+int client_set(struct client *c, const char *name, uint64_t events, uint64_t dirty_share,
+	       uint64_t memory_share, uint64_t changed_inodes)
+{
+	struct nl_msg *msg = request(c, CKPT_CMD_GROUP_SET, NLM_F_ACK, name);
+
+	if (events != UNSET)
+		nla_put_u32(msg, CKPT_A_EVENTS, (uint32_t)events);
+	if (dirty_share != UNSET)
+		nla_put_u32(msg, CKPT_A_DIRTY_SHARE_MIN, (uint32_t)dirty_share);
+	if (memory_share != UNSET)
+		nla_put_u32(msg, CKPT_A_MEMORY_SHARE_MIN, (uint32_t)memory_share);
+	if (changed_inodes != UNSET)
+		nla_put_u64(msg, CKPT_A_CHANGED_INODES_MIN, changed_inodes);
+	return call(c, msg, NULL, NULL);
+}
+
 int client_root(struct client *c, int cmd, const char *name, const char *path)
 {
 	struct nl_msg *msg = request(c, cmd, NLM_F_ACK, name);

@@ -12,6 +12,8 @@
 
 #include <linux/ckpt.h>
 
+#define UNSET UINT64_MAX
+
 struct nl_sock;
 struct nlattr;
 
@@ -72,6 +74,9 @@ void client_close(struct client *c);
 int client_group_new(struct client *c, const char *name, const char *cgroup);
 int client_group_del(struct client *c, const char *name);
 int client_group_state(struct client *c, const char *name, uint32_t *ret_state);
+/* What listeners want; a value of UNSET is left out. */
+int client_set(struct client *c, const char *name, uint64_t events, uint64_t dirty_share,
+	       uint64_t memory_share, uint64_t changed_inodes);
 int client_root(struct client *c, int cmd, const char *name, const char *path);
 int client_begin(struct client *c, const char *name, struct round *ret);
 int client_next(struct client *c, const char *name, uint32_t flags, struct round *ret);

@@ -14,6 +14,10 @@
 #include "lib/events.h"
 #include "lib/world.h"
 
+/* Waits for what must come, and for what must not. */
+#define SOON 5000
+#define NEVER 300
+
 int events_listen(void)
 {
 	/* kept to the end of the program */
@@ -47,4 +51,23 @@ int events_next(int fd, int timeout_ms, struct event *ret)
 	ret->value = nla_get_u64(attrs[CKPT_A_EVENT_VALUE]);
 	snprintf(ret->group, sizeof(ret->group), "%s", nla_get_string(attrs[CKPT_A_GROUP_NAME]));
 	return 1;
+}
+
+uint64_t events_want(int fd, const char *group, uint32_t what, uint64_t min, uint64_t max,
+		     const char *why)
+{
+	struct event e = { 0 };
+
+	if (!check(events_next(fd, SOON, &e) && e.what == what && !strcmp(e.group, group) &&
+		   e.value >= min && e.value <= max, "%s", why))
+		note("event %u of group '%s', value %lu", e.what, e.group, e.value);
+	return e.value;
+}
+
+void events_want_none(int fd, const char *why)
+{
+	struct event e = { 0 };
+
+	if (!check(!events_next(fd, NEVER, &e), "%s", why))
+		note("event %u of group '%s', value %lu", e.what, e.group, e.value);
 }

@@ -26,4 +26,10 @@ int events_listen(void);
 /* The next event.  Return: 1, or 0 when none came in time. */
 int events_next(int fd, int timeout_ms, struct event *ret);
 
+/* One case: the next event is this one, its value from @min to @max.  Return: its value. */
+uint64_t events_want(int fd, const char *group, uint32_t what, uint64_t min, uint64_t max,
+		     const char *why);
+/* One case: nothing comes for a while. */
+void events_want_none(int fd, const char *why);
+
 #endif
