@@ -265,8 +265,8 @@ static int walk_all(struct ckpt_walk *w, bool final)
 			inc_tlb_flush_pending(w->mm);
 		}
 		/* Asked for at every hold: one may come, and go, in between. */
-		w->m->merged |= test_bit(MMF_VM_MERGEABLE, &w->mm->flags);
-		w->m->probed |= test_bit(MMF_HAS_UPROBES, &w->mm->flags);
+		w->m->merged |= ckpt_mm_flag(w->mm, MMF_VM_MERGEABLE);
+		w->m->probed |= ckpt_mm_flag(w->mm, MMF_HAS_UPROBES);
 		if (mm_has_notifiers(w->mm)) {
 			w->m->flags |= CKPT_MM_NOTIFIERS;
 			w->unbased = true;

@@ -75,7 +75,7 @@ enum ckpt_place ckpt_place_of_dir(const struct ckpt_sub *sub, struct inode *dir)
 	struct dentry *dentry;
 
 	spin_lock(&dir->i_lock);
-	hlist_for_each_entry(dentry, &dir->i_dentry, d_u.d_alias) {
+	hlist_for_each_entry(dentry, &dir->i_dentry, ckpt_d_alias) {
 		place = place_of(sub, dentry);
 		break;
 	}
@@ -112,9 +112,9 @@ bool ckpt_place_outside(const struct ckpt_sub *sub, struct inode *inode, struct 
 		return name_tells(inode, dentry) && place_of(sub, dentry) == CKPT_PLACE_OUTSIDE;
 
 	spin_lock(&inode->i_lock);
-	hlist_for_each_entry(dentry, &inode->i_dentry, d_u.d_alias) {
+	hlist_for_each_entry(dentry, &inode->i_dentry, ckpt_d_alias) {
 		/* With a second name in memory it is unsure. */
-		outside = !dentry->d_u.d_alias.next && name_tells(inode, dentry) &&
+		outside = !dentry->ckpt_d_alias.next && name_tells(inode, dentry) &&
 			  place_of(sub, dentry) == CKPT_PLACE_OUTSIDE;
 		break;
 	}

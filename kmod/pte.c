@@ -13,8 +13,8 @@
 #include <linux/pgtable.h>
 #include <linux/sched/coredump.h>
 #include <linux/swap.h>
-#include <linux/swapops.h>
 
+#include "leaf.h"
 #include "limits.h"
 #include "members.h"
 #include "pte.h"
@@ -117,7 +117,7 @@ static void take_anon(struct ckpt_walk *w, pte_t *ptep, u64 addr, u32 i, pte_t p
 		       unsure(w, page);
 
 	w->state[i] = CKPT_PAGE_ANON;
-	if (PageKsm(page)) {
+	if (folio_test_ksm(page_folio(page))) {
 		w->run_flags[i] |= CKPT_RUN_DIRTY | CKPT_RUN_KSM;
 		return;
 	}
@@ -142,7 +142,7 @@ static void take_present(struct ckpt_walk *w, pte_t *ptep, u64 addr, u32 i, pte_
 	struct page *page;
 
 	/* In this order: not every pfn has a struct page. */
-	if (pte_special(pte) || pte_devmap(pte) || !pfn_valid(pfn)) {
+	if (pte_special(pte) || !pfn_valid(pfn) || is_zone_device_page(pfn_to_page(pfn))) {
 		w->state[i] = is_zero_pfn(pfn) ? CKPT_PAGE_ZERO : CKPT_PAGE_SPECIAL;
 		if (w->state[i] == CKPT_PAGE_SPECIAL)
 			w->run_flags[i] |= CKPT_RUN_DIRTY;
@@ -157,10 +157,8 @@ static void take_present(struct ckpt_walk *w, pte_t *ptep, u64 addr, u32 i, pte_
 		w->state[i] = CKPT_PAGE_FILE;
 }
 
-static void take_marker(struct ckpt_walk *w, u32 i, swp_entry_t entry)
+static void take_marker(struct ckpt_walk *w, u32 i, pte_marker marker)
 {
-	pte_marker marker = pte_marker_get(entry);
-
 	if (marker & CKPT_MARKER_GUARD) {
 		w->state[i] = CKPT_PAGE_GUARD;
 	} else if (marker & CKPT_MARKER_POISON) {
@@ -172,22 +170,25 @@ static void take_marker(struct ckpt_walk *w, u32 i, swp_entry_t entry)
 
 static void take_absent(struct ckpt_walk *w, pte_t *ptep, u64 addr, u32 i, pte_t pte)
 {
-	swp_entry_t entry = pte_to_swp_entry(pte);
+	enum ckpt_leaf leaf = ckpt_pte_leaf(pte);
 
-	if (is_pte_marker_entry(entry)) {
-		take_marker(w, i, entry);
-	} else if (!non_swap_entry(entry)) {
+	switch (leaf) {
+	case CKPT_LEAF_MARKER:
+		take_marker(w, i, ckpt_pte_marker(pte));
+		break;
+	case CKPT_LEAF_SWAP:
 		w->state[i] = CKPT_PAGE_SWAP;
 		if (pte_swp_soft_dirty(pte) || w->marked || w->split_from)
 			w->run_flags[i] |= CKPT_RUN_DIRTY;
 		if (w->clear && pte_swp_soft_dirty(pte))
 			set_pte_at(w->mm, addr, ptep, pte_swp_clear_soft_dirty(pte));
-	} else {
+		break;
+	default:
 		/*
 		 * A migration entry is left alone: its bit comes back with the
 		 * page, and this round copies it.
 		 */
-		w->state[i] = is_migration_entry(entry) ? CKPT_PAGE_MIGRATION : CKPT_PAGE_SPECIAL;
+		w->state[i] = leaf == CKPT_LEAF_MIGRATION ? CKPT_PAGE_MIGRATION : CKPT_PAGE_SPECIAL;
 		w->run_flags[i] |= CKPT_RUN_DIRTY;
 	}
 }
@@ -271,6 +272,12 @@ static bool take_table(struct ckpt_walk *w, pmd_t *pmd, pmd_t pmdval, u64 addr, 
 
 /* --- huge pages --- */
 
+/* A huge page, or an entry that stands for one: not none, and no table hangs on it. */
+static bool is_huge(pmd_t val)
+{
+	return !pmd_none(val) && (!pmd_present(val) || pmd_leaf(val));
+}
+
 /*
  * Change a huge entry.  The CPU may set bits in it at any time and none may be
  * lost (a dirty bit dropped is data dropped), so never a blind exchange.
@@ -318,15 +325,15 @@ static bool take_huge(struct ckpt_walk *w, pmd_t *pmd, u64 addr, u64 end)
 	struct page *page;
 	u32 i;
 
-	if (pmd_none(val) || !(is_swap_pmd(val) || pmd_trans_huge(val) || pmd_devmap(val))) {
+	if (!is_huge(val)) {
 		spin_unlock(ptl);
 		return pmd_none(val);
 	}
-	if (is_swap_pmd(val)) {
-		if (is_pmd_migration_entry(val))
+	if (!pmd_present(val)) {
+		if (ckpt_pmd_leaf(val) == CKPT_LEAF_MIGRATION)
 			state = CKPT_PAGE_MIGRATION;
 		flags |= CKPT_RUN_DIRTY;
-	} else if (pmd_devmap(val)) {
+	} else if (is_zone_device_page(pmd_page(val))) {
 		flags |= CKPT_RUN_DIRTY;
 	} else {
 		page = pmd_page(val);
@@ -408,7 +415,7 @@ void ckpt_walk_pmd(struct ckpt_walk *w, pmd_t *pmd, u64 addr, u64 end)
 		val = READ_ONCE(*pmd);
 		if (pmd_none(val))
 			return;
-		if (is_swap_pmd(val) || pmd_trans_huge(val) || pmd_devmap(val)) {
+		if (is_huge(val)) {
 			done = take_huge(w, pmd, addr, end);
 		} else if (WARN_ON_ONCE(pmd_bad(val))) {
 			/* What is there is not known: all of the mm is reported. */

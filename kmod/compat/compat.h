@@ -73,6 +73,23 @@ static inline bool ckpt_mmap_write_trylock(struct mm_struct *mm)
 #endif
 }
 
+/* 6.18 API change: the flags of an address space are a bitmap of their own type. */
+static inline bool ckpt_mm_flag(const struct mm_struct *mm, int flag)
+{
+#ifdef CKPT_HAVE_MM_FLAGS_TEST
+	return mm_flags_test(flag, mm);
+#else
+	return test_bit(flag, &mm->flags);
+#endif
+}
+
+/* 7.2 API change: the link among the names of an inode is in an unnamed union. */
+#ifdef CKPT_HAVE_DENTRY_ALIAS
+#define ckpt_d_alias d_alias
+#else
+#define ckpt_d_alias d_u.d_alias
+#endif
+
 /* 6.8 API change: the file behind an overlay mapping has the overlay's path apart. */
 static inline struct dentry *ckpt_file_dentry(struct file *file)
 {

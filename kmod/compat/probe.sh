@@ -5,7 +5,8 @@
 #
 # usage: probe.sh PROBES KDIR OUT
 set -eu
-probes=$1 kdir=$2 out=$3
+# newer kernels name the folder relative to the current one
+probes=$1 kdir=$2 out=$(cd "$3" && pwd)
 dir=$out/probes
 rm -rf "$dir"
 mkdir -p "$dir"
