@@ -8,7 +8,7 @@
 #:  make demo          the main job, shown                    DEMO=vm|nomodule|host
 #:  make install       ckpt-tool, man pages, DKMS source      DESTDIR= PREFIX=/usr/local
 #:  make check         set up what is needed, run every test
-#:  make lint          sparse, checkpatch, clang-tidy, include rules
+#:  make lint          sparse, checkpatch, clang-tidy, include rules    KERNEL=newest
 #:  make unit          tests/unit, sanitizers on              TEST="name ..."
 #:  make kunit         tests/kunit, user-mode Linux            TEST="suite glob"
 #:  make selftest      tests/selftests in the VM              TEST="name ..." KERNEL=
@@ -17,8 +17,8 @@
 #:  make install-deps  the Debian packages of tests/setup/packages.txt
 #:  make clean         remove build/
 #:
-#:  KERNEL is 6.1 (default) or 6.12; V=1 shows commands; caches (kernels, packages)
-#:  live in ${CKPT_CACHE:-~/.cache/ckpt}, not in the tree.
+#:  KERNEL is 6.1 (default), 6.12 or newest (Debian's on the day); V=1 shows commands;
+#:  caches (kernels, packages) live in ${CKPT_CACHE:-~/.cache/ckpt}, not in the tree.
 
 KERNEL ?= 6.1
 TEST ?=
@@ -66,7 +66,7 @@ check:
 	@tests/run/check.sh
 
 lint: install-deps
-	@tests/lint/lint.sh
+	@KERNEL=$(KERNEL) tests/lint/lint.sh
 
 unit: install-deps
 	@$(tools) workloads

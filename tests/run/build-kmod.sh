@@ -25,7 +25,7 @@ release=$(sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' "$uts")
 dir=$repo/build/kmod/$release
 flags=(W=1)
 if [ -n "${KMOD_LINT:-}" ]; then
-	dir=$repo/build/lint/kmod
+	dir=$repo/build/lint/kmod-$release
 	flags=(C=2 "CF=-Wsparse-error -Wno-unknown-attribute")
 fi
 [ -z "${KMOD_GENL_VERSION:-}" ] || dir=$dir-genl$KMOD_GENL_VERSION
@@ -47,7 +47,13 @@ done
 (cd "$repo/kmod" && find . -type f -printf '%P\n') | while read -r f; do
 	[ -L "$dir/kmod/$f" ] || ln -sfn "$repo/kmod/$f" "$dir/kmod/$f"
 done
-make -s -C "$kdir" M="$dir/kmod" "${flags[@]}" modules 2>&1 |
+# kernel.sh says so where this machine's compiler will not do
+in=()
+if [ -e "${kdir%/*}/toolchain" ]; then
+	in=("$repo/tests/vm/runner/toolchain.sh" run "$(cat "${kdir%/*}/toolchain")"
+		"$repo" "${kdir%/*}" --)
+fi
+"${in[@]}" make -s -C "$kdir" M="$dir/kmod" "${flags[@]}" modules 2>&1 |
 	{ grep -vE 'BTF|vmlinux is unavailable' || true; }
 [ -z "${KMOD_LINT:-}" ] || exit 0
 # an emulated machine may be reading the old one

@@ -42,6 +42,7 @@ if [ -e kmod/Kbuild ]; then
 	step "selftest programs" needs 'tests/selftests/*_test.c'
 	step kunit make kunit
 	step selftest make selftest
+	step "selftest on 6.12" make selftest KERNEL=6.12
 fi
 step vm-test make vm-test
 tests/run/sum.sh "$CKPT_RESULTS" "$status"

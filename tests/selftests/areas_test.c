@@ -168,8 +168,10 @@ static void test_merges(struct client *c, struct child *child)
 	take(c, &p);
 	pages_state(&p, child->pid, still + 13 * PAGE, &flags);
 	check(flags & CKPT_RUN_DIRTY, "a page written between two mprotects is reported");
-	check(pages_dirty(&p, child->pid, still, still + 64 * PAGE) < 16,
-	      "the pages beside it are not");
+	/* Since Linux 6.2 the pages between the two are writable again, and so reported. */
+	check(pages_dirty(&p, child->pid, still, still + 8 * PAGE) +
+	      pages_dirty(&p, child->pid, still + 24 * PAGE, still + 64 * PAGE) < 16,
+	      "the pages beside them are not");
 	pages_free(&p);
 }
 

@@ -1,18 +1,21 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# kernel.sh: a stock Debian kernel and its headers, unpacked into the cache
+# kernel.sh: a kernel and its headers, unpacked into the cache
 #
 # usage: kernel.sh KERNEL        prints the folder, which then holds
 #	release      the kernel's release string
 #	vmlinux      the bootable file
 #	modules/     /lib/modules/<release>, with modules.dep
 #	headers      what KDIR has to be
+#	toolchain    where this machine's compiler will not do: the root with one that does
 #
-# Nothing is installed on this machine. The folder is named after the package
-# version, so a new kernel in the archive makes a new folder, and a run that finds
-# its folder needs no network.
+# 6.1 and 6.12 are Debian's for Debian 12, newest is that of its unstable suite on the day.
+# Nothing is installed on this machine. The folder is named after the package version, so a
+# new kernel in the archive makes a new folder, and a run that finds its folder needs no
+# network.
 set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
 kernel=${1:?usage: kernel.sh KERNEL}
 cache=${CKPT_CACHE:-$HOME/.cache/ckpt}/kernels
 mkdir -p "$cache"
@@ -24,8 +27,8 @@ apt_opts=()
 case $kernel in
 6.1) image=linux-image-amd64 headers=linux-headers-amd64 suite= ;;
 6.12) image=linux-image-amd64 headers=linux-headers-amd64 suite=bookworm-backports ;;
-newest) die "KERNEL=newest is not supported" ;;
-*) die "unknown, KERNEL is 6.1 or 6.12" ;;
+newest) image=linux-image-amd64 headers=linux-headers-amd64 suite=sid ;;
+*) die "unknown, KERNEL is 6.1, 6.12 or newest" ;;
 esac
 
 apt_update() {
@@ -35,7 +38,7 @@ apt_update() {
 # A suite that is not among this machine's sources gets lists of its own in the cache,
 # from the mirror this machine already uses.
 use_suite() {
-	local uri dir=$cache/apt-$1
+	local dir=$cache/apt-$1
 
 	uri=$(apt-get indextargets --format '$(ORIGIN) $(COMPONENT) $(CODENAME) $(REPO_URI)' |
 		sed -n 's/^Debian main bookworm \(.*\)/\1/p' | head -n 1)
@@ -75,19 +78,33 @@ resolve() {
 	headers_pkg=$(depends "$headers" | grep -m1 '^linux-headers-')
 }
 
-exec 9>"$cache/lock"
+# what the image, in newer archives, and the headers consist of
+parts() {
+	depends "$image_pkg" | grep -E '^linux-(base|binary|modules)-[0-9]' || true
+	echo "$headers_pkg"
+	depends "$headers_pkg" | grep -E '^linux-(headers|kbuild)-'
+}
+
+exec 9>"$cache/lock-$kernel"
 flock 9
-# asking apt takes two seconds: its answer holds until its lists change
+# asking apt takes two seconds: its answer holds until its lists change, that of the newest
+# kernel for a day
 known=$cache/resolved-$kernel
 lists=/var/lib/apt/lists
 [ -z "$suite" ] || lists=$cache/apt-$suite/lists
-if [ "$known" -nt "$lists" ] && [ -e "$(cat "$known")/vmlinux" ]; then
+stale=
+if [ "$kernel" = newest ] && [ -z "$(find "$known" -mmin -1440 2>/dev/null)" ]; then
+	stale=1
+fi
+if [ -z "$stale" ] && [ "$known" -nt "$lists" ] && [ -e "$(cat "$known")/vmlinux" ]; then
 	exec cat "$known"
 fi
 [ -z "$suite" ] || use_suite "$suite"
+# without the network the newest kernel is the newest one known
+[ -z "$stale" ] || apt_update || echo "kernel $kernel: the archive cannot be asked" >&2
 resolve || { apt_update && resolve; } || die "no package $image in the archive"
-case ${image_pkg#linux-image-} in
-"$kernel".*) ;;
+case $kernel-${image_pkg#linux-image-} in
+newest-* | "$kernel-$kernel".*) ;;
 *) die "$image resolves to $image_pkg, a Debian 12 archive is needed" ;;
 esac
 
@@ -100,16 +117,29 @@ if [ ! -e "$final/release" ]; then
 	mkdir -p "$tmp"
 	fetch "$image_pkg" "$tmp" || { apt_update; fetch "$image_pkg" "$tmp"; } ||
 		die "cannot download $image_pkg"
-	for p in "$headers_pkg" $(depends "$headers_pkg" | grep -E '^linux-(headers|kbuild)-'); do
+	for p in $(parts); do
 		fetch "$p" "$tmp" || die "cannot download $p"
 	done
+	if [ "$kernel" = newest ]; then
+		compiler=$(depends "$headers_pkg" | grep -m1 -oE '^gcc-[0-9]+') ||
+			die "$headers_pkg names no compiler"
+		"$here/toolchain.sh" create "$suite" "$compiler" "$uri" >"$tmp/toolchain" ||
+			die "no $compiler of $suite"
+		# the packages leave out what asks whether sparse is there
+		printf '#!/bin/sh\necho 1\n' >"$tmp/checker"
+		install -m 755 "$tmp/checker" "$tmp"/usr/lib/linux-kbuild-*/scripts/checker-valid.sh
+		rm "$tmp/checker"
+	fi
 	if [ -d "$tmp/usr/lib/modules" ]; then
 		mv "$tmp/usr/lib/modules/$release" "$tmp/modules"
 	else
 		mv "$tmp/lib/modules/$release" "$tmp/modules"
 	fi
 	rm -f "$tmp/modules/build" "$tmp/modules/source"
-	mv "$tmp/boot/vmlinuz-$release" "$tmp/vmlinuz"
+	# newer packages have it among the modules
+	for f in "$tmp/boot/vmlinuz-$release" "$tmp/modules/vmlinuz"; do
+		[ ! -e "$f" ] || mv "$f" "$tmp/vmlinuz"
+	done
 	# the headers name one absolute path, in their Makefile
 	sed -i "s,/usr/src/,$final/usr/src/,g" "$tmp/usr/src/linux-headers-$release/Makefile"
 	ln -s "usr/src/linux-headers-$release" "$tmp/headers"

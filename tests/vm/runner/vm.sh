@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# vm.sh: run one command as root in an emulated machine with a stock Debian kernel
+# vm.sh: run one command as root in an emulated machine with a kernel of the cache
 usage() {
 	cat >&2 <<'U'
 usage: vm.sh [OPTION]... -- COMMAND [ARGUMENT]...
-  --kernel 6.1|6.12   the kernel to boot (6.1)
+  --kernel K          the kernel to boot: 6.1, 6.12, newest (6.1)
   --mem MIB           memory (2048)
   --cpus N            processors (2)
   --timeout SECONDS   the whole run, boot included (300)
@@ -46,7 +46,6 @@ while [ $# -gt 0 ]; do
 	shift
 done
 [ $# -gt 0 ] || usage
-
 die() { echo "vm: $*" >&2; exit 125; }
 
 tmp=$(mktemp -d)
