@@ -12,12 +12,13 @@
 #ifndef _CKPT_DIRTY_H
 #define _CKPT_DIRTY_H
 
+#include <linux/bits.h>
 #include <linux/types.h>
 
 #include <linux/ckpt.h>
 
 #define CKPT_PAGE_SHIFT 12
-#define CKPT_PAGE_BYTES (1ULL << CKPT_PAGE_SHIFT)
+#define CKPT_PAGE_BYTES BIT_ULL(CKPT_PAGE_SHIFT)
 
 /**
  * struct ckpt_area - an area of an address space at a take

@@ -50,7 +50,7 @@ struct ckpt_watch {
 	struct list_head link;
 	struct list_head subs;
 	unsigned int users;
-	spinlock_t lock;
+	spinlock_t lock;	/* @dead */
 	bool dead;
 	struct super_block *sb;
 	u64 dev;
@@ -113,7 +113,7 @@ struct ckpt_files {
 	struct list_head subs;
 	unsigned int nr_roots;
 	bool open;
-	spinlock_t lock;
+	spinlock_t lock;	/* @set, @chunks */
 	struct ckpt_changeset set;
 	struct list_head chunks;
 };

@@ -55,7 +55,7 @@ struct ckpt_group {
 	u64 generation;
 	struct ckpt_events events;
 
-	struct mutex lock;
+	struct mutex lock;	/* all that follows */
 	bool dead;
 	struct ckpt_epoch epoch;
 	struct ckpt_files *files;

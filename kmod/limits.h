@@ -12,7 +12,7 @@
 #define CKPT_MMS_MAX		65536
 
 /* Areas of one address space (the kernel's own default is 65530). */
-#define CKPT_AREAS_MAX		(1U << 20)
+#define CKPT_AREAS_MAX		(1024U * 1024U)
 
 /* Runs of one address space in one round, 16 bytes each; over it the mm is MM_OVERFLOW. */
 #define CKPT_RUNS_MAX		(4U << 20)

@@ -233,7 +233,7 @@ static void tell_cleaned(struct ckpt_walk *w)
 static bool take_table(struct ckpt_walk *w, pmd_t *pmd, pmd_t pmdval, u64 addr, u64 end)
 {
 	u64 base = addr & PMD_MASK;
-	spinlock_t *ptl;
+	spinlock_t *ptl;	/* the table's own */
 	pte_t *first;
 	pte_t pte;
 	u32 i;

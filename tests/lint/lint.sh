@@ -72,7 +72,8 @@ report "shell syntax" "${#out}" "$out"
 
 mapfile -t tools_c < <(list 'tools/*.c' 'tests/unit/*.c' 'tests/selftests/*.c' \
 	'tests/workloads/*.c')
-mapfile -t kernel_c < <(list 'kmod/*.[ch]' 'tests/kunit/*.[ch]' 'uapi/*.h' ':!kmod/compat/probes')
+mapfile -t kernel_c < <(list 'kmod/*.[ch]' 'tests/kunit/*.[ch]' ':!kmod/compat/probes')
+mapfile -t uapi_h < <(list 'uapi/*.h')
 mapfile -t tools_all < <(list 'tools/*.[ch]' 'tests/unit/*.[ch]' 'tests/selftests/*.[ch]' \
 	'tests/workloads/*.[ch]')
 flags="-std=gnu11 -D_GNU_SOURCE= -D_FILE_OFFSET_BITS=64 -Iuapi -Itools/libckpt -Itests/unit \
@@ -104,7 +105,10 @@ if [ ${#tools_all[@]} -gt 0 ]; then
 	per_file checkpatch "" "$perl --ignore $user" "${tools_all[@]}"
 fi
 if [ -e kmod/Kbuild ]; then
-	per_file "checkpatch of the module" "" "$perl --ignore $both" "${kernel_c[@]}"
+	# user space has no BIT(), which checkpatch knows of include/uapi/ alone
+	per_file "checkpatch of the module" "" "$perl --strict --ignore $both" "${kernel_c[@]}"
+	per_file "checkpatch of the interface" "" "$perl --strict --ignore $both,BIT_MACRO" \
+		"${uapi_h[@]}"
 	# what the kernels' headers make of it differs; the newest one's only when asked for
 	for k in 6.1 6.12 $([ "${KERNEL:-}" != newest ] || echo newest); do
 		out=$(kdir=$(tests/vm/runner/kernel.sh "$k") &&
