@@ -41,7 +41,7 @@ static bool mounting(void)
 	return nr == __NR_mount || nr == __NR_fsconfig;
 }
 
-static bool is_layer(const struct inode *inode)
+static bool is_layer(struct inode *inode)
 {
 	return S_ISDIR(inode->i_mode) && ckpt_inode_state(inode) & I_OVL_INUSE;
 }
@@ -59,7 +59,7 @@ bool ckpt_layers_above(struct dentry *dentry)
 
 	rcu_read_lock();
 	for (;; dentry = READ_ONCE(dentry->d_parent)) {
-		const struct inode *inode = d_inode_rcu(dentry);
+		struct inode *inode = d_inode_rcu(dentry);
 
 		found = inode && is_layer(inode);
 		if (found || IS_ROOT(dentry))

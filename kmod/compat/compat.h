@@ -43,9 +43,14 @@
 #define CKPT_KTYPE(ktype) ((struct kobj_type *)(ktype))
 #endif
 
-static inline unsigned int ckpt_inode_state(const struct inode *inode)
+/* 6.19 API change: the state of an inode is read through a helper, which takes no const. */
+static inline unsigned int ckpt_inode_state(struct inode *inode)
 {
+#ifdef CKPT_HAVE_INODE_STATE
+	return inode_state_read_once(inode);
+#else
 	return READ_ONCE(inode->i_state);
+#endif
 }
 
 /* 6.3 API change: flags of an area change through helpers that take its own lock. */

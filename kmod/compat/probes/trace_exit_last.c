@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
+/* sched.h of the newest kernels stands on it */
+#include <linux/mm.h>
 #include <trace/events/sched.h>
 
 static void probe(void *data, struct task_struct *task, bool last)
