@@ -20,7 +20,8 @@ enum ckpt_status {
  * struct ckpt_err - the first error of a call
  * @status: class of the error; CKPT_OK while none was set
  * @os: errno of the failing system call, 0 where none is behind it
- * @text: one sentence: object, action, cause, next step; lower case
+ * @text: one sentence: object, action, cause, next step; lower case; one that is
+ *	too long has " ... " in its middle
  */
 struct ckpt_err {
 	enum ckpt_status status;
