@@ -213,17 +213,3 @@ int ckpt_reader_blob(struct ckpt_reader *r, const char *name, struct ckpt_buf *r
 				 r->manifest.name, r->manifest.id, name);
 	return ckpt_blob_get(&source, b->space, b->len, ret, err);
 }
-
-int ckpt_reader_space(struct ckpt_reader *r, uint32_t *space, struct ckpt_err *err)
-{
-	enum ckpt_page_kind kind;
-	uint64_t key, count;
-	int rc;
-
-	if (*space > CKPT_SPACE_MAX)
-		return 0;
-	rc = next_run(r, ckpt_key(*space, 0), &key, &count, &kind, err);
-	if (rc == 1)
-		*space = key >> CKPT_PAGE_BITS;
-	return rc;
-}

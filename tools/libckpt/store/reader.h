@@ -30,8 +30,6 @@ struct ckpt_source ckpt_reader_source(struct ckpt_reader *r);
 /* Append a blob of the manifest to @ret. */
 int ckpt_reader_blob(struct ckpt_reader *r, const char *name, struct ckpt_buf *ret,
 		     struct ckpt_err *err);
-/* The first space >= *@space that has pages. Return: 1 found, 0 none, -1 error. */
-int ckpt_reader_space(struct ckpt_reader *r, uint32_t *space, struct ckpt_err *err);
 
 /* Turn newest and -N into an id. */
 int ckpt_reader_resolve(struct ckpt_store *store, const char *name, int64_t which,

@@ -12,11 +12,6 @@
 
 #define FORMAT_FILE "format"
 
-const uint8_t *ckpt_store_uuid(const struct ckpt_store *store)
-{
-	return store->format.uuid;
-}
-
 void ckpt_store_close(struct ckpt_store *store)
 {
 	if (!store)

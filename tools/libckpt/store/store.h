@@ -35,6 +35,4 @@ struct ckpt_store *ckpt_store_open(const char *path, enum ckpt_store_mode mode,
 /* NULL is allowed. */
 void ckpt_store_close(struct ckpt_store *store);
 
-const uint8_t *ckpt_store_uuid(const struct ckpt_store *store);
-
 #endif

@@ -130,11 +130,6 @@ struct ckpt_writer *ckpt_writer_begin(struct ckpt_store *store, const char *name
 	return take_ptr(w);
 }
 
-void ckpt_writer_set_level(struct ckpt_writer *w, int level)
-{
-	w->changes.level = level;
-}
-
 struct ckpt_manifest *ckpt_writer_manifest(struct ckpt_writer *w)
 {
 	return &w->manifest;

@@ -31,8 +31,6 @@ struct ckpt_writer *ckpt_writer_begin(struct ckpt_store *store, const char *name
 /* Ends the writer; what was not committed is gone. NULL is allowed. */
 void ckpt_writer_free(struct ckpt_writer *w);
 
-/* zstd level; 1 unless set before the first put. */
-void ckpt_writer_set_level(struct ckpt_writer *w, int level);
 /* Where the pages go. Space numbers come from space_new or from the parent. */
 struct ckpt_sink ckpt_writer_sink(struct ckpt_writer *w);
 
