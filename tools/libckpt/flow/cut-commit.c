@@ -98,7 +98,10 @@ static int describe(struct ckpt_cut *cut, struct ckpt_err *err)
 	m->lineage.epoch = cut->epoch.epoch;
 	m->counts.files = cut->result.files;
 	m->counts.bytes_read = cut->result.memory_read + cut->result.file_read;
+	/* With --stop it stands still yet, and is killed once this is durable. */
 	m->counts.freeze_ns = cut->result.freeze_ns;
+	if (cut->params->stop)
+		m->counts.freeze_ns += ckpt_cut_now() - cut->ended_ns;
 	m->counts.total_ns = ckpt_cut_now() - cut->began_ns;
 	if (!group->cgroup)
 		return 0;

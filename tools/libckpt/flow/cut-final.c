@@ -128,8 +128,10 @@ int ckpt_cut_final(struct ckpt_cut *cut, struct ckpt_err *err)
 	}
 	/* With --stop the tree stays held until its checkpoint is durable. */
 	if (!ret)
-		ret = cut->params->stop ? ckpt_stop_holding(cut->stop, err) :
+		ret = cut->params->stop ?
+		      ckpt_stop_holding(cut->stop, &cut->result.freeze_ns, err) :
 		      ckpt_stop_release(cut->stop, &cut->result.freeze_ns, err);
+	cut->ended_ns = ckpt_cut_now();
 	ckpt_take_done(&take);
 	ckpt_inode_take_done(&inodes);
 	return ret;

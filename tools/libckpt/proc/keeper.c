@@ -323,6 +323,7 @@ static void serve(struct keeper *k, uint32_t op, struct ckpt_keeper_reply *reply
 		break;
 	case CKPT_KEEPER_HOLDING:
 		ret = need_hold(k, reply) || look_again(k, reply);
+		reply->freeze_ns = ckpt_now_ns() - k->hold.began_ns;
 		break;
 	case CKPT_KEEPER_RELEASE:
 		if (need_hold(k, reply))

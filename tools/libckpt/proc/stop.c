@@ -192,11 +192,14 @@ int ckpt_stop_collect(struct ckpt_stop *stop, struct ckpt_image *ret, struct ckp
 	return ckpt_stop_collect_wait(stop, ret, err);
 }
 
-int ckpt_stop_holding(struct ckpt_stop *stop, struct ckpt_err *err)
+int ckpt_stop_holding(struct ckpt_stop *stop, uint64_t *ret_freeze_ns, struct ckpt_err *err)
 {
 	struct ckpt_keeper_reply reply;
 
-	return ask(stop, CKPT_KEEPER_HOLDING, err) || get_reply(stop, &reply, err) ? -1 : 0;
+	if (ask(stop, CKPT_KEEPER_HOLDING, err) || get_reply(stop, &reply, err))
+		return -1;
+	*ret_freeze_ns = reply.freeze_ns;
+	return 0;
 }
 
 int ckpt_stop_release(struct ckpt_stop *stop, uint64_t *ret_freeze_ns, struct ckpt_err *err)

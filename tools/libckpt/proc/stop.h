@@ -125,8 +125,10 @@ int ckpt_stop_collect(struct ckpt_stop *stop, struct ckpt_image *ret, struct ckp
  * For who does not release it: what was copied is of one instant only if the
  * keeper is there yet.  The time it holds the tree without a word starts anew.
  * On failure the tree runs on.
+ *
+ * @ret_freeze_ns: how long it has stood still
  */
-int ckpt_stop_holding(struct ckpt_stop *stop, struct ckpt_err *err);
+int ckpt_stop_holding(struct ckpt_stop *stop, uint64_t *ret_freeze_ns, struct ckpt_err *err);
 
 /**
  * ckpt_stop_release - let the tree run on
