@@ -19,7 +19,7 @@ static json_object *area_json(const struct ckpt_image *image, const struct ckpt_
 	report_u64(doc, "end", a->end);
 	report_u64(doc, "prot", a->prot);
 	report_str(doc, "kind", kind[a->kind]);
-	report_str(doc, "path", a->file == CKPT_NONE ? a->name : image->files[a->file].path);
+	report_path(doc, "path", a->file == CKPT_NONE ? a->name : image->files[a->file].path);
 	return doc;
 }
 
@@ -32,7 +32,7 @@ static json_object *fd_json(const struct ckpt_image *image, const struct ckpt_fd
 
 	report_u64(doc, "fd", fd->fd);
 	report_str(doc, "kind", kind[f->kind]);
-	report_str(doc, "path", f->path);
+	report_path(doc, "path", f->path);
 	report_u64(doc, "position", f->pos);
 	json_object_object_add(doc, "deleted", json_object_new_boolean(f->deleted));
 	return doc;
@@ -62,11 +62,19 @@ static json_object *task_json(const struct ckpt_image *image, const struct ckpt_
 	return doc;
 }
 
+static void add_roots(json_object *doc, const struct ckpt_fs_table *table)
+{
+	cleanup_free const char **paths = calloc(table->n_roots + 1, sizeof(*paths));
+
+	for (size_t i = 0; paths && i < table->n_roots; i++)
+		paths[i] = table->roots[i].path;
+	report_paths(doc, "roots", paths, paths ? table->n_roots : 0);
+}
+
 static void print_json(const struct ckpt_manifest *m, const struct ckpt_image *image,
 		       const struct ckpt_fs_table *table)
 {
-	json_object *doc = json_object_new_object();
-	json_object *tasks = json_object_new_array(), *roots = json_object_new_array();
+	json_object *doc = json_object_new_object(), *tasks = json_object_new_array();
 
 	report_str(doc, "name", m->name);
 	report_u64(doc, "id", m->id);
@@ -80,10 +88,8 @@ static void print_json(const struct ckpt_manifest *m, const struct ckpt_image *i
 	report_str(doc, "unquiesced", image->unquiesced);
 	for (size_t i = 0; i < image->n_tasks; i++)
 		json_object_array_add(tasks, task_json(image, &image->tasks[i]));
-	for (size_t i = 0; i < table->n_roots; i++)
-		json_object_array_add(roots, json_object_new_string(table->roots[i].path));
 	json_object_object_add(doc, "tasks", tasks);
-	json_object_object_add(doc, "roots", roots);
+	add_roots(doc, table);
 	report_u64(doc, "entries", ckpt_fs_table_count(table));
 	report_json(doc);
 }
@@ -91,19 +97,21 @@ static void print_json(const struct ckpt_manifest *m, const struct ckpt_image *i
 static void print_text(const struct ckpt_manifest *m, const struct ckpt_image *image,
 		       const struct ckpt_fs_table *table)
 {
-	printf("%s@%" PRIu64 ": %s by %s\n", m->name, m->id, ckpt_kind_name(m->kind), m->tracker);
+	report_line(stdout, "%s@%" PRIu64 ": %s by %s", m->name, m->id, ckpt_kind_name(m->kind),
+		    m->tracker);
 	for (size_t i = 0; i < image->n_tasks; i++) {
 		const struct ckpt_task *t = &image->tasks[i];
 
-		printf("  task %d (%s), parent %d, %zu threads%s\n", t->pid, t->comm, t->ppid,
-		       t->n_threads, t->state == CKPT_TASK_ZOMBIE ? ", zombie" : "");
+		report_line(stdout, "  task %d (%s), parent %d, %zu threads%s", t->pid, t->comm,
+			    t->ppid, t->n_threads,
+			    t->state == CKPT_TASK_ZOMBIE ? ", zombie" : "");
 	}
 	for (size_t i = 0; i < table->n_roots; i++)
-		printf("  root %s\n", table->roots[i].path);
-	printf("  %zu entries in the roots, %zu open files, %zu pipes\n",
-	       ckpt_fs_table_count(table), image->n_files, image->n_pipes);
+		report_line(stdout, "  root %s", table->roots[i].path);
+	report_line(stdout, "  %zu entries in the roots, %zu open files, %zu pipes",
+		    ckpt_fs_table_count(table), image->n_files, image->n_pipes);
 	if (image->unquiesced)
-		printf("  not at rest: %s\n", image->unquiesced);
+		report_line(stdout, "  not at rest: %s", image->unquiesced);
 }
 
 static int show(struct ckpt_reader *reader, bool json, struct ckpt_err *err)

@@ -11,7 +11,7 @@
 
 static void print_json(const char *name, const struct ckpt_report *r, bool whole)
 {
-	json_object *doc = json_object_new_object(), *damage = json_object_new_array();
+	json_object *doc = json_object_new_object();
 
 	report_str(doc, "name", name);
 	report_u64(doc, "id", r->id);
@@ -21,9 +21,7 @@ static void print_json(const char *name, const struct ckpt_report *r, bool whole
 	report_u64(doc, "pages", r->pages);
 	report_u64(doc, "bytes", r->bytes);
 	report_u64(doc, "faults", r->faults);
-	for (size_t i = 0; i < r->ndamage; i++)
-		json_object_array_add(damage, json_object_new_string(r->damage[i]));
-	json_object_object_add(doc, "damage", damage);
+	report_texts(doc, "damage", (const char *const *)r->damage, r->ndamage);
 	report_json(doc);
 }
 
@@ -31,12 +29,13 @@ static void print_text(const char *name, const struct ckpt_report *r, bool whole
 {
 	char bytes[32];
 
-	printf("%s@%" PRIu64 ": %s, %" PRIu64 " pages in %" PRIu64 " blocks (%s)\n", name, r->id,
-	       whole ? "whole" : "damaged", r->pages, r->blocks, human_bytes(r->bytes, bytes));
+	report_line(stdout, "%s@%" PRIu64 ": %s, %" PRIu64 " pages in %" PRIu64 " blocks (%s)",
+		    name, r->id, whole ? "whole" : "damaged", r->pages, r->blocks,
+		    human_bytes(r->bytes, bytes));
 	for (size_t i = 0; i < r->ndamage; i++)
-		printf("  %s\n", r->damage[i]);
+		report_line(stdout, "  %s", r->damage[i]);
 	if (r->faults > r->ndamage)
-		printf("  and %" PRIu64 " more\n", r->faults - r->ndamage);
+		report_line(stdout, "  and %" PRIu64 " more", r->faults - r->ndamage);
 }
 
 static int verify(const char *arg, const struct common *common, struct ckpt_err *err)

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Reports. */
+#include <errno.h>
 #include <inttypes.h>
 #include <json-c/json.h>
+#include <stdarg.h>
 #include <stdio.h>
 
+#include "base/cleanup.h"
+#include "base/text.h"
 #include "report.h"
 
 const char *human_bytes(uint64_t bytes, char *buf)
@@ -31,10 +35,43 @@ const char *human_ns(uint64_t ns, char *buf)
 	return buf;
 }
 
+static int lost_os;
+
+/* The stream itself only keeps that something was lost. */
+static void note_lost(FILE *to)
+{
+	if (to == stdout && !lost_os)
+		lost_os = errno;
+}
+
+void report_line(FILE *to, const char *fmt, ...)
+{
+	cleanup_free char *text = NULL, *plain = NULL;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		text = NULL;
+	plain = text ? ckpt_text_plain(text) : NULL;
+	if (fprintf(to, "%s\n", plain ? plain : "no memory for a line of output") < 0)
+		note_lost(to);
+}
+
+int report_lost(void)
+{
+	return lost_os;
+}
+
 void report_json(struct json_object *doc)
 {
-	printf("%s\n", json_object_to_json_string_ext(doc, JSON_C_TO_STRING_PLAIN |
-						      JSON_C_TO_STRING_NOSLASHESCAPE));
+	const char *text = json_object_to_json_string_ext(doc, JSON_C_TO_STRING_PLAIN |
+							  JSON_C_TO_STRING_NOSLASHESCAPE);
+
+	if (printf("%s\n", text ? text : "") < 0)
+		note_lost(stdout);
 	json_object_put(doc);
 }
 
@@ -48,9 +85,62 @@ void report_u64_or_null(struct json_object *doc, const char *key, uint64_t value
 	json_object_object_add(doc, key, value ? json_object_new_uint64(value) : NULL);
 }
 
+static json_object *utf8(const char *value, bool *ret_lossy)
+{
+	cleanup_free char *text = ckpt_text_utf8(value, ret_lossy);
+
+	return text ? json_object_new_string(text) : NULL;
+}
+
+static json_object *hex(const char *value)
+{
+	cleanup_free char *digits = ckpt_text_hex(value);
+
+	return digits ? json_object_new_string(digits) : NULL;
+}
+
 void report_str(struct json_object *doc, const char *key, const char *value)
 {
-	json_object_object_add(doc, key, value ? json_object_new_string(value) : NULL);
+	json_object_object_add(doc, key, value ? utf8(value, NULL) : NULL);
+}
+
+void report_texts(struct json_object *doc, const char *key, const char *const *texts, size_t n)
+{
+	json_object *list = json_object_new_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_object_array_add(list, utf8(texts[i], NULL));
+	json_object_object_add(doc, key, list);
+}
+
+void report_path(struct json_object *doc, const char *key, const char *path)
+{
+	char key_hex[32];
+	bool lossy = false;
+
+	json_object_object_add(doc, key, path ? utf8(path, &lossy) : NULL);
+	snprintf(key_hex, sizeof(key_hex), "%s_hex", key);
+	if (lossy)
+		json_object_object_add(doc, key_hex, hex(path));
+}
+
+void report_paths(struct json_object *doc, const char *key, const char *const *paths, size_t n)
+{
+	json_object *list = json_object_new_array(), *digits = json_object_new_array();
+	bool any = false, lossy;
+	char key_hex[32];
+
+	for (size_t i = 0; i < n; i++) {
+		json_object_array_add(list, utf8(paths[i], &lossy));
+		json_object_array_add(digits, lossy ? hex(paths[i]) : NULL);
+		any |= lossy;
+	}
+	json_object_object_add(doc, key, list);
+	snprintf(key_hex, sizeof(key_hex), "%s_hex", key);
+	if (any)
+		json_object_object_add(doc, key_hex, digits);
+	else
+		json_object_put(digits);
 }
 
 static void checkpoint_json(const char *name, const struct ckpt_checkpoint_result *r, bool dry_run)
@@ -92,16 +182,16 @@ void report_checkpoint(const char *name, const struct ckpt_checkpoint_result *r,
 		return;
 	}
 	if (dry_run) {
-		printf("%s: nothing stands in the way of a checkpoint (tracker %s)\n", name,
-		       r->tracker);
+		report_line(stdout, "%s: nothing stands in the way of a checkpoint (tracker %s)",
+			    name, r->tracker);
 		return;
 	}
-	printf("%s@%" PRIu64 ": %s by %s, %" PRIu32 " tasks, %" PRIu64 " pages, %" PRIu64
-	       " files, read %s, raw %s, stored %s, frozen %s, total %s\n",
-	       name, r->id, r->kind, r->tracker, r->tasks, r->pages, r->files,
-	       human_bytes(r->memory_read + r->file_read, read), human_bytes(r->raw_bytes, raw),
-	       human_bytes(r->stored_bytes, stored), human_ns(r->freeze_ns, freeze),
-	       human_ns(r->total_ns, total));
+	report_line(stdout, "%s@%" PRIu64 ": %s by %s, %" PRIu32 " tasks, %" PRIu64 " pages, %"
+		    PRIu64 " files, read %s, raw %s, stored %s, frozen %s, total %s",
+		    name, r->id, r->kind, r->tracker, r->tasks, r->pages, r->files,
+		    human_bytes(r->memory_read + r->file_read, read),
+		    human_bytes(r->raw_bytes, raw), human_bytes(r->stored_bytes, stored),
+		    human_ns(r->freeze_ns, freeze), human_ns(r->total_ns, total));
 }
 
 static void restore_json(const char *name, const struct ckpt_bring_result *r, bool dry_run)
@@ -142,18 +232,18 @@ void report_restore(const char *name, const struct ckpt_bring_result *r, bool dr
 		return;
 	}
 	if (r->skipped)
-		printf("%" PRIu64 " newer checkpoints are damaged and passed over; %s\n",
-		       r->skipped, r->why_skipped);
+		report_line(stdout, "%" PRIu64 " newer checkpoints are damaged and passed over; %s",
+			    r->skipped, r->why_skipped);
 	if (dry_run) {
-		printf("%s@%" PRIu64 ": whole, and nothing stands in the way of a restore\n", name,
-		       r->id);
+		report_line(stdout, "%s@%" PRIu64 ": whole, and nothing stands in the way of a "
+			    "restore", name, r->id);
 		return;
 	}
 	for (int i = 0; i < CKPT_STAGES; i++)
 		if (r->stages[i].name)
-			printf("%-7s %s, %s\n", r->stages[i].name,
-			       r->stages[i].done ? "verified" : "not done",
-			       human_ns(r->stages[i].ns, ns));
-	printf("%s@%" PRIu64 ": restored in %s, root pid %d\n", name, r->id,
-	       human_ns(r->total_ns, ns), r->root_pid);
+			report_line(stdout, "%-7s %s, %s", r->stages[i].name,
+				    r->stages[i].done ? "verified" : "not done",
+				    human_ns(r->stages[i].ns, ns));
+	report_line(stdout, "%s@%" PRIu64 ": restored in %s, root pid %d", name, r->id,
+		    human_ns(r->total_ns, ns), r->root_pid);
 }
