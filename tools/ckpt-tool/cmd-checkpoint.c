@@ -2,9 +2,9 @@
 /* checkpoint: capture a group now. */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "cmd.h"
 #include "flow/checkpoint.h"
 #include "report.h"
@@ -16,21 +16,9 @@ struct request {
 	const char *name, *why;
 	const char *roots[MAX_ROOTS];
 	size_t n_roots;
-	int32_t pid;
+	int64_t pid;
 	bool full, stop;
 };
-
-/* A number too large for a pid must not become that of another process. */
-static int parse_pid(const char *text, int32_t *ret)
-{
-	char *end;
-	long pid = strtol(text, &end, 10);
-
-	if (*end || pid <= 0 || pid > INT32_MAX)
-		return -1;
-	*ret = pid;
-	return 0;
-}
 
 static int parse(int argc, char **argv, struct request *r, struct ckpt_err *err)
 {
@@ -43,7 +31,7 @@ static int parse(int argc, char **argv, struct request *r, struct ckpt_err *err)
 	};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
 		if (common_take(&r->common, c))
 			continue;
 		switch (c) {
@@ -54,13 +42,18 @@ static int parse(int argc, char **argv, struct request *r, struct ckpt_err *err)
 			r->stop = true;
 			break;
 		case 'w':
+			/* it would be other lines of the log, or orders to a terminal */
+			if (ckpt_text_has_control(optarg))
+				return usage(&cmd_checkpoint, err,
+					     "--why takes one line without control characters");
 			r->why = optarg;
 			break;
 		case 'N':
 			r->name = optarg;
 			break;
 		case 'p':
-			if (parse_pid(optarg, &r->pid))
+			/* one that is too large must not become that of another process */
+			if (!parse_number(optarg, INT32_MAX, &r->pid))
 				return usage(&cmd_checkpoint, err, "'%s' is no pid", optarg);
 			break;
 		case 'r':
@@ -71,7 +64,7 @@ static int parse(int argc, char **argv, struct request *r, struct ckpt_err *err)
 		case 'h':
 			return -1;
 		default:
-			return usage(&cmd_checkpoint, err, "unknown option '%s'", argv[optind - 1]);
+			return bad_option(&cmd_checkpoint, c, argc, argv, err);
 		}
 	}
 	if (optind < argc && !r->pid)

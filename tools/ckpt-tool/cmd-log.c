@@ -47,17 +47,18 @@ static void print_text(const struct ckpt_log_entry *e)
 	struct tm tm;
 
 	if (e->damage) {
-		printf("%6" PRIu64 "  %s: %s\n", e->id,
-		       e->state.verdict == CKPT_VERDICT_DAMAGED ? "damaged" : "not readable",
-		       e->damage);
+		report_line(stdout, "%6" PRIu64 "  %s: %s", e->id,
+			    e->state.verdict == CKPT_VERDICT_DAMAGED ? "damaged" : "not readable",
+			    e->damage);
 		return;
 	}
 	if (localtime_r(&t, &tm))
 		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
-	printf("%6" PRIu64 "  %s  %-11s %-5s %9s  %9s  %-8s %s\n", e->id, when,
-	       ckpt_kind_name(m->kind), m->tracker, human_bytes(m->counts.stored_bytes, stored),
-	       human_ns(m->counts.freeze_ns, freeze), ckpt_verdict_name(e->state.verdict),
-	       m->why ? m->why : "");
+	report_line(stdout, "%6" PRIu64 "  %s  %-11s %-5s %9s  %9s  %-8s %s", e->id, when,
+		    ckpt_kind_name(m->kind), m->tracker,
+		    human_bytes(m->counts.stored_bytes, stored),
+		    human_ns(m->counts.freeze_ns, freeze), ckpt_verdict_name(e->state.verdict),
+		    m->why ? m->why : "");
 }
 
 static int print_log(const char *name, const struct common *common, struct ckpt_err *err)
@@ -81,6 +82,32 @@ static int print_log(const char *name, const struct common *common, struct ckpt_
 	return failed ? (int)err->status : CKPT_OK;
 }
 
+static int print_groups(const struct common *common, struct ckpt_err *err)
+{
+	cleanup_names struct ckpt_names names = { 0 };
+	struct ckpt_store *store = ckpt_store_open(common->store, CKPT_STORE_READ, err);
+	int failed = !store || ckpt_log_groups(store, &names, err);
+	json_object *list;
+
+	ckpt_store_close(store);
+	if (failed)
+		return err->status;
+	list = json_object_new_array();
+	for (size_t i = 0; i < names.n; i++) {
+		json_object *doc = json_object_new_object();
+
+		report_str(doc, "name", names.name[i]);
+		json_object_array_add(list, doc);
+		if (!common->json)
+			report_line(stdout, "%s", names.name[i]);
+	}
+	if (common->json)
+		report_json(list);
+	else
+		json_object_put(list);
+	return CKPT_OK;
+}
+
 static int run(int argc, char **argv, struct ckpt_err *err)
 {
 	struct common common;
@@ -88,8 +115,10 @@ static int run(int argc, char **argv, struct ckpt_err *err)
 	char name[64];
 	int status;
 
-	if (!parse_plain(&cmd_log, argc, argv, 1, false, &common, &status, err))
+	if (!parse_plain(&cmd_log, argc, argv, -1, false, &common, &status, err))
 		return status;
+	if (optind == argc)
+		return print_groups(&common, err);
 	if (strchr(argv[optind], '@'))
 		return usage(&cmd_log, err, "a group is named, not a checkpoint");
 	if (parse_name(argv[optind], name, &id, err))
@@ -99,8 +128,8 @@ static int run(int argc, char **argv, struct ckpt_err *err)
 
 const struct cmd cmd_log = {
 	.name = "log",
-	.args = "NAME",
+	.args = "[NAME]",
 	.what = "list the checkpoints of a group, newest first",
-	.help = "",
+	.help = "  without NAME: the groups that the store holds\n",
 	.run = run,
 };

@@ -1,43 +1,74 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* restore: bring a group back. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
+#include "base/cleanup.h"
 #include "cmd.h"
 #include "flow/restore.h"
 #include "report.h"
 
-static int run(int argc, char **argv, struct ckpt_err *err)
+/* What the check prints is no part of the document. */
+static int bring_back(const struct ckpt_bring_params *params, struct ckpt_bring_result *result,
+		      bool json, struct ckpt_err *err)
+{
+	cleanup_close int out = -1;
+	int failed;
+
+	if (!json || !params->check)
+		return ckpt_bring_back(params, result, err);
+	out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+	if (out < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
+		return ckpt_fail(err, CKPT_FAILED, errno,
+				 "cannot lead the output of the check to standard error");
+	failed = ckpt_bring_back(params, result, err);
+	dup2(out, STDOUT_FILENO);
+	return failed;
+}
+
+static int parse(int argc, char **argv, struct ckpt_bring_params *params, char name[64],
+		 struct common *common, struct ckpt_err *err)
 {
 	static const struct option options[] = {
 		COMMON_OPTIONS, DRY_RUN_OPTION,
 		{ "detach", no_argument, NULL, 'd' }, { "check", required_argument, NULL, 'c' },
 		{ 0 },
 	};
+	int c;
+
+	common_init(common);
+	while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+		if (common_take(common, c) || c == 'd')
+			continue;
+		if (c == 'h')
+			return -1;
+		if (c != 'c')
+			return bad_option(&cmd_restore, c, argc, argv, err);
+		params->check = optarg;
+	}
+	if (argc - optind != 1)
+		return usage(&cmd_restore, err, "one checkpoint is named");
+	if (parse_name(argv[optind], name, &params->id, err))
+		return err->status;
+	params->store = common->store;
+	params->name = name;
+	params->dry_run = common->dry_run;
+	return CKPT_OK;
+}
+
+static int run(int argc, char **argv, struct ckpt_err *err)
+{
 	struct ckpt_bring_params params = { .progress = progress };
 	struct ckpt_bring_result result = { 0 };
 	struct common common;
 	char name[64];
-	int c;
+	int bad = parse(argc, argv, &params, name, &common, err);
 
-	common_init(&common);
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (common_take(&common, c) || c == 'd')
-			continue;
-		if (c == 'h')
-			return help(&cmd_restore);
-		if (c != 'c')
-			return usage(&cmd_restore, err, "cannot use option '%s'",
-				     argv[optind - 1]);
-		params.check = optarg;
-	}
-	if (argc - optind != 1)
-		return usage(&cmd_restore, err, "one checkpoint is named");
-	if (parse_name(argv[optind], name, &params.id, err))
-		return err->status;
-	params.store = common.store;
-	params.name = name;
-	params.dry_run = common.dry_run;
-	if (ckpt_bring_back(&params, &result, err))
+	if (bad)
+		return bad < 0 ? help(&cmd_restore) : bad;
+	if (bring_back(&params, &result, common.json, err))
 		return err->status;
 	progress(NULL);
 	report_restore(name, &result, common.dry_run, common.json);

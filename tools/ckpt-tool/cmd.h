@@ -11,6 +11,7 @@
 
 #define CKPT_TOOL_VERSION "0.1"
 #define CKPT_DEFAULT_STORE "/var/lib/ckpt"
+#define RUN_FAILED 125	/* our own errors of run, so that they are told from the command's */
 
 /**
  * struct cmd - a verb
@@ -35,11 +36,13 @@ extern const struct cmd cmd_run, cmd_tag, cmd_untag, cmd_ps, cmd_checkpoint, cmd
 /**
  * struct common - options that every verb shares
  * @store: --store, else $CKPT_STORE, else CKPT_DEFAULT_STORE
+ * @store_named: it is that of --store
  * @json: --json
  * @dry_run: --dry-run
  */
 struct common {
 	const char *store;
+	bool store_named;
 	bool json;
 	bool dry_run;
 };
@@ -49,12 +52,15 @@ struct common {
 	{ "help", no_argument, NULL, 'h' }
 #define DRY_RUN_OPTION { "dry-run", no_argument, NULL, 'n' }
 
+/* Whether --json was given to the verb. */
+extern bool json_wanted;
+
 void common_init(struct common *c);
 /* Take an option of COMMON_OPTIONS or DRY_RUN_OPTION. Return: whether it was one. */
 bool common_take(struct common *c, int opt);
 /**
  * parse_plain - options of a verb that has no others than the common ones
- * @n_args: how many objects it wants
+ * @n_args: how many objects it wants; -1: one or none
  * @may_dry: it knows --dry-run
  * @ret_status: what to return when it says so
  *
@@ -62,12 +68,19 @@ bool common_take(struct common *c, int opt);
  */
 bool parse_plain(const struct cmd *cmd, int argc, char **argv, int n_args, bool may_dry,
 		 struct common *c, int *ret_status, struct ckpt_err *err);
+/*
+ * What getopt_long, with ':' first in its string, has returned for an option that
+ * is none or misses its argument. Return: CKPT_USAGE.
+ */
+int bad_option(const struct cmd *cmd, int opt, int argc, char **argv, struct ckpt_err *err);
 /* Usage error with the verb's usage line. Return: CKPT_USAGE. */
 int usage(const struct cmd *cmd, struct ckpt_err *err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* --help was given: print the verb's help. Return: CKPT_OK. */
 int help(const struct cmd *cmd);
 
+/* A number from 1 to @max, of digits alone. Return: whether it is one. */
+bool parse_number(const char *text, int64_t max, int64_t *ret);
 /* "NAME", "NAME@ID" or "NAME@-N": @ret_id 0 newest, negative counts back. */
 int parse_name(const char *arg, char ret_name[64], int64_t *ret_id, struct ckpt_err *err);
 

@@ -45,7 +45,7 @@ int ckpt_group_open(struct ckpt_store *store, const char *name, bool create,
 
 	if (!ckpt_name_valid(name))
 		return ckpt_fail(err, CKPT_USAGE, 0,
-				 "'%.80s' is no name of a group; use 1 to 63 letters, digits, "
+				 "'%s' is no name of a group; use 1 to 63 letters, digits, "
 				 "'.', '_' or '-'", name);
 	g.dir = open_dir(store->groups, name);
 	if (g.dir < 0 && errno == ENOENT && create) {
@@ -55,8 +55,8 @@ int ckpt_group_open(struct ckpt_store *store, const char *name, bool create,
 	}
 	if (g.dir < 0 && errno == ENOENT)
 		return ckpt_fail(err, CKPT_FAILED, 0,
-				 "store '%s' holds no group '%s'; run 'ckpt-tool log' "
-				 "to see what it holds", store->path, name);
+				 "store '%s' holds no group '%s'; run 'ckpt-tool log --store %s' "
+				 "to see which it holds", store->path, name, store->path);
 	if (g.dir < 0)
 		return ckpt_fail(err, CKPT_FAILED, errno,
 				 "cannot open group '%s' of store '%s'", name,
