@@ -68,6 +68,11 @@ refused "a name taken twice, tag" 4 "$group.*(taken|exists)" "$tool" tag $group 
 refused "a name taken twice, run" 125 "$group.*(taken|exists)" \
 	"$tool" run --name $group -- /bin/true
 refused "a cgroup tagged twice" 4 'cgroup' "$tool" tag second "$cgroup"
+refused "a cgroup tagged twice, dry" 4 "$cgroup is in group '$group'" \
+	"$tool" tag --dry-run second "$cgroup"
+refused "a cgroup that holds a group, dry" 4 "in group '$group' or holds it" \
+	"$tool" tag --dry-run second "${cgroup%/*}"
+ok "a dry run of a tag that is fine" "$tool" tag --dry-run second /other
 refused "a name that is none" 2 'no group name' "$tool" tag 'a b' /other
 refused "a name that is too long" 2 'no group name' \
 	"$tool" tag "$(printf 'x%.0s' {1..64})" /other

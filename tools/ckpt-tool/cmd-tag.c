@@ -1,16 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* tag: make a group of an existing cgroup. */
+#include <json-c/json.h>
 #include <stdio.h>
 
 #include "base/cleanup.h"
-#include "base/cgroup.h"
 #include "cmd.h"
 #include "flow/tag.h"
+#include "report.h"
 
 #define MAX_ROOTS 64
 
+static void print_json(const struct ckpt_tagged *group, bool dry_run)
+{
+	json_object *doc = json_object_new_object();
+
+	report_str(doc, "name", group->name);
+	report_path(doc, "cgroup", group->cgroup);
+	report_paths(doc, "roots", (const char *const *)group->roots, group->n_roots);
+	json_object_object_add(doc, "dry_run", json_object_new_boolean(dry_run));
+	report_json(doc);
+}
+
 static int tag(const char *name, const char *cgroup, const char *const *roots, size_t n_roots,
-	       bool dry_run, struct ckpt_err *err)
+	       const struct common *common, struct ckpt_err *err)
 {
 	cleanup_with(ckpt_tagged_done) struct ckpt_tagged group = { 0 };
 
@@ -19,8 +31,10 @@ static int tag(const char *name, const char *cgroup, const char *const *roots, s
 	for (size_t i = 0; i < n_roots; i++)
 		if (ckpt_tagged_add_root(&group, roots[i], err))
 			return err->status;
-	if (!dry_run && ckpt_tag(&group, err))
+	if (common->dry_run ? ckpt_tag_check(&group, err) : ckpt_tag(&group, err))
 		return err->status;
+	if (common->json)
+		print_json(&group, common->dry_run);
 	return CKPT_OK;
 }
 
@@ -35,18 +49,20 @@ static int run(int argc, char **argv, struct ckpt_err *err)
 	int c;
 
 	common_init(&common);
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
 		if (common_take(&common, c))
 			continue;
 		if (c == 'h')
 			return help(&cmd_tag);
-		if (c != 'r' || n_roots == MAX_ROOTS)
-			return usage(&cmd_tag, err, "cannot use option '%s'", argv[optind - 1]);
+		if (c != 'r')
+			return bad_option(&cmd_tag, c, argc, argv, err);
+		if (n_roots == MAX_ROOTS)
+			return usage(&cmd_tag, err, "more than %d roots", MAX_ROOTS);
 		roots[n_roots++] = optarg;
 	}
 	if (argc - optind != 2)
 		return usage(&cmd_tag, err, "a name and a cgroup are needed");
-	return tag(argv[optind], argv[optind + 1], roots, n_roots, common.dry_run, err);
+	return tag(argv[optind], argv[optind + 1], roots, n_roots, &common, err);
 }
 
 const struct cmd cmd_tag = {

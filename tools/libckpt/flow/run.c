@@ -2,10 +2,12 @@
 /* Run a command in a group. */
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -178,29 +180,63 @@ static int refuse_alive(const char *name, struct ckpt_err *err)
 				 "name", cgroup) : 0;
 }
 
-/* As execvpe looks for it. */
+/* A directory has the right to be searched for one to be executed. */
+static int check_executable(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) || access(path, X_OK))
+		return -1;
+	if (S_ISREG(st.st_mode))
+		return 0;
+	errno = EACCES;
+	return -1;
+}
+
+/* As execvpe looks for it: an empty element of PATH is the current directory. */
 static int find_command(const char *name, struct ckpt_err *err)
 {
-	cleanup_free char *path = strdup(getenv("PATH") ?: "/usr/bin:/bin");
-	char *save = NULL;
+	const char *path = getenv("PATH") ?: "/bin:/usr/bin";
+	int os = ENOENT;
 
-	if (!path)
-		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a path");
-	if (strchr(name, '/')) {
-		if (!access(name, X_OK))
+	if (strchr(name, '/'))
+		return check_executable(name) ?
+		       ckpt_fail(err, CKPT_FAILED, errno, "cannot execute '%s'", name) : 0;
+	while (*name) {
+		int len = strcspn(path, ":");
+		cleanup_free char *at = NULL;
+
+		if (asprintf(&at, "%.*s%s%s", len, path, len ? "/" : "", name) < 0)
+			return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a path");
+		if (!check_executable(at))
 			return 0;
-	} else {
-		for (char *dir = strtok_r(path, ":", &save); dir;
-		     dir = strtok_r(NULL, ":", &save)) {
-			cleanup_free char *at = NULL;
-
-			if (asprintf(&at, "%s/%s", dir, name) < 0)
-				return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a path");
-			if (!access(at, X_OK))
-				return 0;
-		}
+		/* the reason, if no other is found */
+		if (errno == EACCES)
+			os = EACCES;
+		if (!path[len])
+			break;
+		path += len + 1;
 	}
-	return ckpt_fail(err, CKPT_FAILED, errno, "cannot execute %s", name);
+	return ckpt_fail(err, CKPT_FAILED, os, "cannot execute '%s'", name);
+}
+
+/* Before it is made: nothing of it may be left in a root of the user. */
+static int check_private(const struct ckpt_run_params *p, const struct ckpt_tagged *group,
+			 struct ckpt_err *err)
+{
+	const char *top = p->private_dir ? p->private_dir : CKPT_PRIVATE_DIR, *there;
+	cleanup_free char *dir = NULL, *copy = strdup(top);
+	struct stat st;
+
+	if (!copy || asprintf(&dir, "%s/%s", top, p->name) < 0)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a path");
+	if (ckpt_tagged_refuse_new(group, dir, err))
+		return -1;
+	there = !access(dir, F_OK) ? dir : !access(top, F_OK) ? top : dirname(copy);
+	if (stat(there, &st) || access(there, W_OK | X_OK))
+		return ckpt_fail(err, CKPT_FAILED, errno, "cannot make %s", dir);
+	return S_ISDIR(st.st_mode) ? 0 :
+	       ckpt_fail(err, CKPT_FAILED, ENOTDIR, "cannot make %s", dir);
 }
 
 int ckpt_run_check(const struct ckpt_run_params *params, struct ckpt_err *err)
@@ -208,7 +244,7 @@ int ckpt_run_check(const struct ckpt_run_params *params, struct ckpt_err *err)
 	cleanup_with(ckpt_tagged_done) struct ckpt_tagged group = { 0 };
 
 	return refuse_alive(params->name, err) || make_group(params, NULL, &group, err) ||
-	       find_command(params->argv[0], err) ? -1 : 0;
+	       check_private(params, &group, err) || find_command(params->argv[0], err) ? -1 : 0;
 }
 
 int ckpt_run(const struct ckpt_run_params *params, int *ret_status, struct ckpt_err *err)
@@ -221,7 +257,7 @@ int ckpt_run(const struct ckpt_run_params *params, int *ret_status, struct ckpt_
 
 	/* until it has started: who comes then finds it alive */
 	if (ckpt_lock_name(params->name, &lock, err) ||
-	    refuse_alive(params->name, err) ||
+	    ckpt_run_check(params, err) ||
 	    ckpt_private_make(params->private_dir ?: CKPT_PRIVATE_DIR, params->name,
 			      &private_dir, &private_fd, err) ||
 	    make_group(params, private_dir, &group, err) ||

@@ -36,7 +36,10 @@ struct ckpt_run_params {
  */
 int ckpt_run(const struct ckpt_run_params *params, int *ret_status, struct ckpt_err *err);
 
-/* What of it can be refused before anything is made: the name, the roots, the command. */
+/*
+ * What of it can be refused before anything is made: the name, the roots, the
+ * private directory, the command.  ckpt_run does the same first.
+ */
 int ckpt_run_check(const struct ckpt_run_params *params, struct ckpt_err *err);
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Tagging. */
 #include <errno.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -76,6 +77,31 @@ static int tell_module(struct ckpt_nl *nl, const struct ckpt_tagged *group, stru
 	return 0;
 }
 
+/* The module refuses a cgroup of another group; of a dead group of this name it is told first. */
+static int refuse_listed(const struct ckpt_nl_group *other, void *data, struct ckpt_err *err)
+{
+	const struct ckpt_tagged *group = data;
+
+	if (!strcmp(other->name, group->name) || !other->cgroup ||
+	    (!ckpt_cgroup_inside(group->cgroup, other->cgroup) &&
+	     !ckpt_cgroup_inside(other->cgroup, group->cgroup)))
+		return 0;
+	return ckpt_fail(err, CKPT_REFUSED, 0,
+			 "cgroup %s is in group '%s' or holds it; untag that or name another "
+			 "cgroup", group->cgroup, other->name);
+}
+
+int ckpt_tag_check(const struct ckpt_tagged *group, struct ckpt_err *err)
+{
+	cleanup_nl struct ckpt_nl *nl = NULL;
+	bool alive;
+
+	if (refuse_taken(group, err) || refuse_no_cgroup(group, err) || open_module(&nl, err) ||
+	    ckpt_tagged_alive(group, &alive, err) || ckpt_settle(group, alive, true, err))
+		return -1;
+	return nl ? ckpt_nl_group_list(nl, refuse_listed, (void *)group, err) : 0;
+}
+
 int ckpt_tag_locked(const struct ckpt_tagged *group, struct ckpt_err *err)
 {
 	cleanup_nl struct ckpt_nl *nl = NULL;
@@ -104,6 +130,14 @@ int ckpt_untag_locked(const char *name, struct ckpt_err *err)
 	return ckpt_tagged_forget(name, err);
 }
 
+int ckpt_untag_check(const char *name, struct ckpt_err *err)
+{
+	cleanup_with(ckpt_tagged_done) struct ckpt_tagged group = { 0 };
+	cleanup_nl struct ckpt_nl *nl = NULL;
+
+	return ckpt_tagged_load(name, &group, err) || open_module(&nl, err) ? -1 : 0;
+}
+
 int ckpt_tag(const struct ckpt_tagged *group, struct ckpt_err *err)
 {
 	cleanup_close int lock = -1;
@@ -111,9 +145,26 @@ int ckpt_tag(const struct ckpt_tagged *group, struct ckpt_err *err)
 	return ckpt_lock_name(group->name, &lock, err) ? -1 : ckpt_tag_locked(group, err);
 }
 
+/* In doubt it lives, and still writes. */
+static bool may_write(const char *name)
+{
+	cleanup_with(ckpt_tagged_done) struct ckpt_tagged group = { 0 };
+	struct ckpt_err ignored = CKPT_ERR_INIT;
+	bool alive;
+
+	return ckpt_tagged_load(name, &group, &ignored) ||
+	       ckpt_tagged_alive(&group, &alive, &ignored) || alive;
+}
+
 int ckpt_untag(const char *name, struct ckpt_err *err)
 {
 	cleanup_close int lock = -1;
+	bool writes;
 
-	return ckpt_lock_name(name, &lock, err) ? -1 : ckpt_untag_locked(name, err);
+	if (ckpt_lock_name(name, &lock, err))
+		return -1;
+	writes = may_write(name);
+	if (ckpt_untag_locked(name, err))
+		return -1;
+	return writes ? 0 : ckpt_tagged_drop_output(name, err);
 }

@@ -19,8 +19,18 @@ int ckpt_tag(const struct ckpt_tagged *group, struct ckpt_err *err);
 /* The same by a caller that holds the lock of the name. */
 int ckpt_tag_locked(const struct ckpt_tagged *group, struct ckpt_err *err);
 
-/* Forget a group; its tasks run on, its checkpoints stay. */
+/*
+ * What of it can be refused before anything is changed, for a dry run: all but
+ * what another ckpt-tool does at this moment, and the module's own limits.
+ */
+int ckpt_tag_check(const struct ckpt_tagged *group, struct ckpt_err *err);
+
+/*
+ * Forget a group; its tasks run on, its checkpoints stay.  What a restored tree
+ * has written to its output in CKPT_RUN_DIR goes with it when no task of it lives.
+ */
 int ckpt_untag(const char *name, struct ckpt_err *err);
 int ckpt_untag_locked(const char *name, struct ckpt_err *err);
+int ckpt_untag_check(const char *name, struct ckpt_err *err);
 
 #endif

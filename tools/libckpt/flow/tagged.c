@@ -77,6 +77,18 @@ const char *ckpt_tagged_overlap(const struct ckpt_tagged *g, const char *path)
 	return NULL;
 }
 
+/* @real: resolved; @upwards: a root in it counts as well */
+static int refuse_overlap(const struct ckpt_tagged *g, const char *path, const char *real,
+			  bool upwards, struct ckpt_err *err)
+{
+	for (size_t i = 0; i < g->n_roots; i++)
+		if (path_inside(real, g->roots[i]) ||
+		    (upwards && path_inside(g->roots[i], real)))
+			return ckpt_fail(err, CKPT_USAGE, 0, "roots '%s' and '%s' overlap", path,
+					 g->roots[i]);
+	return 0;
+}
+
 static int append_root(struct ckpt_tagged *g, char *path, struct ckpt_err *err)
 {
 	char **roots = realloc(g->roots, (g->n_roots + 1) * sizeof(*roots));
@@ -91,7 +103,6 @@ static int append_root(struct ckpt_tagged *g, char *path, struct ckpt_err *err)
 int ckpt_tagged_add_root(struct ckpt_tagged *g, const char *path, struct ckpt_err *err)
 {
 	cleanup_free char *real = realpath(path, NULL);
-	const char *other;
 	struct stat st;
 
 	if (!real || stat(real, &st))
@@ -102,13 +113,39 @@ int ckpt_tagged_add_root(struct ckpt_tagged *g, const char *path, struct ckpt_er
 	if (!strcmp(real, "/"))
 		return ckpt_fail(err, CKPT_USAGE, 0,
 				 "cannot use '/' as a root: name the workspace");
-	other = ckpt_tagged_overlap(g, real);
-	if (other)
-		return ckpt_fail(err, CKPT_USAGE, 0, "roots '%s' and '%s' overlap", real, other);
-	if (append_root(g, real, err))
+	if (refuse_overlap(g, real, real, true, err) || append_root(g, real, err))
 		return -1;
 	real = NULL;
 	return 0;
+}
+
+/* Of what may not be there yet, the nearest directory above it. */
+static char *resolve_new(const char *path, bool *ret_there)
+{
+	cleanup_free char *copy = strdup(path);
+	char *real = copy ? realpath(copy, NULL) : NULL;
+
+	*ret_there = real;
+	while (copy && !real && errno == ENOENT) {
+		char *slash = strrchr(copy, '/');
+
+		if (!slash)
+			return realpath(".", NULL);
+		*slash = 0;
+		real = realpath(slash == copy ? "/" : copy, NULL);
+	}
+	return real;
+}
+
+int ckpt_tagged_refuse_new(const struct ckpt_tagged *g, const char *path, struct ckpt_err *err)
+{
+	bool there;
+	cleanup_free char *real = resolve_new(path, &there);
+
+	if (!real)
+		return ckpt_fail(err, CKPT_USAGE, errno, "cannot use '%s' as a root", path);
+	/* one that is not there yet has no root in it */
+	return refuse_overlap(g, path, real, there, err);
 }
 
 static char *state_path(const char *name, const char *suffix)
@@ -149,8 +186,13 @@ static int read_state(json_object *j, struct ckpt_tagged *g, struct ckpt_err *er
 	if (!json_object_object_get_ex(j, "roots", &v) || !json_object_is_type(v, json_type_array))
 		return ckpt_fail(err, CKPT_FAILED, 0, "run state of '%s' has no roots", g->name);
 	for (size_t i = 0; i < json_object_array_length(v); i++) {
-		char *path = strdup(json_object_get_string(json_object_array_get_idx(v, i)));
+		json_object *root = json_object_array_get_idx(v, i);
+		char *path;
 
+		if (!json_object_is_type(root, json_type_string))
+			return ckpt_fail(err, CKPT_FAILED, 0,
+					 "run state of '%s' has a root that is no path", g->name);
+		path = strdup(json_object_get_string(root));
 		if (!path || append_root(g, path, err)) {
 			free(path);
 			return -1;
@@ -175,7 +217,7 @@ int ckpt_tagged_load(const char *name, struct ckpt_tagged *ret, struct ckpt_err 
 				 name);
 	j = json_object_from_file(path);
 	if (!j)
-		return ckpt_fail(err, CKPT_FAILED, 0, "cannot read %s", path);
+		return ckpt_fail(err, CKPT_FAILED, 0, "cannot read %s: it is no document", path);
 	if (ckpt_tagged_init(&g, name, json_object_object_get_ex(j, "cgroup", &v) ?
 					      json_object_get_string(v) : NULL, err))
 		return -1;
@@ -200,6 +242,16 @@ int ckpt_tagged_forget(const char *name, struct ckpt_err *err)
 
 	if (!path || (unlink(path) && errno != ENOENT))
 		return ckpt_fail(err, CKPT_FAILED, errno, "cannot forget group '%s'", name);
+	return 0;
+}
+
+int ckpt_tagged_drop_output(const char *name, struct ckpt_err *err)
+{
+	char path[sizeof(CKPT_RUN_DIR) + 80];
+
+	snprintf(path, sizeof(path), "%s/%s.out", CKPT_RUN_DIR, name);
+	if (unlink(path) && errno != ENOENT)
+		return ckpt_fail(err, CKPT_FAILED, errno, "cannot remove %s", path);
 	return 0;
 }
 

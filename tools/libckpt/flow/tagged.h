@@ -39,6 +39,8 @@ int ckpt_tagged_init(struct ckpt_tagged *g, const char *name, const char *cgroup
 		    struct ckpt_err *err);
 /* Add a root: a directory, resolved; refused when it is none or inside another. */
 int ckpt_tagged_add_root(struct ckpt_tagged *g, const char *path, struct ckpt_err *err);
+/* Refuse a directory that would overlap a root, whether it is there yet or not. */
+int ckpt_tagged_refuse_new(const struct ckpt_tagged *g, const char *path, struct ckpt_err *err);
 
 /* The first root of @g that holds @path or lies in it, NULL when there is none. */
 const char *ckpt_tagged_overlap(const struct ckpt_tagged *g, const char *path);
@@ -47,6 +49,8 @@ int ckpt_tagged_save(const struct ckpt_tagged *g, struct ckpt_err *err);
 int ckpt_tagged_load(const char *name, struct ckpt_tagged *ret, struct ckpt_err *err);
 bool ckpt_tagged_exists(const char *name);
 int ckpt_tagged_forget(const char *name, struct ckpt_err *err);
+/* Remove what the restored tree has written to its output, CKPT_RUN_DIR/NAME.out. */
+int ckpt_tagged_drop_output(const char *name, struct ckpt_err *err);
 /* Names of all groups of this boot, allocated, sorted. */
 int ckpt_tagged_names(char ***ret_names, size_t *ret_n, struct ckpt_err *err);
 void ckpt_tagged_names_free(char **names, size_t n);
