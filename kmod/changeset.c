@@ -359,6 +359,20 @@ bool ckpt_changeset_round_move(struct ckpt_changeset *set)
 }
 
 /**
+ * ckpt_changeset_round_mask - what the last round says of an inode
+ * @set: the set
+ * @key: the inode
+ *
+ * Return: its mask, 0 if it is not in the round.
+ */
+u32 ckpt_changeset_round_mask(const struct ckpt_changeset *set, const struct ckpt_change *key)
+{
+	const struct ckpt_node *node = find(set, key);
+
+	return node && !list_empty(&node->round) ? node->round_mask : 0;
+}
+
+/**
  * ckpt_changeset_round_get - read a change of the last round
  * @set: the set
  * @index: from 0, in the order of the first events; going up by one is cheap

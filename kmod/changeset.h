@@ -111,6 +111,7 @@ unsigned long ckpt_changeset_settle(struct ckpt_changeset *set, unsigned long le
 
 void ckpt_changeset_round_begin(struct ckpt_changeset *set);
 bool ckpt_changeset_round_move(struct ckpt_changeset *set);
+u32 ckpt_changeset_round_mask(const struct ckpt_changeset *set, const struct ckpt_change *key);
 int ckpt_changeset_round_get(struct ckpt_changeset *set, unsigned long index,
 			     struct ckpt_change *ret);
 bool ckpt_changeset_round_drop(struct ckpt_changeset *set);

@@ -11,6 +11,7 @@
 #include <uapi/linux/ckpt.h>
 
 #include "events.h"
+#include "filelog.h"
 #include "files.h"
 #include "fswatch.h"
 #include "group.h"
@@ -145,6 +146,7 @@ struct ckpt_files *ckpt_files_create(struct ckpt_group *group)
 	INIT_LIST_HEAD(&files->roots);
 	INIT_LIST_HEAD(&files->subs);
 	INIT_LIST_HEAD(&files->chunks);
+	INIT_LIST_HEAD(&files->logs);
 	spin_lock_init(&files->lock);
 	ckpt_changeset_init(&files->set, buckets, BUCKET_BITS,
 			    READ_ONCE(inodes_max));
@@ -164,6 +166,7 @@ void ckpt_files_destroy(struct ckpt_files *files)
 	if (!files)
 		return;
 	ckpt_roots_free(files);
+	ckpt_filelog_free(files);
 	list_for_each_entry_safe(chunk, next, &files->chunks, link)
 		free_page((unsigned long)chunk);
 	kvfree(files->set.buckets);
@@ -202,6 +205,7 @@ void ckpt_files_take(struct ckpt_files *files)
 	ckpt_changeset_round_begin(&files->set);
 	spin_unlock(&files->lock);
 	in_chunks(files, ckpt_changeset_round_move);
+	ckpt_filelog_take(files);
 	/* A root that was not found is a loss, too. */
 	if (ckpt_files_lost(files))
 		ckpt_events_lost(files->group);
@@ -221,6 +225,7 @@ void ckpt_files_retake(struct ckpt_files *files)
 	in_chunks(files, ckpt_changeset_round_drop);
 	in_chunks(files, ckpt_changeset_abort);
 	ckpt_events_taken(files->group);
+	ckpt_filelog_retake(files);
 }
 
 static void epoch_end(struct ckpt_files *files, bool (*step)(struct ckpt_changeset *set))
@@ -239,6 +244,7 @@ static void epoch_end(struct ckpt_files *files, bool (*step)(struct ckpt_changes
 void ckpt_files_commit(struct ckpt_files *files)
 {
 	epoch_end(files, ckpt_changeset_commit);
+	ckpt_filelog_commit(files);
 }
 
 /**
@@ -248,6 +254,7 @@ void ckpt_files_commit(struct ckpt_files *files)
 void ckpt_files_abort(struct ckpt_files *files)
 {
 	epoch_end(files, ckpt_changeset_abort);
+	ckpt_filelog_retake(files);
 }
 
 /**
@@ -255,13 +262,20 @@ void ckpt_files_abort(struct ckpt_files *files)
  * @files: the file side; its group's lock is held
  * @index: from 0 in a stable order; going up by one is cheap
  * @ret: the change
+ * @ret_pages: its pages, valid while the lock is held; NULL without F_RANGES
  *
  * Return: 0, or -ENOENT past the end.
  */
-int ckpt_files_round_get(struct ckpt_files *files, unsigned long index, struct ckpt_change *ret)
+int ckpt_files_round_get(struct ckpt_files *files, unsigned long index, struct ckpt_change *ret,
+			 const struct ckpt_pageset **ret_pages)
 {
 	lockdep_assert_held(&files->group->lock);
-	return ckpt_changeset_round_get(&files->set, index, ret);
+	if (ckpt_changeset_round_get(&files->set, index, ret))
+		return -ENOENT;
+	*ret_pages = ckpt_filelog_told(files, ret);
+	if (*ret_pages)
+		ret->flags |= CKPT_INODE_F_RANGES;
+	return 0;
 }
 
 /**
@@ -311,7 +325,11 @@ u64 ckpt_files_lost(struct ckpt_files *files)
  */
 int ckpt_files_module_init(void)
 {
-	return ckpt_fswatch_init();
+	int err = ckpt_fswatch_init();
+
+	if (!err)
+		ckpt_filelog_init();
+	return err;
 }
 
 /**
@@ -319,5 +337,6 @@ int ckpt_files_module_init(void)
  */
 void ckpt_files_module_exit(void)
 {
+	ckpt_filelog_exit();
 	ckpt_fswatch_exit();
 }

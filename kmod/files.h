@@ -17,6 +17,7 @@
 
 struct ckpt_group;
 struct ckpt_files;
+struct ckpt_pageset;
 struct netlink_ext_ack;
 
 /**
@@ -54,8 +55,12 @@ void ckpt_files_commit(struct ckpt_files *files);
 void ckpt_files_retake(struct ckpt_files *files);
 /* Taken joins live again. */
 void ckpt_files_abort(struct ckpt_files *files);
-/* Change @index of the last round in a stable order. Return: 0, or -ENOENT past the end. */
-int ckpt_files_round_get(struct ckpt_files *files, unsigned long index, struct ckpt_change *ret);
+/*
+ * Change @index of the last round in a stable order, and the pages of it, valid while the lock
+ * is held; NULL without F_RANGES.  Return: 0, or -ENOENT past the end.
+ */
+int ckpt_files_round_get(struct ckpt_files *files, unsigned long index, struct ckpt_change *ret,
+			 const struct ckpt_pageset **ret_pages);
 
 u64 ckpt_files_changed(struct ckpt_files *files);	/* live */
 u64 ckpt_files_round_count(struct ckpt_files *files);

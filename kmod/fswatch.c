@@ -18,6 +18,7 @@
 
 #include "compat/fsnotify.h"
 #include "events.h"
+#include "filelog.h"
 #include "files.h"
 #include "fswatch.h"
 #include "group.h"
@@ -100,6 +101,8 @@ static void inode_event(struct ckpt_sub *sub, u32 event, struct inode *inode,
 	u32 mask = inode_mask(event, inode);
 	bool known;
 
+	if (event & FS_MODIFY)
+		ckpt_filelog_modified(sub, inode, flags & CKPT_INODE_F_INSIDE);
 	spin_lock(&sub->files->lock);
 	known = ckpt_changeset_knows(&sub->files->set, &key);
 	spin_unlock(&sub->files->lock);
@@ -112,8 +115,10 @@ static void inode_event(struct ckpt_sub *sub, u32 event, struct inode *inode,
 	}
 	if (mask)
 		ckpt_files_record(sub->files, inode, mask, flags);
-	if ((event & WRITER_EVENTS) && has_writer(inode))
-		ckpt_files_watch(sub->files, inode, 0);
+	if (!(event & WRITER_EVENTS) || !has_writer(inode))
+		return;
+	ckpt_files_watch(sub->files, inode, 0);
+	ckpt_filelog_start(sub, inode);
 }
 
 static int handle_event(struct fsnotify_group *group, u32 event, const void *data, int data_type,

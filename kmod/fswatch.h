@@ -44,6 +44,7 @@ extern struct srcu_struct ckpt_events_srcu;
  * @sb: the super block, not referenced
  * @dev: its device as reported
  * @hashed: ilookup finds the inodes of this kind of file system
+ * @dirty_fn: what dirties the pages of its files, once it is known to be fit for logs
  */
 struct ckpt_watch {
 	struct fsnotify_mark mark;
@@ -55,6 +56,7 @@ struct ckpt_watch {
 	struct super_block *sb;
 	u64 dev;
 	bool hashed;
+	const void *dirty_fn;
 };
 
 /**
@@ -103,9 +105,11 @@ struct ckpt_root {
  * @subs: struct ckpt_sub [group->lock]
  * @nr_roots: number of roots [group->lock]
  * @open: an epoch has taken something [group->lock]
- * @lock: guards @set and @chunks
+ * @lock: guards what follows
  * @set: the change sets
  * @chunks: pages of nodes given to @set
+ * @logs: struct ckpt_filelog, read under RCU or group->lock
+ * @nr_logs: their number
  */
 struct ckpt_files {
 	struct ckpt_group *group;
@@ -116,6 +120,8 @@ struct ckpt_files {
 	spinlock_t lock;	/* @set, @chunks */
 	struct ckpt_changeset set;
 	struct list_head chunks;
+	struct list_head logs;
+	unsigned int nr_logs;
 };
 
 /* files.c */

@@ -12,6 +12,7 @@
 #include <linux/slab.h>
 
 #include "events.h"
+#include "filelog.h"
 #include "files.h"
 #include "group.h"
 #include "limits.h"
@@ -53,7 +54,9 @@ u64 ckpt_load_cookie(void)
  */
 u32 ckpt_features(void)
 {
-	return CKPT_FEATURE_PAGES | CKPT_FEATURE_INODES | ckpt_events_features();
+	u32 ranges = ckpt_filelog_able() ? CKPT_FEATURE_RANGES : 0;
+
+	return CKPT_FEATURE_PAGES | CKPT_FEATURE_INODES | ckpt_events_features() | ranges;
 }
 
 static bool name_ok(const char *name)

@@ -39,4 +39,13 @@
  */
 #define CKPT_INODES_MAX		(256U << 10)
 
+/* File logs of one group, 6 KiB each; of files without one no ranges are told. */
+#define CKPT_FILELOGS_MAX	512
+
+/* Bytes of a file from which on a log is worth it. */
+#define CKPT_FILELOG_SIZE_MIN	(64 << 10)
+
+/* Dirty folios of a file that a take looks at; over it the file is whole the next time. */
+#define CKPT_FILELOG_DIRTY_MAX	(256U << 10)
+
 #endif

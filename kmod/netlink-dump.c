@@ -14,6 +14,7 @@
 #include "group.h"
 #include "members.h"
 #include "netlink-parts.h"
+#include "pageset.h"
 
 /**
  * struct dump - where a dump stands; lives in cb->ctx
@@ -218,7 +219,7 @@ unlock:
 /* --- inodes --- */
 
 static int put_change(struct sk_buff *skb, struct netlink_callback *cb,
-		      const struct ckpt_change *change)
+		      const struct ckpt_change *change, const struct ckpt_pageset *pages)
 {
 	void *head = ckpt_netlink_put(skb, cb, CKPT_CMD_INODE_DUMP);
 
@@ -228,7 +229,9 @@ static int put_change(struct sk_buff *skb, struct netlink_callback *cb,
 	    nla_put_u64_64bit(skb, CKPT_A_INODE_INO, change->ino, CKPT_A_PAD) ||
 	    nla_put_u32(skb, CKPT_A_INODE_GENERATION, change->generation) ||
 	    nla_put_u32(skb, CKPT_A_INODE_MASK, change->mask) ||
-	    nla_put_u32(skb, CKPT_A_INODE_FLAGS, change->flags)) {
+	    nla_put_u32(skb, CKPT_A_INODE_FLAGS, change->flags) ||
+	    (pages && nla_put(skb, CKPT_A_INODE_RANGES, pages->nr * sizeof(pages->range[0]),
+			      pages->range))) {
 		genlmsg_cancel(skb, head);
 		return -EMSGSIZE;
 	}
@@ -247,15 +250,16 @@ int ckpt_inode_dump(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	struct dump *d = dump_of(cb);
 	struct ckpt_group *group = dump_lock(cb);
+	const struct ckpt_pageset *pages;
 	struct ckpt_change change;
 	int err = 0;
 
 	if (IS_ERR(group))
 		return PTR_ERR(group);
 	while (!err) {
-		err = ckpt_files_round_get(group->files, d->run, &change);
+		err = ckpt_files_round_get(group->files, d->run, &change, &pages);
 		if (!err)
-			err = put_change(skb, cb, &change);
+			err = put_change(skb, cb, &change, pages);
 		if (!err)
 			d->run++;
 	}

@@ -42,6 +42,7 @@ static ssize_t features_show(struct kobject *kobj, struct kobj_attribute *attr, 
 	/* in the order of the CKPT_FEATURE_* bits */
 	static const char * const name[] = {
 		"pages", "inodes", "exec", "exit", "oom-kill", "memory-share",
+		"ranges",
 	};
 	u32 features = ckpt_features();
 	int i, len = 0;

@@ -105,6 +105,13 @@ static inline struct dentry *ckpt_file_dentry(struct file *file)
 #endif
 }
 
+/* 6.4 API change: threads that work for a process without being of io_uring. */
+#ifdef PF_USER_WORKER
+#define CKPT_PF_WORKER (PF_IO_WORKER | PF_USER_WORKER)
+#else
+#define CKPT_PF_WORKER PF_IO_WORKER
+#endif
+
 /* 6.7 API change: the attributes of a dump are in a struct genl_info. */
 static inline struct nlattr **ckpt_dump_attrs(struct netlink_callback *cb)
 {

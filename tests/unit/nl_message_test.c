@@ -219,27 +219,78 @@ static void area_impossible_runs(void **state)
 	ckpt_buf_done(&b);
 }
 
+static const struct ckpt_extent good_ranges[] = { { 0, 1 }, { 7, 3 }, { 1ull << 40, 1 } };
+
 static void sample_inode(struct ckpt_buf *b)
 {
 	put_u64(b, CKPT_A_INODE_DEV, 254ull << 32);
 	put_u64(b, CKPT_A_INODE_INO, 131077);
 	put_u32(b, CKPT_A_INODE_GENERATION, 0xfedcba98);
 	put_u32(b, CKPT_A_INODE_MASK, CKPT_INODE_DATA | CKPT_INODE_SUSPECT);
-	put_u32(b, CKPT_A_INODE_FLAGS, CKPT_INODE_F_OUTSIDE);
+	put_u32(b, CKPT_A_INODE_FLAGS, CKPT_INODE_F_OUTSIDE | CKPT_INODE_F_RANGES);
+	put(b, CKPT_A_INODE_RANGES, good_ranges, sizeof(good_ranges));
 }
 
 static void inode_every_field(void **state)
 {
-	struct ckpt_buf b = CKPT_BUF_INIT;
+	struct ckpt_buf b = CKPT_BUF_INIT, ranges = CKPT_BUF_INIT;
 	struct ckpt_err err = CKPT_ERR_INIT;
 	struct ckpt_nl_inode i;
 
 	(void)state;
 	sample_inode(&b);
-	assert_int_equal(ckpt_nl_parse_inode(b.data, b.len, &i, &err), 0);
+	assert_int_equal(ckpt_nl_parse_inode(b.data, b.len, &ranges, &i, &err), 0);
 	assert_true(i.dev == 254ull << 32 && i.ino == 131077 && i.generation == 0xfedcba98);
 	assert_true(i.mask == (CKPT_INODE_DATA | CKPT_INODE_SUSPECT));
-	assert_true(i.flags == CKPT_INODE_F_OUTSIDE);
+	assert_true(i.flags == (CKPT_INODE_F_OUTSIDE | CKPT_INODE_F_RANGES));
+	assert_int_equal(i.n_ranges, 3);
+	assert_memory_equal(i.ranges, good_ranges, sizeof(good_ranges));
+	ckpt_buf_done(&ranges);
+	ckpt_buf_done(&b);
+}
+
+static void put_inode(struct ckpt_buf *b, uint32_t flags)
+{
+	b->len = 0;
+	put_u64(b, CKPT_A_INODE_DEV, 1);
+	put_u64(b, CKPT_A_INODE_INO, 2);
+	put_u32(b, CKPT_A_INODE_GENERATION, 3);
+	put_u32(b, CKPT_A_INODE_MASK, CKPT_INODE_SUSPECT);
+	put_u32(b, CKPT_A_INODE_FLAGS, flags);
+}
+
+/* What is told with the flag: all of it; nothing is an empty array and not its absence. */
+static void inode_impossible_ranges(void **state)
+{
+	static const struct ckpt_extent bad[][2] = {
+		{ { 5, 0 }, { 9, 1 } },			/* empty */
+		{ { 5, 5 }, { 9, 1 } },			/* over another */
+		{ { 9, 1 }, { 5, 1 } },			/* out of order */
+		{ { 5, 1 }, { 9, UINT64_MAX - 8 } },	/* past the last page */
+	};
+	struct ckpt_buf b = CKPT_BUF_INIT, ranges = CKPT_BUF_INIT;
+	struct ckpt_nl_inode i;
+	size_t n;
+
+	(void)state;
+	for (n = 0; n < sizeof(bad) / sizeof(bad[0]); n++) {
+		put_inode(&b, CKPT_INODE_F_RANGES);
+		put(&b, CKPT_A_INODE_RANGES, bad[n], sizeof(bad[n]));
+		assert_int_equal(ckpt_nl_parse_inode(b.data, b.len, &ranges, &i, NULL), -1);
+	}
+	put_inode(&b, CKPT_INODE_F_RANGES);
+	put(&b, CKPT_A_INODE_RANGES, good_ranges, sizeof(good_ranges[0]) * 3 / 2);
+	assert_int_equal(ckpt_nl_parse_inode(b.data, b.len, &ranges, &i, NULL), -1);
+	put_inode(&b, CKPT_INODE_F_RANGES);
+	assert_int_equal(ckpt_nl_parse_inode(b.data, b.len, &ranges, &i, NULL), -1);
+	put(&b, CKPT_A_INODE_RANGES, NULL, 0);
+	assert_int_equal(ckpt_nl_parse_inode(b.data, b.len, &ranges, &i, NULL), 0);
+	assert_int_equal(i.n_ranges, 0);
+	put_inode(&b, 0);
+	put(&b, CKPT_A_INODE_RANGES, good_ranges, sizeof(good_ranges));
+	assert_int_equal(ckpt_nl_parse_inode(b.data, b.len, &ranges, &i, NULL), 0);
+	assert_int_equal(i.n_ranges, 0);
+	ckpt_buf_done(&ranges);
 	ckpt_buf_done(&b);
 }
 
@@ -262,7 +313,7 @@ static int parse(int kind, const void *data, size_t len, struct ckpt_buf *runs,
 	case 2:
 		return ckpt_nl_parse_area(data, len, runs, &area, err);
 	default:
-		return ckpt_nl_parse_inode(data, len, &inode, err);
+		return ckpt_nl_parse_inode(data, len, runs, &inode, err);
 	}
 }
 
@@ -435,6 +486,7 @@ int main(void)
 		cmocka_unit_test(area_of_an_mm_alone),
 		cmocka_unit_test(area_impossible_runs),
 		cmocka_unit_test(inode_every_field),
+		cmocka_unit_test(inode_impossible_ranges),
 		cmocka_unit_test(truncated_anywhere),
 		cmocka_unit_test(any_byte_changed),
 		cmocka_unit_test(text_without_end),

@@ -111,6 +111,8 @@ enum ckpt_attr {
 	CKPT_A_MEMORY_SHARE_MIN, /* u32, permille from which it is told, 0: never */
 	CKPT_A_CHANGED_INODES_MIN, /* u64, number from which it is told, 0: never */
 	CKPT_A_MEMORY_SHARE,	/* u32, permille of the memory limit; none: no limit */
+	/* more of an inode */
+	CKPT_A_INODE_RANGES,	/* binary, array of struct ckpt_extent; with F_RANGES alone */
 	__CKPT_A_MAX
 };
 #define CKPT_A_MAX (__CKPT_A_MAX - 1)
@@ -127,6 +129,7 @@ enum ckpt_group_state {
 #define CKPT_FEATURE_EXIT	(1U << 3)	/* exit */
 #define CKPT_FEATURE_OOM_KILL	(1U << 4)	/* and OOM kills */
 #define CKPT_FEATURE_MEMORY_SHARE (1U << 5)	/* and limits memory */
+#define CKPT_FEATURE_RANGES	(1U << 6)	/* which pages of a file were written */
 
 /*
  * EPOCH_NEXT: every task of the group is stopped; the walk waits for locks
@@ -213,6 +216,23 @@ struct ckpt_run {
 #define CKPT_INODE_F_OUTSIDE	(1U << 2)	/* changed by another task */
 #define CKPT_INODE_F_MAPPED	(1U << 3)	/* a writable shared mapping existed at the take */
 #define CKPT_INODE_F_OPEN	(1U << 4)	/* open for writing in the group at the take */
+#define CKPT_INODE_F_RANGES	(1U << 5)	/* INODE_RANGES is complete */
+
+/**
+ * struct ckpt_extent - consecutive pages of a file
+ * @first: byte offset >> 12
+ * @pages: how many, at least 1
+ *
+ * With F_RANGES, what a file held at the last round that named it with DATA,
+ * SUSPECT or CREATED it still holds, but for these pages: sorted, not touching,
+ * some of them perhaps beyond its end.  An empty array means nothing was written,
+ * whatever the mask says.  Who did not copy what such a round named, or has
+ * another file in mind, copies the whole.
+ */
+struct ckpt_extent {
+	__u64 first;
+	__u64 pages;
+};
 
 /* EVENTS: what tasks of the group do that is told */
 #define CKPT_EVENTS_EXEC	(1U << 0)

@@ -26,6 +26,12 @@ void changes_open(struct changes *c, const char *group)
 		die("%s", err.text);
 }
 
+static void forget(struct changes *c)
+{
+	while (c->n)
+		free(c->kept[--c->n]);
+}
+
 void changes_close(struct changes *c)
 {
 	struct ckpt_err err = CKPT_ERR_INIT;
@@ -33,7 +39,9 @@ void changes_close(struct changes *c)
 	if (ckpt_nl_group_del(c->nl, c->group, &err))
 		die("%s", err.text);
 	ckpt_nl_close(c->nl);
+	forget(c);
 	free(c->inodes);
+	free(c->kept);
 	cgroup_gone(c->group);
 }
 
@@ -52,10 +60,18 @@ static int keep(const struct ckpt_nl_inode *inode, void *data, struct ckpt_err *
 	(void)err;
 	if (!(c->n & (c->n - 1))) {
 		c->inodes = realloc(c->inodes, (2 * c->n + 1) * sizeof(*c->inodes));
-		if (!c->inodes)
+		c->kept = realloc(c->kept, (2 * c->n + 1) * sizeof(*c->kept));
+		if (!c->inodes || !c->kept)
 			die("no memory");
 	}
-	c->inodes[c->n++] = *inode;
+	c->kept[c->n] = malloc((inode->n_ranges + 1) * sizeof(*inode->ranges));
+	if (!c->kept[c->n])
+		die("no memory");
+	if (inode->n_ranges)
+		memcpy(c->kept[c->n], inode->ranges, inode->n_ranges * sizeof(*inode->ranges));
+	c->inodes[c->n] = *inode;
+	c->inodes[c->n].ranges = c->kept[c->n];
+	c->n++;
 	return 0;
 }
 
@@ -67,7 +83,7 @@ void changes_take(struct changes *c)
 	failed = c->open ? ckpt_nl_epoch_next(c->nl, c->group, false, &c->round, &err)
 			 : ckpt_nl_epoch_begin(c->nl, c->group, &c->round, &err);
 	c->open = true;
-	c->n = 0;
+	forget(c);
 	if (failed || ckpt_nl_inode_dump(c->nl, c->group, keep, c, &err))
 		die("%s", err.text);
 	if (c->n != c->round.inodes)
@@ -127,6 +143,17 @@ uint32_t changes_flags(const struct changes *c, const struct stat *st)
 	const struct ckpt_nl_inode *inode = find(c, st);
 
 	return inode ? inode->flags : 0;
+}
+
+const struct ckpt_extent *changes_ranges(const struct changes *c, const struct stat *st,
+					 size_t *ret_n)
+{
+	const struct ckpt_nl_inode *inode = find(c, st);
+
+	if (!inode || !(inode->flags & CKPT_INODE_F_RANGES))
+		return NULL;
+	*ret_n = inode->n_ranges;
+	return inode->ranges;
 }
 
 struct stat changes_id(const char *path)

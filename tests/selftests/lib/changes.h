@@ -19,6 +19,7 @@
  * @open: an epoch is open
  * @round: the last round
  * @inodes: what it took
+ * @kept: what their ranges point to
  */
 struct changes {
 	struct ckpt_nl *nl;
@@ -27,6 +28,7 @@ struct changes {
 	struct ckpt_nl_round round;
 	struct ckpt_nl_inode *inodes;
 	size_t n;
+	struct ckpt_extent **kept;
 };
 
 /* Tag a cgroup of its own; untag it. */
@@ -43,6 +45,9 @@ void changes_settle(struct changes *c);
 /* What the last round says of an inode; 0: nothing. */
 uint32_t changes_mask(const struct changes *c, const struct stat *st);
 uint32_t changes_flags(const struct changes *c, const struct stat *st);
+/* Its pages, if they are told (CKPT_INODE_F_RANGES); else NULL. */
+const struct ckpt_extent *changes_ranges(const struct changes *c, const struct stat *st,
+					 size_t *ret_n);
 /*
  * Identity of a path, links not followed: the device is that of the super block.  The inode may
  * be gone later.

@@ -21,7 +21,7 @@
  * struct ckpt_nl - a client
  * @sock: its socket
  * @family: number of the family
- * @runs: runs of the page-dump message being read
+ * @runs: runs or ranges of the message being read
  */
 struct ckpt_nl {
 	struct nl_sock *sock;
@@ -469,8 +469,7 @@ static int answer_inode(struct ckpt_nl *nl, const void *attrs, size_t len, void 
 	const struct inode_dump *d = data;
 	struct ckpt_nl_inode inode;
 
-	(void)nl;
-	if (ckpt_nl_parse_inode(attrs, len, &inode, err))
+	if (ckpt_nl_parse_inode(attrs, len, &nl->runs, &inode, err))
 		return -1;
 	return d->fn(&inode, d->data, err);
 }

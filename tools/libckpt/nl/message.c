@@ -45,6 +45,7 @@ static struct nla_policy policy[CKPT_A_MAX + 1] = {
 	[CKPT_A_INODE_GENERATION] = { .type = NLA_U32 },
 	[CKPT_A_INODE_MASK] = { .type = NLA_U32 },
 	[CKPT_A_INODE_FLAGS] = { .type = NLA_U32 },
+	[CKPT_A_INODE_RANGES] = { .type = NLA_UNSPEC },
 };
 
 /* Reading one message: the first thing that is wrong is kept, later reads give 0. */
@@ -283,10 +284,47 @@ int ckpt_nl_parse_area(const void *attrs, size_t len, struct ckpt_buf *runs,
 	return 0;
 }
 
-int ckpt_nl_parse_inode(const void *attrs, size_t len, struct ckpt_nl_inode *ret,
-			struct ckpt_err *err)
+/* A range that is none, or out of order, would leave pages out. */
+static int check_ranges(const struct ckpt_nl_inode *inode, struct ckpt_err *err)
 {
-	struct ckpt_nl_inode inode;
+	uint64_t at = 0;
+	size_t i;
+
+	for (i = 0; i < inode->n_ranges; i++) {
+		const struct ckpt_extent *range = &inode->ranges[i];
+
+		if (range->first < at || !range->pages || range->pages > UINT64_MAX - range->first)
+			return ckpt_fail(err, CKPT_FAILED, 0,
+					 "the module's answer (inode-dump) has impossible ranges");
+		at = range->first + range->pages;
+	}
+	return 0;
+}
+
+static int get_ranges(struct reader *r, struct ckpt_buf *buf, struct ckpt_nl_inode *inode,
+		      struct ckpt_err *err)
+{
+	const struct nlattr *a = get(r, CKPT_A_INODE_RANGES);
+
+	if (!a)
+		return 0;
+	if (nla_len(a) % sizeof(struct ckpt_extent))
+		return ckpt_fail(err, CKPT_FAILED, 0,
+				 "the module's answer (inode-dump) has a cut range");
+	/* Attributes are aligned to 4 bytes, ranges to 8. */
+	buf->len = 0;
+	ckpt_buf_put(buf, nla_data(a), nla_len(a));
+	if (buf->failed)
+		return no_memory(err);
+	inode->ranges = (const struct ckpt_extent *)(const void *)buf->data;
+	inode->n_ranges = nla_len(a) / sizeof(struct ckpt_extent);
+	return check_ranges(inode, err);
+}
+
+int ckpt_nl_parse_inode(const void *attrs, size_t len, struct ckpt_buf *ranges,
+			struct ckpt_nl_inode *ret, struct ckpt_err *err)
+{
+	struct ckpt_nl_inode inode = { 0 };
 	struct reader r;
 
 	if (reader_init(&r, attrs, len, "inode-dump", err))
@@ -296,6 +334,8 @@ int ckpt_nl_parse_inode(const void *attrs, size_t len, struct ckpt_nl_inode *ret
 	inode.generation = get_u32(&r, CKPT_A_INODE_GENERATION);
 	inode.mask = get_u32(&r, CKPT_A_INODE_MASK);
 	inode.flags = get_u32(&r, CKPT_A_INODE_FLAGS);
+	if ((inode.flags & CKPT_INODE_F_RANGES) && get_ranges(&r, ranges, &inode, err))
+		return -1;
 	if (check(&r, err))
 		return -1;
 	*ret = inode;

@@ -109,12 +109,15 @@ struct ckpt_nl_area {
  * @ino, @generation: which inode
  * @mask: CKPT_INODE_*
  * @flags: CKPT_INODE_F_*
+ * @ranges: with CKPT_INODE_F_RANGES: sorted, disjoint; not owned
  */
 struct ckpt_nl_inode {
 	uint64_t dev, ino;
 	uint32_t generation;
 	uint32_t mask;
 	uint32_t flags;
+	const struct ckpt_extent *ranges;
+	size_t n_ranges;
 };
 
 /* @attrs: the attributes of a message after its generic netlink header. */
@@ -126,8 +129,9 @@ int ckpt_nl_parse_round(const void *attrs, size_t len, struct ckpt_nl_round *ret
 /* @runs: holds ret->runs, emptied first. */
 int ckpt_nl_parse_area(const void *attrs, size_t len, struct ckpt_buf *runs,
 		       struct ckpt_nl_area *ret, struct ckpt_err *err);
-int ckpt_nl_parse_inode(const void *attrs, size_t len, struct ckpt_nl_inode *ret,
-			struct ckpt_err *err);
+/* @ranges: holds ret->ranges, emptied first. */
+int ckpt_nl_parse_inode(const void *attrs, size_t len, struct ckpt_buf *ranges,
+			struct ckpt_nl_inode *ret, struct ckpt_err *err);
 
 struct nlmsghdr;
 
