@@ -78,6 +78,7 @@ int ckpt_files_open(struct ckpt_files *files, const struct ckpt_tagged *group,
 	}
 	f.inodes_known = inodes_known && numbers_agree(group);
 	f.by_changes = f.inodes_known && trusted && !added;
+	f.ranges_known = f.by_changes;
 	*files = f;
 	return 0;
 }
@@ -93,7 +94,11 @@ static int by_changes(struct ckpt_files *files, const struct ckpt_inode_take *ch
 		list[i] = (struct ckpt_fs_change){
 			.dev = changes->changes[i].dev, .ino = changes->changes[i].ino,
 			.mask = changes->changes[i].mask, .flags = changes->changes[i].flags,
+			.ranges = changes->changes[i].ranges,
+			.n_ranges = changes->changes[i].n_ranges,
 		};
+	for (size_t i = 0; i < changes->n_changes && !files->ranges_known; i++)
+		list[i].flags &= ~CKPT_INODE_F_RANGES;
 	return ckpt_fs_changes(files->table, sink, flags, list, changes->n_changes, &files->stats,
 			       err);
 }

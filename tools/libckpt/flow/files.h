@@ -16,12 +16,15 @@
  * @table: nodes of all roots, as the parent left them, brought up to date
  * @inodes_known: the tracker names what changed since the epoch began
  * @by_changes: rounds follow the tracker; else the next one is a scan
+ * @ranges_known: what was written is told since the parent, which has all content: a scan
+ *	leaves the content of files alone whose times are the parent's
  * @stats: what was read
  */
 struct ckpt_files {
 	struct ckpt_fs_table *table;
 	bool inodes_known;
 	bool by_changes;
+	bool ranges_known;
 	struct ckpt_fs_stats stats;
 };
 

@@ -354,7 +354,7 @@ static int do_nodes(struct ckpt_fs_round *r)
 	return 0;
 }
 
-/* Keep what could not be looked at for a later round. */
+/* Keep what could not be looked at for a later round, which is not told the ranges of this one. */
 static int sweep(struct ckpt_fs_round *r)
 {
 	size_t kept = 0;
@@ -368,6 +368,7 @@ static int sweep(struct ckpt_fs_round *r)
 			i->queued = false;
 			continue;
 		}
+		i->pending |= i->pending & CKPT_FS_CONTENT ? CKPT_FS_WHOLE : 0;
 		r->t->work[kept++] = i;
 		if (!(r->flags & CKPT_FS_FINAL) || (!i->names && !i->root))
 			continue;

@@ -17,6 +17,8 @@
 #ifndef CKPT_FS_CAPTURE_H
 #define CKPT_FS_CAPTURE_H
 
+#include <linux/ckpt.h>
+
 #include "fs/table.h"
 
 #define CKPT_FS_FINAL (1u << 0)	/* the tree is stopped */
@@ -28,10 +30,14 @@
  * @ino: inode number
  * @mask: CKPT_INODE_*
  * @flags: CKPT_INODE_F_*
+ * @ranges: with CKPT_INODE_F_RANGES: the pages that may differ from what the file held when
+ *	it was captured last; sorted, disjoint; not owned
  */
 struct ckpt_fs_change {
 	uint64_t dev, ino;
 	uint32_t mask, flags;
+	const struct ckpt_extent *ranges;
+	size_t n_ranges;
 };
 
 /**
@@ -54,7 +60,8 @@ int ckpt_fs_scan(struct ckpt_fs_table *t, const struct ckpt_sink *sink, unsigned
  * @changes: any order, duplicates allowed; inodes outside the roots are ignored
  *
  * Work is proportional to the changes: no other directory is opened, except
- * where the table turns out not to match what is there.
+ * where the table turns out not to match what is there.  Ranges are followed where the
+ * table has the content that they are to be put upon; else all is read.
  */
 int ckpt_fs_changes(struct ckpt_fs_table *t, const struct ckpt_sink *sink, unsigned int flags,
 		    const struct ckpt_fs_change *changes, size_t n_changes,

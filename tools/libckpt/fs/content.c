@@ -112,16 +112,13 @@ static bool seek_tells(int fd, uint64_t size)
 				SYNC_FILE_RANGE_WAIT_AFTER);
 }
 
-int ckpt_fs_content_read(int fd, uint64_t size, bool dense, const struct ckpt_sink *sink,
-			 uint32_t space, void *buf, const char *path,
-			 struct ckpt_fs_stats *stats, struct ckpt_err *err)
+/* Everything from @at, page aligned, to @size. Return: where it ended, or -1. */
+static int64_t read_span(int fd, uint64_t at, uint64_t size, bool dense,
+			 const struct ckpt_sink *sink, uint32_t space, void *buf,
+			 const char *path, struct ckpt_fs_stats *stats, struct ckpt_err *err)
 {
-	bool seek = !dense && seek_tells(fd, size);
-	uint64_t at = 0;
+	bool seek = !dense && seek_tells(fd, size - at);
 
-	if (size > CKPT_PAGE_MAX << CKPT_PAGE_SHIFT)
-		return ckpt_fail(err, CKPT_REFUSED, 0, "%s is larger than an image can hold", path);
-	stats->files++;
 	while (at < size) {
 		int64_t start = at, end = size, last;
 
@@ -150,7 +147,51 @@ int ckpt_fs_content_read(int fd, uint64_t size, bool dense, const struct ckpt_si
 		if (last < end)
 			break;
 	}
-	return drop(sink, space, pages_of(at), CKPT_PAGE_MAX + 1, err);
+	return at;
+}
+
+static int too_large(uint64_t size, const char *path, struct ckpt_err *err)
+{
+	if (size <= CKPT_PAGE_MAX << CKPT_PAGE_SHIFT)
+		return 0;
+	return ckpt_fail(err, CKPT_REFUSED, 0, "%s is larger than an image can hold", path);
+}
+
+int ckpt_fs_content_read(int fd, uint64_t size, bool dense, const struct ckpt_sink *sink,
+			 uint32_t space, void *buf, const char *path,
+			 struct ckpt_fs_stats *stats, struct ckpt_err *err)
+{
+	int64_t at;
+
+	if (too_large(size, path, err))
+		return -1;
+	stats->files++;
+	at = read_span(fd, 0, size, dense, sink, space, buf, path, stats, err);
+	return at < 0 ? -1 : drop(sink, space, pages_of(at), CKPT_PAGE_MAX + 1, err);
+}
+
+int ckpt_fs_content_read_ranges(int fd, uint64_t old_size, uint64_t size, bool dense,
+				const struct ckpt_extent *ranges, size_t n_ranges,
+				const struct ckpt_sink *sink, uint32_t space, void *buf,
+				const char *path, struct ckpt_fs_stats *stats,
+				struct ckpt_err *err)
+{
+	/* The page in which it ended is partly new. */
+	uint64_t tail = size > old_size ? old_size & -(uint64_t)CKPT_PAGE_LEN : size;
+
+	if (too_large(size, path, err))
+		return -1;
+	stats->files++;
+	for (size_t i = 0; i < n_ranges && ranges[i].first < pages_of(tail); i++) {
+		uint64_t first = ranges[i].first, left = pages_of(tail) - first;
+		uint64_t end = first + (ranges[i].pages < left ? ranges[i].pages : left);
+
+		end <<= CKPT_PAGE_SHIFT;
+		if (read_range(fd, first << CKPT_PAGE_SHIFT, end < tail ? end : tail, !dense, sink,
+			       space, buf, path, stats, err) < 0)
+			return -1;
+	}
+	return read_span(fd, tail, size, dense, sink, space, buf, path, stats, err) < 0 ? -1 : 0;
 }
 
 static int write_full(int fd, const void *buf, size_t len, uint64_t at)

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <linux/ckpt.h>
 
 #include "base/pages.h"
 
@@ -36,6 +37,20 @@ struct ckpt_fs_stats {
 int ckpt_fs_content_read(int fd, uint64_t size, bool dense, const struct ckpt_sink *sink,
 			 uint32_t space, void *buf, const char *path,
 			 struct ckpt_fs_stats *stats, struct ckpt_err *err);
+
+/**
+ * ckpt_fs_content_read_ranges - copy some pages of a file into a space that holds it
+ * @old_size: its length when it was copied last
+ * @size: its length now, not less
+ * @ranges: the pages that may have changed, sorted and disjoint
+ *
+ * What came behind @old_size is copied as well.  All other pages are kept.
+ */
+int ckpt_fs_content_read_ranges(int fd, uint64_t old_size, uint64_t size, bool dense,
+				const struct ckpt_extent *ranges, size_t n_ranges,
+				const struct ckpt_sink *sink, uint32_t space, void *buf,
+				const char *path, struct ckpt_fs_stats *stats,
+				struct ckpt_err *err);
 
 /* Write a space into @fd, an empty file open for writing; absent pages stay holes. */
 int ckpt_fs_content_write(int fd, uint64_t size, const struct ckpt_source *source,

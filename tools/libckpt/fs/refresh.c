@@ -11,15 +11,13 @@
 #include "fs/path.h"
 #include "fs/round.h"
 
-#define CONTENT (CKPT_INODE_DATA | CKPT_INODE_SUSPECT | CKPT_INODE_CREATED | CKPT_FS_WHOLE)
 #define HELD (CKPT_INODE_F_MAPPED | CKPT_INODE_F_OPEN)
 #define FINAL_TRIES 3
 
-uint32_t ckpt_fs_change_of(const struct ckpt_fs_round *r, const struct ckpt_fs_root *root,
-			   uint64_t ino, uint32_t *ret_flags)
+/* The first change of an inode number. */
+static size_t first_of(const struct ckpt_fs_round *r, uint64_t ino)
 {
 	size_t low = 0, high = r->n_changes;
-	uint32_t mask = 0, flags = 0;
 
 	while (low < high) {
 		size_t mid = (low + high) / 2;
@@ -29,15 +27,38 @@ uint32_t ckpt_fs_change_of(const struct ckpt_fs_round *r, const struct ckpt_fs_r
 		else
 			high = mid;
 	}
-	for (; low < r->n_changes && r->changes[low].ino == ino; low++)
+	return low;
+}
+
+uint32_t ckpt_fs_change_of(const struct ckpt_fs_round *r, const struct ckpt_fs_root *root,
+			   uint64_t ino, uint32_t *ret_flags)
+{
+	uint32_t mask = 0, flags = 0;
+
+	for (size_t i = first_of(r, ino); i < r->n_changes && r->changes[i].ino == ino; i++)
 		/* The device of a suspect may be that of stat; a false match costs a read. */
-		if (r->scanning || r->changes[low].dev == root->dev) {
-			mask |= r->changes[low].mask;
-			flags |= r->changes[low].flags;
+		if (r->scanning || r->changes[i].dev == root->dev) {
+			mask |= r->changes[i].mask;
+			flags |= r->changes[i].flags;
 		}
 	if (ret_flags)
 		*ret_flags = flags;
 	return mask;
+}
+
+const struct ckpt_fs_change *ckpt_fs_ranges_of(const struct ckpt_fs_round *r,
+					       const struct ckpt_fs_root *root, uint64_t ino)
+{
+	const struct ckpt_fs_change *found = NULL;
+
+	for (size_t i = first_of(r, ino); i < r->n_changes && r->changes[i].ino == ino; i++)
+		if (r->changes[i].dev == root->dev) {
+			/* Two generations of a number: which one is here is not told. */
+			if (found || !(r->changes[i].flags & CKPT_INODE_F_RANGES))
+				return NULL;
+			found = &r->changes[i];
+		}
+	return found;
 }
 
 int ckpt_fs_check_mount(struct ckpt_fs_round *r, const struct ckpt_fs_root *root,
@@ -89,16 +110,35 @@ static int fail_open(struct ckpt_fs_round *r, const struct ckpt_fs_root *root, c
 	return ckpt_fail(r->err, CKPT_FAILED, -error, "open %s/%s", root->path, path);
 }
 
+/* The pages to be read, if the others are in the space: NULL when all have to be. */
+static const struct ckpt_fs_change *some_pages(const struct ckpt_fs_round *r,
+					       const struct ckpt_fs_inode *i,
+					       const struct ckpt_fs_root *root, uint32_t mask,
+					       const struct ckpt_fs_meta *m)
+{
+	if (r->scanning || (r->flags & CKPT_FS_AUDIT) || i->fresh ||
+	    ((mask | i->pending) & CKPT_FS_WHOLE) || m->size < i->meta.size)
+		return NULL;
+	return ckpt_fs_ranges_of(r, root, i->meta.ino);
+}
+
 /* Copy the content; in the final round it must stand still meanwhile. */
 static int read_content(struct ckpt_fs_round *r, struct ckpt_fs_inode *i, int fd,
-			struct ckpt_fs_meta *m, const char *path)
+			struct ckpt_fs_meta *m, const struct ckpt_fs_change *some,
+			const char *path)
 {
 	for (int tries = 0; tries < FINAL_TRIES; tries++) {
+		bool dense = m->blocks * 512 >= m->size;
 		struct ckpt_fs_meta after;
 		int rc;
 
-		if (ckpt_fs_content_read(fd, m->size, m->blocks * 512 >= m->size, r->sink, i->space,
-					 r->t->buf, path, r->stats, r->err))
+		rc = some ? ckpt_fs_content_read_ranges(fd, i->meta.size, m->size, dense,
+							some->ranges, some->n_ranges, r->sink,
+							i->space, r->t->buf, path, r->stats,
+							r->err) :
+			    ckpt_fs_content_read(fd, m->size, dense, r->sink, i->space, r->t->buf,
+						 path, r->stats, r->err);
+		if (rc)
 			return -1;
 		if (!(r->flags & CKPT_FS_FINAL))
 			return 0;
@@ -108,6 +148,7 @@ static int read_content(struct ckpt_fs_round *r, struct ckpt_fs_inode *i, int fd
 		if (ckpt_fs_meta_same_times(m, &after))
 			return 0;
 		*m = after;
+		some = NULL;
 	}
 	return ckpt_fail(r->err, CKPT_FAILED, 0,
 			 "%s is being written while the tree stands still; stop its writer", path);
@@ -139,9 +180,9 @@ int ckpt_fs_refresh(struct ckpt_fs_round *r, struct ckpt_fs_inode *i, struct ckp
 	mask |= ckpt_fs_change_of(r, root, i->meta.ino, &flags);
 	if (flags & HELD)
 		mask |= CKPT_INODE_SUSPECT;
-	if (r->scanning && !(mask & CONTENT) && seen && !doubtful(r, i, root, seen))
+	if (r->scanning && !(mask & CKPT_FS_CONTENT) && seen && !doubtful(r, i, root, seen))
 		return 0;
-	content = regular && (r->scanning || (mask & CONTENT));
+	content = regular && (r->scanning || (mask & CKPT_FS_CONTENT));
 again:
 	fd = ckpt_fs_open(dirfd, path,
 			  content ? O_RDONLY | O_NOATIME | O_NONBLOCK | O_NOCTTY : O_PATH);
@@ -159,7 +200,8 @@ again:
 		close(take_fd(fd));
 		goto again;
 	}
-	if (content && read_content(r, i, fd, &m, path))
+	if (content &&
+	    read_content(r, i, fd, &m, some_pages(r, i, root, mask, &m), path))
 		return -1;
 	rc = ckpt_fs_meta_rest(fd, &m);
 	if (rc)

@@ -10,6 +10,8 @@
 
 /* Pending beside CKPT_INODE_*: everything about the node is to be read. */
 #define CKPT_FS_WHOLE (1u << 31)
+#define CKPT_FS_CONTENT \
+	(CKPT_INODE_DATA | CKPT_INODE_SUSPECT | CKPT_INODE_CREATED | CKPT_FS_WHOLE)
 
 /**
  * struct ckpt_fs_round - a round under way
@@ -45,6 +47,10 @@ void ckpt_fs_update(struct ckpt_fs_round *r, struct ckpt_fs_inode *i, struct ckp
 /* What the change set says of an inode number: mask, and flags if @ret_flags. */
 uint32_t ckpt_fs_change_of(const struct ckpt_fs_round *r, const struct ckpt_fs_root *root,
 			   uint64_t ino, uint32_t *ret_flags);
+
+/* The change that has all ranges of an inode number, or NULL. */
+const struct ckpt_fs_change *ckpt_fs_ranges_of(const struct ckpt_fs_round *r,
+					       const struct ckpt_fs_root *root, uint64_t ino);
 
 /* Is the node on the mount of its root? Refuses if not. */
 int ckpt_fs_check_mount(struct ckpt_fs_round *r, const struct ckpt_fs_root *root,

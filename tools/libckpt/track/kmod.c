@@ -105,7 +105,9 @@ static int kmod_pages(void *self, const int32_t *pids, size_t n_pids, struct ckp
 static int add_inode(const struct ckpt_nl_inode *inode, void *data, struct ckpt_err *err)
 {
 	struct ckpt_inode_change change = { .dev = inode->dev, .ino = inode->ino,
-					    .mask = inode->mask, .flags = inode->flags };
+					    .mask = inode->mask, .flags = inode->flags,
+					    .ranges = (struct ckpt_extent *)inode->ranges,
+					    .n_ranges = inode->n_ranges };
 
 	if (ckpt_inode_take_add(data, &change))
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for the change set");

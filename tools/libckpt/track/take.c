@@ -27,6 +27,8 @@ void ckpt_take_done(struct ckpt_take *take)
 
 void ckpt_inode_take_done(struct ckpt_inode_take *take)
 {
+	for (size_t i = 0; i < take->n_changes; i++)
+		free(take->changes[i].ranges);
 	free(take->changes);
 	*take = (struct ckpt_inode_take){ 0 };
 }
@@ -77,11 +79,20 @@ int ckpt_take_add_run(struct ckpt_take_area *area, const struct ckpt_run *run)
 int ckpt_inode_take_add(struct ckpt_inode_take *take, const struct ckpt_inode_change *change)
 {
 	struct ckpt_inode_change *changes = grown(take->changes, take->n_changes, sizeof(*changes));
+	size_t len = change->n_ranges * sizeof(*change->ranges);
+	struct ckpt_extent *ranges = NULL;
 
 	if (!changes)
 		return -1;
 	take->changes = changes;
-	changes[take->n_changes++] = *change;
+	if (len) {
+		ranges = malloc(len);
+		if (!ranges)
+			return -1;
+		memcpy(ranges, change->ranges, len);
+	}
+	changes[take->n_changes] = *change;
+	changes[take->n_changes++].ranges = ranges;
 	return 0;
 }
 

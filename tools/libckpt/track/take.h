@@ -46,9 +46,18 @@ struct ckpt_take {
 	size_t n_mms;
 };
 
+/**
+ * struct ckpt_inode_change - what happened to an inode
+ * @dev, @ino: which
+ * @mask: CKPT_INODE_*
+ * @flags: CKPT_INODE_F_*
+ * @ranges: with CKPT_INODE_F_RANGES: sorted, disjoint; owned by the take it is in
+ */
 struct ckpt_inode_change {
 	uint64_t dev, ino;
 	uint32_t mask, flags;
+	struct ckpt_extent *ranges;
+	size_t n_ranges;
 };
 
 struct ckpt_inode_take {
@@ -69,6 +78,7 @@ struct ckpt_take_area *ckpt_take_add_area(struct ckpt_take_mm *mm, uint64_t star
 					  uint32_t flags);
 /* Joins the last run of the area where it continues it. Return: 0 or -1. */
 int ckpt_take_add_run(struct ckpt_take_area *area, const struct ckpt_run *run);
+/* Copies @change and its ranges. */
 int ckpt_inode_take_add(struct ckpt_inode_take *take, const struct ckpt_inode_change *change);
 
 /* The mm whose process is @pid, or NULL. */
