@@ -82,15 +82,20 @@ static void entry_event(struct ckpt_sub *sub, u32 event, struct inode *inode, st
 }
 
 /*
- * Below a directory that comes from elsewhere somebody may go on writing through
- * an old mapping.  Finding out whom takes a look at the whole super block, so it
- * is left to the next take, and not done for a move from one place inside to
- * another, of which package managers make many.
+ * What comes from elsewhere may have changed there, with nobody told, and may have been
+ * ours before: it is as good as created.  Below such a directory somebody may go on
+ * writing through an old mapping.  Finding out whom takes a look at the whole super
+ * block, so it is left to the next take.  A move from one place inside to another, of
+ * which package managers make many, is none of this.
  */
-static void rename_event(struct ckpt_sub *sub, struct inode *old_dir, struct inode *moved)
+static void rename_event(struct ckpt_sub *sub, struct inode *old_dir, struct inode *moved,
+			 u32 flags)
 {
-	if (S_ISDIR(moved->i_mode) && ckpt_place_of_dir(sub, old_dir) != CKPT_PLACE_INSIDE &&
-	    ckpt_place_of_dir(sub, moved) != CKPT_PLACE_OUTSIDE)
+	if (ckpt_place_of_dir(sub, old_dir) == CKPT_PLACE_INSIDE ||
+	    ckpt_place_outside(sub, moved, NULL))
+		return;
+	ckpt_files_record(sub->files, moved, CKPT_INODE_CREATED, flags);
+	if (S_ISDIR(moved->i_mode))
 		WRITE_ONCE(sub->moved_in, true);
 }
 
@@ -147,7 +152,7 @@ static int handle_event(struct fsnotify_group *group, u32 event, const void *dat
 									: CKPT_INODE_F_OUTSIDE;
 		ckpt_files_reserve(sub->files, GFP_NOFS);
 		if ((event & RENAME_EVENTS) && inode)
-			rename_event(sub, dir, inode);
+			rename_event(sub, dir, inode, flags);
 		else if (event & ENTRY_EVENTS)
 			entry_event(sub, event, inode, dir, flags);
 		else

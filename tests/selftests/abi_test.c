@@ -167,7 +167,8 @@ static void values(void)
 		      want[i][0], want[i][1]);
 	}
 	get("/sys/kernel/ckpt/features", buf, sizeof(buf));
-	check(!strcmp(buf, "pages inodes exec exit oom-kill memory-share"), "features: %s", buf);
+	check(!strcmp(buf, "pages inodes exec exit oom-kill memory-share ranges"), "features: %s",
+	      buf);
 }
 
 int main(void)

@@ -297,7 +297,7 @@ static void outside(void)
 	MUST(rename(path, at("tree")));
 	st = changes_id(at("tree"));
 	changes_take(&c);
-	changes_want(&c, &st, CKPT_INODE_MOVED, "a tree moves in: its top");
+	changes_want(&c, &st, CKPT_INODE_MOVED | CKPT_INODE_CREATED, "a tree moves in: its top");
 	changes_want(&c, &top, CKPT_INODE_ENTRIES, "a tree moves in: the directory");
 	append(at("tree/leaf"), "2");
 	st = changes_id(at("tree/leaf"));
@@ -311,6 +311,27 @@ static void outside(void)
 	append(link2, "3");
 	changes_take(&c);
 	changes_count(&c, 0, "then its files concern nobody");
+	changes_commit(&c);
+	/* What happened to it there is told by its coming back. */
+	MUST(rename(path, at("tree")));
+	st = changes_id(at("tree"));
+	changes_settle(&c);
+	MUST(rename(at("tree"), path));
+	append(link2, "4");
+	MUST(rename(path, at("tree")));
+	changes_take(&c);
+	check(changes_mask(&c, &st) & CKPT_INODE_CREATED, "a tree moves out and in again");
+	changes_commit(&c);
+	/* The same of a file. */
+	snprintf(path, sizeof(path), "%s/alone", dir);
+	append(at("alone"), "1");
+	st = changes_id(at("alone"));
+	changes_settle(&c);
+	MUST(rename(at("alone"), path));
+	append(path, "2");
+	MUST(rename(path, at("alone")));
+	changes_take(&c);
+	check(changes_mask(&c, &st) & CKPT_INODE_CREATED, "a file moves out and in again");
 	changes_commit(&c);
 }
 

@@ -419,6 +419,41 @@ static void coarse_times_stay_young_for_longer(void **state)
 	assert_false(ckpt_fs_meta_young(&coarse, 9 * second + 100000000));
 }
 
+/* Out of the root, changed there, and back: only the top is told, and times were put back. */
+static void what_was_away_is_walked(void **arg)
+{
+	static const char *const inside[] = { "sub/file", "sub/deep/file" };
+	struct ckpt_fs_change change = { .mask = CKPT_INODE_MOVED | CKPT_INODE_CREATED,
+					 .flags = CKPT_INODE_F_DIR };
+	struct state s;
+	struct stat st;
+
+	(void)arg;
+	start(&s);
+	must(chdir(s.root));
+	must(mkdir("sub", 0755));
+	must(mkdir("sub/deep", 0755));
+	put_file(inside[0], "before");
+	put_file(inside[1], "before");
+	must(chdir("/"));
+	capture_all(&s);
+	usleep(120000);
+	must(chdir(s.root));
+	for (size_t i = 0; i < 2; i++) {
+		must(stat(inside[i], &st));
+		put_file(inside[i], "behind");
+		must(utimensat(AT_FDCWD, inside[i],
+			       (struct timespec[]){ st.st_atim, st.st_mtim }, 0));
+	}
+	must(stat("sub", &st));
+	change.dev = (uint64_t)major(st.st_dev) << 32 | minor(st.st_dev);
+	change.ino = st.st_ino;
+	must(chdir("/"));
+	check(&s, ckpt_fs_changes(s.table, &s.sink, CKPT_FS_FINAL, &change, 1, &s.stats, &s.err));
+	assert_captured(&s);
+	end(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -426,6 +461,7 @@ int main(void)
 		cmocka_unit_test(second_scan_reads_nothing),
 		cmocka_unit_test(same_times_are_not_trusted_when_young),
 		cmocka_unit_test(stores_through_a_mapping_are_seen_at_the_stop),
+		cmocka_unit_test(what_was_away_is_walked),
 		cmocka_unit_test(changes_of_random_work),
 		cmocka_unit_test(live_rounds_race_with_work),
 		cmocka_unit_test(no_unchanged_directory_is_opened),

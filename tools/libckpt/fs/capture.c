@@ -114,19 +114,25 @@ static struct ckpt_fs_inode *create(struct ckpt_fs_round *r, const struct ckpt_f
 	return i;
 }
 
-/* Look at what a name was found to mean. */
+/*
+ * Look at what a name was found to mean.
+ * @walk: the directory came from elsewhere, and what happened in it there was not told
+ */
 static int look(struct ckpt_fs_round *r, struct ckpt_fs_root *root, struct ckpt_fs_inode *i,
-		bool is_new, int dirfd, const char *name, const struct ckpt_fs_meta *m,
+		bool is_new, bool walk, int dirfd, const char *name, const struct ckpt_fs_meta *m,
 		uint32_t change)
 {
 	struct ckpt_fs_node *n;
 	int rc;
 
+	if (ckpt_fs_is_dir(i) && walk)
+		return pend(r, i, CKPT_INODE_ENTRIES | CKPT_INODE_CREATED);
 	if (ckpt_fs_is_dir(i))
 		return pend(r, i, is_new || r->scanning || (change & CKPT_INODE_CREATED) ?
 			    CKPT_INODE_ENTRIES : CKPT_INODE_META);
 	if (!is_new && !r->scanning && !(change & CKPT_INODE_CREATED))
-		return pend(r, i, CKPT_INODE_META);
+		return pend(r, i, walk && ckpt_fs_doubtful(r, i, root, m) ?
+			    CKPT_INODE_META | CKPT_INODE_SUSPECT : CKPT_INODE_META);
 	if (i->visited == r->t->pass)
 		return 0;
 	i->visited = r->t->pass;
@@ -154,7 +160,7 @@ static uint32_t type_of(unsigned char d_type)
 
 /* One name of a directory that is being listed. */
 static int see(struct ckpt_fs_round *r, struct ckpt_fs_root *root, struct ckpt_fs_inode *dir,
-	       int dirfd, const struct dirent *e)
+	       bool walk, int dirfd, const struct dirent *e)
 {
 	struct ckpt_fs_node *n = ckpt_fs_lookup(r->t, dir, e->d_name);
 	uint32_t change = r->scanning ? 0 : ckpt_fs_change_of(r, root, e->d_ino, NULL);
@@ -167,7 +173,7 @@ static int see(struct ckpt_fs_round *r, struct ckpt_fs_root *root, struct ckpt_f
 		return ckpt_fail(r->err, CKPT_REFUSED, 0,
 				 "root %s holds an unfinished restore; finish it first",
 				 root->path);
-	if (!r->scanning && n && !n->inode->stale && n->inode->meta.ino == e->d_ino &&
+	if (!r->scanning && !walk && n && !n->inode->stale && n->inode->meta.ino == e->d_ino &&
 	    (n->inode->meta.mode & S_IFMT) == type_of(e->d_type) &&
 	    !(change & CKPT_INODE_CREATED)) {
 		n->seen = r->t->pass;
@@ -204,11 +210,11 @@ static int see(struct ckpt_fs_round *r, struct ckpt_fs_root *root, struct ckpt_f
 		n->seen = r->t->pass;
 	else if (gain(r, dir, e->d_name, i))
 		return -1;
-	return look(r, root, i, is_new || i->fresh, dirfd, e->d_name, &m, change);
+	return look(r, root, i, is_new || i->fresh, walk, dirfd, e->d_name, &m, change);
 }
 
 static int see_all(struct ckpt_fs_round *r, struct ckpt_fs_root *root, struct ckpt_fs_inode *dir,
-		   int fd, const char *path)
+		   bool walk, int fd, const char *path)
 {
 	cleanup_closedir DIR *d = fdopendir(fd);
 	struct ckpt_fs_node *n, *next;
@@ -220,7 +226,7 @@ static int see_all(struct ckpt_fs_round *r, struct ckpt_fs_root *root, struct ck
 	}
 	while (errno = 0, (e = readdir(d)))
 		if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..") &&
-		    see(r, root, dir, fd, e))
+		    see(r, root, dir, walk, fd, e))
 			return -1;
 	if (errno)
 		return ckpt_fail(r->err, CKPT_FAILED, errno, "list %s/%s", root->path, path);
@@ -238,6 +244,7 @@ static int list(struct ckpt_fs_round *r, struct ckpt_fs_root *root, struct ckpt_
 {
 	cleanup_meta struct ckpt_fs_meta m = { 0 };
 	cleanup_close int fd = ckpt_fs_open(root->fd, path, O_RDONLY | O_DIRECTORY | O_NOATIME);
+	bool walk = dir->fresh || dir->pending & CKPT_INODE_CREATED;
 	int64_t now = ckpt_fs_now_ns();
 	int rc;
 
@@ -263,7 +270,7 @@ static int list(struct ckpt_fs_round *r, struct ckpt_fs_root *root, struct ckpt_
 	ckpt_fs_update(r, dir, &m);
 	dir->listed = r->t->pass;
 	dir->fresh = false;
-	return see_all(r, root, dir, take_fd(fd), path);
+	return see_all(r, root, dir, walk, take_fd(fd), path);
 }
 
 /* The table says where @i is, and it is not there: its directories are out of date. */

@@ -83,9 +83,8 @@ void ckpt_fs_update(struct ckpt_fs_round *r, struct ckpt_fs_inode *i, struct ckp
 	ckpt_fs_inode_set(r->t, i, m);
 }
 
-/* While scanning: may the content or a part of the metadata differ from the table? */
-static bool doubtful(const struct ckpt_fs_round *r, const struct ckpt_fs_inode *i,
-		     const struct ckpt_fs_root *root, const struct ckpt_fs_meta *seen)
+bool ckpt_fs_doubtful(const struct ckpt_fs_round *r, const struct ckpt_fs_inode *i,
+		      const struct ckpt_fs_root *root, const struct ckpt_fs_meta *seen)
 {
 	if ((r->flags & CKPT_FS_AUDIT) || (i->meta.flags & CKPT_FS_RECHECK) ||
 	    (S_ISREG(i->meta.mode) && !root->times_tell))
@@ -180,7 +179,7 @@ int ckpt_fs_refresh(struct ckpt_fs_round *r, struct ckpt_fs_inode *i, struct ckp
 	mask |= ckpt_fs_change_of(r, root, i->meta.ino, &flags);
 	if (flags & HELD)
 		mask |= CKPT_INODE_SUSPECT;
-	if (r->scanning && !(mask & CKPT_FS_CONTENT) && seen && !doubtful(r, i, root, seen))
+	if (r->scanning && !(mask & CKPT_FS_CONTENT) && seen && !ckpt_fs_doubtful(r, i, root, seen))
 		return 0;
 	content = regular && (r->scanning || (mask & CKPT_FS_CONTENT));
 again:

@@ -30,6 +30,10 @@ struct ckpt_fs_round {
 	struct ckpt_err *err;
 };
 
+/* Where no change was told: may the content or a part of the metadata differ from the table? */
+bool ckpt_fs_doubtful(const struct ckpt_fs_round *r, const struct ckpt_fs_inode *i,
+		      const struct ckpt_fs_root *root, const struct ckpt_fs_meta *seen);
+
 /**
  * ckpt_fs_refresh - read a node again as far as needed
  * @dirfd, @path: where it is
