@@ -26,8 +26,9 @@ rm -rf "$out"
 mkdir -p "$out"
 rc=0
 # Newer kernels let nobody but a tracer write to read-only memory, as a debugger does
-"$repo/tests/vm/runner/vm.sh" --kernel "$kernel" --timeout 900 --out "$out" --module \
+"$repo/tests/vm/runner/vm.sh" --kernel "$kernel" --timeout 2400 --out "$out" --module \
 	--append proc_mem.force_override=always \
+	--env "CKPT_TEST_TIMEOUT=${CKPT_TEST_TIMEOUT:-180}" \
 	-- tests/run/selftests-guest.sh "${names[@]/%_test/}" || rc=$?
 bad=0
 for n in "${names[@]}"; do
