@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "lib/changes.h"
+#include "lib/disks.h"
 #include "lib/world.h"
 
 #define MUST(call) do { if ((call) < 0) die("%s", #call); } while (0)
@@ -240,6 +241,16 @@ static void on(const char *where, const char *root)
 	moved_in(root);
 }
 
+static void on_disk(const char *type)
+{
+	char root[80];
+
+	snprintf(root, sizeof(root), "%s/suspect", disk_mount(type));
+	MUST(mkdir(root, 0755));
+	on(type, root);
+	disk_umount(type);
+}
+
 int main(void)
 {
 	if (system("rm -rf /scratch/suspect /tmp/suspect && mkdir /scratch/suspect /tmp/suspect "
@@ -248,6 +259,8 @@ int main(void)
 		die("folders");
 	on("ext4", "/scratch/suspect");
 	on("tmpfs", "/tmp/suspect/plain");
+	on_disk("xfs");
+	on_disk("btrfs");
 	append("/tmp/suspect/lower/f", "lower");
 	if (mount("none", "/tmp/suspect/root", "overlay", 0,
 		  "lowerdir=/tmp/suspect/lower,upperdir=/tmp/suspect/upper,"
