@@ -30,8 +30,8 @@ points() {
 	grep -rhoE 'ckpt_fault\("[a-z.-]+"\)' "$CKPT_REPO/tools/libckpt" | cut -d '"' -f 2 |
 		sort -u | grep -vE "$elsewhere"
 }
-# of a restore, a removal: 080-kill-restore.sh and the unit tests of the store
-elsewhere='^(restore|fs|rm)\.|^store\.(remove|gc)'
+# of a restore, a removal, ps: 080-kill-restore.sh, the unit tests of the store, 054-groups.sh
+elsewhere='^(restore|fs|rm|status)\.|^store\.(remove|gc)'
 # live rounds are what the module makes possible
 [ -d /sys/kernel/ckpt ] || elsewhere+='|^checkpoint\.round$'
 
