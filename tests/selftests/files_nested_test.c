@@ -5,9 +5,7 @@
  * Such an overlay writes them without an event.
  */
 #define _GNU_SOURCE
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 
 #include "lib/changes.h"
@@ -17,18 +15,6 @@
 #define MNT "/mnt/nested"
 
 static struct changes c;
-
-static void shell(const char *format, ...)
-{
-	char command[512];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(command, sizeof(command), format, args);
-	va_end(args);
-	if (system(command))
-		die("%s", command);
-}
 
 static void fresh(void)
 {

@@ -66,6 +66,18 @@ void die(const char *fmt, ...)
 	exit(1);
 }
 
+void shell(const char *fmt, ...)
+{
+	char command[512];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(command, sizeof(command), fmt, args);
+	va_end(args);
+	if (system(command))
+		die("%s", command);
+}
+
 int put(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);

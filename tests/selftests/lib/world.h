@@ -21,6 +21,9 @@ int finish(void);
 /* Give up: the world is not as the test needs it. */
 void die(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
+/* Run a command, which must succeed. */
+void shell(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
 /* Write a string to a file.  Return: 0 or -errno. */
 int put(const char *path, const char *text);
 /* Read a file, the last newline cut off.  Return: length or -errno. */

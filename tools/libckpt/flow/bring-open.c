@@ -150,7 +150,8 @@ static int refuse_group_in_roots(const struct ckpt_bring *b, const char *name,
 	    ckpt_tagged_alive(&other, &alive, &ignored) || !alive)
 		return 0;
 	for (size_t i = 0; i < b->table->n_roots; i++) {
-		const char *root = ckpt_tagged_overlap(&other, b->table->roots[i].path);
+		const char *root = ckpt_tagged_overlap(&other, b->table->roots[i].path,
+						       true);
 
 		if (root)
 			return ckpt_fail(err, CKPT_REFUSED, 0,

@@ -11,6 +11,7 @@
 
 #include "base/cgroup.h"
 #include "base/cleanup.h"
+#include "base/path.h"
 #include "flow/cut.h"
 #include "flow/lineage.h"
 #include "flow/settle.h"
@@ -37,27 +38,10 @@ static int refuse_own_group(const struct ckpt_tagged *group, struct ckpt_err *er
 	return 0;
 }
 
-/* The resolved path of what may not exist yet: its nearest parent resolved. */
-static char *resolved(const char *path)
-{
-	cleanup_free char *copy = strdup(path);
-	char *real = copy ? realpath(copy, NULL) : NULL;
-
-	while (copy && !real && errno == ENOENT) {
-		char *slash = strrchr(copy, '/');
-
-		if (!slash)
-			return realpath(".", NULL);
-		*slash = 0;
-		real = realpath(slash == copy ? "/" : copy, NULL);
-	}
-	return real;
-}
-
 static int refuse_store_inside(const char *store, const struct ckpt_tagged *group,
 			       struct ckpt_err *err)
 {
-	cleanup_free char *real = resolved(store);
+	cleanup_free char *real = ckpt_path_resolve(store, NULL);
 
 	if (!real)
 		return ckpt_fail(err, CKPT_FAILED, errno, "cannot use store %s", store);

@@ -15,6 +15,7 @@
 
 #include "base/cgroup.h"
 #include "base/cleanup.h"
+#include "base/path.h"
 #include "flow/tagged.h"
 
 static void put_json(json_object **j)
@@ -69,24 +70,22 @@ static bool path_inside(const char *path, const char *dir)
 	return !strncmp(path, dir, len) && (!path[len] || path[len] == '/' || dir[len - 1] == '/');
 }
 
-const char *ckpt_tagged_overlap(const struct ckpt_tagged *g, const char *path)
+const char *ckpt_tagged_overlap(const struct ckpt_tagged *g, const char *path, bool upwards)
 {
 	for (size_t i = 0; i < g->n_roots; i++)
-		if (path_inside(path, g->roots[i]) || path_inside(g->roots[i], path))
+		if (path_inside(path, g->roots[i]) ||
+		    (upwards && path_inside(g->roots[i], path)))
 			return g->roots[i];
 	return NULL;
 }
 
-/* @real: resolved; @upwards: a root in it counts as well */
 static int refuse_overlap(const struct ckpt_tagged *g, const char *path, const char *real,
 			  bool upwards, struct ckpt_err *err)
 {
-	for (size_t i = 0; i < g->n_roots; i++)
-		if (path_inside(real, g->roots[i]) ||
-		    (upwards && path_inside(g->roots[i], real)))
-			return ckpt_fail(err, CKPT_USAGE, 0, "roots '%s' and '%s' overlap", path,
-					 g->roots[i]);
-	return 0;
+	const char *other = ckpt_tagged_overlap(g, real, upwards);
+
+	return other ? ckpt_fail(err, CKPT_USAGE, 0, "roots '%s' and '%s' overlap", path, other) :
+		       0;
 }
 
 static int append_root(struct ckpt_tagged *g, char *path, struct ckpt_err *err)
@@ -119,28 +118,10 @@ int ckpt_tagged_add_root(struct ckpt_tagged *g, const char *path, struct ckpt_er
 	return 0;
 }
 
-/* Of what may not be there yet, the nearest directory above it. */
-static char *resolve_new(const char *path, bool *ret_there)
-{
-	cleanup_free char *copy = strdup(path);
-	char *real = copy ? realpath(copy, NULL) : NULL;
-
-	*ret_there = real;
-	while (copy && !real && errno == ENOENT) {
-		char *slash = strrchr(copy, '/');
-
-		if (!slash)
-			return realpath(".", NULL);
-		*slash = 0;
-		real = realpath(slash == copy ? "/" : copy, NULL);
-	}
-	return real;
-}
-
 int ckpt_tagged_refuse_new(const struct ckpt_tagged *g, const char *path, struct ckpt_err *err)
 {
 	bool there;
-	cleanup_free char *real = resolve_new(path, &there);
+	cleanup_free char *real = ckpt_path_resolve(path, &there);
 
 	if (!real)
 		return ckpt_fail(err, CKPT_USAGE, errno, "cannot use '%s' as a root", path);

@@ -42,8 +42,8 @@ int ckpt_tagged_add_root(struct ckpt_tagged *g, const char *path, struct ckpt_er
 /* Refuse a directory that would overlap a root, whether it is there yet or not. */
 int ckpt_tagged_refuse_new(const struct ckpt_tagged *g, const char *path, struct ckpt_err *err);
 
-/* The first root of @g that holds @path or lies in it, NULL when there is none. */
-const char *ckpt_tagged_overlap(const struct ckpt_tagged *g, const char *path);
+/* The first root of @g that holds @path or, with @upwards, lies in it; NULL when none does. */
+const char *ckpt_tagged_overlap(const struct ckpt_tagged *g, const char *path, bool upwards);
 
 int ckpt_tagged_save(const struct ckpt_tagged *g, struct ckpt_err *err);
 int ckpt_tagged_load(const char *name, struct ckpt_tagged *ret, struct ckpt_err *err);
