@@ -44,10 +44,15 @@ first=$(ls "$CKPT_STORE"/packs)
 kill_group $group
 cp -a "$CKPT_STORE" "$base/good"
 flip_largest "$CKPT_STORE/packs/$first"
+cp -a "$CKPT_STORE" "$base/flipped"
 restore $group
 is "the only checkpoint is damaged: exit status" $rc 3
 like "it says so" "$doc" "$group@1' is damaged"
+is "nothing else of the store has changed" \
+	"$(diff -rq "$CKPT_STORE" "$base/flipped" | sed 's/.*: //')" 1.state
 is "it is remembered" "$(json verdict "$("$tool" log $group --json)")" damaged
+
+is "ps names it all the same" "$(json last_id "$("$tool" ps --json)")" 1
 
 # the same root, untouched: a delta on what is damaged would be damaged as well
 sleeper

@@ -31,6 +31,20 @@ static int refuse_alive(struct ckpt_bring *b, struct ckpt_err *err)
 				 "its tasks)", b->params->name) : 0;
 }
 
+/* So that nothing is built on it; where the store cannot be written it stays unknown. */
+static void mark_damaged(const struct ckpt_bring *b, uint64_t id)
+{
+	struct ckpt_err unwritable = CKPT_ERR_INIT;
+	struct ckpt_store *store;
+
+	if (b->params->dry_run)
+		return;
+	store = ckpt_store_open(b->params->store, CKPT_STORE_WRITE, &unwritable);
+	if (store)
+		ckpt_verify_mark(store, b->params->name, id);
+	ckpt_store_close(store);
+}
+
 /* Verify one checkpoint. Return: 1 whole, 0 damaged with @err set, -1. */
 static int verify_one(struct ckpt_bring *b, int64_t which, struct ckpt_err *err)
 {
@@ -40,6 +54,8 @@ static int verify_one(struct ckpt_bring *b, int64_t which, struct ckpt_err *err)
 	if (whole < 0)
 		return err->status == CKPT_DAMAGED ? 0 : -1;
 	b->result.id = report.id;
+	if (!whole)
+		mark_damaged(b, report.id);
 	if (!whole)
 		ckpt_fail(err, CKPT_DAMAGED, 0, "checkpoint '%s@%llu' is damaged: %s",
 			  b->params->name, (unsigned long long)report.id,
@@ -138,20 +154,27 @@ static int name_group(struct ckpt_bring *b, struct ckpt_err *err)
 	return ckpt_tagged_init(&b->group, b->params->name, cgroup, err);
 }
 
+/* In doubt it lives. */
 static int refuse_group_in_roots(const struct ckpt_bring *b, const char *name,
 				 struct ckpt_err *err)
 {
 	cleanup_with(ckpt_tagged_done) struct ckpt_tagged other = { 0 };
-	struct ckpt_err ignored = CKPT_ERR_INIT;
+	struct ckpt_err why = CKPT_ERR_INIT;
 	bool alive;
 
-	/* one that was untagged a moment ago, or whose state is not to be read, has no roots */
-	if (!strcmp(name, b->params->name) || ckpt_tagged_load(name, &other, &ignored) ||
-	    ckpt_tagged_alive(&other, &alive, &ignored) || !alive)
+	if (!strcmp(name, b->params->name))
+		return 0;
+	if (ckpt_tagged_load(name, &other, &why)) {
+		if (!ckpt_tagged_exists(name))	/* untagged a moment ago */
+			return 0;
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+				 "nobody can tell where group '%s' lives, perhaps in what the "
+				 "restore would change; untag it first: %s", name, why.text);
+	}
+	if (!ckpt_tagged_alive(&other, &alive, &why) && !alive)
 		return 0;
 	for (size_t i = 0; i < b->table->n_roots; i++) {
-		const char *root = ckpt_tagged_overlap(&other, b->table->roots[i].path,
-						       true);
+		const char *root = ckpt_tagged_overlap(&other, b->table->roots[i].path, true);
 
 		if (root)
 			return ckpt_fail(err, CKPT_REFUSED, 0,
@@ -178,14 +201,9 @@ static int refuse_others(const struct ckpt_bring *b, struct ckpt_err *err)
 
 int ckpt_bring_open(struct ckpt_bring *b, struct ckpt_err *err)
 {
-	struct ckpt_err unwritable = CKPT_ERR_INIT;
-
 	if (refuse_alive(b, err))
 		return -1;
-	if (!b->params->dry_run)	/* what is found damaged is marked, where that can be */
-		b->store = ckpt_store_open(b->params->store, CKPT_STORE_WRITE, &unwritable);
-	if (!b->store)
-		b->store = ckpt_store_open(b->params->store, CKPT_STORE_READ, err);
+	b->store = ckpt_store_open(b->params->store, CKPT_STORE_READ, err);
 	if (!b->store || verify(b, err) || load_records(b, err))
 		return -1;
 	return refuse_others(b, err) || name_group(b, err) ? -1 : 0;

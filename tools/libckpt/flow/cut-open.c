@@ -42,18 +42,14 @@ static int refuse_store_inside(const char *store, const struct ckpt_tagged *grou
 			       struct ckpt_err *err)
 {
 	cleanup_free char *real = ckpt_path_resolve(store, NULL);
+	const char *root;
 
 	if (!real)
 		return ckpt_fail(err, CKPT_FAILED, errno, "cannot use store %s", store);
-	for (size_t i = 0; i < group->n_roots; i++) {
-		size_t len = strlen(group->roots[i]);
-
-		if (!strncmp(real, group->roots[i], len) && (!real[len] || real[len] == '/'))
-			return ckpt_fail(err, CKPT_REFUSED, 0,
-					 "store %s lies inside root %s, which it would capture; "
-					 "use another directory", store, group->roots[i]);
-	}
-	return 0;
+	root = ckpt_tagged_overlap(group, real, false);
+	return root ? ckpt_fail(err, CKPT_REFUSED, 0,
+				"store %s lies inside root %s, which it would capture; use another "
+				"directory", store, root) : 0;
 }
 
 int ckpt_cut_refuse(struct ckpt_cut *cut, struct ckpt_err *err)

@@ -46,6 +46,7 @@ static bool read_row(const char *name, struct ckpt_store *store, struct ckpt_nl 
 	struct ckpt_err ignored = CKPT_ERR_INIT;
 	struct ckpt_newest newest = { 0 };
 	size_t n = 0;
+	int rc;
 
 	if (ckpt_tagged_load(name, &state, &row->why) ||
 	    ckpt_tagged_alive(&state, &row->alive, &row->why))
@@ -56,7 +57,13 @@ static bool read_row(const char *name, struct ckpt_store *store, struct ckpt_nl 
 	if (row->cgroup && row->alive && !ckpt_cgroup_pids(row->cgroup, &pids, &n, &ignored))
 		row->tasks = n;
 	ask_module(nl, name, row);
-	if (!store || ckpt_log_newest(store, name, &newest, &row->why) >= 0)
+	if (!store)
+		return true;
+	rc = ckpt_log_newest(store, name, &newest, &row->why);
+	/* none to build on may still be one */
+	if (!rc)
+		ckpt_log_before(store, name, 0, &newest.id, &ignored);
+	if (rc >= 0)
 		row->last_id = newest.id;
 	return true;
 }

@@ -243,7 +243,7 @@ static int check_all(struct check *c, struct ckpt_reader *r, struct ckpt_err *er
 	return check_blobs(c, r, err);
 }
 
-static void remember(struct ckpt_store *store, const struct ckpt_manifest *m, bool good)
+static void remember(struct ckpt_store *store, const char *name, uint64_t id, bool good)
 {
 	cleanup_group struct ckpt_group g = CKPT_GROUP_INIT;
 	cleanup_manifest struct ckpt_manifest again = { 0 };
@@ -251,12 +251,17 @@ static void remember(struct ckpt_store *store, const struct ckpt_manifest *m, bo
 	struct ckpt_hash hash;
 	struct timespec t;
 
-	if (!store->writable || ckpt_group_open(store, m->name, false, &g, NULL) ||
-	    ckpt_group_manifest(&g, m->id, &again, &hash, NULL))
+	if (!store->writable || ckpt_group_open(store, name, false, &g, NULL) ||
+	    ckpt_group_manifest(&g, id, &again, &hash, NULL))
 		return;
 	clock_gettime(CLOCK_REALTIME, &t);
 	state.time_ns = t.tv_sec * 1000000000ull + t.tv_nsec;
-	ckpt_state_save(&g, m->id, &hash, &state, NULL);
+	ckpt_state_save(&g, id, &hash, &state, NULL);
+}
+
+void ckpt_verify_mark(struct ckpt_store *store, const char *name, uint64_t id)
+{
+	remember(store, name, id, false);
 }
 
 /* The manifest is damaged: that is a result, not a failure to verify. */
@@ -301,7 +306,7 @@ int ckpt_verify(struct ckpt_store *store, const char *name, int64_t which,
 		ckpt_reader_close(r);
 		return -1;
 	}
-	remember(store, check.manifest, !report.faults);
+	remember(store, check.manifest->name, report.id, !report.faults);
 	v->reader = r;
 	rc = !report.faults;
 	if (rc && ret_verified)

@@ -55,6 +55,15 @@ int ckpt_verify(struct ckpt_store *store, const char *name, int64_t which,
 		struct ckpt_report *ret, struct ckpt_verified **ret_verified,
 		struct ckpt_err *err);
 
+/**
+ * ckpt_verify_mark - remember that a checkpoint was found damaged
+ * @store: opened to write
+ *
+ * For who verified it through a store that was opened to read.  For information: it may
+ * be lost without harm.
+ */
+void ckpt_verify_mark(struct ckpt_store *store, const char *name, uint64_t id);
+
 /* NULL is allowed. */
 void ckpt_verified_close(struct ckpt_verified *v);
 const struct ckpt_manifest *ckpt_verified_manifest(const struct ckpt_verified *v);
