@@ -41,10 +41,13 @@ selftests() {
 		make -s kmod KDIR="$(tests/vm/runner/kernel.sh $kernel)/headers" || return 1
 	done
 	export CKPT_TEST_TIMEOUT=360
+	# what runs behind ignores the keyboard
+	trap 'trap - INT TERM; kill 0' INT TERM
 	tests/run/selftests.sh --kernel 6.12 >"$other" 2>&1 &
 	pid=$!
 	tests/run/selftests.sh --kernel 6.1 || rc=1
 	wait $pid || rc=1
+	trap - INT TERM
 	cat "$other"
 	return $rc
 }

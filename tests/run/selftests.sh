@@ -20,8 +20,9 @@ if [ $# = 0 ]; then
 fi
 [ ${#names[@]} -gt 0 ] || exit 0
 out=$repo/build/vm/selftests/$kernel/out
-on=
-[ "$kernel" = 6.1 ] || on=" on $kernel"
+# the sum prints one word: the kernel is part of it
+kind=selftests
+[ "$kernel" = 6.1 ] || kind=selftests-$kernel
 rm -rf "$out"
 mkdir -p "$out"
 rc=0
@@ -29,6 +30,7 @@ rc=0
 "$repo/tests/vm/runner/vm.sh" --kernel "$kernel" --timeout 2400 --out "$out" --module \
 	--append proc_mem.force_override=always \
 	--env "CKPT_TEST_TIMEOUT=${CKPT_TEST_TIMEOUT:-180}" \
+	--env "CKPT_SEED=${CKPT_SEED:-}" --env "CKPT_EPOCHS=${CKPT_EPOCHS:-}" \
 	-- tests/run/selftests-guest.sh "${names[@]/%_test/}" || rc=$?
 bad=0
 for n in "${names[@]}"; do
@@ -36,11 +38,11 @@ for n in "${names[@]}"; do
 	[ -e "$out/$n.log" ] || : >"$out/$n.log"
 	status=1
 	[ ! -e "$out/$n.status" ] || status=$(cat "$out/$n.status")
-	tap_record "selftests/$n$on" "$out/$n.log" "$status" || bad=1
+	tap_record "$kind/$n" "$out/$n.log" "$status" || bad=1
 done
 if [ "$rc" != 0 ] && [ $bad = 0 ]; then
-	echo "not ok - selftests$on: the machine ended with status $rc"
-	echo "0 1 0 selftests$on" >>"$CKPT_RESULTS"
+	echo "not ok - $kind: the machine ended with status $rc"
+	echo "0 1 0 $kind" >>"$CKPT_RESULTS"
 	bad=1
 fi
 exit $bad
