@@ -189,13 +189,13 @@ static struct ckpt_pageset *next_end(struct ckpt_filelog *log, bool doubt_now, b
 static struct ckpt_pageset *take_log(const struct ckpt_sub *sub, struct super_block *sb,
 				     struct ckpt_filelog *log, struct ckpt_pageset *spare)
 {
-	bool doubt_now = true, doubt_next = false;
+	bool doubt_now = true, doubt_next = !sub->watch->hashed;
 	struct ckpt_pageset *told;
 	struct inode *inode;
 	loff_t size;
 
 	next_begin(log, spare);
-	/* One that is not in memory has no dirty pages. */
+	/* One that is not in memory has no dirty pages; by its handle it may not be found. */
 	inode = inode_of(sub->watch, sb, log);
 	if (inode) {
 		add_dirty(log, inode->i_mapping);

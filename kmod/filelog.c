@@ -15,6 +15,8 @@
 #include <linux/string.h>
 #include <linux/tracepoint.h>
 
+#include <trace/events/writeback.h>
+
 #include <asm/syscall.h>
 #include <asm/unistd.h>
 
@@ -192,25 +194,49 @@ static bool in_plain_write(void)
  * ckpt_filelog_modified - current has changed the content of an inode
  * @sub: a subscription to its super block
  * @inode: the inode
+ * @of_file: through an open file.  A truncation is not; it may come in the middle
+ *	of a write, as that of a core dump does
  * @inside: current is a task of the group
  *
  * The event comes after the change.  A task of the group has left its system
  * calls when the last round of an epoch is taken; what another one is in the
- * middle of is in no log yet, so files that others change have none.
+ * middle of is in no log yet, so what others change makes a log whole, and
+ * their change may still be one round late.
  *
  * Context: any process context, does not sleep.
  */
-void ckpt_filelog_modified(struct ckpt_sub *sub, const struct inode *inode, bool inside)
+void ckpt_filelog_modified(struct ckpt_sub *sub, const struct inode *inode, bool of_file,
+			   bool inside)
 {
 	struct ckpt_filelog *log;
 
 	if (!READ_ONCE(sub->files->nr_logs))
 		return;
-	if (inside && in_plain_write() && ckpt_filelog_pages_tell(sub->watch, inode))
+	if (inside && of_file && in_plain_write() && ckpt_filelog_pages_tell(sub->watch, inode))
 		return;
 	rcu_read_lock();
 	hlist_for_each_entry_rcu(log, bucket(ckpt_files_dev(inode->i_sb), inode->i_ino), hash)
 		if (log->files == sub->files && is_of(log, inode))
+			add(log, 0, 0, true);
+	rcu_read_unlock();
+}
+
+/**
+ * ckpt_filelog_doubt - something came into a root that nobody was told of
+ * @sub: the subscription to the super block it is on
+ *
+ * What was done to it elsewhere may have left no trace in a log, and below a
+ * directory it is not known whose logs those are.
+ *
+ * Context: any process context, does not sleep.
+ */
+void ckpt_filelog_doubt(struct ckpt_sub *sub)
+{
+	struct ckpt_filelog *log;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(log, &sub->files->logs, link)
+		if (log->dev == sub->watch->dev)
 			add(log, 0, 0, true);
 	rcu_read_unlock();
 }
@@ -302,6 +328,8 @@ bool ckpt_filelog_able(void)
  */
 void ckpt_filelog_init(void)
 {
+	/* the header of iomap_iter is not for modules */
+	check_trace_callback_type_writeback_dirty_folio(page_dirtied);
 	for_each_kernel_tracepoint(find_points, NULL);
 	if (!dirtied_point || !mapped_point)
 		return;

@@ -26,7 +26,7 @@
 /* Events that name an inode, and events that name a directory and an inode. */
 #define INODE_EVENTS	(FS_MODIFY | FS_ATTRIB | FS_OPEN | FS_CLOSE_WRITE | FS_DELETE_SELF)
 #define ENTRY_EVENTS	(FS_CREATE | FS_DELETE | FS_MOVED_FROM | FS_MOVED_TO)
-/* One more of a rename, with both ends of it, of directories only. */
+/* One more of a rename, with both ends of it. */
 #define RENAME_EVENTS	FS_RENAME
 /* Events of an open file; they say that somebody may go on writing. */
 #define WRITER_EVENTS	(FS_OPEN | FS_MODIFY | FS_CLOSE_WRITE)
@@ -95,19 +95,21 @@ static void rename_event(struct ckpt_sub *sub, struct inode *old_dir, struct ino
 	    ckpt_place_outside(sub, moved, NULL))
 		return;
 	ckpt_files_record(sub->files, moved, CKPT_INODE_CREATED, flags);
+	ckpt_filelog_doubt(sub);
 	if (S_ISDIR(moved->i_mode))
 		WRITE_ONCE(sub->moved_in, true);
 }
 
+/* @of_file: it happened through an open file, not by a name or to the inode */
 static void inode_event(struct ckpt_sub *sub, u32 event, struct inode *inode,
-			struct dentry *dentry, u32 flags)
+			struct dentry *dentry, bool of_file, u32 flags)
 {
 	struct ckpt_change key = ckpt_files_key(inode);
 	u32 mask = inode_mask(event, inode);
 	bool known;
 
 	if (event & FS_MODIFY)
-		ckpt_filelog_modified(sub, inode, flags & CKPT_INODE_F_INSIDE);
+		ckpt_filelog_modified(sub, inode, of_file, flags & CKPT_INODE_F_INSIDE);
 	spin_lock(&sub->files->lock);
 	known = ckpt_changeset_knows(&sub->files->set, &key);
 	spin_unlock(&sub->files->lock);
@@ -157,7 +159,7 @@ static int handle_event(struct fsnotify_group *group, u32 event, const void *dat
 			entry_event(sub, event, inode, dir, flags);
 		else
 			inode_event(sub, event, inode, fsnotify_data_dentry(data, data_type),
-				    flags);
+				    data_type == FSNOTIFY_EVENT_PATH, flags);
 	}
 	srcu_read_unlock(&ckpt_events_srcu, idx);
 	return 0;

@@ -10,7 +10,8 @@
  * LOCKING
  * group->lock > watches_lock > fsnotify's mark_mutex.  Subscriptions and their
  * roots change under group->lock and are read by event handlers under
- * ckpt_events_srcu.  files->lock is innermost, taken in the writer's context.
+ * ckpt_events_srcu.  files->lock is taken in the writer's context; below it
+ * are only the locks of filelog.h.
  *
  * LIFETIME
  * Nothing pins a file system: no path, dentry or inode reference is kept.  A
@@ -105,7 +106,7 @@ struct ckpt_root {
  * @subs: struct ckpt_sub [group->lock]
  * @nr_roots: number of roots [group->lock]
  * @open: an epoch has taken something [group->lock]
- * @lock: guards what follows
+ * @lock: guards @set and @chunks
  * @set: the change sets
  * @chunks: pages of nodes given to @set
  * @logs: struct ckpt_filelog, read under RCU or group->lock

@@ -86,6 +86,17 @@ struct find {
 	unsigned int roots;
 };
 
+/* The roots that a directory is, by several names perhaps; NULL: all. */
+static unsigned int nr_roots(const struct ckpt_sub *sub, const struct inode *at)
+{
+	const struct ckpt_root *root;
+	unsigned int n = 0;
+
+	list_for_each_entry_rcu(root, &sub->roots, in_sub, srcu_read_lock_held(&ckpt_events_srcu))
+		n += !at || (root->ino == at->i_ino && root->generation == at->i_generation);
+	return n;
+}
+
 static bool pick(struct inode *inode, void *data)
 {
 	const struct find *find = data;
@@ -102,19 +113,9 @@ static void visit(struct inode *inode, void *data)
 		find->related |= ckpt_place_of_dir(find->sub, inode) != CKPT_PLACE_OUTSIDE;
 	}
 	if (ckpt_place_is_root(find->sub, inode)) {
-		find->roots++;
+		find->roots += nr_roots(find->sub, inode);
 		find->related |= root_below(inode);
 	}
-}
-
-static unsigned int nr_roots(const struct ckpt_sub *sub)
-{
-	const struct ckpt_root *root;
-	unsigned int n = 0;
-
-	list_for_each_entry_rcu(root, &sub->roots, in_sub, srcu_read_lock_held(&ckpt_events_srcu))
-		n++;
-	return n;
 }
 
 /**
@@ -132,7 +133,7 @@ void ckpt_layers_find(struct ckpt_sub *sub, struct super_block *sb)
 
 	ckpt_inodes_each(sb, pick, visit, &find);
 	/* Of a root that is not in memory nobody knows what is above it. */
-	if (!find.related && !(find.any && find.roots < nr_roots(sub)))
+	if (!find.related && !(find.any && find.roots < nr_roots(sub, NULL)))
 		return;
 	WRITE_ONCE(sub->layered, true);
 	ckpt_files_lose(sub->files);
@@ -176,10 +177,9 @@ void ckpt_layers_take(struct ckpt_files *files)
 	list_for_each_entry(sub, &files->subs, in_files) {
 		bool layered = xchg(&sub->layered, false);
 
-		if (layered)
-			ckpt_files_lose(files);
-		else if (!READ_ONCE(sub->moved_in))
+		if (!layered)
 			continue;
+		ckpt_files_lose(files);
 		sb = ckpt_fswatch_sb_get(sub->watch);
 		if (!sb)
 			continue;

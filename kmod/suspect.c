@@ -189,7 +189,7 @@ static void look_at_watched(struct ckpt_files *files)
 	}
 }
 
-/* Directories came from elsewhere: find who writes below them. */
+/* Directories came from elsewhere: find who writes below them, overlays among them. */
 static void look_at_moved(struct ckpt_files *files)
 {
 	struct super_block *sb;
@@ -203,6 +203,7 @@ static void look_at_moved(struct ckpt_files *files)
 		if (!sb)
 			continue;
 		look_at_all(sub, sb, true);
+		ckpt_layers_find(sub, sb);
 		deactivate_super(sb);
 	}
 }

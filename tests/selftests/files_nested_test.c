@@ -100,6 +100,8 @@ static void mounted_beside(void)
 {
 	fresh();
 	changes_root(&c, TOP "/root");
+	/* the same directory by another name */
+	changes_root(&c, TOP "/root/.");
 	changes_settle(&c);
 	shell("mkdir -p %s/beside && mount -t overlay none -o lowerdir=%s/lower,"
 	      "upperdir=%s/beside,workdir=%s/work %s", TOP, TOP, TOP, TOP, MNT);
@@ -107,6 +109,25 @@ static void mounted_beside(void)
 	changes_settle(&c);
 	append(MNT "/file", "y");
 	want_quiet("an overlay with its layers beside the root");
+	shell("umount %s", MNT);
+	done();
+}
+
+/* It is there before, and comes into the root as a part of a tree. */
+static void moved_in(void)
+{
+	fresh();
+	shell("mkdir %s/away && mv %s/root/upper %s/root/work %s/away", TOP, TOP, TOP, TOP);
+	changes_root(&c, TOP "/root");
+	changes_settle(&c);
+	shell("mount -t overlay none -o lowerdir=%s/lower,upperdir=%s/away/upper,"
+	      "workdir=%s/away/work %s", TOP, TOP, TOP, MNT);
+	want_quiet("an upper layer beside the root");
+	shell("mv %s/away/upper %s/root", TOP, TOP);
+	append(MNT "/file", "x");
+	want_told("moved in");
+	append(MNT "/file", "y");
+	want_told("written there");
 	shell("umount %s", MNT);
 	done();
 }
@@ -143,6 +164,7 @@ int main(void)
 	mounted_between(TOP "/root/work");
 	mounted_between(TOP "/work");
 	mounted_beside();
+	moved_in();
 	root_in_upper(TOP "/root/upper", "file");
 	root_in_upper(TOP "/root/upper/deep", "deep/file");
 	return finish();

@@ -84,7 +84,7 @@ enum ckpt_attr {
 	CKPT_A_CHANGED_INODES,	/* u64, live and not yet taken */
 	CKPT_A_TAKEN_INODES,	/* u64, in the last round */
 	CKPT_A_TAKEN,		/* u64, pages taken since the last commit */
-	CKPT_A_LOST,		/* u64, events that could not be recorded */
+	CKPT_A_LOST,		/* u64, of files: what could not be recorded */
 	/* mm and area (PAGE_DUMP) */
 	CKPT_A_MM_COOKIE,	/* u64, unique per mm in a module load */
 	CKPT_A_MM_PID,		/* u32, a thread group of the mm, caller's pid ns */
