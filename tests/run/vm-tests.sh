@@ -43,8 +43,24 @@ run_native() {	# FILE: the test on this machine
 	tap_record "$name" "$log" "$rc"
 }
 
+boot_each() {	# FILE LOG BOOTS ARGUMENT...: the boots of a test, until one fails
+	local file=$1 log=$2 boots=$3 boot rc=0
+
+	shift 3
+	for boot in $(seq "$boots"); do
+		# the status of the machine, not of what copies its output
+		set +e
+		"$repo/tests/vm/runner/vm.sh" "$@" --env "CKPT_BOOT=$boot" \
+			-- "$file" </dev/null 2>&1 | tee -a "$log"
+		rc=${PIPESTATUS[0]}
+		set -e
+		[ "$rc" = 0 ] || break
+	done
+	return "$rc"
+}
+
 run_vm() {	# FILE: the test in machines of its own
-	local file=$1 name log work rc=0 boot boots other args=()
+	local file=$1 name log work rc=0 boots other args=()
 
 	name=$(name_of "$file")
 	work=$repo/build/vm/$name
@@ -66,15 +82,13 @@ run_vm() {	# FILE: the test in machines of its own
 	[ -z "$other" ] || args+=(--other-module "$other")
 	[ "$boots" = 1 ] || args+=(--disk "$work/disk")
 	echo "# $name on $kernel"
-	for boot in $(seq "$boots"); do
-		# the status of the machine, not of what copies its output
-		set +e
-		"$repo/tests/vm/runner/vm.sh" "${args[@]}" --env "CKPT_BOOT=$boot" \
-			-- "$file" </dev/null 2>&1 | tee -a "$log"
-		rc=${PIPESTATUS[0]}
-		set -e
-		[ "$rc" = 0 ] || break
-	done
+	boot_each "$file" "$log" "$boots" "${args[@]}" || rc=$?
+	if [ "$rc" = 126 ]; then
+		rm -f "$work/disk"
+		: >"$log"
+		rc=0
+		boot_each "$file" "$log" "$boots" "${args[@]}" || rc=$?
+	fi
 	rm -f "$work/disk"
 	tap_record "$name" "$log" "$rc"
 }

@@ -21,7 +21,20 @@ expect() {	# NAME STATUS PATTERN ARGUMENT...
 	fi
 }
 
-echo 1..6
+stale() {	# NAME STATUS LINE...: what stale-int3.sh says of a kernel log
+	local name=$1 want=$2 rc=0
+
+	shift 2
+	printf '[    1.000000] %s\n' "$@" | "${vm%/*}/stale-int3.sh" || rc=$?
+	n=$((n + 1))
+	if [ $rc = "$want" ]; then
+		echo "ok $n - $name"
+	else
+		echo "not ok $n - $name (status $rc, not $want)"
+	fi
+}
+
+echo 1..13
 expect "a kernel that nobody supports is refused" 125 "unknown, KERNEL is 6.1, 6.12 or newest" \
 	--kernel 5.10 -- true
 expect "a failing command's exit status comes back" 7 "^out$" -- sh -c 'echo out; exit 7'
@@ -31,3 +44,13 @@ expect "a panic fails the run" 125 "not ok - kernel log" -- \
 	sh -c 'echo c >/proc/sysrq-trigger; sleep 60'
 expect "a guest that powers off fails the run" 125 "the guest died" -- busybox poweroff -f
 expect "a command that hangs is ended" 124 "ran past" --timeout 12 -- sleep 1000
+
+oops="Oops: int3: 0000 [#1] PREEMPT SMP NOPTI"
+stale "a breakpoint that is gone is the emulator's" 0 "$oops" "Call Trace:" \
+	"Code: eb 97 0f <1f> 44 00 00" "Kernel panic - not syncing"
+stale "on 6.1 as well" 0 "int3: 0000 [#1] PREEMPT SMP" "Code: eb 97 66 <66> 90" "Call Trace:"
+stale "one that is there is not" 1 "$oops" "Code: eb 97 cc <1f> 44 00 00"
+stale "nor one after another complaint" 1 "WARNING: CPU: 0" "$oops" "Code: eb 97 0f <1f> 44"
+stale "nor one that the processor does not show" 1 "$oops" "Call Trace:"
+stale "nor another exception" 1 "Oops: 0002 [#1] PREEMPT SMP NOPTI" "Code: eb 97 0f <1f> 44"
+stale "nor a log without complaint" 1 "Code: eb 97 0f <1f> 44"

@@ -18,7 +18,7 @@ usage: vm.sh [OPTION]... -- COMMAND [ARGUMENT]...
   --other-module N    build one that speaks version N of the interface: CKPT_KO_OTHER
 The guest sees this machine's whole root under a throw-away layer; /scratch is ext4.
 Exit status: the command's; 124 timeout; 125 the runner's own error, a dead guest, or a
-kernel log with an error in it.
+kernel log with an error in it; 126 the guest died of the emulator alone, try once more.
 U
 	exit 125
 }
@@ -158,6 +158,11 @@ if [ "$rc" = 124 ] || [ "$rc" = 137 ]; then
 	exit 124
 fi
 if ! "$here/klog.sh" <"$out/console" >"$tmp/klog"; then
+	if "$here/stale-int3.sh" <"$out/console"; then
+		echo "# the emulator ran a breakpoint that was gone, and the kernel died of it:"
+		sed 's/^/# /' "$tmp/klog" | head -n 4
+		exit 126
+	fi
 	echo "not ok - kernel log"
 	sed 's/^/# /' "$tmp/klog" | head -n 40
 	exit 125
