@@ -14,7 +14,10 @@
 /* Areas of one address space (the kernel's own default is 65530). */
 #define CKPT_AREAS_MAX		(1024U * 1024U)
 
-/* Runs of one address space in one round, 16 bytes each; over it the mm is MM_OVERFLOW. */
+/*
+ * Runs of one address space in one round unless the parameter runs_max says less, 16 bytes
+ * each; over it the mm is MM_OVERFLOW.
+ */
 #define CKPT_RUNS_MAX		(4U << 20)
 
 /* Page tables remembered per address space: 16 bytes for each 2 MiB in use. */

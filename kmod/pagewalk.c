@@ -57,6 +57,7 @@
 #include <linux/mm.h>
 #include <linux/mm_inline.h>
 #include <linux/mmu_notifier.h>
+#include <linux/moduleparam.h>
 #include <linux/pgtable.h>
 #include <linux/sched/coredump.h>
 #include <linux/sched/signal.h>
@@ -66,6 +67,10 @@
 #include "members.h"
 #include "pagewalk.h"
 #include "pte.h"
+
+static unsigned int runs_max = CKPT_RUNS_MAX;
+module_param(runs_max, uint, 0644);
+MODULE_PARM_DESC(runs_max, "runs of one address space that a round keeps");
 
 /* VMs of the kernel that are neither anonymous nor plain page cache. */
 #define VM_STRANGE (VM_IO | VM_PFNMAP | VM_MIXEDMAP)
@@ -340,6 +345,7 @@ int ckpt_walk_mm(struct ckpt_mm *m, bool final)
 	}
 	w->m = m;
 	w->mm = m->mm;
+	w->runs_max = min_t(u32, READ_ONCE(runs_max), CKPT_RUNS_MAX);
 	err = walk_all(w, final);
 	if (err)
 		give_up(w);

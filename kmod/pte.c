@@ -403,7 +403,7 @@ void ckpt_walk_pmd(struct ckpt_walk *w, pmd_t *pmd, u64 addr, u64 end)
 	bool done = false;
 	pmd_t val;
 
-	if (!w->overflow && ckpt_runs_reserve(&w->runs, PTRS_PER_PTE, CKPT_RUNS_MAX))
+	if (!w->overflow && ckpt_runs_reserve(&w->runs, PTRS_PER_PTE, w->runs_max))
 		w->overflow = true;
 	if (ckpt_tables_reserve(&w->tables, CKPT_TABLES_MAX))
 		w->unbased = true;

@@ -27,6 +27,7 @@ struct ckpt_mm;
  * @unbased: this walk cannot be compared with by the next
  * @overflow: not all runs were kept
  * @moved: a table is not where it was at the last take
+ * @runs_max: how many runs are kept
  * @tables_walked: since the mmap lock was taken
  * @areas: recorded so far
  * @tables: recorded so far
@@ -55,6 +56,7 @@ struct ckpt_walk {
 	bool unbased;
 	bool overflow;
 	bool moved;
+	u32 runs_max;
 	u32 tables_walked;
 	struct ckpt_areas areas;
 	struct ckpt_tables tables;

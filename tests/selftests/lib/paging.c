@@ -26,6 +26,12 @@ void swap_end(void)
 		die("the end of swap");
 }
 
+void batches_drain(void)
+{
+	if (put("/proc/sys/vm/compact_memory", "1"))
+		die("compact_memory");
+}
+
 size_t entries_with(pid_t pid, uint64_t addr, size_t nr, uint64_t bits)
 {
 	size_t i, found = 0;

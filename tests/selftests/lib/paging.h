@@ -16,6 +16,9 @@
 void swap_start(void);
 void swap_end(void);
 
+/* Empty the LRU batches of all CPUs: the pages in them have a reference more. */
+void batches_drain(void);
+
 /* How many of @nr pages have all of @bits in pagemap. */
 size_t entries_with(pid_t pid, uint64_t addr, size_t nr, uint64_t bits);
 

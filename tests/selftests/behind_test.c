@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * behind_test.c: memory that is written without a fault: by rings, direct I/O, guests, probes
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/io_uring.h>
+#include <linux/kvm.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "lib/client.h"
+#include "lib/paging.h"
+#include "lib/world.h"
+
+#define NR 16
+#define LEN (NR * PAGE)
+#define BIG (256 * PAGE)
+#define SOURCE "/scratch/behind"
+#define PROBED "/scratch/probed"
+/* Where the probe is: in the second page. */
+#define PROBE_AT (PAGE + 16)
+
+enum {
+	RING_HOLD,	/* registers pages 4 to 7 as a buffer */
+	RING_WRITE,	/* the kernel writes into page 5 of it */
+	RING_LET_GO,
+	DIRECT_START,	/* a thread reads BIG bytes from a slow disk */
+	DIRECT_WAIT,
+	CODE,		/* maps code that will be probed */
+	GUEST,		/* a virtual machine has the pages */
+	GUEST_WRITE,	/* and writes page 3 */
+};
+
+static char *mem, *big, *code;
+static int ring;
+static struct io_uring_sqe *sqe;
+static char *sq;
+static struct io_uring_params params;
+static pthread_t reader;
+
+static char *map_small(size_t len)
+{
+	char *p = map_anon(len, 0);
+
+	madvise(p, len, MADV_NOHUGEPAGE);
+	memset(p, 1, len);
+	return p;
+}
+
+static long ring_register(unsigned int what, void *arg, unsigned int nr)
+{
+	return syscall(SYS_io_uring_register, ring, what, arg, nr);
+}
+
+static bool ring_hold(void)
+{
+	struct iovec iov;
+
+	mem = map_small(LEN);
+	iov.iov_base = mem + 4 * PAGE;
+	iov.iov_len = 4 * PAGE;
+	ring = (int)syscall(SYS_io_uring_setup, 1, &params);
+	if (ring < 0)
+		return false;
+	sq = mmap(NULL, params.sq_off.array + sizeof(unsigned int), PROT_READ | PROT_WRITE,
+		  MAP_SHARED, ring, IORING_OFF_SQ_RING);
+	sqe = mmap(NULL, sizeof(*sqe), PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQES);
+	return sq != MAP_FAILED && (void *)sqe != MAP_FAILED &&
+	       !ring_register(IORING_REGISTER_BUFFERS, &iov, 1);
+}
+
+/* Every page of the source holds another byte. */
+static bool ring_write(void)
+{
+	static unsigned int n;
+	int fd = open(SOURCE, O_RDONLY | O_CLOEXEC);
+	bool done;
+
+	sqe->opcode = IORING_OP_READ_FIXED;
+	sqe->fd = fd;
+	sqe->addr = (uintptr_t)(mem + 5 * PAGE);
+	sqe->len = PAGE;
+	sqe->off = n++ * PAGE;
+	*(unsigned int *)(void *)(sq + params.sq_off.array) = 0;
+	__atomic_store_n((unsigned int *)(void *)(sq + params.sq_off.tail), n, __ATOMIC_RELEASE);
+	done = syscall(SYS_io_uring_enter, ring, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) == 1;
+	close(fd);
+	return done && mem[5 * PAGE] == (char)(n + 2);
+}
+
+static void *read_slowly(void *arg)
+{
+	int fd = open(SOURCE, O_RDONLY | O_DIRECT | O_CLOEXEC);
+
+	(void)arg;
+	return (void *)(uintptr_t)(pread(fd, big, BIG, 0) == BIG);
+}
+
+static bool direct_wait(void)
+{
+	void *ok;
+
+	pthread_join(reader, &ok);
+	return ok != NULL;
+}
+
+/* --- a virtual machine of one processor, in real mode --- */
+
+static struct kvm_run *run;
+static int vcpu;
+
+static bool guest_make(void)
+{
+	/* mov byte [0x3005], 7; hlt; jmp back */
+	static const uint8_t program[] = { 0xc6, 0x06, 0x05, 0x30, 0x07, 0xf4, 0xeb, 0xf8 };
+	struct kvm_userspace_memory_region region = { .memory_size = LEN };
+	struct kvm_sregs sregs;
+	struct kvm_regs regs = { .rflags = 2 };
+	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC), vm;
+
+	mem = map_small(LEN);
+	memcpy(mem, program, sizeof(program));
+	region.userspace_addr = (uintptr_t)mem;
+	vm = ioctl(kvm, KVM_CREATE_VM, 0);
+	if (vm < 0 || ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region))
+		return false;
+	vcpu = ioctl(vm, KVM_CREATE_VCPU, 0);
+	run = mmap(NULL, (size_t)ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0), PROT_READ | PROT_WRITE,
+		   MAP_SHARED, vcpu, 0);
+	if (vcpu < 0 || run == MAP_FAILED || ioctl(vcpu, KVM_GET_SREGS, &sregs))
+		return false;
+	sregs.cs.base = sregs.cs.selector = 0;
+	sregs.ds.base = sregs.ds.selector = 0;
+	return !ioctl(vcpu, KVM_SET_SREGS, &sregs) && !ioctl(vcpu, KVM_SET_REGS, &regs);
+}
+
+static bool guest_write(void)
+{
+	mem[3 * PAGE + 5] = 0;
+	return !ioctl(vcpu, KVM_RUN, 0) && run->exit_reason == KVM_EXIT_HLT &&
+	       mem[3 * PAGE + 5] == 7;
+}
+
+static bool map_code(void)
+{
+	int fd = open(PROBED, O_RDONLY | O_CLOEXEC);
+
+	code = mmap(NULL, 4 * PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+	close(fd);
+	return code != MAP_FAILED;
+}
+
+/* shared[1]: did it work */
+static void step(int n, uint64_t *shared)
+{
+	bool done = true;
+
+	switch (n) {
+	case RING_HOLD:
+		done = ring_hold();
+		shared[0] = (uint64_t)(uintptr_t)mem;
+		break;
+	case RING_WRITE:
+		done = ring_write();
+		break;
+	case RING_LET_GO:
+		done = !ring_register(IORING_UNREGISTER_BUFFERS, NULL, 0);
+		break;
+	case DIRECT_START:
+		big = map_small(BIG);
+		shared[0] = (uint64_t)(uintptr_t)big;
+		done = !pthread_create(&reader, NULL, read_slowly, NULL);
+		break;
+	case DIRECT_WAIT:
+		done = direct_wait();
+		break;
+	case CODE:
+		done = map_code();
+		shared[0] = (uint64_t)(uintptr_t)code;
+		break;
+	case GUEST:
+		done = guest_make();
+		shared[0] = (uint64_t)(uintptr_t)mem;
+		break;
+	case GUEST_WRITE:
+		done = guest_write();
+		break;
+	}
+	shared[1] = done;
+}
+
+static void does(const struct child *child, int n, const char *what)
+{
+	child_step(child, n);
+	if (!child->shared[1])
+		die("%s", what);
+}
+
+static void take(struct client *c, struct pages *p)
+{
+	uint8_t id[CKPT_ID_LEN] = { 8 };
+	struct round r;
+
+	if (client_begin(c, "behind", &r) || client_pages(c, "behind", p) ||
+	    client_commit(c, "behind", r.epoch, id))
+		die("take: %s", c->text);
+}
+
+/* Flags of a page in a take of its own. */
+static uint32_t taken(struct client *c, const struct child *child, uint64_t at)
+{
+	struct pages p;
+	uint32_t flags;
+
+	take(c, &p);
+	pages_state(&p, child->pid, at, &flags);
+	pages_free(&p);
+	return flags;
+}
+
+static void test_ring(struct client *c, const struct child *child)
+{
+	const uint32_t dma = CKPT_RUN_DIRTY | CKPT_RUN_DMA;
+	uint64_t at;
+	int i;
+
+	does(child, RING_HOLD, "register a buffer");
+	at = child->shared[0] + 5 * PAGE;
+	for (i = 0; i < 4; i++)
+		batches_drain();
+	taken(c, child, at);
+	check((taken(c, child, at) & dma) == dma, "a ring's buffer is told with its reason");
+	check((taken(c, child, at) & dma) == dma, "at each take, written or not");
+	check(!(taken(c, child, at + 6 * PAGE) & CKPT_RUN_DIRTY), "and what is beside it is not");
+	does(child, RING_WRITE, "read into a registered buffer");
+	check((taken(c, child, at) & dma) == dma, "so is what the ring wrote");
+	does(child, RING_WRITE, "read once more");
+	does(child, RING_LET_GO, "unregister a buffer");
+	/* the ring lets go a moment later */
+	usleep(300000);
+	check(taken(c, child, at) & CKPT_RUN_DIRTY,
+	      "what was written before the buffer was let go is told after it");
+	taken(c, child, at);
+	check(!(taken(c, child, at) & CKPT_RUN_DIRTY), "and then no more");
+}
+
+static void throttle(const char *rate)
+{
+	char line[64];
+	struct stat st;
+
+	if (stat(SOURCE, &st))
+		die("stat " SOURCE);
+	snprintf(line, sizeof(line), "%u:%u rbps=%s", major(st.st_dev), minor(st.st_dev), rate);
+	if (put("/sys/fs/cgroup/behind/io.max", line))
+		die("io.max %s", line);
+}
+
+/* The disk is so slow that takes come while it still reads. */
+static void test_direct(struct client *c, const struct child *child)
+{
+	int i, in_flight = 0, told = 0;
+	uint64_t at, end;
+	uint32_t flags;
+	char last;
+
+	throttle("262144");
+	does(child, DIRECT_START, "direct I/O");
+	at = child->shared[0];
+	end = at + BIG - PAGE;
+	usleep(200000);
+	for (i = 0; i < 4; i++) {
+		flags = taken(c, child, end);
+		child_read(child->pid, end, &last, 1);
+		in_flight += last == 1;
+		told += last == 1 && (flags & CKPT_RUN_DMA);
+	}
+	check(in_flight && told == in_flight,
+	      "pages of direct I/O in flight are told with their reason (%d of %d takes)", told,
+	      in_flight);
+	throttle("max");
+	does(child, DIRECT_WAIT, "the end of direct I/O");
+	child_read(child->pid, end, &last, 1);
+	check(last != 1 && (taken(c, child, end) & CKPT_RUN_DIRTY),
+	      "and once more when it has ended, with what it wrote");
+}
+
+static void probe(const char *text, const char *enable)
+{
+	if (put("/sys/kernel/tracing/uprobe_events", text))
+		die("uprobe_events");
+	if (enable && put("/sys/kernel/tracing/events/ckpt/behind/enable", enable))
+		die("enable a probe");
+}
+
+static void test_probe(struct client *c, const struct child *child)
+{
+	uint64_t at;
+
+	does(child, CODE, "map code");
+	at = child->shared[0] + PAGE;
+	check(!(taken(c, child, at) & CKPT_RUN_DIRTY), "code is the file's");
+	probe("p:ckpt/behind " PROBED ":0x1010", "1");
+	check(taken(c, child, at) & CKPT_RUN_DIRTY, "a probe that was set is told");
+	check(taken(c, child, at) & CKPT_RUN_DIRTY, "and always, while it is there");
+	if (put("/sys/kernel/tracing/events/ckpt/behind/enable", "0"))
+		die("disable a probe");
+	probe("-:ckpt/behind", NULL);
+}
+
+/* Last: the address space counts as one with notifiers for the rest of its life. */
+static void test_guest(struct client *c, const struct child *child)
+{
+	struct pages p;
+	uint64_t at;
+
+	shell("modprobe kvm-amd");
+	does(child, GUEST, "make a virtual machine");
+	at = child->shared[0];
+	take(c, &p);
+	check(pages_mm_flags(&p, child->pid) & CKPT_MM_NOTIFIERS,
+	      "an address space of a virtual machine says so (%#x)",
+	      pages_mm_flags(&p, child->pid));
+	pages_free(&p);
+	does(child, GUEST_WRITE, "run a virtual machine");
+	take(c, &p);
+	pages_free(&p);
+	does(child, GUEST_WRITE, "run it again");
+	take(c, &p);
+	check(pages_dirty(&p, child->pid, at, at + LEN) == NR,
+	      "and is told whole, with what the machine wrote");
+	pages_free(&p);
+	take(c, &p);
+	check(pages_dirty(&p, child->pid, at, at + LEN) == NR, "always");
+	pages_free(&p);
+}
+
+static void make_files(void)
+{
+	char buf[PAGE];
+	int fd = open(SOURCE, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), i;
+
+	for (i = 0; i < 256; i++) {
+		memset(buf, i + 3, sizeof(buf));
+		if (write(fd, buf, PAGE) != PAGE)
+			die("write " SOURCE);
+	}
+	fsync(fd);
+	close(fd);
+	memset(buf, 0x90, sizeof(buf));
+	fd = open(PROBED, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0700);
+	for (i = 0; i < 4; i++)
+		if (write(fd, buf, PAGE) != PAGE)
+			die("write " PROBED);
+	close(fd);
+}
+
+int main(void)
+{
+	struct client c;
+	struct child child;
+
+	make_files();
+	cgroup_make("behind");
+	if (client_open(&c) || client_group_new(&c, "behind", "/behind"))
+		die("tag: %s", c.text);
+	child_start(&child, "behind", step);
+	test_ring(&c, &child);
+	test_direct(&c, &child);
+	test_probe(&c, &child);
+	test_guest(&c, &child);
+	child_end(&child);
+	client_group_del(&c, "behind");
+	client_close(&c);
+	cgroup_gone("behind");
+	unlink(SOURCE);
+	unlink(PROBED);
+	return finish();
+}

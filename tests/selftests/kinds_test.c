@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * kinds_test.c: what is told of every kind of memory: written pages, all of it, or that it exists
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/shm.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <linux/userfaultfd.h>
+
+#include "lib/client.h"
+#include "lib/paging.h"
+#include "lib/world.h"
+
+#define NR 32
+#define LEN (NR * PAGE)
+/* In the middle: what the kernel reads ahead or maps around it is in it as well. */
+#define WRITTEN 17
+/* Pages that the draining itself has put back into a batch. */
+#define FEW 4
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#define MADV_GUARD_REMOVE 103
+#endif
+
+enum want {
+	EXACT,		/* the page written and nothing that was not */
+	WHOLE,		/* every page, always: an area of which the bits say nothing */
+	LISTED,		/* the area, without pages */
+};
+
+/* Each maps LEN bytes and fills them. */
+static char *filled(void *p)
+{
+	if (p == MAP_FAILED)
+		return NULL;
+	madvise(p, LEN, MADV_NOHUGEPAGE);
+	memset(p, 1, LEN);
+	return p;
+}
+
+static char *map_fd(int fd, int flags)
+{
+	char *p;
+
+	if (fd < 0 || ftruncate(fd, LEN))
+		return NULL;
+	p = filled(mmap(NULL, LEN, PROT_READ | PROT_WRITE, flags, fd, 0));
+	close(fd);
+	return p;
+}
+
+static int file_at(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	unlink(path);
+	return fd;
+}
+
+static char *make_private(void)
+{
+	return filled(map_anon(LEN, 0));
+}
+
+static char *make_zero_private(void)
+{
+	int fd = open("/dev/zero", O_RDWR | O_CLOEXEC);
+
+	return filled(mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0));
+}
+
+static char *make_file_private(void)
+{
+	return map_fd(file_at("/scratch/kinds"), MAP_PRIVATE);
+}
+
+static char *make_memfd_private(void)
+{
+	return map_fd(memfd_create("kinds", MFD_CLOEXEC), MAP_PRIVATE);
+}
+
+static char *make_heap(void)
+{
+	char *p = sbrk(0);
+
+	p = (char *)(((uintptr_t)p + PAGE - 1) & ~(PAGE - 1));
+	return brk(p + LEN) ? NULL : filled(p);
+}
+
+/* Mapped one page high: the rest is grown into, as a stack is. */
+static char *make_grown(void)
+{
+	char *p = map_anon(LEN + HUGE, 0) + HUGE, *top = p + LEN - PAGE;
+	long i;
+
+	munmap(p - HUGE, LEN + HUGE);
+	if (mmap(top, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED |
+		 MAP_GROWSDOWN, -1, 0) != top)
+		return NULL;
+	for (i = NR - 1; i >= 0; i--)
+		((volatile char *)p)[i * (long)PAGE] = 1;
+	return p;
+}
+
+static char *make_shared(void)
+{
+	return filled(mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+}
+
+static char *make_memfd(void)
+{
+	return map_fd(memfd_create("kinds", MFD_CLOEXEC), MAP_SHARED);
+}
+
+static char *make_shmem_file(void)
+{
+	return map_fd(file_at("/dev/shm/kinds"), MAP_SHARED);
+}
+
+static char *make_file(void)
+{
+	return map_fd(file_at("/scratch/kinds"), MAP_SHARED);
+}
+
+static char *make_sysv(void)
+{
+	int id = shmget(IPC_PRIVATE, LEN, 0600);
+	char *p = id < 0 ? MAP_FAILED : shmat(id, NULL, 0);
+
+	shmctl(id, IPC_RMID, NULL);
+	return filled(p);
+}
+
+static char *make_hugetlb(int flags)
+{
+	char *p = mmap(NULL, HUGE, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS | MAP_HUGETLB,
+		       -1, 0);
+
+	if (p == MAP_FAILED)
+		return NULL;
+	memset(p, 1, HUGE);
+	return p;
+}
+
+static char *make_hugetlb_private(void)
+{
+	return make_hugetlb(MAP_PRIVATE);
+}
+
+static char *make_hugetlb_shared(void)
+{
+	return make_hugetlb(MAP_SHARED);
+}
+
+/* Memory of a device without a struct page: the video ROM. */
+static char *make_device(void)
+{
+	int fd = open("/dev/mem", O_RDONLY | O_CLOEXEC);
+	char *p = mmap(NULL, LEN, PROT_READ, MAP_SHARED, fd, 0xc0000);
+
+	close(fd);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static char *make_swapped(void)
+{
+	char *p = make_private();
+
+	return madvise(p, LEN, MADV_PAGEOUT) ? NULL : p;
+}
+
+static char *make_dropped_lazily(void)
+{
+	char *p = make_private();
+
+	/* The kernel may take them at any time, until they are written. */
+	return madvise(p, LEN, MADV_FREE) ? NULL : p;
+}
+
+/* Nobody answers its faults: a walk that touched an absent page would hang. */
+static char *make_uffd(uint64_t mode, size_t fill)
+{
+	struct uffdio_register reg = { .mode = mode };
+	struct uffdio_api api = { .api = UFFD_API };
+	char *p = map_anon(LEN, 0);
+	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	madvise(p, LEN, MADV_NOHUGEPAGE);
+	memset(p, 1, fill);
+	reg.range.start = (uintptr_t)p;
+	reg.range.len = LEN;
+	if (fd < 0 || ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &reg))
+		return NULL;
+	return p;
+}
+
+static char *make_uffd_missing(void)
+{
+	/* the page written later, and what is before it */
+	return make_uffd(UFFDIO_REGISTER_MODE_MISSING, (WRITTEN + 1) * PAGE);
+}
+
+static char *make_uffd_wp(void)
+{
+	return make_uffd(UFFDIO_REGISTER_MODE_WP, LEN);
+}
+
+#define SHARED_FILE (CKPT_AREA_WHOLE | CKPT_AREA_SHARED | CKPT_AREA_FILE)
+#define SHARED_SHMEM (SHARED_FILE | CKPT_AREA_SHMEM)
+
+static const struct kind {
+	const char *name;
+	char *(*make)(void);
+	enum want want;
+	uint32_t flags;		/* CKPT_AREA_* that its area has */
+	int state;		/* of its first page */
+} kinds[] = {
+	{ "private memory", make_private, EXACT, 0, CKPT_PAGE_ANON },
+	{ "a private map of /dev/zero", make_zero_private, EXACT, 0, CKPT_PAGE_ANON },
+	{ "a private file map", make_file_private, EXACT, CKPT_AREA_FILE, CKPT_PAGE_ANON },
+	{ "a private map of a memfd", make_memfd_private, EXACT, CKPT_AREA_FILE | CKPT_AREA_SHMEM,
+	  CKPT_PAGE_ANON },
+	{ "the heap", make_heap, EXACT, 0, CKPT_PAGE_ANON },
+	{ "an area that grew downwards", make_grown, EXACT, CKPT_AREA_GROWSDOWN, CKPT_PAGE_ANON },
+	{ "swapped memory", make_swapped, EXACT, 0, CKPT_PAGE_SWAP },
+	{ "memory given up lazily", make_dropped_lazily, EXACT, 0, CKPT_PAGE_ANON },
+	{ "memory with a fault handler", make_uffd_missing, EXACT, 0, CKPT_PAGE_ANON },
+	{ "memory with a write fault handler", make_uffd_wp, EXACT, 0, CKPT_PAGE_ANON },
+	{ "shared memory", make_shared, WHOLE, SHARED_SHMEM, CKPT_PAGE_FILE },
+	{ "a memfd", make_memfd, WHOLE, SHARED_SHMEM, CKPT_PAGE_FILE },
+	{ "a file in /dev/shm", make_shmem_file, WHOLE, SHARED_SHMEM, CKPT_PAGE_FILE },
+	{ "System V memory", make_sysv, WHOLE, SHARED_SHMEM, CKPT_PAGE_FILE },
+	{ "a shared file map", make_file, WHOLE, SHARED_FILE, CKPT_PAGE_FILE },
+	{ "private huge pages of hugetlbfs", make_hugetlb_private, LISTED,
+	  CKPT_AREA_HUGETLB | CKPT_AREA_UNWALKED, CKPT_PAGE_NONE },
+	{ "shared huge pages of hugetlbfs", make_hugetlb_shared, LISTED,
+	  CKPT_AREA_HUGETLB | CKPT_AREA_UNWALKED | CKPT_AREA_SHARED, CKPT_PAGE_NONE },
+	{ "memory of a device", make_device, LISTED, CKPT_AREA_UNWALKED, CKPT_PAGE_NONE },
+};
+#define NR_KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+static char *at[NR_KINDS];
+
+/* Step k makes kind k, step NR_KINDS + k writes a page of it. */
+enum {
+	GUARD = 2 * NR_KINDS,
+	UNGUARD,
+};
+
+static void guard(int n, uint64_t *shared)
+{
+	static char *mem;
+
+	if (n == GUARD)
+		mem = make_private();
+	shared[0] = madvise(mem + WRITTEN * PAGE, PAGE, n == GUARD ? MADV_GUARD_INSTALL :
+			    MADV_GUARD_REMOVE) ? 0 : (uint64_t)(uintptr_t)mem;
+}
+
+static void step(int n, uint64_t *shared)
+{
+	size_t k = (size_t)n % NR_KINDS;
+
+	if (n >= GUARD) {
+		guard(n, shared);
+	} else if ((size_t)n < NR_KINDS) {
+		at[k] = kinds[k].make();
+		shared[0] = (uint64_t)(uintptr_t)at[k];
+		shared[1] = (uint64_t)errno;
+	} else {
+		at[k][WRITTEN * PAGE + 3] = 2;
+	}
+}
+
+static void take(struct client *c, struct pages *p)
+{
+	uint8_t id[CKPT_ID_LEN] = { 4 };
+	struct round r;
+
+	if (client_begin(c, "kinds", &r) || client_pages(c, "kinds", p) ||
+	    client_commit(c, "kinds", r.epoch, id))
+		die("take: %s", c->text);
+}
+
+static void test_listed(const struct pages *p, pid_t pid, uint64_t start, const char *name)
+{
+	const struct area *area = pages_area(p, pid, start);
+
+	check(area && !area->nr_runs, "%s: no pages are told, all of it counts", name);
+}
+
+/* Nothing is written between two takes, then one page is. */
+static void test_kind(struct client *c, const struct child *child, size_t k)
+{
+	const struct kind *kind = &kinds[k];
+	const struct area *area;
+	size_t still, after;
+	struct pages p;
+	uint64_t start;
+	uint32_t flags;
+
+	child_step(child, (int)k);
+	start = child->shared[0];
+	if (!check(start, "%s: it can be made (%s)", kind->name,
+		   strerror((int)child->shared[1])))
+		return;
+	take(c, &p);
+	area = pages_area(&p, child->pid, start);
+	check(area && (area->flags & kind->flags) == kind->flags &&
+	      (kind->want != EXACT) == !!(area->flags & (CKPT_AREA_WHOLE | CKPT_AREA_UNWALKED)),
+	      "%s: its area is told as it is (%#x)", kind->name, area ? area->flags : 0);
+	check(pages_state(&p, child->pid, start, &flags) == kind->state,
+	      "%s: its pages, too", kind->name);
+	pages_free(&p);
+	/* Pages that wait in an LRU batch look as if direct I/O held them, and are told again. */
+	batches_drain();
+	take(c, &p);
+	if (kind->want == LISTED)
+		test_listed(&p, child->pid, start, kind->name);
+	pages_free(&p);
+	if (kind->want == LISTED)
+		return;
+	take(c, &p);
+	still = pages_dirty(&p, child->pid, start, start + LEN);
+	pages_free(&p);
+	child_step(child, (int)(NR_KINDS + k));
+	take(c, &p);
+	after = pages_dirty(&p, child->pid, start, start + LEN);
+	pages_state(&p, child->pid, start + WRITTEN * PAGE, &flags);
+	check(flags & CKPT_RUN_DIRTY, "%s: the page written is told", kind->name);
+	if (kind->want == WHOLE)
+		check(still == NR && after == NR, "%s: as is all of it, always", kind->name);
+	else
+		check(still <= FEW && after && after <= still + 1,
+		      "%s: the others are not (%zu, then %zu)",
+		      kind->name, still, after);
+	pages_free(&p);
+}
+
+/* A page that is read back from swap, and one that is written and swapped out again. */
+static void test_swap(struct client *c, const struct child *child)
+{
+	uint64_t start, written;
+	struct pages p;
+	size_t k;
+
+	for (k = 0; kinds[k].make != make_swapped; k++)
+		;
+	child_step(child, (int)k);
+	start = child->shared[0];
+	written = start + WRITTEN * PAGE;
+	take(c, &p);
+	check(entries_with(child->pid, start, NR, ENTRY_SWAPPED) > NR / 2, "most is swapped out");
+	pages_free(&p);
+	take(c, &p);
+	check(!pages_dirty(&p, child->pid, start, start + LEN), "swapped out: clean");
+	pages_free(&p);
+	child_step(child, (int)(NR_KINDS + k));
+	/* It fails when it finds less than that. */
+	put("/sys/fs/cgroup/kinds/memory.reclaim", "8M");
+	take(c, &p);
+	check(entries_with(child->pid, written, 1, ENTRY_SWAPPED) == 1,
+	      "a page is written and swapped out");
+	check(pages_dirty(&p, child->pid, written, written + PAGE) == 1, "and told");
+	check(pages_dirty(&p, child->pid, start, written) == 0, "alone");
+	pages_free(&p);
+}
+
+/* Kernels before 6.13 have no guard pages. */
+static void test_guard(struct client *c, const struct child *child)
+{
+	unsigned int major, minor;
+	struct utsname name;
+	struct pages p;
+	uint64_t start;
+	uint32_t flags;
+
+	child_step(child, GUARD);
+	start = child->shared[0];
+	uname(&name);
+	if (sscanf(name.release, "%u.%u", &major, &minor) != 2)
+		die("release %s", name.release);
+	check(!start == (major * 100 + minor < 613), "guard pages are tested where there are any");
+	if (!start)
+		return;
+	take(c, &p);
+	check(pages_state(&p, child->pid, start + WRITTEN * PAGE, &flags) == CKPT_PAGE_GUARD &&
+	      !(flags & CKPT_RUN_DIRTY), "a guard page is told as one");
+	pages_free(&p);
+	child_step(child, UNGUARD);
+	take(c, &p);
+	check(pages_state(&p, child->pid, start + WRITTEN * PAGE, &flags) == CKPT_PAGE_NONE,
+	      "and where it was removed there is nothing");
+	check(pages_state(&p, child->pid, start, &flags) == CKPT_PAGE_ANON, "beside it there is");
+	pages_free(&p);
+}
+
+int main(void)
+{
+	struct client c;
+	struct child child;
+	size_t k;
+
+	swap_start();
+	put("/proc/sys/vm/nr_hugepages", "4");
+	put("/proc/sys/vm/page-cluster", "0");
+	cgroup_make("kinds");
+	if (client_open(&c) || client_group_new(&c, "kinds", "/kinds"))
+		die("tag: %s", c.text);
+	child_start(&child, "kinds", step);
+	for (k = 0; k < NR_KINDS; k++)
+		test_kind(&c, &child, k);
+	test_swap(&c, &child);
+	test_guard(&c, &child);
+	child_end(&child);
+	client_group_del(&c, "kinds");
+	client_close(&c);
+	cgroup_gone("kinds");
+	put("/proc/sys/vm/nr_hugepages", "0");
+	swap_end();
+	return finish();
+}
