@@ -30,6 +30,21 @@ struct ckpt_fs_round {
 	struct ckpt_err *err;
 };
 
+static inline int ckpt_fs_no_memory(struct ckpt_fs_round *r)
+{
+	return ckpt_fail(r->err, CKPT_FAILED, 0, "no memory for the table of files");
+}
+
+/* Put an inode on the list of work; @mask: CKPT_INODE_*, CKPT_FS_WHOLE. */
+int ckpt_fs_pend(struct ckpt_fs_round *r, struct ckpt_fs_inode *i, uint32_t mask);
+
+/* A new inode of the table, of the metadata @seen.  Return: NULL on errors. */
+struct ckpt_fs_inode *ckpt_fs_create(struct ckpt_fs_round *r, const struct ckpt_fs_meta *seen);
+
+/* Read a directory again. Return: 0 done, 1 when it is not at that path, -1 error. */
+int ckpt_fs_list(struct ckpt_fs_round *r, struct ckpt_fs_root *root, struct ckpt_fs_inode *dir,
+		 const char *path);
+
 /* Where no change was told: may the content or a part of the metadata differ from the table? */
 bool ckpt_fs_doubtful(const struct ckpt_fs_round *r, const struct ckpt_fs_inode *i,
 		      const struct ckpt_fs_root *root, const struct ckpt_fs_meta *seen);
