@@ -75,6 +75,7 @@ int ckpt_areas_add(struct ckpt_areas *areas, const struct ckpt_area *area, u32 m
 	int err;
 
 	if (last && last->end == area->start && ckpt_area_same(last, area) &&
+	    last->inode == area->inode &&
 	    !((last->flags ^ area->flags) & ~CKPT_AREA_NEW) &&
 	    last->run + last->nr_runs == area->run) {
 		last->end = area->end;

@@ -27,6 +27,8 @@
  * @pgoff: vm_pgoff, pages
  * @dev: major << 32 | minor of the file's super block, 0 if anonymous
  * @ino: inode number, 0 if anonymous
+ * @inode: the inode, only compared, NULL if anonymous
+ * @generation: of the inode
  * @flags: CKPT_AREA_*
  * @run: index of its first run
  * @nr_runs: how many follow
@@ -37,6 +39,8 @@ struct ckpt_area {
 	u64 pgoff;
 	u64 dev;
 	u64 ino;
+	const void *inode;
+	u32 generation;
 	u32 flags;
 	u32 run;
 	u32 nr_runs;

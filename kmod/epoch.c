@@ -25,6 +25,7 @@
 void ckpt_epoch_init(struct ckpt_epoch *epoch)
 {
 	INIT_LIST_HEAD(&epoch->mms);
+	ckpt_told_init(&epoch->told);
 }
 
 /* --- rounds --- */
@@ -84,13 +85,14 @@ static int walk_round(struct ckpt_group *group, bool final, struct netlink_ext_a
 	epoch->resident_pages = 0;
 	hold_users(epoch);
 	list_for_each_entry(m, &epoch->mms, link) {
-		err = ckpt_walk_mm(m, final);
+		err = ckpt_walk_mm(m, final, &epoch->told);
 		if (err)
 			break;
 		epoch->dirty_pages += m->dirty_pages;
 		epoch->resident_pages += m->resident_pages;
 	}
 	flush_and_release(epoch);
+	ckpt_told_free(&epoch->told);
 	if (err == -EINTR)
 		NL_SET_ERR_MSG(extack, "epoch: the walk was interrupted by a signal");
 	else if (err)

@@ -21,6 +21,8 @@
 
 #include <linux/ckpt.h>
 
+#include "told.h"
+
 struct ckpt_group;
 struct net;
 struct netlink_ext_ack;
@@ -36,6 +38,7 @@ struct netlink_ext_ack;
  * @dirty_pages: reported dirty in the last round
  * @resident_pages: with a page or swap entry in the last round
  * @taken_pages: reported dirty since begin
+ * @told: what the round being walked has told of shared inodes
  * @mms: address spaces (struct ckpt_mm) in order of their cookie
  */
 struct ckpt_epoch {
@@ -48,6 +51,7 @@ struct ckpt_epoch {
 	u64 dirty_pages;
 	u64 resident_pages;
 	u64 taken_pages;
+	struct ckpt_told told;
 	struct list_head mms;
 };
 

@@ -17,7 +17,8 @@
  * shared areas are no record (they die with the pte, and the page is written
  * by other mappings and by write(2)), so shared areas are mapped out, reported
  * dirty (AREA_WHOLE) and not touched; whether their inode changed is for the
- * file side and a comparison of content.
+ * file side and a comparison of content.  A page of an inode is told once in a
+ * round, with the first area that has it.
  *
  * WHEN A PRIVATE PAGE IS DIRTY
  * - its area was not there, with the same identity, at the last take;
@@ -67,6 +68,7 @@
 #include "members.h"
 #include "pagewalk.h"
 #include "pte.h"
+#include "told.h"
 
 static unsigned int runs_max = CKPT_RUNS_MAX;
 module_param(runs_max, uint, 0644);
@@ -128,6 +130,8 @@ static void enter_area(struct ckpt_walk *w, struct vm_area_struct *vma, u64 star
 		inode = file_inode(vma->vm_file);
 		area->dev = (u64)MAJOR(inode->i_sb->s_dev) << 32 | MINOR(inode->i_sb->s_dev);
 		area->ino = inode->i_ino;
+		area->inode = inode;
+		area->generation = inode->i_generation;
 		area->flags |= CKPT_AREA_FILE;
 		if (inode->i_sb->s_magic == TMPFS_MAGIC)
 			area->flags |= CKPT_AREA_SHMEM;
@@ -284,24 +288,27 @@ static int walk_all(struct ckpt_walk *w, bool final)
 }
 
 /* The walk is complete: it is what the next one compares with. */
-static void finish(struct ckpt_walk *w)
+static void finish(struct ckpt_walk *w, struct ckpt_told *told)
 {
 	struct ckpt_mm *m = w->m;
+	struct ckpt_told_count left_out = {};
 
+	if (w->overflow || (w->unbased && !(m->flags & CKPT_MM_NOTIFIERS)))
+		m->flags |= CKPT_MM_OVERFLOW;
+	/* Runs that nobody gets tell nothing. */
+	if (!(m->flags & CKPT_MM_OVERFLOW))
+		left_out = ckpt_told_once(told, &w->areas, &w->runs);
 	swap(m->areas, w->areas);
 	swap(m->tables, w->tables);
 	/* What an overflow did not tell, the next round must. */
 	m->based = !w->unbased && !w->overflow;
-	m->dirty_pages = w->dirty_pages;
-	m->resident_pages = w->resident_pages;
+	m->dirty_pages = w->dirty_pages - left_out.dirty;
+	m->resident_pages = w->resident_pages - left_out.pages;
 	ckpt_ranges_merge(&m->taken, &m->carry, CKPT_RANGES_MAX);
-	if (w->overflow || w->unbased) {
-		if (!(m->flags & CKPT_MM_NOTIFIERS) || w->overflow)
-			m->flags |= CKPT_MM_OVERFLOW;
+	if (w->overflow || w->unbased)
 		ckpt_ranges_set_whole(&m->taken);
-	} else {
+	else
 		ckpt_ranges_add_runs(&m->taken, &w->runs, CKPT_RANGES_MAX);
-	}
 	if (!(m->flags & CKPT_MM_OVERFLOW))
 		swap(m->runs, w->runs);
 }
@@ -323,6 +330,7 @@ static void give_up(struct ckpt_walk *w)
  * ckpt_walk_mm - take what an address space has written since the last take
  * @m: the address space; mmget is held, and stays held until after the flush
  * @final: all its users are stopped: wait for its lock
+ * @told: what the round has told of shared inodes; grows
  *
  * On return ->flushing says whether a TLB flush and dec_tlb_flush_pending are
  * due; pages may be copied only after the flush.  An mm whose lock was not had
@@ -331,7 +339,7 @@ static void give_up(struct ckpt_walk *w)
  * Context: sleeps; under the group's lock.
  * Return: 0, -EINTR (killed; what was taken is carried) or -ENOMEM.
  */
-int ckpt_walk_mm(struct ckpt_mm *m, bool final)
+int ckpt_walk_mm(struct ckpt_mm *m, bool final, struct ckpt_told *told)
 {
 	struct ckpt_walk *w = kvzalloc(sizeof(*w), GFP_KERNEL);
 	int err;
@@ -350,7 +358,7 @@ int ckpt_walk_mm(struct ckpt_mm *m, bool final)
 	if (err)
 		give_up(w);
 	else
-		finish(w);
+		finish(w, told);
 	ckpt_areas_free(&w->areas);
 	ckpt_tables_free(&w->tables);
 	ckpt_runs_free(&w->runs);

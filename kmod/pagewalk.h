@@ -8,7 +8,8 @@
 #include <linux/types.h>
 
 struct ckpt_mm;
+struct ckpt_told;
 
-int ckpt_walk_mm(struct ckpt_mm *m, bool final);
+int ckpt_walk_mm(struct ckpt_mm *m, bool final, struct ckpt_told *told);
 
 #endif

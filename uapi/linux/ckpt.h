@@ -160,10 +160,15 @@ enum ckpt_group_state {
 #define CKPT_AREA_WHOLE		(1U << 10)	/* not protected (all shared ones): always dirty */
 #define CKPT_AREA_GROWSDOWN	(1U << 11)
 #define CKPT_AREA_WIPEONFORK	(1U << 12)
+#define CKPT_AREA_TOLD		(1U << 13)	/* runs left out: told with another area */
 
 /*
  * State of the pages of a run.  Pages of an area that no run covers are
  * CKPT_PAGE_NONE: zeros in private anonymous memory, the file's in a file map.
+ *
+ * A page of an inode that several shared areas map is told once in a round, with
+ * the first of them, by cookie and address.  The others have AREA_TOLD: a page
+ * without a run is told with one of the areas of the same inode, or NONE.
  */
 enum ckpt_page_state {
 	CKPT_PAGE_NONE,
