@@ -186,6 +186,31 @@ static void in_chunks(struct ckpt_files *files, bool (*step)(struct ckpt_changes
 	} while (more);
 }
 
+/*
+ * What came from elsewhere is in the live set before @came says so, so it is told in
+ * this round at the latest; until the commit, what moves may have come with it.
+ */
+static void take_came(struct ckpt_files *files)
+{
+	struct ckpt_sub *sub;
+
+	list_for_each_entry(sub, &files->subs, in_files) {
+		if (!READ_ONCE(sub->came))
+			continue;
+		WRITE_ONCE(sub->came_taken, true);
+		/* Never both false between: pairs with the handler's acquire. */
+		smp_store_release(&sub->came, false);
+	}
+}
+
+static void forget_came(struct ckpt_files *files)
+{
+	struct ckpt_sub *sub;
+
+	list_for_each_entry(sub, &files->subs, in_files)
+		WRITE_ONCE(sub->came_taken, false);
+}
+
 /**
  * ckpt_files_take - one round: what is live joins the taken set
  * @files: the file side; its group's lock is held
@@ -195,6 +220,7 @@ static void in_chunks(struct ckpt_files *files, bool (*step)(struct ckpt_changes
 void ckpt_files_take(struct ckpt_files *files)
 {
 	lockdep_assert_held(&files->group->lock);
+	take_came(files);
 	ckpt_roots_check(files);
 	ckpt_layers_take(files);
 	ckpt_suspect_find(files, !files->open);
@@ -244,6 +270,7 @@ static void epoch_end(struct ckpt_files *files, bool (*step)(struct ckpt_changes
 void ckpt_files_commit(struct ckpt_files *files)
 {
 	epoch_end(files, ckpt_changeset_commit);
+	forget_came(files);
 	ckpt_filelog_commit(files);
 }
 

@@ -86,18 +86,27 @@ static void entry_event(struct ckpt_sub *sub, u32 event, struct inode *inode, st
  * ours before: it is as good as created.  Below such a directory somebody may go on
  * writing through an old mapping.  Finding out whom takes a look at the whole super
  * block, so it is left to the next take.  A move from one place inside to another, of
- * which package managers make many, is none of this.
+ * which package managers make many, is none of this, unless a directory has come from
+ * elsewhere in this epoch: then what moves may have come with it, and is not below it
+ * any more when somebody looks there.
  */
 static void rename_event(struct ckpt_sub *sub, struct inode *old_dir, struct inode *moved,
 			 u32 flags)
 {
-	if (ckpt_place_of_dir(sub, old_dir) == CKPT_PLACE_INSIDE ||
-	    ckpt_place_outside(sub, moved, NULL))
+	bool inside = ckpt_place_of_dir(sub, old_dir) == CKPT_PLACE_INSIDE;
+	/* Before @came_taken: pairs with the release in take_came(). */
+	bool came = smp_load_acquire(&sub->came) || READ_ONCE(sub->came_taken);
+
+	if ((inside && !came) || ckpt_place_outside(sub, moved, NULL))
 		return;
 	ckpt_files_record(sub->files, moved, CKPT_INODE_CREATED, flags);
+	if (inside)
+		return;
 	ckpt_filelog_doubt(sub);
-	if (S_ISDIR(moved->i_mode))
+	if (S_ISDIR(moved->i_mode)) {
 		WRITE_ONCE(sub->moved_in, true);
+		WRITE_ONCE(sub->came, true);
+	}
 }
 
 /* @of_file: it happened through an open file, not by a name or to the inode */

@@ -67,6 +67,8 @@ struct ckpt_watch {
  * @roots: struct ckpt_root, never empty once it is in watch->subs
  * @watch: the super block
  * @files: the group's file side
+ * @came: a directory came from elsewhere since the last take
+ * @came_taken: or before it, and that is not committed
  * @moved_in: a directory came into a root from elsewhere; the next take looks
  *	for who writes below it
  * @layered: an overlay has, or had since the last take, its upper layer in or above a root
@@ -77,6 +79,8 @@ struct ckpt_sub {
 	struct list_head roots;
 	struct ckpt_watch *watch;
 	struct ckpt_files *files;
+	bool came;
+	bool came_taken;
 	bool moved_in;
 	bool layered;
 };

@@ -256,6 +256,27 @@ static void a_nameless_comes_in(const char *dir)
 	changes_commit(&c);
 }
 
+/* It came with a tree, changed meanwhile, and is not below that tree any more. */
+static void moves_on(const char *away, const char *leaf_away)
+{
+	struct stat st = changes_id(at("tree/leaf"));
+
+	changes_settle(&c);
+	MUST(rename(at("tree"), away));
+	append(leaf_away, "5");
+	MUST(rename(away, at("tree")));
+	changes_take(&c);
+	MUST(rename(at("tree/leaf"), at("leaf")));
+	changes_take(&c);
+	check(changes_mask(&c, &st) & CKPT_INODE_CREATED, "what came along moves on");
+	changes_commit(&c);
+	changes_settle(&c);
+	MUST(rename(at("leaf"), at("tree/leaf")));
+	changes_take(&c);
+	changes_want(&c, &st, CKPT_INODE_MOVED, "in the next epoch it moves, no more");
+	changes_commit(&c);
+}
+
 /* What happens beside the root concerns nobody; what reaches into it does. */
 static void outside(void)
 {
@@ -322,6 +343,7 @@ static void outside(void)
 	changes_take(&c);
 	check(changes_mask(&c, &st) & CKPT_INODE_CREATED, "a tree moves out and in again");
 	changes_commit(&c);
+	moves_on(path, link2);
 	/* The same of a file. */
 	snprintf(path, sizeof(path), "%s/alone", dir);
 	append(at("alone"), "1");
