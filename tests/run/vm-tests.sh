@@ -5,6 +5,7 @@
 #
 # usage: vm-tests.sh [--kernel K] [NAME|FILE]...      (default: all of tests/vm, e2e and fault)
 # A test whose header says "where: native" runs on this machine instead; "both" is two runs.
+# Without --kernel it runs on each kernel of its header.
 # docs/testing.md describes the header lines of a test.
 #
 # Two lanes: emulated machines run two at a time, since one alone leaves a processor idle half
@@ -13,9 +14,9 @@
 set -euo pipefail
 repo=$(cd "$(dirname "$0")/../.." && pwd)
 . "$repo/tests/run/tap.sh"
-kernel=6.1
+only=
 if [ "${1:-}" = --kernel ]; then
-	kernel=$2
+	only=$2
 	shift 2
 fi
 
@@ -59,10 +60,12 @@ boot_each() {	# FILE LOG BOOTS ARGUMENT...: the boots of a test, until one fails
 	return "$rc"
 }
 
-run_vm() {	# FILE: the test in machines of its own
-	local file=$1 name log work rc=0 boots other args=()
+run_vm() {	# FILE KERNEL: the test in machines of its own
+	local file=$1 kernel=$2 name log work rc=0 boots other args=()
 
 	name=$(name_of "$file")
+	# the sum prints one word: the kernel is part of it, where there are two
+	[ -n "$only" ] || [ "$kernel" = 6.1 ] || name=$name-$kernel
 	work=$repo/build/vm/$name
 	log=$work/log
 	rm -rf "$work/out"
@@ -122,8 +125,11 @@ trap 'trap - INT TERM; kill 0' INT TERM
 touch "$work"/{native,vm}
 for f in "${files[@]}"; do
 	where=$(tap_header "$f" where vm)
-	[ "$where" = vm ] || echo "$f" >>"$work/native"
-	[ "$where" = native ] || echo "$(tap_header "$f" timeout 300) $f" >>"$work/vm"
+	[ "$where" = vm ] || echo "native $f" >>"$work/native"
+	[ "$where" != native ] || continue
+	for k in ${only:-$(tap_header "$f" kernels 6.1)}; do
+		echo "$(tap_header "$f" timeout 300) $k $f" >>"$work/vm"
+	done
 done
 sort -s -r -n -o "$work/vm" "$work/vm"
 sed -i 's/^[0-9]* //' "$work/vm"
@@ -142,14 +148,15 @@ next() {	# QUEUE: take its first line; false when it is empty
 	[ -n "$line" ]
 }
 lane() {	# QUEUE...: until they are empty
-	local queue file start
+	local queue entry file k start
 
 	for queue; do
-		while file=$(next "$queue"); do
+		while entry=$(next "$queue"); do
 			start=$SECONDS
-			$show "run_$queue" "$file" || touch "$work/bad"
-			echo "$queue $file" >>"$work/ran"
-			echo "# $(name_of "$file"): $((SECONDS - start)) s"
+			read -r k file <<<"$entry"
+			$show "run_$queue" "$file" "$k" || touch "$work/bad"
+			echo "$queue $entry" >>"$work/ran"
+			echo "# $(name_of "$file"), $k: $((SECONDS - start)) s"
 		done
 	done
 }
