@@ -88,7 +88,7 @@ e2e: install-deps test-programs
 
 # what scripts in the VM use: nothing is built in there
 test-programs:
-	@$(tools) all selftests workloads
+	@$(tools) all selftests audit workloads
 	@$(tools) D=inject all
 
 clean:

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The memory of a group as a checkpoint tool would have it: parent + delta
+ *
+ * Only what the module reports dirty is ever copied.  An epoch that is aborted takes its
+ * copies along, as a tool does that throws a checkpoint away.
+ */
+#ifndef TESTS_AUDIT_IMAGE_H
+#define TESTS_AUDIT_IMAGE_H
+
+#include "lib/client.h"
+
+#include "audit.h"
+
+/**
+ * struct image_page - one page
+ * @old: its content in the parent
+ * @now: as copied in this epoch, NULL: not copied
+ * @stamp: round that told it last
+ * @had: it was in the parent
+ * @there: it is in the parent + delta
+ * @unproven: read through a pid that may have executed something else meanwhile
+ */
+struct image_page {
+	uint8_t *old, *now;
+	uint32_t stamp;
+	bool had, there, unproven;
+};
+
+#define IMAGE_CHUNKS 256
+
+/* The pages of 2 MiB. */
+struct image_chunk {
+	struct image_chunk *next;
+	uint64_t addr;
+	struct image_page page[SLOT_PAGES];
+};
+
+struct image_mm {
+	struct image_mm *next;
+	uint64_t cookie;
+	pid_t pid;
+	uint32_t stamp;		/* of the last round that told its areas */
+	uint32_t seen;		/* of the last one that named it */
+	bool parent;		/* it was there at the last commit */
+	struct image_chunk *chunk[IMAGE_CHUNKS];
+};
+
+/**
+ * struct image - all address spaces
+ * @mms: one for each cookie
+ * @stamp: of the round being taken in
+ * @read: pages copied
+ * @busy: times an mm was told to be busy
+ * @dirty: pages copied and committed, by kind
+ * @same: of them, those that were what they had been
+ * @born: pages of address spaces that came in the epoch, as of a child just forked
+ * @inherited: of them, those that an older one has at the same address
+ */
+struct image {
+	struct image_mm *mms;
+	uint32_t stamp;
+	uint64_t read, busy;
+	uint64_t dirty[NR_KINDS], same[NR_KINDS];
+	uint64_t born, inherited;
+};
+
+/*
+ * Read pages of a process, of areas that forbid it as well.
+ * Return: how many from the first on could be read.
+ */
+size_t read_pages(pid_t pid, int mem, uint64_t addr, void *buf, size_t n);
+
+/* Take in a round: copy what is dirty, drop what is gone. */
+void image_round(struct image *img, const struct pages *p);
+void image_commit(struct image *img);
+void image_abort(struct image *img);
+
+struct image_mm *image_mm(struct image *img, uint64_t cookie);
+/* What a page should hold, NULL when it was never told. */
+const uint8_t *image_want(struct image_mm *mm, uint64_t addr);
+/* Is it a state whose content must have been copied? */
+bool has_content(int state);
+bool is_followed(const struct area *a);
+
+/* Comparing is most of the work, and what is lost stays so until it is written again. */
+#define TURNS 2
+#define TURN_ALL TURNS
+
+/**
+ * truth_memory - compare the image with the processes, frozen since before the round
+ * @img: the image, the round taken in
+ * @p: the round
+ * @turn: every TURNS-th address space, beginning here; TURN_ALL: all of them, and also
+ *	pages that nobody could have changed
+ * @ret_checked: pages compared
+ * @ret_gone: of the differing ones, those that have vanished since: to be asked again
+ *
+ * Return: pages that differ; says which.
+ */
+size_t truth_memory(struct image *img, const struct pages *p, unsigned int turn,
+		    size_t *ret_checked, size_t *ret_gone);
+
+/**
+ * truth_shared - the same for shared memory
+ * @p: the round
+ * @ret_checked: pages of mappings compared
+ * @ret_twice: pages told more than once in the round
+ *
+ * Return: pages that nobody told, or not as they are; says which.
+ */
+size_t truth_shared(const struct pages *p, size_t *ret_checked, size_t *ret_twice);
+
+#endif

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The audit: everything that changes memory and files, at random, and nothing may be lost
+ *
+ * usage: audit OPERATIONS SEED SECONDS
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/shm.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "reader.h"
+
+/* Of the kernel, as busy as it can be; what a kernel does not have is left out. */
+static void stir_up(void)
+{
+	static const char *const set[][2] = {
+		{ "/sys/kernel/mm/transparent_hugepage/enabled", "madvise" },
+		{ "/sys/kernel/mm/transparent_hugepage/shmem_enabled", "advise" },
+		{ "/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs", "10" },
+		{ "/sys/kernel/mm/transparent_hugepage/khugepaged/alloc_sleep_millisecs", "10" },
+		{ "/sys/kernel/mm/ksm/sleep_millisecs", "20" },
+		{ "/sys/kernel/mm/ksm/run", "1" },
+		{ "/proc/sys/vm/nr_hugepages", "12" },
+		{ "/proc/sys/kernel/numa_balancing", "1" },
+		{ "/sys/kernel/debug/sched/numa_balancing/scan_delay_ms", "50" },
+		{ "/sys/kernel/debug/sched/numa_balancing/scan_period_min_ms", "100" },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(set) / sizeof(set[0]); i++)
+		if (put(set[i][0], set[i][1]))
+			note("%s is not to be set", set[i][0]);
+}
+
+/* Direct reads of the group take long, so that rounds and freezes come between. */
+static void slow_down(void)
+{
+	struct stat disk, root;
+	char text[64];
+
+	if (fstat(files.direct, &disk) || fstat(files.root, &root))
+		die("the disk for direct reads");
+	snprintf(text, sizeof(text), "%u:%u riops=60", major(disk.st_rdev), minor(disk.st_rdev));
+	if (put(CGROUPS GROUP "/io.max", text))
+		note("direct reads are not slowed down");
+	snprintf(text, sizeof(text), "%u:%u wiops=30", major(root.st_dev), minor(root.st_dev));
+	if (put(CGROUPS SLOW "/io.max", text))
+		note("direct writes are not slowed down");
+}
+
+/*
+ * Moves pages of the actors between the nodes all the time, while everybody is frozen, too:
+ * a page may be on its way when the last round comes.
+ */
+static pid_t start_mover(uint64_t seed)
+{
+	unsigned long node[2] = { 1, 2 };
+	pid_t pid = fork();
+	uint64_t n;
+
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;) {
+		n = rnd(&seed);
+		if (__atomic_load_n(&audit->files_only, __ATOMIC_RELAXED))
+			;
+		else if (n % 16)
+			syscall(SYS_migrate_pages, audit->actor[n / 16 % ACTORS], 3, &node[n & 1],
+				&node[~n & 1]);
+		else
+			put("/proc/sys/vm/compact_memory", "1");
+		usleep((useconds_t)(n / 64 % 100000));
+	}
+}
+
+static pid_t mover;
+
+static void start(struct reader *r, uint64_t seed)
+{
+	int i;
+
+	cgroup_make(GROUP);
+	cgroup_make(AWAY);
+	cgroup_make(SLOW);
+	setup_shared();
+	slow_down();
+	r->seed = seed * 0x9e3779b97f4a7c15ULL | 1;
+	for (i = 0; i < ACTORS; i++)
+		actor_start(i, seed, GROUP);
+	actor_start(OUTSIDER, seed, AWAY);
+	actor_start(DIRECT_WRITER, seed, SLOW);
+	mover = start_mover(seed | 1);
+	/* After all forks: a copy of the socket would keep its epochs open. */
+	if (client_open(&r->client) || client_group_new(&r->client, GROUP, "/" GROUP) ||
+	    client_root(&r->client, CKPT_CMD_ROOT_ADD, GROUP, ROOT))
+		die("tag: %s", r->client.text);
+	/* It waits for their locks; it should not wait for a processor as well. */
+	if (sched_setscheduler(0, SCHED_RR, &(struct sched_param){ .sched_priority = 1 }))
+		die("sched_setscheduler");
+}
+
+static void all_alive(void)
+{
+	int status;
+	pid_t pid = waitpid(-1, &status, WNOHANG);
+
+	if (pid > 0)
+		die("process %d has ended, status %#x", pid, status);
+}
+
+static void end(struct reader *r)
+{
+	int i;
+
+	audit->stop = 1;
+	kill(mover, SIGKILL);
+	put(CGROUPS GROUP "/cgroup.kill", "1");
+	put(CGROUPS AWAY "/cgroup.kill", "1");
+	put(CGROUPS SLOW "/cgroup.kill", "1");
+	for (i = 0; i < PROCESSES; i++)
+		waitpid(audit->actor[i], NULL, 0);
+	client_group_del(&r->client, GROUP);
+	client_close(&r->client);
+	shmctl(files.shm, IPC_RMID, NULL);
+	put("/sys/kernel/mm/ksm/run", "2");
+	put("/proc/sys/vm/nr_hugepages", "0");
+	cgroup_gone(GROUP);
+	cgroup_gone(AWAY);
+	cgroup_gone(SLOW);
+	close(files.direct);
+	shell("losetup -d " DISK);
+}
+
+/* The last operations of all, the newest last. */
+static void show_log(void)
+{
+	const struct entry *e;
+	uint64_t n;
+	int i, j;
+
+	for (i = 0; i < PROCESSES; i++) {
+		for (j = 0; j < THREADS; j++) {
+			n = audit->done[i][j];
+			for (n = n > 12 ? n - 12 : 0; n <= audit->done[i][j]; n++) {
+				e = &audit->log[i][j][n % LOG];
+				note("pid %d thread %d op %" PRIu64 ": %s %#" PRIx64 " %#" PRIx64,
+				     audit->actor[i], j, e->number, e->name ? e->name : "-",
+				     e->a, e->b);
+			}
+		}
+	}
+}
+
+static void summary(const struct reader *r)
+{
+	const struct image *img = &r->image;
+	int k;
+
+	note("%.0f s of work, %.0f s until all stood still, %.0f s of comparison", r->running,
+	     r->freezing, r->frozen);
+	note("%lu epochs: %lu committed, %lu aborted, %lu by closing, %lu replies unheard",
+	     r->epochs, r->commits, r->aborts, r->closes, r->unheard);
+	note("%" PRIu64 " pages copied, %" PRIu64 " compared; %lu rounds for direct I/O; "
+	     "%" PRIu64 " busy; %lu vanished", img->read, r->pages, r->drains, img->busy,
+	     r->vanished);
+	note("%" PRIu64 " pages of shared mappings compared, %" PRIu64 " told twice",
+	     r->shared, r->twice);
+	note("%" PRIu64 " inodes compared, %" PRIu64 " had changed, %" PRIu64
+	     " told that had not; %lu times changes were lost and said to be",
+	     r->inodes, r->changed_inodes, r->false_inodes, r->fulls);
+	note("%" PRIu64 " pages of processes born in an epoch, %" PRIu64 " as another has them",
+	     img->born, img->inherited);
+	for (k = 0; k < NR_KINDS; k++)
+		if (img->dirty[k])
+			note("%s: %" PRIu64 " pages told dirty, %" PRIu64 " (%" PRIu64
+			     " %%) unchanged", kind_name((enum kind)k), img->dirty[k],
+			     img->same[k], img->same[k] * 100 / img->dirty[k]);
+}
+
+int main(int argc, char **argv)
+{
+	static struct reader r;
+	unsigned int missing;
+	uint64_t ops, seed;
+	time_t until;
+
+	if (argc == 2 && !strcmp(argv[1], "exec-child"))
+		return exec_child();
+	if (argc != 4)
+		die("usage: audit OPERATIONS SEED SECONDS");
+	ops = strtoull(argv[1], NULL, 10);
+	seed = strtoull(argv[2], NULL, 10);
+	until = time(NULL) + (time_t)strtoull(argv[3], NULL, 10);
+	note("seed %" PRIu64, seed);
+	stir_up();
+	start(&r, seed);
+	while (audit->ops < ops && time(NULL) < until) {
+		all_alive();
+		if (!reader_epoch(&r)) {
+			note("epoch %lu after %" PRIu64 " operations", r.epochs, audit->ops);
+			show_log();
+			break;
+		}
+		if (!(r.epochs % 10) || getenv("CKPT_AUDIT_NOTES"))
+			note("%lu epochs, %" PRIu64 " operations, %ld s left; %.0f s of work, "
+			     "%.0f s of comparison", r.epochs, audit->ops,
+			     (long)(until - time(NULL)), r.running, r.frozen);
+	}
+	summary(&r);
+	check(!r.lost_pages, "seed %" PRIu64 ": %" PRIu64 " pages lost in %" PRIu64 " operations",
+	      seed, r.lost_pages, audit->ops);
+	check(!r.lost_inodes, "%" PRIu64 " inodes lost", r.lost_inodes);
+	missing = tally_show(&r.tally);
+	check(!missing, "%u kinds of changes of files not made or not compared", missing);
+	missing = ops_show();
+	check(!missing, "%u operations not tried", missing);
+	if (!r.lost_pages && !r.lost_inodes)
+		check(audit->ops >= ops, "%" PRIu64 " operations of %" PRIu64, audit->ops, ops);
+	end(&r);
+	return finish();
+}

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Operations that make tasks, and those of the outsider on memory of others
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "audit.h"
+
+#define CHILDREN_MAX 4
+
+static char *any_page(struct hand *h)
+{
+	static const enum kind kind[] = { KIND_ANON, KIND_ANON, KIND_CALM, KIND_COW };
+	enum kind k = kind[pick(h, 4)];
+
+	return REGION(k) + pick(h, k == KIND_ANON ? ANON_PAGES : SOME_PAGES) * PAGE;
+}
+
+static void child_work(struct hand *h)
+{
+	int i, n = 1 + (int)pick(h, 30);
+
+	for (i = 0; i < n; i++) {
+		scribble(h, any_page(h), PAGE);
+		if (!pick(h, 10))
+			madvise(any_page(h), PAGE, MADV_DONTNEED);
+	}
+}
+
+/* A child that lives over a take or two, or not; the parent writes on. */
+static void op_fork(struct hand *h)
+{
+	pid_t pid;
+
+	if (__atomic_add_fetch(&audit->children, 1, __ATOMIC_RELAXED) > CHILDREN_MAX) {
+		__atomic_sub_fetch(&audit->children, 1, __ATOMIC_RELAXED);
+		scribble(h, any_page(h), PAGE);
+		return;
+	}
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		guarded(h, child_work);
+		if (pick(h, 3)) {
+			usleep((useconds_t)pick(h, 300000));
+			guarded(h, child_work);
+		}
+		__atomic_sub_fetch(&audit->children, 1, __ATOMIC_RELAXED);
+		_exit(0);
+	}
+	if (pid < 0)
+		__atomic_sub_fetch(&audit->children, 1, __ATOMIC_RELAXED);
+	say(h, NULL, (uint64_t)pid);
+	scribble(h, any_page(h), PAGE);
+}
+
+/* What the executed program does. */
+int exec_child(void)
+{
+	char *p = malloc(64 * 1024);
+
+	if (p)
+		memset(p, getpid(), 64 * 1024);
+	usleep(30000);
+	return p && p[1000] == (char)getpid() ? 0 : 1;
+}
+
+static void op_exec(struct hand *h)
+{
+	pid_t pid = vfork();
+
+	if (!pid) {
+		execl("/proc/self/exe", "audit", "exec-child", NULL);
+		_exit(1);
+	}
+	say(h, NULL, (uint64_t)pid);
+}
+
+/* A process of its own in the same memory; its thread-local memory is its maker's. */
+static int sharer(void *arg)
+{
+	uint64_t seed = (uintptr_t)arg;
+	int i;
+
+	for (i = 0; i < 16; i++)
+		REGION(KIND_CALM)[rnd(&seed) % (SOME_PAGES * PAGE)] = (char)i;
+	syscall(SYS_exit, 0);
+	return 0;
+}
+
+static void op_share(struct hand *h)
+{
+	static __thread char stack[16384] __attribute__((aligned(16)));
+	static __thread int alive;
+	int pid;
+
+	if (__atomic_load_n(&alive, __ATOMIC_ACQUIRE))
+		return;
+	alive = 1;
+	pid = clone(sharer, stack + sizeof(stack), CLONE_VM | CLONE_CHILD_CLEARTID | SIGCHLD,
+		    (void *)(uintptr_t)(h->seed | 1), NULL, NULL, &alive);
+	if (pid < 0)
+		alive = 0;
+	say(h, NULL, (uint64_t)pid);
+}
+
+static void *thread_work(void *arg)
+{
+	uint64_t seed = (uintptr_t)arg;
+
+	REGION(KIND_CALM)[rnd(&seed) % (SOME_PAGES * PAGE)] = (char)seed;
+	return NULL;
+}
+
+static void op_thread(struct hand *h)
+{
+	pthread_t thread;
+
+	if (!pthread_create(&thread, NULL, thread_work, (void *)(uintptr_t)(h->seed | 1)))
+		pthread_join(thread, NULL);
+}
+
+const struct op task_ops[] = {
+	{ "fork", op_fork, 6, -1 },
+	{ "exec", op_exec, 1, -1 },
+	{ "share", op_share, 6, -1 },
+	{ "thread", op_thread, 6, -1 },
+	{ },
+};
+
+/* --- the outsider --- */
+
+static void op_vm_write(struct hand *h)
+{
+	pid_t pid = audit->actor[pick(h, ACTORS)];
+	char buf[16];
+	struct iovec from = { .iov_base = buf, .iov_len = sizeof(buf) };
+	struct iovec to = { .iov_base = any_page(h), .iov_len = sizeof(buf) };
+
+	memset(buf, (int)rnd(&h->seed), sizeof(buf));
+	say(h, to.iov_base, (uint64_t)pid);
+	if (process_vm_writev(pid, &from, 1, &to, 1, 0) < 0)
+		h->entry->b = 0;
+}
+
+static void op_mem_write(struct hand *h)
+{
+	pid_t pid = audit->actor[pick(h, ACTORS)];
+	char path[32], buf[16], *to = any_page(h);
+	int fd;
+
+	if (pick(h, 2))
+		to = REGION(KIND_READONLY) + pick(h, SOME_PAGES) * PAGE;
+	memset(buf, (int)rnd(&h->seed), sizeof(buf));
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	say(h, to, (uint64_t)pid);
+	if (pwrite(fd, buf, sizeof(buf), (off_t)(uintptr_t)to) < 0)
+		h->entry->b = 0;
+	close(fd);
+}
+
+static void op_memfd(struct hand *h)
+{
+	char buf[16];
+
+	memset(buf, (int)rnd(&h->seed), sizeof(buf));
+	if (pwrite(files.memfd, buf, sizeof(buf), (off_t)pick(h, SOME_PAGES * PAGE - 16)) < 0)
+		h->entry->b = 1;
+}
+
+const struct op away_ops[] = {
+	{ "vm-write", op_vm_write, 120, -1 },
+	{ "mem-write", op_mem_write, 120, -1 },
+	{ "memfd", op_memfd, 20, -1 },
+	{ },
+};
