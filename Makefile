@@ -10,15 +10,16 @@
 #:  make check         set up what is needed, run every test
 #:  make lint          sparse, checkpatch, clang-tidy, include rules    KERNEL=newest
 #:  make unit          tests/unit, sanitizers on              TEST="name ..."
-#:  make kunit         tests/kunit, user-mode Linux            TEST="suite glob"
+#:  make kunit         tests/kunit, user-mode Linux            TEST="suite glob" KERNEL=debug
 #:  make selftest      tests/selftests in the VM              TEST="name ..." KERNEL=
 #:  make vm-test       tests/vm, e2e and fault                TEST="name ..." KERNEL=
 #:  make e2e           tests/e2e, at their full counts         TEST="name ..." KERNEL=
 #:  make install-deps  the Debian packages of tests/setup/packages.txt
 #:  make clean         remove build/
 #:
-#:  KERNEL is 6.1 (default), 6.12 or newest (Debian's on the day); V=1 shows commands;
-#:  caches (kernels, packages) live in ${CKPT_CACHE:-~/.cache/ckpt}, not in the tree.
+#:  KERNEL is 6.1 (default), 6.12, newest (Debian's on the day) or debug (KASAN, lockdep,
+#:  kmemleak; built on first use); V=1 shows commands; caches (kernels, packages) live in
+#:  ${CKPT_CACHE:-~/.cache/ckpt}, not in the tree.
 
 KERNEL ?= 6.1
 TEST ?=
@@ -74,7 +75,7 @@ unit: install-deps
 	@tests/run/unit.sh $(TEST)
 
 kunit: install-deps
-	@tests/kunit/run.sh $(TEST)
+	@tests/kunit/run.sh --kernel $(KERNEL) $(TEST)
 
 selftest: install-deps test-programs
 	@tests/run/selftests.sh --kernel $(KERNEL) $(TEST)

@@ -3,13 +3,24 @@
 #
 # run.sh: build the KUnit suites with the files they test and run them on user-mode Linux
 #
-# usage: run.sh [SUITE-GLOB]
+# usage: run.sh [--kernel debug] [SUITE-GLOB]
+# --kernel debug runs them on the debug kernel of the VM instead, where KASAN and lockdep look on.
 # A suite tests/kunit/<noun>_kunit.c is linked with kmod/<noun>.c, or with what a line
 # " * needs: a.c b.c" of its first comment names.
 set -euo pipefail
 repo=$(cd "$(dirname "$0")/../.." && pwd)
 . "$repo/tests/run/tap.sh"
+kernel=uml
+if [ "${1:-}" = --kernel ]; then
+	[ "$2" = 6.1 ] || kernel=$2
+	shift 2
+fi
+case $kernel in
+uml | debug) ;;
+*) echo "kunit: KERNEL=$kernel has no KUnit, it is left out or debug" >&2; exit 1 ;;
+esac
 dir=$repo/build/kunit
+[ "$kernel" = uml ] || dir=$repo/build/kunit-$kernel
 
 shopt -s nullglob
 suites=("$repo"/tests/kunit/*_kunit.c)
@@ -17,7 +28,12 @@ if [ ${#suites[@]} = 0 ]; then
 	echo "kunit: no suite in tests/kunit" >&2
 	exit 1
 fi
-kernel=$("$repo/tests/kunit/uml.sh")
+if [ "$kernel" = uml ]; then
+	kdir=$("$repo/tests/kunit/uml.sh")
+	make=(make -s -C "$kdir" ARCH=um)
+else
+	make=(make -s -C "$("$repo/tests/vm/runner/kernel.sh" "$kernel")/headers")
+fi
 
 mkdir -p "$dir/kmod" "$dir/suites"
 ln -sfn "$repo/uapi" "$dir/uapi"
@@ -50,21 +66,43 @@ ckpt_kunit-y := ${objects[*]}
 ccflags-y := -I\$(src) -I\$(src)/kmod -I\$(src)/uapi -Wall -Werror -g
 K
 cmp -s "$dir/Kbuild.new" "$dir/Kbuild" || cp "$dir/Kbuild.new" "$dir/Kbuild"
-make -s -C "$kernel" ARCH=um M="$dir" modules >"$dir/build.log" 2>&1 </dev/null || {
+"${make[@]}" M="$dir" modules >"$dir/build.log" 2>&1 </dev/null || {
 	cat "$dir/build.log" >&2
 	exit 1
 }
 grep -v 'Module.symvers' "$dir/build.log" || true
 
-rc=0
-# plain-fpu.py: only the registers of SSE are kept, so nothing in there may use others
-hwcaps=-AVX,-AVX2,-AVX512F,-AVX512VL,-AVX512BW,-XSAVE,-XSAVEC
 glob=${1:+kunit.filter_glob=$1}
-timeout -k 2 120 setarch -R "$repo/tests/kunit/plain-fpu.py" "$kernel/linux" mem=256M \
-	root=/dev/root rootfstype=hostfs rootflags=/ ro init="$repo/tests/kunit/init" \
-	con=null con0=fd:0,fd:1 time-travel=inf-cpu ${glob:-} CKPT_KUNIT="$dir" \
-	"GLIBC_TUNABLES=glibc.cpu.hwcaps=$hwcaps" \
-	</dev/null >"$dir/log" 2>&1 || rc=$?
+on_uml() {
+	# plain-fpu.py: only the registers of SSE are kept, so nothing in there may use others
+	local hwcaps=-AVX,-AVX2,-AVX512F,-AVX512VL,-AVX512BW,-XSAVE,-XSAVEC
+
+	timeout -k 2 120 setarch -R "$repo/tests/kunit/plain-fpu.py" "$kdir/linux" mem=256M \
+		root=/dev/root rootfstype=hostfs rootflags=/ ro init="$repo/tests/kunit/init" \
+		con=null con0=fd:0,fd:1 time-travel=inf-cpu ${glob:-} CKPT_KUNIT="$dir" \
+		"GLIBC_TUNABLES=glibc.cpu.hwcaps=$hwcaps" </dev/null
+}
+in_vm() {
+	local out=$repo/build/vm/kunit/$kernel/out rc=0
+
+	rm -rf "$out"
+	mkdir -p "$out"
+	"$repo/tests/vm/runner/vm.sh" --kernel "$kernel" --out "$out" --append "${glob:-}" \
+		--env CKPT_KUNIT="$dir" -- tests/kunit/guest.sh >"$dir/vm.log" 2>&1 </dev/null ||
+		rc=$?
+	cat "$out/kunit" 2>/dev/null
+	[ $rc != 0 ] || return 0
+	sed 's/^/# /' "$dir/vm.log"
+	echo "    not ok - the machine ended with status $rc"
+	return $rc
+}
+
+rc=0
+if [ "$kernel" = uml ]; then
+	on_uml >"$dir/log" 2>&1 || rc=$?
+else
+	in_vm >"$dir/log" 2>&1 || rc=$?
+fi
 # the memory leaks go into the count, and so does a kernel that complained
 sed -i 's/\r$//' "$dir/log"
 if ! grep -q '^KUNIT DONE' "$dir/log"; then
@@ -76,4 +114,6 @@ fi
 if [ "$rc" != 0 ] || grep -q '^ *not ok' "$dir/log"; then
 	sed -n '/KTAP version\|^ *# Subtest\|# Subtest/,$p' "$dir/log"
 fi
-tap_record kunit "$dir/log" 0 ktap
+name=kunit
+[ "$kernel" = uml ] || name="kunit on $kernel"
+tap_record "$name" "$dir/log" 0 ktap

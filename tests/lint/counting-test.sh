@@ -49,4 +49,25 @@ sum "$(printf '1 passed, 1 failed, 0 skipped\n1')" 0 "1 0 0 a\n0 1 0 b\n"
 sum "$(printf '1 passed, 0 failed, 1 skipped\n1')" 0 "1 0 1 a\n"
 sum "$(printf '1 passed, 1 failed, 0 skipped\n1')" 1 "1 0 0 a\n"
 sum "$(printf '0 passed, 0 failed, 0 skipped\n1')" 0 ""
+
+leak() {	# WANTED LINE [TEXT]: what leaks.sh makes of a report with LINE as one caller
+	local got
+
+	{
+		printf 'unreferenced object 0xffff8880 (size 64):\n  backtrace:\n'
+		printf '    [<0>] kmalloc_trace+0x20/0x90\n    [<0>] acpi_init+0x1/0x2\n'
+		printf 'unreferenced object 0xffff8881 (size 32):\n  backtrace:\n'
+		printf '    [<0>] kmalloc_trace+0x20/0x90\n    [<0>] %s\n' "$2"
+	} >"$tmp/report"
+	got=$("$repo/tests/vm/runner/leaks.sh" "$tmp/symbols" "$tmp/report")
+	if [ "$(grep -c object <<<"$got")" != "$1" ] || [[ $got != *"${3:-}"* ]]; then
+		echo "kmemleak: '$2' gives '$got'"
+		bad=1
+	fi
+}
+printf 'ffffffffc01%s t ckpt_%s\t[ckpt]\n' 23000 a 23400 b 24000 c >"$tmp/symbols"
+leak 0 "ext4_init+0x1/0x2 [ext4]"
+leak 1 "ckpt_group_new+0x1/0x2 [ckpt]"
+leak 1 "suite_init+0x1/0x2 [ckpt_kunit]"
+leak 1 "0xffffffffc0123456" "(ckpt_b)"
 exit $bad

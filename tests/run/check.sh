@@ -13,6 +13,9 @@ mkdir -p build/results
 : >"$CKPT_RESULTS"
 status=0
 
+# One of each part of the module: all of them take half an hour there
+on_debug="areas epoch files_events refusal states sysfs"
+
 step() {	# NAME COMMAND...
 	local name=$1 before start=$SECONDS
 
@@ -66,6 +69,13 @@ if [ -e kmod/Kbuild ]; then
 	step "selftest programs" needs 'tests/selftests/*_test.c'
 	step kunit make kunit
 	step selftest selftests
+	# half an hour of building has to be asked for; what is there counts
+	if tests/vm/runner/kernel-debug.sh --cached >/dev/null; then
+		step "kunit on debug" make kunit KERNEL=debug
+		step "selftest on debug" make selftest KERNEL=debug TEST="$on_debug"
+	else
+		echo "== debug kernel: not built (make selftest KERNEL=debug), nothing runs on it"
+	fi
 fi
 step vm-test vm_tests
 tests/run/sum.sh "$CKPT_RESULTS" "$status"

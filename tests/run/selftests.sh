@@ -25,12 +25,15 @@ kind=selftests
 [ "$kernel" = 6.1 ] || kind=selftests-$kernel
 rm -rf "$out"
 mkdir -p "$out"
+# the debug kernel takes its time
+limit=${CKPT_TEST_TIMEOUT:-180}
+[ "$kernel" != debug ] || limit=$((limit * 5))
 
 machine() {	# NAME...: a machine that runs these
 	# Newer kernels let nobody but a tracer write to read-only memory, as a debugger does
 	"$repo/tests/vm/runner/vm.sh" --kernel "$kernel" --timeout 2400 --out "$out" --module \
 		--append proc_mem.force_override=always \
-		--env "CKPT_TEST_TIMEOUT=${CKPT_TEST_TIMEOUT:-180}" \
+		--env "CKPT_TEST_TIMEOUT=$limit" \
 		--env "CKPT_SEED=${CKPT_SEED:-}" --env "CKPT_EPOCHS=${CKPT_EPOCHS:-}" \
 		-- tests/run/selftests-guest.sh "${@/%_test/}"
 }

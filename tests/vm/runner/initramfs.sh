@@ -18,6 +18,8 @@ if [ ! -e "$out" ]; then
 	cp /bin/busybox "$tmp/bin/busybox"
 	cp "$here/init" "$tmp/init"
 	chmod 755 "$tmp/init"
+	# a kernel that has all of it built in has none of them
+	: >"$tmp/modules/order"
 	# modules.dep lists the modules a module needs, the deepest last
 	for m in $modules; do
 		line=$(grep -E "/$m\.ko(\.xz)?:" "$kdir/modules/modules.dep") || continue

@@ -10,10 +10,10 @@
 #	headers      what KDIR has to be
 #	toolchain    where this machine's compiler will not do: the root with one that does
 #
-# 6.1 and 6.12 are Debian's for Debian 12, newest is that of its unstable suite on the day.
-# Nothing is installed on this machine. The folder is named after the package version, so a
-# new kernel in the archive makes a new folder, and a run that finds its folder needs no
-# network.
+# 6.1 and 6.12 are Debian's for Debian 12, newest is that of its unstable suite on the day,
+# debug is built here (kernel-debug.sh). Nothing is installed on this machine. The folder is
+# named after the package version, so a new kernel in the archive makes a new folder, and a
+# run that finds its folder needs no network.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 kernel=${1:?usage: kernel.sh KERNEL}
@@ -28,7 +28,8 @@ case $kernel in
 6.1) image=linux-image-amd64 headers=linux-headers-amd64 suite= ;;
 6.12) image=linux-image-amd64 headers=linux-headers-amd64 suite=bookworm-backports ;;
 newest) image=linux-image-amd64 headers=linux-headers-amd64 suite=sid ;;
-*) die "unknown, KERNEL is 6.1, 6.12 or newest" ;;
+debug) exec "$here/kernel-debug.sh" ;;
+*) die "unknown, KERNEL is 6.1, 6.12, newest or debug" ;;
 esac
 
 apt_update() {

@@ -5,7 +5,7 @@
 usage() {
 	cat >&2 <<'U'
 usage: vm.sh [OPTION]... -- COMMAND [ARGUMENT]...
-  --kernel K          the kernel to boot: 6.1, 6.12, newest (6.1)
+  --kernel K          the kernel to boot: 6.1, 6.12, newest, debug (6.1)
   --mem MIB           memory (2048)
   --cpus N            processors (2)
   --timeout SECONDS   the whole run, boot included (300)
@@ -46,6 +46,10 @@ while [ $# -gt 0 ]; do
 	shift
 done
 [ $# -gt 0 ] || usage
+# its checks cost memory (an eighth is KASAN's alone) and time
+boot=120
+[ "$kernel" != debug ] || { mem=$((mem + 1536)) timeout=$((timeout * 5)) boot=600; }
+
 die() { echo "vm: $*" >&2; exit 125; }
 
 tmp=$(mktemp -d)
@@ -122,7 +126,7 @@ random.trust_cpu=on mitigations=off audit=0 $append" \
 	while kill -0 $qemu 2>/dev/null && [ ! -e "$out/started" ]; do
 		sleep 0.5
 		waited=$((waited + 1))
-		if [ $waited -gt 240 ]; then
+		if [ $waited -gt $((boot * 2)) ]; then
 			kill $qemu
 			wait $qemu
 			return 126
