@@ -35,6 +35,7 @@ machine() {	# NAME...: a machine that runs these
 		--append proc_mem.force_override=always \
 		--env "CKPT_TEST_TIMEOUT=$limit" \
 		--env "CKPT_SEED=${CKPT_SEED:-}" --env "CKPT_EPOCHS=${CKPT_EPOCHS:-}" \
+		--env "CKPT_MESSAGES=${CKPT_MESSAGES:-}" \
 		-- tests/run/selftests-guest.sh "${@/%_test/}"
 }
 not_ended() {

@@ -1,0 +1,494 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * fuzz_test.c: random and spoilt requests, from many sockets at once, break nothing
+ *
+ * CKPT_SEED decides what is sent, CKPT_MESSAGES how much (10000).  Threads with rights and a
+ * process without send it in batches, while a group with a tracked process and a root is alive.
+ * After each batch the module must still tell what that process wrote meanwhile, and nothing more;
+ * hold no reference for a socket that is closed; know no group and no root but those it knew; and
+ * have answered no request of the process without rights with anything but a refusal.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <linux/genetlink.h>
+#include <linux/netlink.h>
+
+#include "lib/client.h"
+#include "lib/fuzz.h"
+#include "lib/world.h"
+
+#ifndef SOL_NETLINK
+#define SOL_NETLINK 270
+#endif
+
+#define BATCH 1000
+#define THREADS 4
+#define LINES 40	/* of a batch, written to files of sysfs */
+#define PAGES 64
+#define ERRNOS 134
+#define SYS "/sys/kernel/ckpt/"
+#define KEPT_FILE FUZZ_KEPT "/file"
+
+/* Answers by operation and errno; the last row is of operations that are none, then sysfs. */
+enum { ROW_NONE = CKPT_CMD_MAX + 1, ROW_SYSFS, ROWS };
+
+/* Shared with the process that has no rights. */
+static struct answers {
+	atomic_ulong got[ROWS][ERRNOS];
+	atomic_ulong sent;
+	atomic_ulong slipped;	/* accepted from who may not */
+} *answers;
+
+/* Who sends; the request of an answer is found by its number. */
+struct sender {
+	struct fuzz fuzz;
+	unsigned int nr;
+	bool rights;
+	int fd;
+	uint32_t seq;
+	struct { uint32_t seq; uint8_t cmd; bool request; bool ack; } asked[256];
+	struct fuzz_message message;
+	unsigned char heard[FUZZ_ROOM] __attribute__((aligned(8)));
+};
+
+static const char *const cmd_names[] = {
+	[CKPT_CMD_GROUP_NEW] = "group-new", [CKPT_CMD_GROUP_DEL] = "group-del",
+	[CKPT_CMD_GROUP_GET] = "group-get", [CKPT_CMD_ROOT_ADD] = "root-add",
+	[CKPT_CMD_ROOT_DEL] = "root-del", [CKPT_CMD_EPOCH_BEGIN] = "epoch-begin",
+	[CKPT_CMD_EPOCH_NEXT] = "epoch-next", [CKPT_CMD_EPOCH_COMMIT] = "epoch-commit",
+	[CKPT_CMD_EPOCH_ABORT] = "epoch-abort", [CKPT_CMD_PAGE_DUMP] = "page-dump",
+	[CKPT_CMD_INODE_DUMP] = "inode-dump", [CKPT_CMD_GROUP_SET] = "group-set",
+	[ROW_NONE] = "no operation", [ROW_SYSFS] = "sysfs",
+};
+
+static struct client c;
+static struct child child, other;
+static bool wrote[PAGES];
+
+/* --- one sender --- */
+
+static void open_socket(struct sender *s)
+{
+	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+	int one = 1;
+
+	s->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC);
+	if (s->fd < 0 || connect(s->fd, (struct sockaddr *)&kernel, sizeof(kernel)))
+		die("a socket");
+	if (fuzz_below(&s->fuzz, 2))
+		setsockopt(s->fd, SOL_NETLINK, NETLINK_EXT_ACK, &one, sizeof(one));
+	if (fuzz_below(&s->fuzz, 2))
+		setsockopt(s->fd, SOL_NETLINK, NETLINK_CAP_ACK, &one, sizeof(one));
+}
+
+static void count(struct sender *s, uint32_t seq, int err)
+{
+	size_t at = seq % 256;
+	int row = s->asked[at].cmd;
+
+	if (s->asked[at].seq != seq || !s->asked[at].request)
+		return;
+	if (row > CKPT_CMD_MAX || !cmd_names[row])
+		row = ROW_NONE;
+	answers->got[row][-err < ERRNOS ? -err : ERRNOS - 1]++;
+	answers->slipped += !err && !s->rights;
+}
+
+static void hear_message(struct sender *s, const struct nlmsghdr *h)
+{
+	const unsigned char *p = (const unsigned char *)h + NLMSG_HDRLEN + GENL_HDRLEN;
+	const unsigned char *end = (const unsigned char *)h + h->nlmsg_len;
+	const struct genlmsghdr *genl = NLMSG_DATA(h);
+	struct nlattr a;
+	int err;
+
+	if (h->nlmsg_type == NLMSG_ERROR || h->nlmsg_type == NLMSG_DONE) {
+		memcpy(&err, NLMSG_DATA(h), sizeof(err));
+		count(s, h->nlmsg_seq, err < 0 ? err : 0);
+		return;
+	}
+	if (h->nlmsg_type != s->fuzz.family)
+		return;
+	if (!(h->nlmsg_flags & NLM_F_MULTI) && !s->asked[h->nlmsg_seq % 256].ack)
+		count(s, h->nlmsg_seq, 0);
+	if (genl->cmd != CKPT_CMD_EPOCH_BEGIN)
+		return;
+	for (; p + NLA_HDRLEN <= end; p += NLA_ALIGN(a.nla_len)) {
+		memcpy(&a, p, sizeof(a));
+		if (a.nla_len < NLA_HDRLEN)
+			break;
+		if (a.nla_type == CKPT_A_EPOCH)
+			memcpy(&s->fuzz.epoch, p + NLA_HDRLEN, sizeof(s->fuzz.epoch));
+	}
+}
+
+/* All that has been answered; this is what makes the kernel go on with a dump. */
+static void hear(struct sender *s)
+{
+	struct nlmsghdr *h;
+	ssize_t len;
+
+	for (;;) {
+		len = recv(s->fd, s->heard, sizeof(s->heard), MSG_DONTWAIT);
+		if (len < 0 && errno == ENOBUFS)
+			continue;
+		if (len < 0)
+			return;
+		for (h = (struct nlmsghdr *)s->heard; NLMSG_OK(h, len); h = NLMSG_NEXT(h, len))
+			hear_message(s, h);
+	}
+}
+
+static void send_one(struct sender *s)
+{
+	struct fuzz_message *m = &s->message;
+	size_t at = ++s->seq % 256;
+
+	fuzz_write(&s->fuzz, s->seq, m);
+	s->asked[at].seq = s->seq;
+	s->asked[at].cmd = m->cmd;
+	s->asked[at].request = m->request;
+	s->asked[at].ack = m->ack;
+	/* what is longer than the socket takes is refused there */
+	if (send(s->fd, m->bytes, m->len, 0) >= 0 || errno == EMSGSIZE || errno == ENOBUFS)
+		answers->sent++;
+	else
+		die("send");
+}
+
+static void *send_batch(void *arg)
+{
+	struct sender *s = arg;
+	unsigned int i;
+
+	open_socket(s);
+	for (i = 0; i < s->nr; i++) {
+		send_one(s);
+		/* dumps stay unread at times, and sockets close with them */
+		if (fuzz_below(&s->fuzz, 8))
+			hear(s);
+		if (!fuzz_below(&s->fuzz, 64)) {
+			close(s->fd);
+			open_socket(s);
+		}
+	}
+	hear(s);
+	close(s->fd);
+	return NULL;
+}
+
+static pid_t send_without_rights(struct sender *s)
+{
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (pid < 0)
+		die("fork");
+	if (pid)
+		return pid;
+	if (setgroups(0, NULL) || setgid(65534) || setuid(65534))
+		_exit(1);
+	send_batch(s);
+	_exit(0);
+}
+
+/* --- sysfs --- */
+
+static const struct {
+	const char *name;
+	enum fuzz_kind kind;
+} files[] = {
+	{ "tag", FUZZ_TAG },
+	{ "untag", FUZZ_NAME },
+	{ "groups/" FUZZ_ALIVE "/add_root", FUZZ_PATH },
+	{ "groups/" FUZZ_ALIVE "/remove_root", FUZZ_PATH },
+	{ "groups/" FUZZ_VICTIM "/add_root", FUZZ_PATH },
+	{ "groups/" FUZZ_VICTIM "/remove_root", FUZZ_PATH },
+	{ "groups/" FUZZ_ALIVE "/event_dirty_share", FUZZ_NUMBER },
+	{ "groups/" FUZZ_ALIVE "/event_memory_share", FUZZ_NUMBER },
+	{ "groups/" FUZZ_ALIVE "/event_changed_inodes", FUZZ_NUMBER },
+	{ "groups/" FUZZ_VICTIM "/event_exec", FUZZ_NUMBER },
+	{ "groups/" FUZZ_VICTIM "/event_exit", FUZZ_NUMBER },
+	{ "groups/" FUZZ_VICTIM "/event_oom_kill", FUZZ_NUMBER },
+};
+
+static void write_line(struct fuzz *f)
+{
+	char path[128], line[5000];
+	ssize_t n;
+	size_t len, i = fuzz_below(f, sizeof(files) / sizeof(*files));
+	int fd;
+
+	snprintf(path, sizeof(path), SYS "%s", files[i].name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	/* the victim may not be there */
+	if (fd < 0)
+		return;
+	len = fuzz_line(f, files[i].kind, line, fuzz_below(f, 8) ? 64 : sizeof(line));
+	n = write(fd, line, len);
+	answers->got[ROW_SYSFS][n < 0 && errno < ERRNOS ? errno : 0]++;
+	close(fd);
+}
+
+/* --- what must hold after a batch --- */
+
+static void step(int n, uint64_t *shared)
+{
+	static char *mem;
+	int fd;
+
+	if (n == PAGES) {
+		mem = map_anon(PAGES * PAGE, 0);
+		memset(mem, 1, PAGES * PAGE);
+		shared[0] = (uint64_t)(uintptr_t)mem;
+		return;
+	}
+	mem[(size_t)n * PAGE]++;
+	fd = open(KEPT_FILE, O_WRONLY | O_APPEND | O_CLOEXEC);
+	if (fd < 0 || write(fd, "x", 1) != 1)
+		_exit(1);
+	close(fd);
+}
+
+static void write_page(uint64_t n)
+{
+	child_step(&child, (int)n);
+	wrote[n] = true;
+}
+
+/* Pages that are not told as they should be, in the round walked last. */
+static unsigned int wrong_pages(bool written)
+{
+	unsigned int i, wrong = 0;
+	struct pages p;
+	uint64_t at;
+
+	if (client_pages(&c, FUZZ_ALIVE, &p))
+		die("dump: %s", c.text);
+	for (i = 0; i < PAGES; i++) {
+		at = child.shared[0] + i * PAGE;
+		wrong += (pages_dirty(&p, child.pid, at, at + PAGE) == 1) != (written && wrote[i]);
+	}
+	pages_free(&p);
+	return wrong;
+}
+
+static bool tells_right(void)
+{
+	uint8_t id[CKPT_ID_LEN] = { 4 };
+	unsigned int wrong;
+	uint32_t mask;
+	struct stat st;
+	struct round r;
+
+	write_page(0);
+	if (stat(KEPT_FILE, &st) || client_begin(&c, FUZZ_ALIVE, &r))
+		die("begin: %s", c.text);
+	wrong = wrong_pages(true);
+	mask = client_inode_mask(&c, FUZZ_ALIVE, st.st_ino);
+	if (client_commit(&c, FUZZ_ALIVE, r.epoch, id) || client_begin(&c, FUZZ_ALIVE, &r))
+		die("commit and begin: %s", c.text);
+	wrong += wrong_pages(false);
+	if (client_abort(&c, FUZZ_ALIVE, r.epoch))
+		die("abort: %s", c.text);
+	memset(wrote, 0, sizeof(wrote));
+	if (wrong || !(mask & CKPT_INODE_DATA) || r.lost)
+		note("%u pages told wrong, mask of the file %#x, lost %" PRIu64, wrong, mask,
+		     r.lost);
+	return !wrong && (mask & CKPT_INODE_DATA) && !r.lost;
+}
+
+/* Remove every group but the one alive.  Return: how many are left. */
+static int groups_left(void)
+{
+	DIR *d = opendir(SYS "groups");
+	struct dirent *e;
+	int left = 0;
+
+	while (d && (e = readdir(d))) {
+		if (e->d_name[0] == '.')
+			continue;
+		if (strcmp(e->d_name, FUZZ_ALIVE) != 0)
+			client_group_del(&c, e->d_name);
+	}
+	if (d)
+		rewinddir(d);
+	while (d && (e = readdir(d)))
+		left += e->d_name[0] != '.';
+	if (d)
+		closedir(d);
+	return left;
+}
+
+/* Remove every root but the one kept.  Return: that one is left, alone. */
+static bool root_left(void)
+{
+	char buf[4096], *path, *rest = buf;
+
+	if (get(SYS "groups/" FUZZ_ALIVE "/roots", buf, sizeof(buf)) < 0)
+		die("roots");
+	while ((path = strsep(&rest, "\n")))
+		if (strcmp(path, FUZZ_KEPT) != 0)
+			client_root(&c, CKPT_CMD_ROOT_DEL, FUZZ_ALIVE, path);
+	get(SYS "groups/" FUZZ_ALIVE "/roots", buf, sizeof(buf));
+	return !strcmp(buf, FUZZ_KEPT);
+}
+
+static int number_in(const char *path)
+{
+	char buf[64] = "";
+
+	get(path, buf, sizeof(buf));
+	return atoi(buf);
+}
+
+/* A dump's reference goes a moment after its socket. */
+static bool references_are(int wanted)
+{
+	int tries;
+
+	for (tries = 0; number_in("/sys/module/ckpt/refcnt") != wanted && tries < 500; tries++)
+		usleep(10000);
+	return number_in("/sys/module/ckpt/refcnt") == wanted;
+}
+
+/* --- batches --- */
+
+static bool one_batch(struct sender *all, int references, int taint)
+{
+	pthread_t thread[THREADS];
+	unsigned int i;
+	int status;
+	pid_t pid;
+	bool good;
+
+	client_group_new(&c, FUZZ_VICTIM, "/fuzz.d/1");
+	pid = send_without_rights(&all[THREADS]);
+	/* its numbers go on where those of the process will have ended */
+	rnd(&all[THREADS].fuzz.rnd);
+	for (i = 0; i < THREADS; i++)
+		if (pthread_create(&thread[i], NULL, send_batch, &all[i]))
+			die("a thread");
+	for (i = 0; i < LINES; i++) {
+		write_page(fuzz_below(&all[THREADS].fuzz, PAGES));
+		write_line(&all[THREADS].fuzz);
+	}
+	for (i = 0; i < THREADS; i++)
+		pthread_join(thread[i], NULL);
+	waitpid(pid, &status, 0);
+	good = WIFEXITED(status) && !WEXITSTATUS(status) && !answers->slipped;
+	good &= tells_right();
+	if (groups_left() != 1 || !root_left() || !references_are(references)) {
+		note("%d groups, %d references, not %d", groups_left(),
+		     number_in("/sys/module/ckpt/refcnt"), references);
+		good = false;
+	}
+	return good && number_in("/proc/sys/kernel/tainted") == taint;
+}
+
+static void print_row(int row)
+{
+	char line[1024];
+	size_t len = 0;
+	int err;
+
+	for (err = 1; err < ERRNOS; err++)
+		if (answers->got[row][err])
+			len += (size_t)snprintf(line + len, sizeof(line) - len, ", %lu %s",
+						answers->got[row][err], strerrorname_np(err));
+	line[len] = '\0';
+	note("%s: %lu accepted%s", cmd_names[row], answers->got[row][0], line);
+}
+
+static uint64_t from_env(const char *name, uint64_t otherwise)
+{
+	const char *text = getenv(name);
+
+	return text && *text ? strtoull(text, NULL, 0) : otherwise;
+}
+
+static void make_world(void)
+{
+	struct round r;
+
+	shell("rm -rf /tmp/fuzz && mkdir -p /tmp/fuzz/a /tmp/fuzz/b " FUZZ_KEPT);
+	shell("echo content >" KEPT_FILE "; chmod 666 " KEPT_FILE);
+	cgroup_make("fuzz.alive");
+	cgroup_make("fuzz.d");
+	cgroup_make("fuzz.d/1");
+	cgroup_make("fuzz.d/2");
+	child_start(&child, "fuzz.alive", step);
+	child_start(&other, "fuzz.d/1", step);
+	child_step(&child, PAGES);
+	child_step(&other, PAGES);
+	if (client_open(&c) || client_group_new(&c, FUZZ_ALIVE, "/fuzz.alive") ||
+	    client_root(&c, CKPT_CMD_ROOT_ADD, FUZZ_ALIVE, FUZZ_KEPT))
+		die("tag: %s", c.text);
+	if (client_begin(&c, FUZZ_ALIVE, &r) ||
+	    client_commit(&c, FUZZ_ALIVE, r.epoch, (const uint8_t *)"0123456789abcdef"))
+		die("a first epoch: %s", c.text);
+}
+
+int main(void)
+{
+	uint64_t seed = from_env("CKPT_SEED", 1), total = from_env("CKPT_MESSAGES", 10000), batch;
+	int references, taint, row;
+	time_t start = time(NULL);
+	struct sender *all;
+	bool good = true;
+	unsigned int i;
+
+	make_world();
+	answers = mmap(NULL, sizeof(*answers), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		       -1, 0);
+	all = calloc(THREADS + 1, sizeof(*all));
+	if (answers == MAP_FAILED || !all)
+		die("memory");
+	for (i = 0; i <= THREADS; i++) {
+		all[i].fuzz.rnd = seed * 0x9e3779b97f4a7c15ULL + i + 1;
+		all[i].fuzz.family = c.family;
+		all[i].nr = BATCH / (THREADS + 1);
+		all[i].rights = i < THREADS;
+	}
+	references = number_in("/sys/module/ckpt/refcnt");
+	taint = number_in("/proc/sys/kernel/tainted");
+	for (batch = 0; good && batch < total / BATCH; batch++)
+		good = one_batch(all, references, taint);
+	check(good, "seed %" PRIu64 ": after each of %" PRIu64 " batches all is as it should be",
+	      seed, batch);
+	check(answers->sent >= total, "%lu messages were sent", answers->sent);
+	note("in %ld seconds", (long)(time(NULL) - start));
+	check(!answers->slipped, "none was accepted from who may not");
+	for (row = 1; row < ROWS; row++) {
+		if (!cmd_names[row])
+			continue;
+		print_row(row);
+		if (row != ROW_NONE)
+			check(answers->got[row][0], "%s: some are accepted", cmd_names[row]);
+	}
+	check(!client_group_del(&c, FUZZ_ALIVE), "the group goes");
+	child_end(&child);
+	child_end(&other);
+	client_close(&c);
+	cgroup_gone("fuzz.alive");
+	cgroup_gone("fuzz.d/1");
+	cgroup_gone("fuzz.d/2");
+	cgroup_gone("fuzz.d");
+	return finish();
+}
