@@ -97,9 +97,6 @@ static int walk_round(struct ckpt_group *group, bool final, struct netlink_ext_a
 		NL_SET_ERR_MSG(extack, "epoch: the walk was interrupted by a signal");
 	else if (err)
 		NL_SET_ERR_MSG(extack, "epoch: no memory for the walk");
-	/* Nobody is told what a round took that failed: the next one tells it. */
-	if (err)
-		carry_taken(epoch);
 	epoch->taken_pages += epoch->dirty_pages;
 	return err;
 }
@@ -138,6 +135,13 @@ static void merge_back(struct ckpt_group *group)
 	carry_taken(&group->epoch);
 	ckpt_files_abort(group->files);
 	close_epoch(&group->epoch);
+}
+
+/* The owner does not know what the epoch took: the next round tells all of it. */
+static void retell(struct ckpt_group *group)
+{
+	carry_taken(&group->epoch);
+	ckpt_files_retake(group->files);
 }
 
 static bool owns(const struct ckpt_epoch *epoch, const struct net *net, u32 portid)
@@ -217,7 +221,7 @@ int ckpt_epoch_begin(struct ckpt_group *group, const struct net *net, u32 portid
  *
  * Context: sleeps.
  * Return: 0 or a negative errno; after a failed walk the epoch stays open for
- * its owner to try again or abort.
+ * its owner to try again or abort, and what it took is told again.
  */
 int ckpt_epoch_next(struct ckpt_group *group, const struct net *net, u32 portid, u32 flags,
 		    struct netlink_ext_ack *extack)
@@ -228,7 +232,10 @@ int ckpt_epoch_next(struct ckpt_group *group, const struct net *net, u32 portid,
 	err = check_owner(&group->epoch, net, portid, extack);
 	if (err)
 		return err;
-	return take_round(group, flags & CKPT_EPOCH_FINAL, extack);
+	err = take_round(group, flags & CKPT_EPOCH_FINAL, extack);
+	if (err)
+		retell(group);
+	return err;
 }
 
 /**
@@ -244,12 +251,10 @@ int ckpt_epoch_next(struct ckpt_group *group, const struct net *net, u32 portid,
 void ckpt_epoch_untold(struct ckpt_group *group)
 {
 	lockdep_assert_held(&group->lock);
-	if (group->epoch.round == 1) {
+	if (group->epoch.round == 1)
 		merge_back(group);
-		return;
-	}
-	carry_taken(&group->epoch);
-	ckpt_files_retake(group->files);
+	else
+		retell(group);
 }
 
 /**

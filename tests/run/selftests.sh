@@ -4,6 +4,7 @@
 # selftests.sh: run the programs of tests/selftests in one VM, with ckpt.ko loaded
 #
 # usage: selftests.sh [--kernel K] [NAME]...    (they are built already)
+# A program whose first comment has a line " * kernel: K" runs on that kernel alone.
 set -euo pipefail
 repo=$(cd "$(dirname "$0")/../.." && pwd)
 . "$repo/tests/run/tap.sh"
@@ -13,11 +14,24 @@ if [ "${1:-}" = --kernel ]; then
 	shift 2
 fi
 names=("$@")
+runs_here() {	# FILE: does it run on this kernel?
+	local on
+
+	on=$(sed -n '1,/\*\//s/^ \* kernel: //p' "$1")
+	[ "${on:-$kernel}" = "$kernel" ]
+}
 if [ $# = 0 ]; then
 	for f in "$repo"/tests/selftests/*_test.c; do
-		[ ! -f "$f" ] || names+=("$(basename "$f" .c)")
+		! { [ -f "$f" ] && runs_here "$f"; } || names+=("$(basename "$f" .c)")
 	done
 fi
+for n in "$@"; do
+	f=$repo/tests/selftests/${n%_test}_test.c
+	[ ! -f "$f" ] || runs_here "$f" || {
+		echo "selftest: $n does not run on $kernel: $(grep -m 1 '^ \* kernel: ' "$f")" >&2
+		exit 1
+	}
+done
 [ ${#names[@]} -gt 0 ] || exit 0
 out=$repo/build/vm/selftests/$kernel/out
 # the sum prints one word: the kernel is part of it
