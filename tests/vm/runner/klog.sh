@@ -5,7 +5,7 @@
 #
 # Prints them; exit status 1 when there are any. The taint of an out-of-tree module
 # and a program's own segmentation fault are not among them, nor the stack that the OOM
-# killer prints when it kills.
+# killer prints when it kills, or vmalloc when a test makes it fail.
 bad='BUG:|BUG |WARNING:|Oops|general protection|Kernel panic|kernel BUG at'
 bad="$bad|rcu: INFO|INFO: rcu|rcu_.*self-detected stall|detected stalls|blocked for more than"
 bad="$bad|soft lockup|hard LOCKUP|KASAN|UBSAN:|KCSAN|refcount_t:|Bad page|Bad rss-counter"
@@ -13,7 +13,7 @@ bad="$bad|possible circular locking|possible recursive locking|inconsistent lock
 bad="$bad|suspicious RCU usage|sleeping function called|scheduling while atomic"
 bad="$bad|list_add corruption|list_del corruption|double fault|stack segment|Call Trace:"
 bad="$bad|unable to handle|kmemleak:.*new suspected|unreferenced object"
-oom='/invoked oom-killer:/ { stack = 1 } stack && /Call Trace:/ { stack = 0; next } { print }'
+oom='/invoked oom-killer:|: vmalloc error:/ { stack = 1 } stack && /Call Trace:/ { stack = 0; next } { print }'
 if awk "$oom" | grep -aE "$bad"; then
 	exit 1
 fi
