@@ -13,9 +13,6 @@ mkdir -p build/results
 : >"$CKPT_RESULTS"
 status=0
 
-# One of each part of the module: all of them take half an hour there
-on_debug="areas epoch files_events refusal states sysfs"
-
 step() {	# NAME COMMAND...
 	local name=$1 before start=$SECONDS
 
@@ -35,23 +32,55 @@ needs() {	# PATTERN: what must be there once the module is
 	have "$1" || { echo "not ok - $1: the module has no such tests"; return 1; }
 }
 
-# On both kernels side by side: a machine of one test after the other leaves a processor idle.
-selftests() {
-	local kernel other=build/results/selftests-6.12 pid rc=0
+# Three selftests that are not slow on the debug kernel ("debug: slow" in their first comment)
+draw() {	# SEED
+	grep -L '^ \* \(debug: slow\|kernel: \)' tests/selftests/*_test.c |
+		sed 's|.*/||; s|_test.c$||' | grep -vx fuzz |
+		awk -v seed="$1" 'BEGIN { srand(seed) } { print rand(), $1 }' |
+		sort -n | head -n 3 | cut -d' ' -f2 | xargs
+}
+# All of it takes an hour there: KUnit, messages at random and what the day draws
+on_debug() {
+	local rc=0 seed=${CKPT_SEED:-$(date +%Y%j)} names
 
+	names=$(draw "$seed")
+	echo "# on the debug kernel: $names (drawn by CKPT_SEED=$seed)"
+	tests/kunit/run.sh --kernel debug || rc=1
+	# the names are words
+	CKPT_SEED=$seed tests/run/selftests.sh --kernel debug fuzz $names || rc=1
+	return $rc
+}
+
+# On all kernels side by side: a machine of one test after the other leaves a processor idle.
+selftests() {
+	local kernel kernels="6.1 6.12" pids="" pid rc=0 out=build/results/selftests
+
+	# half an hour of building has to be asked for; what is there counts
+	if tests/vm/runner/kernel-debug.sh --cached >/dev/null; then
+		kernels="$kernels debug"
+	else
+		echo "# no debug kernel has been built (make selftest KERNEL=debug)"
+	fi
 	make -s test-programs || return 1
-	for kernel in 6.1 6.12; do
+	for kernel in $kernels; do
 		make -s kmod KDIR="$(tests/vm/runner/kernel.sh $kernel)/headers" || return 1
 	done
 	export CKPT_TEST_TIMEOUT=360
 	# what runs behind ignores the keyboard
 	trap 'trap - INT TERM; kill 0' INT TERM
-	tests/run/selftests.sh --kernel 6.12 >"$other" 2>&1 &
-	pid=$!
+	rm -f $out-*
+	tests/run/selftests.sh --kernel 6.12 >$out-6.12 2>&1 &
+	pids=$!
+	if [ "${kernels%debug}" != "$kernels" ]; then
+		on_debug >$out-debug 2>&1 &
+		pids="$pids $!"
+	fi
 	tests/run/selftests.sh --kernel 6.1 || rc=1
-	wait $pid || rc=1
+	for pid in $pids; do
+		wait "$pid" || rc=1
+	done
 	trap - INT TERM
-	cat "$other"
+	cat $out-*
 	return $rc
 }
 
@@ -69,13 +98,6 @@ if [ -e kmod/Kbuild ]; then
 	step "selftest programs" needs 'tests/selftests/*_test.c'
 	step kunit make kunit
 	step selftest selftests
-	# half an hour of building has to be asked for; what is there counts
-	if tests/vm/runner/kernel-debug.sh --cached >/dev/null; then
-		step "kunit on debug" make kunit KERNEL=debug
-		step "selftest on debug" make selftest KERNEL=debug TEST="$on_debug"
-	else
-		echo "== debug kernel: not built (make selftest KERNEL=debug), nothing runs on it"
-	fi
 fi
 step vm-test vm_tests
 tests/run/sum.sh "$CKPT_RESULTS" "$status"

@@ -41,7 +41,8 @@ rm -rf "$out"
 mkdir -p "$out"
 # the debug kernel takes its time
 limit=${CKPT_TEST_TIMEOUT:-180}
-[ "$kernel" != debug ] || limit=$((limit * 5))
+files=${CKPT_FILES:-}
+[ "$kernel" != debug ] || { limit=$((limit * 5)) files=${files:-10000}; }
 
 machine() {	# NAME...: a machine that runs these
 	# Newer kernels let nobody but a tracer write to read-only memory, as a debugger does
@@ -49,7 +50,7 @@ machine() {	# NAME...: a machine that runs these
 		--append proc_mem.force_override=always \
 		--env "CKPT_TEST_TIMEOUT=$limit" \
 		--env "CKPT_SEED=${CKPT_SEED:-}" --env "CKPT_EPOCHS=${CKPT_EPOCHS:-}" \
-		--env "CKPT_MESSAGES=${CKPT_MESSAGES:-}" \
+		--env "CKPT_MESSAGES=${CKPT_MESSAGES:-}" ${files:+--env "CKPT_FILES=$files"} \
 		-- tests/run/selftests-guest.sh "${@/%_test/}"
 }
 not_ended() {

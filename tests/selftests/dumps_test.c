@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * dumps_test.c: a dump is the same whatever its reader's buffers, and ends with its group
+ *
+ * debug: slow
  */
 #include <errno.h>
 #include <stdio.h>

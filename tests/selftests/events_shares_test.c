@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * events_shares_test.c: dirty share, memory share and changed inodes are told over a threshold
+ *
+ * debug: slow
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * events_tasks_test.c: exec, exit and OOM kill are told when they are wanted, and only then
+ *
+ * debug: slow
  */
 #include <pthread.h>
 #include <stdio.h>

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * files_epochs_test.c: what was taken is forgotten by commit alone; the bound counts
+ *
+ * debug: slow
  */
 #include <fcntl.h>
 #include <stdio.h>

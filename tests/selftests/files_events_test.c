@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * files_events_test.c: every kind of change names the right inodes, on each kind of file system
+ *
+ * debug: slow
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -3,6 +3,8 @@
  * files_many_test.c: a write to each of many files in one epoch takes bounded memory
  *
  * CKPT_FILES is their number; tests/vm/files-many.sh makes it a million.
+ *
+ * debug: slow
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

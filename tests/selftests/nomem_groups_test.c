@@ -230,7 +230,7 @@ static void before_change(const struct change *change)
 	rmdir(ROOT "/folder");
 	unlink(ROOT "/new");
 	unlink(ROOT "/old");
-	shell("touch " ROOT "/0 && chmod 644 " ROOT "/file");
+	shell("touch " ROOT "/file && chmod 644 " ROOT "/file");
 	if (change->n == REMOVE)
 		shell("touch " ROOT "/new");
 	if (change->n == RENAME)
