@@ -17,40 +17,9 @@
 #include "leaf.h"
 #include "limits.h"
 #include "members.h"
+#include "pages.h"
 #include "pte.h"
 #include "tlb.h"
-
-/* What is known of the pages before their entries are read: doubt = dirty. */
-static void set_doubts(struct ckpt_walk *w, u64 addr, u64 end)
-{
-	const struct ckpt_mm *m = w->m;
-	const struct ckpt_area *then;
-	u64 until, carried_until;
-	bool doubt;
-	u32 i;
-
-	while (addr < end) {
-		doubt = ckpt_ranges_cover(&m->carry, &w->carry_cursor, addr, &carried_until);
-		until = U64_MAX;
-		if (!w->private || !m->based || (w->area.flags & CKPT_AREA_WHOLE) ||
-		    (m->flags & CKPT_MM_NOTIFIERS) ||
-		    m->merged) {
-			doubt = true;
-		} else {
-			then = ckpt_areas_lookup(&m->areas, &w->page_cursor, &w->area, addr,
-						 &until);
-			if (!then || (w->marked &&
-				      !(then->flags & w->area.flags & CKPT_AREA_WRITE)))
-				doubt = true;
-		}
-		until = min3(until, carried_until, end);
-		for (; addr < until; addr += PAGE_SIZE) {
-			i = pte_index(addr);
-			w->state[i] = CKPT_PAGE_NONE;
-			w->run_flags[i] = doubt ? CKPT_RUN_DIRTY : 0;
-		}
-	}
-}
 
 /*
  * Compare what hangs on the pmd with the last take.  A table that was not
@@ -229,14 +198,38 @@ static void tell_cleaned(struct ckpt_walk *w)
 	w->cleaned = false;
 }
 
+/* Read and clear the entries of a table, which is locked. */
+static void take_entries(struct ckpt_walk *w, pte_t *first, u64 addr, u64 end)
+{
+	u32 i = pte_index(addr), to = i + ((end - addr) >> PAGE_SHIFT);
+	bool plain = ckpt_pages_plain(w);
+	pte_t pte;
+
+	for (; i < to; i++, addr += PAGE_SIZE) {
+		if (plain && !(i % CKPT_PLAIN_ENTRIES) && i + CKPT_PLAIN_ENTRIES <= to &&
+		    ckpt_pages_all_plain(w, &first[i], i)) {
+			i += CKPT_PLAIN_ENTRIES - 1;
+			addr += (CKPT_PLAIN_ENTRIES - 1) * PAGE_SIZE;
+			continue;
+		}
+		pte = READ_ONCE(first[i]);
+		if (pte_none(pte))
+			continue;
+		if (plain && ckpt_pte_plain(native_pte_val(pte)))
+			w->state[i] = CKPT_PAGE_ANON;
+		else if (pte_present(pte))
+			take_present(w, &first[i], addr, i, pte);
+		else
+			take_absent(w, &first[i], addr, i, pte);
+	}
+}
+
 /* Return: false if the table went away; nothing was done then. */
 static bool take_table(struct ckpt_walk *w, pmd_t *pmd, pmd_t pmdval, u64 addr, u64 end)
 {
 	u64 base = addr & PMD_MASK;
 	spinlock_t *ptl;	/* the table's own */
 	pte_t *first;
-	pte_t pte;
-	u32 i;
 
 	/* The table may be freed under us until its lock is held and it is still there. */
 	rcu_read_lock();
@@ -254,15 +247,7 @@ static bool take_table(struct ckpt_walk *w, pmd_t *pmd, pmd_t pmdval, u64 addr, 
 	compare_table(w, addr, end, (u64)pmd_pfn(pmdval) << 1);
 	bitmap_zero(w->cleared, PTRS_PER_PTE);
 	first = pte_offset_kernel(&pmdval, base);
-	for (i = pte_index(addr); addr < end; addr += PAGE_SIZE, i++) {
-		pte = READ_ONCE(first[i]);
-		if (pte_none(pte))
-			continue;
-		if (pte_present(pte))
-			take_present(w, &first[i], addr, i, pte);
-		else
-			take_absent(w, &first[i], addr, i, pte);
-	}
+	take_entries(w, first, addr, end);
 	remark(w, first, base);
 	tell_cleaned(w);
 	spin_unlock(ptl);
@@ -359,35 +344,6 @@ static bool take_huge(struct ckpt_walk *w, pmd_t *pmd, u64 addr, u64 end)
 
 /* --- the step --- */
 
-/* Of a private page that is not there, or is the file's, the state says it all. */
-static bool says_all(const struct ckpt_walk *w, u16 state)
-{
-	return state == CKPT_PAGE_NONE || state == CKPT_PAGE_ZERO || state == CKPT_PAGE_GUARD ||
-	       (state == CKPT_PAGE_FILE && w->private);
-}
-
-static void record(struct ckpt_walk *w, u64 addr, u64 end)
-{
-	u32 i, last, from = pte_index(addr), to = from + ((end - addr) >> PAGE_SHIFT);
-
-	for (i = from; i < to; i++) {
-		if (says_all(w, w->state[i]))
-			w->run_flags[i] &= ~CKPT_RUN_DIRTY;
-		else
-			w->resident_pages++;
-		w->dirty_pages += !!(w->run_flags[i] & CKPT_RUN_DIRTY);
-	}
-	if (w->overflow)
-		return;
-	for (i = from; i < to; i = last) {
-		for (last = i + 1; last < to && w->state[last] == w->state[i] &&
-		     w->run_flags[last] == w->run_flags[i]; last++)
-			;
-		ckpt_runs_add(&w->runs, w->area.run, addr + ((u64)(i - from) << PAGE_SHIFT),
-			      last - i, w->state[i], w->run_flags[i]);
-	}
-}
-
 /**
  * ckpt_walk_pmd - read and clear what is under one pmd
  * @w: the walk, an area entered
@@ -411,7 +367,7 @@ void ckpt_walk_pmd(struct ckpt_walk *w, pmd_t *pmd, u64 addr, u64 end)
 		/* A second try asks for the same addresses again. */
 		w->page_cursor = page_cursor;
 		w->carry_cursor = carry_cursor;
-		set_doubts(w, addr, end);
+		ckpt_pages_doubt(w, addr, end);
 		val = READ_ONCE(*pmd);
 		if (pmd_none(val))
 			return;
@@ -425,5 +381,5 @@ void ckpt_walk_pmd(struct ckpt_walk *w, pmd_t *pmd, u64 addr, u64 end)
 			done = take_table(w, pmd, val, addr, end);
 		}
 	}
-	record(w, addr, end);
+	ckpt_pages_record(w, addr, end);
 }

@@ -68,8 +68,8 @@ struct ckpt_walk {
 	unsigned long split_from;
 	u64 dirty_pages;
 	u64 resident_pages;
-	u16 state[PTRS_PER_PTE];
-	u16 run_flags[PTRS_PER_PTE];
+	u16 state[PTRS_PER_PTE] __aligned(8);
+	u16 run_flags[PTRS_PER_PTE] __aligned(8);
 	DECLARE_BITMAP(cleared, PTRS_PER_PTE);
 };
 
