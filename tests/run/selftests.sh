@@ -41,12 +41,13 @@ rm -rf "$out"
 mkdir -p "$out"
 # the debug kernel takes its time
 limit=${CKPT_TEST_TIMEOUT:-180}
+all=$((limit > 1200 ? 2 * limit : 2400))
 files=${CKPT_FILES:-}
 [ "$kernel" != debug ] || { limit=$((limit * 5)) files=${files:-10000}; }
 
 machine() {	# NAME...: a machine that runs these
 	# Newer kernels let nobody but a tracer write to read-only memory, as a debugger does
-	"$repo/tests/vm/runner/vm.sh" --kernel "$kernel" --timeout 2400 --out "$out" --module \
+	"$repo/tests/vm/runner/vm.sh" --kernel "$kernel" --timeout "$all" --out "$out" --module \
 		--append proc_mem.force_override=always \
 		--env "CKPT_TEST_TIMEOUT=$limit" \
 		--env "CKPT_SEED=${CKPT_SEED:-}" --env "CKPT_EPOCHS=${CKPT_EPOCHS:-}" \

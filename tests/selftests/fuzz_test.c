@@ -425,7 +425,7 @@ static uint64_t from_env(const char *name, uint64_t otherwise)
 
 static void make_world(void)
 {
-	struct round r;
+	int tries;
 
 	shell("rm -rf /tmp/fuzz && mkdir -p /tmp/fuzz/a /tmp/fuzz/b " FUZZ_KEPT);
 	shell("echo content >" KEPT_FILE "; chmod 666 " KEPT_FILE);
@@ -440,9 +440,10 @@ static void make_world(void)
 	if (client_open(&c) || client_group_new(&c, FUZZ_ALIVE, "/fuzz.alive") ||
 	    client_root(&c, CKPT_CMD_ROOT_ADD, FUZZ_ALIVE, FUZZ_KEPT))
 		die("tag: %s", c.text);
-	if (client_begin(&c, FUZZ_ALIVE, &r) ||
-	    client_commit(&c, FUZZ_ALIVE, r.epoch, (const uint8_t *)"0123456789abcdef"))
-		die("a first epoch: %s", c.text);
+	/* what is new may be told more than once */
+	for (tries = 0; !tells_right(); tries++)
+		if (tries == 10)
+			die("no quiet epoch");
 }
 
 int main(void)
@@ -468,8 +469,11 @@ int main(void)
 	}
 	references = number_in("/sys/module/ckpt/refcnt");
 	taint = number_in("/proc/sys/kernel/tainted");
-	for (batch = 0; good && batch < total / BATCH; batch++)
+	for (batch = 0; good && batch < total / BATCH; batch++) {
 		good = one_batch(all, references, taint);
+		if (batch % 100 == 99)
+			note("%lu messages", answers->sent);
+	}
 	check(good, "seed %" PRIu64 ": after each of %" PRIu64 " batches all is as it should be",
 	      seed, batch);
 	check(answers->sent >= total, "%lu messages were sent", answers->sent);
