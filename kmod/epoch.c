@@ -31,15 +31,16 @@ void ckpt_epoch_init(struct ckpt_epoch *epoch)
 /* --- rounds --- */
 
 /* Hold what every mm maps until the flush; an mm nobody uses any more goes. */
-static void hold_users(struct ckpt_epoch *epoch)
+static void hold_users(struct ckpt_group *group)
 {
+	struct ckpt_epoch *epoch = &group->epoch;
 	struct ckpt_mm *m, *next;
 
 	list_for_each_entry_safe(m, next, &epoch->mms, link) {
 		m->users = mmget_not_zero(m->mm);
 		m->flushing = false;
 		if (!m->users)
-			ckpt_members_free(m);
+			ckpt_members_gone(group, m);
 	}
 }
 
@@ -83,7 +84,7 @@ static int walk_round(struct ckpt_group *group, bool final, struct netlink_ext_a
 		return err;
 	epoch->dirty_pages = 0;
 	epoch->resident_pages = 0;
-	hold_users(epoch);
+	hold_users(group);
 	list_for_each_entry(m, &epoch->mms, link) {
 		err = ckpt_walk_mm(m, final, &epoch->told);
 		if (err)
@@ -112,7 +113,7 @@ static int take_round(struct ckpt_group *group, bool final, struct netlink_ext_a
 	group->epoch.round++;
 	err = walk_round(group, final, extack);
 	if (!err)
-		ckpt_files_take(group->files);
+		ckpt_files_take(group->files, final);
 	return err;
 }
 

@@ -214,16 +214,17 @@ static void forget_came(struct ckpt_files *files)
 /**
  * ckpt_files_take - one round: what is live joins the taken set
  * @files: the file side; its group's lock is held
+ * @final: every task of the group is stopped: leave nothing for the next round
  *
  * Context: sleeps; in the mount namespace that the roots' paths are of.
  */
-void ckpt_files_take(struct ckpt_files *files)
+void ckpt_files_take(struct ckpt_files *files, bool final)
 {
 	lockdep_assert_held(&files->group->lock);
 	take_came(files);
 	ckpt_roots_check(files);
 	ckpt_layers_take(files);
-	ckpt_suspect_find(files, !files->open);
+	ckpt_suspect_find(files, !files->open, final);
 	files->open = true;
 
 	in_chunks(files, ckpt_changeset_round_drop);

@@ -49,7 +49,7 @@ int ckpt_files_root_del(struct ckpt_files *files, const char *path, struct netli
 const char *ckpt_files_root(struct ckpt_files *files, unsigned int index);
 
 /* The live set becomes the set of this round and joins the taken set. */
-void ckpt_files_take(struct ckpt_files *files);
+void ckpt_files_take(struct ckpt_files *files, bool final);
 void ckpt_files_commit(struct ckpt_files *files);
 /* Taken is taken once more by the next round. */
 void ckpt_files_retake(struct ckpt_files *files);
@@ -61,6 +61,9 @@ void ckpt_files_abort(struct ckpt_files *files);
  */
 int ckpt_files_round_get(struct ckpt_files *files, unsigned long index, struct ckpt_change *ret,
 			 const struct ckpt_pageset **ret_pages);
+
+/* Count something that changed and cannot be named. */
+void ckpt_files_lose(struct ckpt_files *files);
 
 u64 ckpt_files_changed(struct ckpt_files *files);	/* live */
 u64 ckpt_files_round_count(struct ckpt_files *files);

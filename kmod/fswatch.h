@@ -134,7 +134,6 @@ void ckpt_files_reserve(struct ckpt_files *files, gfp_t gfp);
 bool ckpt_files_scarce(const struct ckpt_files *files);
 void ckpt_files_record(struct ckpt_files *files, const struct inode *inode, u32 mask, u32 flags);
 void ckpt_files_watch(struct ckpt_files *files, const struct inode *inode, u32 flags);
-void ckpt_files_lose(struct ckpt_files *files);
 
 /* roots.c */
 void ckpt_roots_check(struct ckpt_files *files);
@@ -169,7 +168,7 @@ void ckpt_layers_take(struct ckpt_files *files);
 
 /* suspect.c */
 void ckpt_suspect_root(struct ckpt_sub *sub);
-void ckpt_suspect_find(struct ckpt_files *files, bool first);
+void ckpt_suspect_find(struct ckpt_files *files, bool first, bool final);
 
 static inline u64 ckpt_files_dev(const struct super_block *sb)
 {

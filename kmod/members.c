@@ -10,6 +10,7 @@
 #include <linux/sched/task.h>
 #include <linux/slab.h>
 
+#include "files.h"
 #include "group.h"
 #include "limits.h"
 #include "members.h"
@@ -207,13 +208,26 @@ int ckpt_members_update(struct ckpt_group *group, struct netlink_ext_ack *extack
 	}
 	list_for_each_entry_safe(m, next, mms, link)
 		if (m->seen != collection)
-			ckpt_members_free(m);
+			ckpt_members_gone(group, m);
 	err = 0;
 free:
 	kvfree(index.slot);
 drop:
 	drop_found(found, nr);
 	return err;
+}
+
+/**
+ * ckpt_members_gone - no task of the group uses an address space any more
+ * @group: the group, locked
+ * @m: the address space; taken off its list
+ */
+void ckpt_members_gone(struct ckpt_group *group, struct ckpt_mm *m)
+{
+	lockdep_assert_held(&group->lock);
+	if (m->unseen)
+		ckpt_files_lose(group->files);
+	ckpt_members_free(m);
 }
 
 /**

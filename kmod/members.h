@@ -37,6 +37,7 @@ struct netlink_ext_ack;
  * @flushing: its page tables were changed in this round, the flush is due
  * @merged: KSM may have worked on it, as a take has seen; it may not any more
  * @probed: uprobes were set in it, as a take has seen
+ * @unseen: the last look at the files it maps was put off to the next round
  * @based: @areas and @tables are those of a complete take
  * @flags: CKPT_MM_* of the last round
  * @dirty_pages: reported dirty in the last round
@@ -57,6 +58,7 @@ struct ckpt_mm {
 	bool flushing;
 	bool merged;
 	bool probed;
+	bool unseen;
 	bool based;
 	u32 flags;
 	u64 dirty_pages;
@@ -69,6 +71,7 @@ struct ckpt_mm {
 };
 
 int ckpt_members_update(struct ckpt_group *group, struct netlink_ext_ack *extack);
+void ckpt_members_gone(struct ckpt_group *group, struct ckpt_mm *m);
 void ckpt_members_free(struct ckpt_mm *m);
 
 #endif

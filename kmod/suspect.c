@@ -23,9 +23,11 @@
 
 #include <uapi/linux/ckpt.h>
 
+#include "files.h"
 #include "fswatch.h"
 #include "group.h"
 #include "limits.h"
+#include "members.h"
 
 static bool is_overlay(const struct super_block *sb)
 {
@@ -280,14 +282,46 @@ static bool lock_mm(struct mm_struct *mm)
 	return false;
 }
 
-static void suspect_maps(struct ckpt_files *files, struct mm_struct *mm)
+/* One look at the tasks of a group. */
+struct task_look {
+	struct ckpt_files *files;
+	bool final;	/* the last of the epoch: what it does not see, nobody will */
+	bool again;	/* the look before this one left some address space out */
+};
+
+static struct ckpt_mm *member(const struct ckpt_files *files, const struct mm_struct *mm)
 {
+	struct ckpt_mm *m;
+
+	list_for_each_entry(m, &files->group->epoch.mms, link)
+		if (m->mm == mm)
+			return m;
+	return NULL;
+}
+
+/*
+ * What it maps is not known, so neither is what it wrote.  The next look tells; where
+ * there is none, or the address space is gone by then, it is lost.
+ */
+static void leave_out(const struct task_look *look, const struct mm_struct *mm)
+{
+	struct ckpt_mm *m = look->final ? NULL : member(look->files, mm);
+
+	if (m)
+		m->unseen = true;
+	else
+		ckpt_files_lose(look->files);
+}
+
+static void suspect_maps(const struct task_look *look, struct mm_struct *mm)
+{
+	struct ckpt_files *files = look->files;
 	VMA_ITERATOR(vmi, mm, 0);
 	struct vm_area_struct *vma;
+	struct ckpt_mm *m;
 
 	if (!lock_mm(mm)) {
-		/* What it maps is not known, so neither is what it wrote. */
-		ckpt_files_lose(files);
+		leave_out(look, mm);
 		return;
 	}
 	for_each_vma(vmi, vma) {
@@ -297,22 +331,25 @@ static void suspect_maps(struct ckpt_files *files, struct mm_struct *mm)
 		suspect_file(files, vma->vm_file, CKPT_INODE_F_MAPPED);
 	}
 	mmap_read_unlock(mm);
+	m = look->again ? member(files, mm) : NULL;
+	if (m)
+		m->unseen = false;
 }
 
 /* Tables and address spaces that a thread shares with its leader are the leader's to show. */
-static void suspect_task(struct ckpt_files *files, struct task_struct *task)
+static void suspect_task(const struct task_look *look, struct task_struct *task)
 {
 	struct task_struct *leader = task->group_leader;
 	struct mm_struct *mm;
 
 	if (task == leader || task->files != leader->files)
-		suspect_fds(files, task);
+		suspect_fds(look->files, task);
 	if (task != leader && task->mm == leader->mm)
 		return;
 	mm = get_task_mm(task);
 	if (!mm)
 		return;
-	suspect_maps(files, mm);
+	suspect_maps(look, mm);
 	mmput(mm);
 }
 
@@ -339,11 +376,15 @@ static unsigned int collect(const struct ckpt_group *group, struct task_struct *
  * A task that comes after the collection has opened nothing for writing that
  * its parent had not, or there was an event.
  */
-static void suspect_tasks(struct ckpt_files *files)
+static void suspect_tasks(struct ckpt_files *files, bool final)
 {
+	struct task_look look = { .files = files, .final = final };
 	unsigned int room = 64, n, i;
 	struct task_struct **tasks;
+	const struct ckpt_mm *m;
 
+	list_for_each_entry(m, &files->group->epoch.mms, link)
+		look.again |= m->unseen;
 	for (;;) {
 		tasks = kvmalloc_array(room, sizeof(*tasks), GFP_KERNEL);
 		if (!tasks) {
@@ -359,7 +400,7 @@ static void suspect_tasks(struct ckpt_files *files)
 		room = n + n / 8;
 	}
 	for (i = 0; i < n; i++) {
-		suspect_task(files, tasks[i]);
+		suspect_task(&look, tasks[i]);
 		put_task_struct(tasks[i]);
 		cond_resched();
 	}
@@ -370,10 +411,11 @@ static void suspect_tasks(struct ckpt_files *files)
  * ckpt_suspect_find - put on the live set what may have changed unseen
  * @files: the file side; its group's lock is held
  * @first: first take of an epoch: also look whose writers are gone
+ * @final: last take of an epoch, with all tasks stopped
  *
  * Context: sleeps.
  */
-void ckpt_suspect_find(struct ckpt_files *files, bool first)
+void ckpt_suspect_find(struct ckpt_files *files, bool first, bool final)
 {
 	unsigned long left;
 	int idx;
@@ -384,7 +426,7 @@ void ckpt_suspect_find(struct ckpt_files *files, bool first)
 	if (first)
 		look_at_watched(files);
 	look_at_moved(files);
-	suspect_tasks(files);
+	suspect_tasks(files, final);
 	srcu_read_unlock(&ckpt_events_srcu, idx);
 
 	left = READ_ONCE(files->set.nr_watched);
