@@ -14,6 +14,7 @@ usage: vm.sh [OPTION]... -- COMMAND [ARGUMENT]...
   --out DIR           a folder the guest sees as /out; output, dmesg, console land there
   --env NAME=VALUE    set in the guest, may be repeated
   --append TEXT       more arguments of the kernel
+  --icount N          time by instructions, 2^N ns each, on one processor: steady figures
   --module            build ckpt.ko for that kernel, load it before and unload it after
   --other-module N    build one that speaks version N of the interface: CKPT_KO_OTHER
 The guest sees this machine's whole root under a throw-away layer; /scratch is ext4.
@@ -26,7 +27,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 repo=$(cd "$here/../../.." && pwd)
 
-kernel=6.1 mem=2048 cpus=2 timeout=300 disk= swap= out= module= env=() other= append=
+kernel=6.1 mem=2048 cpus=2 timeout=300 disk= swap= out= module= env=() other= append= icount=
 while [ $# -gt 0 ]; do
 	case $1 in
 	--kernel) kernel=$2; shift ;;
@@ -38,6 +39,7 @@ while [ $# -gt 0 ]; do
 	--out) out=$2; shift ;;
 	--env) env+=("$2"); shift ;;
 	--append) append=$2; shift ;;
+	--icount) icount=$2; shift ;;
 	--module) module=1 ;;
 	--other-module) other=$2; shift ;;
 	--) shift; break ;;
@@ -110,7 +112,7 @@ run_qemu() {
 	# whoever ends this script ends the machine
 	setpriv --pdeathsig TERM timeout -k 5 "$timeout" \
 		setpriv --pdeathsig KILL qemu-system-x86_64 \
-		-accel tcg,thread=multi -machine q35 -cpu max,-erms,-fsrm \
+		"${accel[@]}" -machine q35 -cpu max,-erms,-fsrm \
 		-smp "$cpus" -m "$mem" -nodefaults -no-user-config -display none -no-reboot \
 		-net none -kernel "$kdir/vmlinux" -initrd "$initramfs" \
 		-append "console=ttyS0 quiet loglevel=6 panic=-1 cgroup_no_v1=all maxcpus=1 \
@@ -134,6 +136,8 @@ random.trust_cpu=on mitigations=off audit=0 $append" \
 	done
 	wait $qemu
 }
+accel=(-accel tcg,thread=multi)
+[ -z "$icount" ] || { accel=(-accel tcg,thread=single -icount "shift=$icount"); cpus=1; }
 security=security_model=none,multidevs=remap
 root="local,path=/,mount_tag=host,readonly=on,$security"
 set +e
