@@ -14,6 +14,7 @@
 #:  make selftest      tests/selftests in the VM              TEST="name ..." KERNEL=
 #:  make vm-test       tests/vm, e2e and fault                TEST="name ..." KERNEL=
 #:  make e2e           tests/e2e, at their full counts         TEST="name ..." KERNEL=
+#:  make bench         tests/bench in the VM: ratios           TEST="name ..." KERNEL= JSON=1
 #:  make install-deps  the Debian packages of tests/setup/packages.txt
 #:  make clean         remove build/
 #:
@@ -87,13 +88,16 @@ e2e: install-deps test-programs
 	@CKPT_FULL=1 tests/run/vm-tests.sh --kernel $(KERNEL) \
 		$(or $(TEST),$(wildcard tests/e2e/*.sh))
 
+bench: install-deps test-programs
+	@tests/bench/bench.sh --kernel $(KERNEL) $(if $(JSON),--json) $(TEST)
+
 # what scripts in the VM use: nothing is built in there
 test-programs:
-	@$(tools) all selftests audit workloads
+	@$(tools) all selftests audit benches workloads
 	@$(tools) D=inject all
 
 clean:
 	rm -rf build
 
 .PHONY: all help install-deps tools kmod install demo check lint unit kunit selftest vm-test e2e \
-	test-programs clean
+	bench test-programs clean

@@ -71,13 +71,13 @@ done 2>&1)
 report "shell syntax" "${#out}" "$out"
 
 mapfile -t tools_c < <(list 'tools/*.c' 'tests/unit/*.c' 'tests/selftests/*.c' 'tests/audit/*.c' \
-	'tests/workloads/*.c')
+	'tests/bench/*.c' 'tests/workloads/*.c')
 mapfile -t kernel_c < <(list 'kmod/*.[ch]' 'tests/kunit/*.[ch]' ':!kmod/compat/probes')
 mapfile -t uapi_h < <(list 'uapi/*.h')
 mapfile -t tools_all < <(list 'tools/*.[ch]' 'tests/unit/*.[ch]' 'tests/selftests/*.[ch]' \
-	'tests/audit/*.[ch]' 'tests/workloads/*.[ch]')
+	'tests/audit/*.[ch]' 'tests/bench/*.[ch]' 'tests/workloads/*.[ch]')
 flags="-std=gnu11 -D_GNU_SOURCE= -D_FILE_OFFSET_BITS=64 -Iuapi -Itools/libckpt -Itests/unit \
--Itests/selftests $(pkg-config --cflags libnl-genl-3.0 libzstd libcrypto json-c)"
+-Itests/selftests -Itests/bench $(pkg-config --cflags libnl-genl-3.0 libzstd libcrypto json-c)"
 
 if [ ${#tools_c[@]} -gt 0 ]; then
 	# sparse has no __has_include, so glibc hides the newer fields of struct statx from it
