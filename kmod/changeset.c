@@ -165,6 +165,18 @@ bool ckpt_changeset_knows(const struct ckpt_changeset *set, const struct ckpt_ch
 }
 
 /**
+ * ckpt_changeset_may_know - could there be a node of this key, asked without a lock
+ * @set: the set; it may change meanwhile
+ * @key: the key
+ *
+ * Return: false only if there was none at some moment of the call.
+ */
+bool ckpt_changeset_may_know(const struct ckpt_changeset *set, const struct ckpt_change *key)
+{
+	return !hlist_empty(bucket(set, key));
+}
+
+/**
  * ckpt_changeset_lose - count a change that nobody can name
  * @set: the set
  */

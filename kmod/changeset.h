@@ -101,6 +101,7 @@ unsigned long ckpt_changeset_feed(struct ckpt_changeset *set, struct ckpt_node *
 
 bool ckpt_changeset_record(struct ckpt_changeset *set, const struct ckpt_change *change);
 bool ckpt_changeset_knows(const struct ckpt_changeset *set, const struct ckpt_change *key);
+bool ckpt_changeset_may_know(const struct ckpt_changeset *set, const struct ckpt_change *key);
 void ckpt_changeset_lose(struct ckpt_changeset *set);
 
 bool ckpt_changeset_watch(struct ckpt_changeset *set, const struct ckpt_change *key);

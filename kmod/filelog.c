@@ -24,6 +24,7 @@
 
 #include "filelog-parts.h"
 #include "fswatch.h"
+#include "group.h"
 #include "limits.h"
 
 #define TABLE_BITS 12
@@ -196,7 +197,6 @@ static bool in_plain_write(void)
  * @inode: the inode
  * @of_file: through an open file.  A truncation is not; it may come in the middle
  *	of a write, as that of a core dump does
- * @inside: current is a task of the group
  *
  * The event comes after the change.  A task of the group has left its system
  * calls when the last round of an epoch is taken; what another one is in the
@@ -205,14 +205,14 @@ static bool in_plain_write(void)
  *
  * Context: any process context, does not sleep.
  */
-void ckpt_filelog_modified(struct ckpt_sub *sub, const struct inode *inode, bool of_file,
-			   bool inside)
+void ckpt_filelog_modified(struct ckpt_sub *sub, const struct inode *inode, bool of_file)
 {
 	struct ckpt_filelog *log;
 
 	if (!READ_ONCE(sub->files->nr_logs))
 		return;
-	if (inside && of_file && in_plain_write() && ckpt_filelog_pages_tell(sub->watch, inode))
+	if (of_file && in_plain_write() && ckpt_group_has_task(sub->files->group, current) &&
+	    ckpt_filelog_pages_tell(sub->watch, inode))
 		return;
 	rcu_read_lock();
 	hlist_for_each_entry_rcu(log, bucket(ckpt_files_dev(inode->i_sb), inode->i_ino), hash)

@@ -38,8 +38,7 @@ bool ckpt_filelog_able(void);
 
 /* Events. */
 void ckpt_filelog_start(struct ckpt_sub *sub, struct inode *inode);
-void ckpt_filelog_modified(struct ckpt_sub *sub, const struct inode *inode, bool of_file,
-			   bool inside);
+void ckpt_filelog_modified(struct ckpt_sub *sub, const struct inode *inode, bool of_file);
 void ckpt_filelog_doubt(struct ckpt_sub *sub);
 
 /* Epochs; the change sets come first. */

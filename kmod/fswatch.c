@@ -62,19 +62,32 @@ static u32 inode_mask(u32 event, const struct inode *inode)
 	return mask;
 }
 
-static void entry_event(struct ckpt_sub *sub, u32 event, struct inode *inode, struct inode *dir,
-			u32 flags)
+/*
+ * Something is about to be recorded: have room for it, and say who did it.  Most events of
+ * processes in no group are of no group either, so all else is asked before.
+ */
+static u32 ready_to_record(struct ckpt_sub *sub)
+{
+	ckpt_files_reserve(sub->files, GFP_NOFS);
+	return ckpt_group_has_task(sub->files->group, current) ? CKPT_INODE_F_INSIDE
+							       : CKPT_INODE_F_OUTSIDE;
+}
+
+static void entry_event(struct ckpt_sub *sub, u32 event, struct inode *inode, struct inode *dir)
 {
 	bool outside = ckpt_place_outside(sub, dir, NULL);
-	unsigned int links;
+	unsigned int links = event & FS_DELETE ? 0 : 1;	/* the one that the event is about */
+	u32 flags;
 
 	if (event & FS_CREATE && event & FS_ISDIR)
 		ckpt_layers_mkdir(sub);
+	/* Of a file in an outside directory, another link may be inside. */
+	if (outside && (!inode || S_ISDIR(inode->i_mode) || inode->i_nlink <= links))
+		return;
+	flags = ready_to_record(sub);
 	if (!outside)
 		ckpt_files_record(sub->files, dir, CKPT_INODE_ENTRIES, flags);
-	/* Of a file in an outside directory, another link may be inside. */
-	links = event & FS_DELETE ? 0 : 1;	/* the one that the event is about */
-	if (inode && !(outside && (S_ISDIR(inode->i_mode) || inode->i_nlink <= links)))
+	if (inode)
 		ckpt_files_record(sub->files, inode, inode_mask(event, inode), flags);
 	/* It may come with somebody who goes on writing through an old mapping. */
 	if (inode && !outside && has_writer(inode))
@@ -90,8 +103,7 @@ static void entry_event(struct ckpt_sub *sub, u32 event, struct inode *inode, st
  * elsewhere in this epoch: then what moves may have come with it, and is not below it
  * any more when somebody looks there.
  */
-static void rename_event(struct ckpt_sub *sub, struct inode *old_dir, struct inode *moved,
-			 u32 flags)
+static void rename_event(struct ckpt_sub *sub, struct inode *old_dir, struct inode *moved)
 {
 	bool inside = ckpt_place_of_dir(sub, old_dir) == CKPT_PLACE_INSIDE;
 	/* Before @came_taken: pairs with the release in take_came(). */
@@ -99,7 +111,7 @@ static void rename_event(struct ckpt_sub *sub, struct inode *old_dir, struct ino
 
 	if ((inside && !came) || ckpt_place_outside(sub, moved, NULL))
 		return;
-	ckpt_files_record(sub->files, moved, CKPT_INODE_CREATED, flags);
+	ckpt_files_record(sub->files, moved, CKPT_INODE_CREATED, ready_to_record(sub));
 	if (inside)
 		return;
 	ckpt_filelog_doubt(sub);
@@ -109,26 +121,36 @@ static void rename_event(struct ckpt_sub *sub, struct inode *old_dir, struct ino
 	}
 }
 
-/* @of_file: it happened through an open file, not by a name or to the inode */
-static void inode_event(struct ckpt_sub *sub, u32 event, struct inode *inode,
-			struct dentry *dentry, bool of_file, u32 flags)
+static bool known(struct ckpt_files *files, const struct inode *inode)
 {
 	struct ckpt_change key = ckpt_files_key(inode);
-	u32 mask = inode_mask(event, inode);
-	bool known;
+	bool knows;
+
+	/* Who makes it known just now, makes it so with an event of its own. */
+	if (!ckpt_changeset_may_know(&files->set, &key))
+		return false;
+	spin_lock(&files->lock);
+	knows = ckpt_changeset_knows(&files->set, &key);
+	spin_unlock(&files->lock);
+	return knows;
+}
+
+/* @of_file: it happened through an open file, not by a name or to the inode */
+static void inode_event(struct ckpt_sub *sub, u32 event, struct inode *inode,
+			struct dentry *dentry, bool of_file)
+{
+	u32 mask = inode_mask(event, inode), flags;
 
 	if (event & FS_MODIFY)
-		ckpt_filelog_modified(sub, inode, of_file, flags & CKPT_INODE_F_INSIDE);
-	spin_lock(&sub->files->lock);
-	known = ckpt_changeset_knows(&sub->files->set, &key);
-	spin_unlock(&sub->files->lock);
-	if (!known) {
+		ckpt_filelog_modified(sub, inode, of_file);
+	if (!known(sub->files, inode)) {
 		/* The last name went: the event of its directory tells that. */
 		if (!dentry && !inode->i_nlink)
 			return;
 		if (ckpt_place_outside(sub, inode, dentry))
 			return;
 	}
+	flags = ready_to_record(sub);
 	if (mask)
 		ckpt_files_record(sub->files, inode, mask, flags);
 	if (!(event & WRITER_EVENTS) || !has_writer(inode))
@@ -145,7 +167,6 @@ static int handle_event(struct fsnotify_group *group, u32 event, const void *dat
 	struct fsnotify_mark *mark = fsnotify_iter_sb_mark(iter);
 	struct ckpt_watch *watch;
 	struct ckpt_sub *sub;
-	u32 flags;
 	int idx;
 
 	if (!mark || !((event & (ENTRY_EVENTS | RENAME_EVENTS)) ? dir : inode))
@@ -159,16 +180,13 @@ static int handle_event(struct fsnotify_group *group, u32 event, const void *dat
 	idx = srcu_read_lock(&ckpt_events_srcu);
 	list_for_each_entry_srcu(sub, &watch->subs, in_watch,
 				 srcu_read_lock_held(&ckpt_events_srcu)) {
-		flags = ckpt_group_has_task(sub->files->group, current) ? CKPT_INODE_F_INSIDE
-									: CKPT_INODE_F_OUTSIDE;
-		ckpt_files_reserve(sub->files, GFP_NOFS);
 		if ((event & RENAME_EVENTS) && inode)
-			rename_event(sub, dir, inode, flags);
+			rename_event(sub, dir, inode);
 		else if (event & ENTRY_EVENTS)
-			entry_event(sub, event, inode, dir, flags);
+			entry_event(sub, event, inode, dir);
 		else
 			inode_event(sub, event, inode, fsnotify_data_dentry(data, data_type),
-				    data_type == FSNOTIFY_EVENT_PATH, flags);
+				    data_type == FSNOTIFY_EVENT_PATH);
 	}
 	srcu_read_unlock(&ckpt_events_srcu, idx);
 	return 0;

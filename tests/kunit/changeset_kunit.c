@@ -130,7 +130,9 @@ static void record_tells_keys_apart(struct kunit *test)
 	struct ckpt_change b = { .dev = 1, .ino = 5, .generation = 2, .mask = CKPT_INODE_DATA };
 	struct ckpt_change c = { .dev = 2, .ino = 5, .generation = 1, .mask = CKPT_INODE_DATA };
 
+	KUNIT_EXPECT_FALSE(test, ckpt_changeset_may_know(set, &a));
 	ckpt_changeset_record(set, &a);
+	KUNIT_EXPECT_TRUE(test, ckpt_changeset_may_know(set, &a));
 	KUNIT_EXPECT_TRUE(test, ckpt_changeset_knows(set, &a));
 	KUNIT_EXPECT_FALSE(test, ckpt_changeset_knows(set, &b));
 	KUNIT_EXPECT_FALSE(test, ckpt_changeset_knows(set, &c));
