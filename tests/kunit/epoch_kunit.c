@@ -44,6 +44,11 @@ void ckpt_members_free(struct ckpt_mm *m)
 	list_del_init(&m->link);
 }
 
+void ckpt_members_gone(struct ckpt_group *group, struct ckpt_mm *m)
+{
+	ckpt_members_free(m);
+}
+
 int ckpt_walk_mm(struct ckpt_mm *m, bool final, struct ckpt_told *told)
 {
 	struct ckpt_runs runs = {};
@@ -68,7 +73,7 @@ void ckpt_tlb_flush(void)
 	fake->flushes++;
 }
 
-void ckpt_files_take(struct ckpt_files *files)
+void ckpt_files_take(struct ckpt_files *files, bool final)
 {
 	fake->takes++;
 }
