@@ -26,6 +26,12 @@
 /* Ranges kept to hand back after an abort, 16 bytes each; over it the mm is wholly dirty. */
 #define CKPT_RANGES_MAX		(256U << 10)
 
+/*
+ * Ranges of one shared inode that a round remembers to have told: an area looks through all of
+ * them.  Over it they are forgotten, and pages told twice.
+ */
+#define CKPT_TOLD_MAX		1024
+
 /* Page tables (2 MiB each) walked before the mmap lock is given up once. */
 #define CKPT_WALK_CHUNK		128
 

@@ -5,6 +5,7 @@
 #include <linux/errno.h>
 #include <linux/hash.h>
 #include <linux/mm.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 
 #include "limits.h"
@@ -92,6 +93,12 @@ static bool is_shared(const struct ckpt_area *area)
 	return (area->flags & CKPT_AREA_SHARED) && area->inode;
 }
 
+/* A guard or poison is of one address space, and not of the page that others map there. */
+static bool is_of_inode(const struct ckpt_run *run)
+{
+	return run->state == CKPT_PAGE_FILE || run->state == CKPT_PAGE_MIGRATION;
+}
+
 static u64 end_of(const struct ckpt_run *run)
 {
 	return run->start + ((u64)run->pages << CKPT_PAGE_SHIFT);
@@ -140,11 +147,13 @@ static void note_told(struct told_inode *entry, u64 shift, const struct ckpt_run
 	more.range = kvmalloc_array(nr, sizeof(*more.range), GFP_KERNEL);
 	if (!more.range)
 		return;
-	for (; more.nr < nr; more.nr++, run++) {
+	for (; nr; nr--, run++) {
+		if (!is_of_inode(run))
+			continue;
 		more.range[more.nr].start = run->start + shift;
-		more.range[more.nr].end = end_of(run) + shift;
+		more.range[more.nr++].end = end_of(run) + shift;
 	}
-	ckpt_ranges_merge(&entry->pages, &more, CKPT_RANGES_MAX);
+	ckpt_ranges_merge(&entry->pages, &more, CKPT_TOLD_MAX);
 	/* "Everything" would leave out what nobody has told. */
 	if (entry->pages.whole)
 		ckpt_ranges_free(&entry->pages);
@@ -162,7 +171,7 @@ static int once_area(struct ckpt_told *told, const struct ckpt_area *area,
 
 	span->run = kept->nr;
 	for (i = 0; i < area->nr_runs; i++) {
-		if (entry) {
+		if (entry && is_of_inode(&run[i])) {
 			err = keep_untold(entry, &cursor, shift_of(area), &run[i], span->run,
 					  kept, left_out);
 		} else {
@@ -207,6 +216,7 @@ struct ckpt_told_count ckpt_told_once(struct ckpt_told *told, struct ckpt_areas 
 	if (!span)
 		return left_out;
 	for (i = 0; i < areas->nr; i++) {
+		cond_resched();
 		if (once_area(told, &areas->area[i], &runs->run[areas->area[i].run], &kept,
 			      &span[i], &left_out)) {
 			left_out = (struct ckpt_told_count){};

@@ -6,6 +6,7 @@
  */
 #include <kunit/test.h>
 
+#include "limits.h"
 #include "told.h"
 
 #define AT(page) ((u64)(page) << CKPT_PAGE_SHIFT)
@@ -62,6 +63,15 @@ static void page(struct kunit *test, struct world *w, u64 at, u32 pages, u16 fla
 
 	KUNIT_ASSERT_EQ(test, ckpt_runs_reserve(&w->runs, 1, 1000), 0);
 	ckpt_runs_add(&w->runs, area->run, AT(at), pages, CKPT_PAGE_FILE, flags);
+	area->nr_runs = w->runs.nr - area->run;
+}
+
+static void guards(struct kunit *test, struct world *w, u64 at, u32 pages)
+{
+	struct ckpt_area *area = &w->areas.area[w->areas.nr - 1];
+
+	KUNIT_ASSERT_EQ(test, ckpt_runs_reserve(&w->runs, 1, 1000), 0);
+	ckpt_runs_add(&w->runs, area->run, AT(at), pages, CKPT_PAGE_GUARD, 0);
 	area->nr_runs = w->runs.nr - area->run;
 }
 
@@ -150,6 +160,50 @@ static void others_are_left_alone(struct kunit *test)
 	end(w);
 }
 
+/* Where one process has a guard another one has the page, and the reverse. */
+static void guards_are_of_one_mapping(struct kunit *test)
+{
+	struct world *w = world(test);
+
+	map(test, w, 1000, 0, inodes);
+	guards(test, w, 1000, 4);
+	page(test, w, 1004, 4, 0);
+	ckpt_told_once(&w->told, &w->areas, &w->runs);
+	expect_run(test, w, 0, 1000, 4);
+	expect_run(test, w, 1, 1004, 4);
+	clear(w);
+	map(test, w, 5000, 0, inodes);
+	page(test, w, 5000, 4, 0);
+	guards(test, w, 5004, 4);
+	ckpt_told_once(&w->told, &w->areas, &w->runs);
+	KUNIT_EXPECT_EQ(test, w->runs.nr, 2U);
+	expect_run(test, w, 0, 5000, 4);
+	expect_run(test, w, 1, 5004, 4);
+	KUNIT_EXPECT_EQ(test, w->runs.run[1].state, CKPT_PAGE_GUARD);
+	end(w);
+}
+
+/* Over the bound what was told is forgotten, and never taken for everything. */
+static void over_the_bound_pages_are_told_twice(struct kunit *test)
+{
+	struct world *w = world(test);
+	u64 at;
+
+	for (at = 0; at <= CKPT_TOLD_MAX; at++) {
+		clear(w);
+		map(test, w, 1000, 2 * at, inodes);
+		page(test, w, 1000, 1, 0);
+		ckpt_told_once(&w->told, &w->areas, &w->runs);
+		expect_run(test, w, 0, 1000, 1);
+	}
+	clear(w);
+	map(test, w, 1000, 0, inodes);
+	page(test, w, 1000, 2, 0);
+	ckpt_told_once(&w->told, &w->areas, &w->runs);
+	expect_run(test, w, 0, 1000, 2);
+	end(w);
+}
+
 /* Without memory pages are told twice; what was not told is never left out. */
 static void without_memory_nothing_is_left_out(struct kunit *test)
 {
@@ -180,6 +234,8 @@ static struct kunit_case told_cases[] = {
 	KUNIT_CASE(second_mapping_tells_the_rest),
 	KUNIT_CASE(two_mappings_of_one_process),
 	KUNIT_CASE(others_are_left_alone),
+	KUNIT_CASE(guards_are_of_one_mapping),
+	KUNIT_CASE(over_the_bound_pages_are_told_twice),
 	KUNIT_CASE(without_memory_nothing_is_left_out),
 	{}
 };
