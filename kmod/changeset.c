@@ -329,6 +329,16 @@ bool ckpt_changeset_round_drop(struct ckpt_changeset *set)
 }
 
 /**
+ * ckpt_changeset_lost_again - what was lost counts as lost since the last take
+ * @set: the set
+ */
+void ckpt_changeset_lost_again(struct ckpt_changeset *set)
+{
+	set->lost_live += set->lost_taken;
+	set->lost_taken = 0;
+}
+
+/**
  * ckpt_changeset_round_begin - begin to take what is live now
  * @set: the set; the last round was dropped
  */

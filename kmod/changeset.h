@@ -103,6 +103,7 @@ bool ckpt_changeset_record(struct ckpt_changeset *set, const struct ckpt_change 
 bool ckpt_changeset_knows(const struct ckpt_changeset *set, const struct ckpt_change *key);
 bool ckpt_changeset_may_know(const struct ckpt_changeset *set, const struct ckpt_change *key);
 void ckpt_changeset_lose(struct ckpt_changeset *set);
+void ckpt_changeset_lost_again(struct ckpt_changeset *set);
 
 bool ckpt_changeset_watch(struct ckpt_changeset *set, const struct ckpt_change *key);
 bool ckpt_changeset_asks(const struct ckpt_changeset *set, const struct ckpt_change *key);

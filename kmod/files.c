@@ -251,6 +251,10 @@ void ckpt_files_retake(struct ckpt_files *files)
 	lockdep_assert_held(&files->group->lock);
 	in_chunks(files, ckpt_changeset_round_drop);
 	in_chunks(files, ckpt_changeset_abort);
+	/* What was lost, too: a commit may come before another round. */
+	spin_lock(&files->lock);
+	ckpt_changeset_lost_again(&files->set);
+	spin_unlock(&files->lock);
 	ckpt_events_taken(files->group);
 	ckpt_filelog_retake(files);
 }

@@ -276,6 +276,12 @@ static void lost_is_forgotten_by_the_commit_of_a_later_take(struct kunit *test)
 	abort_epoch(set);
 	KUNIT_EXPECT_EQ(test, ckpt_changeset_lost(set), 1);
 	take(set);
+	/* Nobody heard of that take. */
+	ckpt_changeset_lost_again(set);
+	KUNIT_EXPECT_EQ(test, ckpt_changeset_lost(set), 1);
+	commit(set);
+	KUNIT_EXPECT_EQ(test, ckpt_changeset_lost(set), 1);
+	take(set);
 	commit(set);
 	KUNIT_EXPECT_EQ(test, ckpt_changeset_lost(set), 0);
 }
