@@ -224,19 +224,21 @@ void ckpt_filelog_modified(struct ckpt_sub *sub, const struct inode *inode, bool
 /**
  * ckpt_filelog_doubt - something came into a root that nobody was told of
  * @sub: the subscription to the super block it is on
+ * @inode: what came
  *
- * What was done to it elsewhere may have left no trace in a log, and below a
- * directory it is not known whose logs those are.
+ * What was done to it elsewhere may have left no trace in its log; below a
+ * directory it is not known whose logs those are, so it is all of them.
  *
  * Context: any process context, does not sleep.
  */
-void ckpt_filelog_doubt(struct ckpt_sub *sub)
+void ckpt_filelog_doubt(struct ckpt_sub *sub, const struct inode *inode)
 {
 	struct ckpt_filelog *log;
 
 	rcu_read_lock();
 	list_for_each_entry_rcu(log, &sub->files->logs, link)
-		if (log->dev == sub->watch->dev)
+		if (log->dev == sub->watch->dev &&
+		    (S_ISDIR(inode->i_mode) || log->ino == inode->i_ino))
 			add(log, 0, 0, true);
 	rcu_read_unlock();
 }

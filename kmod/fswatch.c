@@ -44,6 +44,13 @@ static bool has_writer(const struct inode *inode)
 	return S_ISREG(inode->i_mode) && atomic_read(&inode->i_writecount) > 0;
 }
 
+/* On an overlay a mapping counts with the inode below: what got a name is asked at the take. */
+static bool hides_writer(u32 event, const struct inode *inode)
+{
+	return (event & (FS_CREATE | FS_MOVED_TO)) && S_ISREG(inode->i_mode) &&
+	       ckpt_is_overlay(inode->i_sb);
+}
+
 /* What an event says of the inode it is about. */
 static u32 inode_mask(u32 event, const struct inode *inode)
 {
@@ -90,7 +97,7 @@ static void entry_event(struct ckpt_sub *sub, u32 event, struct inode *inode, st
 	if (inode)
 		ckpt_files_record(sub->files, inode, inode_mask(event, inode), flags);
 	/* It may come with somebody who goes on writing through an old mapping. */
-	if (inode && !outside && has_writer(inode))
+	if (inode && !outside && (has_writer(inode) || hides_writer(event, inode)))
 		ckpt_files_watch(sub->files, inode, 0);
 }
 
@@ -111,14 +118,16 @@ static void rename_event(struct ckpt_sub *sub, struct inode *old_dir, struct ino
 
 	if ((inside && !came) || ckpt_place_outside(sub, moved, NULL))
 		return;
+	/* Before it is told: the take that tells it must look for who writes below it. */
+	if (!inside && S_ISDIR(moved->i_mode))
+		WRITE_ONCE(sub->moved_in, true);
 	ckpt_files_record(sub->files, moved, CKPT_INODE_CREATED, ready_to_record(sub));
 	if (inside)
 		return;
-	ckpt_filelog_doubt(sub);
-	if (S_ISDIR(moved->i_mode)) {
-		WRITE_ONCE(sub->moved_in, true);
+	ckpt_filelog_doubt(sub, moved);
+	/* After it: take_came() says why. */
+	if (S_ISDIR(moved->i_mode))
 		WRITE_ONCE(sub->came, true);
-	}
 }
 
 static bool known(struct ckpt_files *files, const struct inode *inode)
@@ -126,7 +135,10 @@ static bool known(struct ckpt_files *files, const struct inode *inode)
 	struct ckpt_change key = ckpt_files_key(inode);
 	bool knows;
 
-	/* Who makes it known just now, makes it so with an event of its own. */
+	/*
+	 * Who makes it known just now, makes it so with an event of its own, or is a take: what
+	 * that finds suspect is compared after the change that this event is about.
+	 */
 	if (!ckpt_changeset_may_know(&files->set, &key))
 		return false;
 	spin_lock(&files->lock);

@@ -27,6 +27,7 @@
 #include <linux/fsnotify_backend.h>
 #include <linux/kdev_t.h>
 #include <linux/list.h>
+#include <linux/magic.h>
 #include <linux/spinlock.h>
 #include <linux/srcu.h>
 
@@ -169,6 +170,11 @@ void ckpt_layers_take(struct ckpt_files *files);
 /* suspect.c */
 void ckpt_suspect_root(struct ckpt_sub *sub);
 void ckpt_suspect_find(struct ckpt_files *files, bool first, bool final);
+
+static inline bool ckpt_is_overlay(const struct super_block *sb)
+{
+	return sb->s_magic == OVERLAYFS_SUPER_MAGIC;
+}
 
 static inline u64 ckpt_files_dev(const struct super_block *sb)
 {

@@ -13,7 +13,6 @@
 #include <linux/delay.h>
 #include <linux/fdtable.h>
 #include <linux/fs.h>
-#include <linux/magic.h>
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
 #include <linux/rculist.h>
@@ -28,11 +27,6 @@
 #include "group.h"
 #include "limits.h"
 #include "members.h"
-
-static bool is_overlay(const struct super_block *sb)
-{
-	return sb->s_magic == OVERLAYFS_SUPER_MAGIC;
-}
 
 static u32 mapped_flag(const struct inode *inode)
 {
@@ -63,7 +57,7 @@ static void look_at(struct ckpt_sub *sub, struct inode *inode)
 	u32 flags = mapped_flag(inode);
 	bool busy = inode_busy(inode);
 
-	if (is_overlay(inode->i_sb))
+	if (ckpt_is_overlay(inode->i_sb))
 		busy |= real_inode_busy(inode, &flags);
 	if (!busy)
 		return;
@@ -90,7 +84,7 @@ static bool worth_a_look(struct ckpt_sub *sub, const struct inode *inode, bool a
 {
 	if (!S_ISREG(inode->i_mode))
 		return false;
-	if (!is_overlay(inode->i_sb))
+	if (!ckpt_is_overlay(inode->i_sb))
 		return inode_busy(inode);
 	return all || asked(sub->files, inode);
 }

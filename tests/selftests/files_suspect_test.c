@@ -219,6 +219,33 @@ static void moved_in(const char *base)
 	changes_close(&c);
 }
 
+/* The same of a file alone: of that no look at the whole file system is taken. */
+static void file_moved_in(const char *base)
+{
+	char root[64], from[96];
+
+	snprintf(root, sizeof(root), "%s/named", base);
+	MUST(mkdir(root, 0755));
+	snprintf(from, sizeof(from), "%s/nameless", base);
+	snprintf(path, sizeof(path), "%s", from);
+	append(path, "content");
+	MUST(truncate(path, PAGE));
+	changes_open(&c, "files-suspect");
+	changes_root(&c, root);
+	changes_settle(&c);
+	step(OPEN_WRITE, NULL);
+	step(MAP, NULL);
+	step(CLOSE, NULL);
+	changes_settle(&c);
+	snprintf(path, sizeof(path), "%s/f", root);
+	MUST(rename(from, path));
+	want(true, CKPT_INODE_F_MAPPED, "a mapped file was moved into the root");
+	step(STORE, NULL);
+	step(UNMAP, NULL);
+	want_end("stored to and unmapped");
+	changes_close(&c);
+}
+
 static void on(const char *where, const char *root)
 {
 	struct child child;
@@ -239,6 +266,7 @@ static void on(const char *where, const char *root)
 	check(!c.round.lost, "nothing is lost");
 	changes_close(&c);
 	moved_in(root);
+	file_moved_in(root);
 }
 
 static void on_disk(const char *type)
