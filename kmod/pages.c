@@ -9,7 +9,6 @@
 #include <linux/mm.h>
 #include <linux/string.h>
 
-#include "limits.h"
 #include "members.h"
 #include "pages.h"
 
@@ -68,7 +67,8 @@ void ckpt_pages_doubt(struct ckpt_walk *w, u64 addr, u64 end)
  *
  * Where nobody but this address space writes the pages, each is anonymous, at the place
  * where it was, and no kind of page may be there that its entry does not show: those of a file,
- * merged ones, a device's (whose drivers have notifiers).
+ * merged ones.  (A device's drivers have notifiers; what a child has of its pages is copied on a
+ * write like any other.)
  */
 bool ckpt_pages_plain(const struct ckpt_walk *w)
 {

@@ -232,8 +232,9 @@ static bool walk_chunk(struct ckpt_walk *w, u64 *pos)
 		if (!(w->area.flags & CKPT_AREA_UNWALKED))
 			w->area.end = walk_area(w);
 		w->area.nr_runs = w->runs.nr - w->area.run;
+		/* Of an area that is not told nobody knows: all of the mm is reported. */
 		if (ckpt_areas_add(&w->areas, &w->area, CKPT_AREAS_MAX))
-			w->unbased = true;
+			w->overflow = true;
 		*pos = w->area.end;
 		if (*pos < vma->vm_end)
 			return false;
