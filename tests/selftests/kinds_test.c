@@ -301,6 +301,27 @@ static void test_listed(const struct pages *p, pid_t pid, uint64_t start, const 
 	check(area && !area->nr_runs, "%s: no pages are told, all of it counts", name);
 }
 
+/*
+ * How many pages are told when nothing was written.  Those that wait in an LRU batch look as if
+ * direct I/O held them, and emptying the batches may put some back.
+ */
+static size_t settled(struct client *c, const struct child *child, uint64_t start,
+		      enum want want)
+{
+	struct pages p;
+	size_t still;
+	int tries;
+
+	for (tries = 0; ; tries++) {
+		batches_drain();
+		take(c, &p);
+		still = pages_dirty(&p, child->pid, start, start + LEN);
+		pages_free(&p);
+		if (want == WHOLE || still <= FEW || tries == 20)
+			return still;
+	}
+}
+
 /* Nothing is written between two takes, then one page is. */
 static void test_kind(struct client *c, const struct child *child, size_t k)
 {
@@ -324,17 +345,13 @@ static void test_kind(struct client *c, const struct child *child, size_t k)
 	check(pages_state(&p, child->pid, start, &flags) == kind->state,
 	      "%s: its pages, too", kind->name);
 	pages_free(&p);
-	/* Pages that wait in an LRU batch look as if direct I/O held them, and are told again. */
-	batches_drain();
-	take(c, &p);
-	if (kind->want == LISTED)
+	if (kind->want == LISTED) {
+		take(c, &p);
 		test_listed(&p, child->pid, start, kind->name);
-	pages_free(&p);
-	if (kind->want == LISTED)
+		pages_free(&p);
 		return;
-	take(c, &p);
-	still = pages_dirty(&p, child->pid, start, start + LEN);
-	pages_free(&p);
+	}
+	still = settled(c, child, start, kind->want);
 	child_step(child, (int)(NR_KINDS + k));
 	take(c, &p);
 	after = pages_dirty(&p, child->pid, start, start + LEN);
