@@ -32,14 +32,14 @@ needs() {	# PATTERN: what must be there once the module is
 	have "$1" || { echo "not ok - $1: the module has no such tests"; return 1; }
 }
 
-# Three selftests that are not slow on the debug kernel ("debug: slow" in their first comment)
+# Two selftests that are not slow on the debug kernel ("debug: slow" in their first comment)
 draw() {	# SEED
 	grep -L '^ \* \(debug: slow\|kernel: \)' tests/selftests/*_test.c |
 		sed 's|.*/||; s|_test.c$||' | grep -vx fuzz |
 		awk -v seed="$1" 'BEGIN { srand(seed) } { print rand(), $1 }' |
-		sort -n | head -n 3 | cut -d' ' -f2 | xargs
+		sort -n | head -n 2 | cut -d' ' -f2 | xargs
 }
-# All of it takes an hour there: KUnit, messages at random and what the day draws
+# All of it takes an hour there: KUnit, some messages at random and what the day draws
 on_debug() {
 	local rc=0 seed=${CKPT_SEED:-$(date +%Y%j)} names
 
@@ -47,7 +47,8 @@ on_debug() {
 	echo "# on the debug kernel: $names (drawn by CKPT_SEED=$seed)"
 	tests/kunit/run.sh --kernel debug || rc=1
 	# the names are words
-	CKPT_SEED=$seed tests/run/selftests.sh --kernel debug fuzz $names || rc=1
+	CKPT_SEED=$seed CKPT_MESSAGES=3000 \
+		tests/run/selftests.sh --kernel debug fuzz $names || rc=1
 	return $rc
 }
 

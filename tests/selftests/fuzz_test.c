@@ -37,6 +37,7 @@
 #endif
 
 #define BATCH 1000
+#define ENOUGH 10000
 #define THREADS 4
 #define LINES 40	/* of a batch, written to files of sysfs */
 #define PAGES 64
@@ -483,7 +484,8 @@ int main(void)
 		if (!cmd_names[row])
 			continue;
 		print_row(row);
-		if (row != ROW_NONE)
+		/* fewer messages may miss an operation */
+		if (row != ROW_NONE && total >= ENOUGH)
 			check(answers->got[row][0], "%s: some are accepted", cmd_names[row]);
 	}
 	check(!client_group_del(&c, FUZZ_ALIVE), "the group goes");

@@ -5,8 +5,11 @@
 # Emulated, everything is 10 to 90 times slower, and an optimizing compiler whose pages are
 # write-protected now and then may choose other instructions (docs/testing.md).
 if [ -n "${CKPT_IN_VM:-}" ]; then
-	agent=(--iterations "${CKPT_ITERATIONS:-16}" --seed 11 --state-mb 48 --think-ms 150
-		--optimize 0)
+	# as many as the checkpoints of main-job.sh need
+	iterations=13
+	[ -z "${CKPT_FULL:-}${CKPT_DEMO:-}" ] || iterations=16
+	agent=(--iterations "${CKPT_ITERATIONS:-$iterations}" --seed 11 --state-mb 48
+		--think-ms 150 --optimize 0)
 	child_answers=1 wait_ms=999 slack_ns=2000000000
 	export CKPT_SPIN_US=500
 else

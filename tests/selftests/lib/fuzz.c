@@ -129,7 +129,23 @@ static const char *group_name(struct fuzz *f, uint8_t cmd)
 		return f->began;
 	if (cmd == CKPT_CMD_EPOCH_BEGIN)
 		f->began = name;
+	if (cmd == CKPT_CMD_ROOT_DEL && f->rooted && fuzz_below(f, 4))
+		return f->rooted;
+	if (cmd == CKPT_CMD_ROOT_ADD)
+		f->rooted = name;
 	return name;
+}
+
+/* What is taken away is mostly what was added last. */
+static const char *root_path(struct fuzz *f, uint8_t cmd)
+{
+	const char *path = paths[fuzz_below(f, COUNT(paths))];
+
+	if (cmd == CKPT_CMD_ROOT_DEL && f->root && fuzz_below(f, 4))
+		return f->root;
+	if (cmd == CKPT_CMD_ROOT_ADD)
+		f->root = path;
+	return path;
 }
 
 static void put_value(struct fuzz *f, const struct draft *d, struct part *p)
@@ -145,7 +161,7 @@ static void put_value(struct fuzz *f, const struct draft *d, struct part *p)
 		put_string(p, cgroups[fuzz_below(f, COUNT(cgroups))]);
 		break;
 	case CKPT_A_ROOT_PATH:
-		put_string(p, paths[fuzz_below(f, COUNT(paths))]);
+		put_string(p, root_path(f, d->genl.cmd));
 		break;
 	case CKPT_A_EPOCH_FLAGS:
 		u32 %= 2;

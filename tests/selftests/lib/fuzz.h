@@ -24,12 +24,16 @@
  * @family: id of the family
  * @epoch: number of the epoch it heard of last
  * @began: the group it asked last to begin one for
+ * @rooted: the group it asked last to add a root to
+ * @root: that root
  */
 struct fuzz {
 	uint64_t rnd;
 	int family;
 	uint64_t epoch;
 	const char *began;
+	const char *rooted;
+	const char *root;
 };
 
 /**
