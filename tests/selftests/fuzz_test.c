@@ -30,6 +30,7 @@
 
 #include "lib/client.h"
 #include "lib/fuzz.h"
+#include "lib/paging.h"
 #include "lib/world.h"
 
 #ifndef SOL_NETLINK
@@ -441,10 +442,12 @@ static void make_world(void)
 	if (client_open(&c) || client_group_new(&c, FUZZ_ALIVE, "/fuzz.alive") ||
 	    client_root(&c, CKPT_CMD_ROOT_ADD, FUZZ_ALIVE, FUZZ_KEPT))
 		die("tag: %s", c.text);
-	/* what is new may be told more than once */
-	for (tries = 0; !tells_right(); tries++)
-		if (tries == 10)
+	/* what is new may wait in an LRU batch, and is told more than once then */
+	for (tries = 0; !tells_right(); tries++) {
+		if (tries == 30)
 			die("no quiet epoch");
+		batches_drain();
+	}
 }
 
 int main(void)
