@@ -5,7 +5,8 @@
 #
 # Prints them; exit status 1 when there are any. The taint of an out-of-tree module
 # and a program's own segmentation fault are not among them, nor the stack that the OOM
-# killer prints when it kills, or vmalloc when a test makes it fail.
+# killer prints when it kills, vmalloc when a test makes it fail, or Linux since 6.5 when memory
+# below a stack is read ("GUP no longer grows the stack").
 bad='BUG:|BUG |WARNING:|Oops|general protection|Kernel panic|kernel BUG at'
 bad="$bad|rcu: INFO|INFO: rcu|rcu_.*self-detected stall|detected stalls|blocked for more than"
 bad="$bad|soft lockup|hard LOCKUP|KASAN|UBSAN:|KCSAN|refcount_t:|Bad page|Bad rss-counter"
@@ -13,7 +14,7 @@ bad="$bad|possible circular locking|possible recursive locking|inconsistent lock
 bad="$bad|suspicious RCU usage|sleeping function called|scheduling while atomic"
 bad="$bad|list_add corruption|list_del corruption|double fault|stack segment|Call Trace:"
 bad="$bad|unable to handle|kmemleak:.*new suspected|unreferenced object"
-harmless='/invoked oom-killer:|: vmalloc error:/ { stack = 1 }
+harmless='/invoked oom-killer:|: vmalloc error:|GUP no longer grows the stack/ { stack = 1 }
 stack && /Call Trace:/ { stack = 0; next }
 { print }'
 if awk "$harmless" | grep -aE "$bad"; then
