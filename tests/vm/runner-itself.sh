@@ -35,7 +35,8 @@ stale() {	# NAME STATUS LINE...: what stale-int3.sh says of a kernel log
 }
 
 echo 1..13
-expect "a kernel that nobody supports is refused" 125 "unknown, KERNEL is 6.1, 6.12, newest or debug" \
+expect "a kernel that nobody supports is refused" 125 \
+	"unknown, KERNEL is 6.1, 6.12, newest or debug" \
 	--kernel 5.10 -- true
 expect "a failing command's exit status comes back" 7 "^out$" -- sh -c 'echo out; exit 7'
 expect "a warning in the kernel log fails the run" 125 "not ok - kernel log" -- \

@@ -69,10 +69,11 @@ step_start() {
 step_checkpoints() {
 	local kinds=(any child quiet child any child any child) taken=0 with_child=0 kind
 
-	say "3. one full and $((checkpoints - 1)) or more incremental checkpoints at random instants" \
-		"   (seed $seed): ckpt-tool checkpoint $group"
+	say "3. one full and $((checkpoints - 1)) or more incremental checkpoints" \
+		"   at random instants (seed $seed): ckpt-tool checkpoint $group"
 	row id tracker kind pages files read raw stored freeze inside total "alive in it"
-	while [ $taken -lt $checkpoints ] || { [ $((2 * with_child)) -lt $taken ] && [ $taken -lt 14 ]; }; do
+	while [ $taken -lt $checkpoints ] ||
+		{ [ $((2 * with_child)) -lt $taken ] && [ $taken -lt 14 ]; }; do
 		kind=${kinds[taken]:-child}
 		instant_$kind
 		taken=$((taken + 1))
