@@ -275,10 +275,9 @@ static void op_migrate(struct hand *h)
 	syscall(SYS_mbind, p, len, 0 /* MPOL_DEFAULT */, NULL, 0, 0);
 }
 
-static void op_cow(struct hand *h)
+/* Drop it, read it, or write it most of the time. */
+static void one_page(struct hand *h, char *p)
 {
-	char *p = REGION(KIND_COW) + pick(h, SOME_PAGES) * PAGE;
-
 	say(h, p, PAGE);
 	switch (pick(h, 4)) {
 	case 0:
@@ -290,6 +289,13 @@ static void op_cow(struct hand *h)
 	default:
 		scribble(h, p, PAGE);
 	}
+}
+
+static void op_cow(struct hand *h)
+{
+	char *p = REGION(KIND_COW) + pick(h, SOME_PAGES) * PAGE;
+
+	one_page(h, p);
 }
 
 static void op_cow_map(struct hand *h)
@@ -381,17 +387,7 @@ static void op_faults(struct hand *h)
 {
 	char *p = REGION(KIND_FAULTS) + pick(h, SOME_PAGES) * PAGE;
 
-	say(h, p, PAGE);
-	switch (pick(h, 4)) {
-	case 0:
-		madvise(p, PAGE, MADV_DONTNEED);
-		break;
-	case 1:
-		read_all(p, PAGE);
-		break;
-	default:
-		scribble(h, p, PAGE);
-	}
+	one_page(h, p);
 }
 
 const struct op memory_ops[] = {

@@ -115,5 +115,5 @@ if [ "$rc" != 0 ] || grep -q '^ *not ok' "$dir/log"; then
 	sed -n '/KTAP version\|^ *# Subtest\|# Subtest/,$p' "$dir/log"
 fi
 name=kunit
-[ "$kernel" = uml ] || name="kunit on $kernel"
+[ "$kernel" = uml ] || name=kunit-$kernel
 tap_record "$name" "$dir/log" 0 ktap

@@ -83,17 +83,6 @@ static void step(int n, uint64_t *shared)
 	}
 }
 
-/* Take a round, whole epochs at a time, and hand out its dump. */
-static void take(struct client *c, struct pages *p)
-{
-	uint8_t id[CKPT_ID_LEN] = { 2 };
-	struct round r;
-
-	if (client_begin(c, "areas", &r) || client_pages(c, "areas", p) ||
-	    client_commit(c, "areas", r.epoch, id))
-		die("take: %s", c->text);
-}
-
 static size_t count(const struct pages *p, pid_t pid, uint64_t start, size_t nr, int state)
 {
 	uint32_t flags;
@@ -111,7 +100,7 @@ static void test_moves(struct client *c, struct child *child)
 	struct pages p;
 
 	child_step(child, 1);
-	take(c, &p);
+	client_take(c, "areas", &p);
 	check(pages_dirty(&p, child->pid, to, to + LEN) == NR,
 	      "an aligned move is reported whole where it went (%zu of %lu)",
 	      pages_dirty(&p, child->pid, to, to + LEN), NR);
@@ -121,11 +110,11 @@ static void test_moves(struct client *c, struct child *child)
 	pages_free(&p);
 
 	child_step(child, 2);
-	take(c, &p);
+	client_take(c, "areas", &p);
 	check(pages_dirty(&p, child->pid, to, to + LEN) <= BATCHES, "untouched since: clean");
 	pages_free(&p);
 	child_step(child, 3);
-	take(c, &p);
+	client_take(c, "areas", &p);
 	area = pages_area(&p, child->pid, to);
 	check(area && !(area->flags & CKPT_AREA_NEW), "a second move looks like the same area");
 	check(pages_dirty(&p, child->pid, to, to + LEN) == NR,
@@ -141,7 +130,7 @@ static void test_merges(struct client *c, struct child *child)
 	uint32_t flags;
 
 	child_step(child, 4);
-	take(c, &p);
+	client_take(c, "areas", &p);
 	check(pages_state(&p, child->pid, odd + 20 * PAGE, &flags) == CKPT_PAGE_ANON &&
 	      (flags & CKPT_RUN_DIRTY), "the page written in a map filled in place is reported");
 	check(count(&p, child->pid, odd + 16 * PAGE, 32, CKPT_PAGE_NONE) == 31,
@@ -150,7 +139,7 @@ static void test_merges(struct client *c, struct child *child)
 	pages_free(&p);
 
 	child_step(child, 5);
-	take(c, &p);
+	client_take(c, "areas", &p);
 	check(pages_dirty(&p, child->pid, to + PAGE, to + 17 * PAGE) == 16,
 	      "an unaligned move is reported");
 	check(pages_dirty(&p, child->pid, to + 17 * PAGE, to + LEN) <= BATCHES,
@@ -158,14 +147,14 @@ static void test_merges(struct client *c, struct child *child)
 	pages_free(&p);
 
 	child_step(child, 6);
-	take(c, &p);
+	client_take(c, "areas", &p);
 	check(pages_dirty(&p, child->pid, still, still + 64 * PAGE) <= BATCHES,
 	      "an area that was merged with a new one is not reported for it (%zu)",
 	      pages_dirty(&p, child->pid, still, still + 64 * PAGE));
 	pages_free(&p);
 
 	child_step(child, 7);
-	take(c, &p);
+	client_take(c, "areas", &p);
 	pages_state(&p, child->pid, still + 13 * PAGE, &flags);
 	check(flags & CKPT_RUN_DIRTY, "a page written between two mprotects is reported");
 	/* Since Linux 6.2 the pages between the two are writable again, and so reported. */
@@ -186,10 +175,10 @@ int main(void)
 		die("tag: %s", c.text);
 	child_start(&child, "areas", step);
 	child_step(&child, 0);
-	take(&c, &p);
+	client_take(&c, "areas", &p);
 	check(pages_dirty(&p, child.pid, child.shared[0], child.shared[0] + LEN) == NR, "all new");
 	pages_free(&p);
-	take(&c, &p);
+	client_take(&c, "areas", &p);
 	check(pages_dirty(&p, child.pid, child.shared[0], child.shared[0] + LEN) <= BATCHES,
 	      "untouched: clean");
 	pages_free(&p);

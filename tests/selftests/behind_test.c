@@ -207,23 +207,13 @@ static void does(const struct child *child, int n, const char *what)
 		die("%s", what);
 }
 
-static void take(struct client *c, struct pages *p)
-{
-	uint8_t id[CKPT_ID_LEN] = { 8 };
-	struct round r;
-
-	if (client_begin(c, "behind", &r) || client_pages(c, "behind", p) ||
-	    client_commit(c, "behind", r.epoch, id))
-		die("take: %s", c->text);
-}
-
 /* Flags of a page in a take of its own. */
 static uint32_t taken(struct client *c, const struct child *child, uint64_t at)
 {
 	struct pages p;
 	uint32_t flags;
 
-	take(c, &p);
+	client_take(c, "behind", &p);
 	pages_state(&p, child->pid, at, &flags);
 	pages_free(&p);
 	return flags;
@@ -328,20 +318,20 @@ static void test_guest(struct client *c, const struct child *child)
 	shell("modprobe kvm-amd");
 	does(child, GUEST, "make a virtual machine");
 	at = child->shared[0];
-	take(c, &p);
+	client_take(c, "behind", &p);
 	check(pages_mm_flags(&p, child->pid) & CKPT_MM_NOTIFIERS,
 	      "an address space of a virtual machine says so (%#x)",
 	      pages_mm_flags(&p, child->pid));
 	pages_free(&p);
 	does(child, GUEST_WRITE, "run a virtual machine");
-	take(c, &p);
+	client_take(c, "behind", &p);
 	pages_free(&p);
 	does(child, GUEST_WRITE, "run it again");
-	take(c, &p);
+	client_take(c, "behind", &p);
 	check(pages_dirty(&p, child->pid, at, at + LEN) == NR,
 	      "and is told whole, with what the machine wrote");
 	pages_free(&p);
-	take(c, &p);
+	client_take(c, "behind", &p);
 	check(pages_dirty(&p, child->pid, at, at + LEN) == NR, "always");
 	pages_free(&p);
 }

@@ -179,6 +179,19 @@ static void stranger(const char *root)
 	want_end("unmapped outside the group");
 }
 
+/* A new file at @path, beside a root, that a stranger has mapped. */
+static void map_beside(const char *root)
+{
+	append(path, "content");
+	MUST(truncate(path, PAGE));
+	changes_open(&c, "files-suspect");
+	changes_root(&c, root);
+	changes_settle(&c);
+	step(OPEN_WRITE, NULL);
+	step(MAP, NULL);
+	step(CLOSE, NULL);
+}
+
 /* A directory that comes into the root with a file that a stranger has mapped. */
 static void moved_in(const char *base)
 {
@@ -193,15 +206,7 @@ static void moved_in(const char *base)
 	snprintf(path, sizeof(path), "%s/quiet", from);
 	append(path, "nobody writes it");
 	snprintf(path, sizeof(path), "%s/f", from);
-	append(path, "content");
-	MUST(truncate(path, PAGE));
-
-	changes_open(&c, "files-suspect");
-	changes_root(&c, root);
-	changes_settle(&c);
-	step(OPEN_WRITE, NULL);
-	step(MAP, NULL);
-	step(CLOSE, NULL);
+	map_beside(root);
 	want(false, 0, "mapped outside of the root");
 	MUST(rename(from, to));
 	snprintf(path, sizeof(path), "%s/f", to);
@@ -228,14 +233,7 @@ static void file_moved_in(const char *base)
 	MUST(mkdir(root, 0755));
 	snprintf(from, sizeof(from), "%s/nameless", base);
 	snprintf(path, sizeof(path), "%s", from);
-	append(path, "content");
-	MUST(truncate(path, PAGE));
-	changes_open(&c, "files-suspect");
-	changes_root(&c, root);
-	changes_settle(&c);
-	step(OPEN_WRITE, NULL);
-	step(MAP, NULL);
-	step(CLOSE, NULL);
+	map_beside(root);
 	changes_settle(&c);
 	snprintf(path, sizeof(path), "%s/f", root);
 	MUST(rename(from, path));

@@ -284,16 +284,6 @@ static void step(int n, uint64_t *shared)
 	}
 }
 
-static void take(struct client *c, struct pages *p)
-{
-	uint8_t id[CKPT_ID_LEN] = { 4 };
-	struct round r;
-
-	if (client_begin(c, "kinds", &r) || client_pages(c, "kinds", p) ||
-	    client_commit(c, "kinds", r.epoch, id))
-		die("take: %s", c->text);
-}
-
 static void test_listed(const struct pages *p, pid_t pid, uint64_t start, const char *name)
 {
 	const struct area *area = pages_area(p, pid, start);
@@ -314,7 +304,7 @@ static size_t settled(struct client *c, const struct child *child, uint64_t star
 
 	for (tries = 0; ; tries++) {
 		batches_drain();
-		take(c, &p);
+		client_take(c, "kinds", &p);
 		still = pages_dirty(&p, child->pid, start, start + LEN);
 		pages_free(&p);
 		if (want == WHOLE || still <= FEW || tries == 20)
@@ -337,7 +327,7 @@ static void test_kind(struct client *c, const struct child *child, size_t k)
 	if (!check(start, "%s: it can be made (%s)", kind->name,
 		   strerror((int)child->shared[1])))
 		return;
-	take(c, &p);
+	client_take(c, "kinds", &p);
 	area = pages_area(&p, child->pid, start);
 	check(area && (area->flags & kind->flags) == kind->flags &&
 	      (kind->want != EXACT) == !!(area->flags & (CKPT_AREA_WHOLE | CKPT_AREA_UNWALKED)),
@@ -346,14 +336,14 @@ static void test_kind(struct client *c, const struct child *child, size_t k)
 	      "%s: its pages, too", kind->name);
 	pages_free(&p);
 	if (kind->want == LISTED) {
-		take(c, &p);
+		client_take(c, "kinds", &p);
 		test_listed(&p, child->pid, start, kind->name);
 		pages_free(&p);
 		return;
 	}
 	still = settled(c, child, start, kind->want);
 	child_step(child, (int)(NR_KINDS + k));
-	take(c, &p);
+	client_take(c, "kinds", &p);
 	after = pages_dirty(&p, child->pid, start, start + LEN);
 	pages_state(&p, child->pid, start + WRITTEN * PAGE, &flags);
 	check(flags & CKPT_RUN_DIRTY, "%s: the page written is told", kind->name);
@@ -378,16 +368,16 @@ static void test_swap(struct client *c, const struct child *child)
 	child_step(child, (int)k);
 	start = child->shared[0];
 	written = start + WRITTEN * PAGE;
-	take(c, &p);
+	client_take(c, "kinds", &p);
 	check(entries_with(child->pid, start, NR, ENTRY_SWAPPED) > NR / 2, "most is swapped out");
 	pages_free(&p);
-	take(c, &p);
+	client_take(c, "kinds", &p);
 	check(!pages_dirty(&p, child->pid, start, start + LEN), "swapped out: clean");
 	pages_free(&p);
 	child_step(child, (int)(NR_KINDS + k));
 	/* It fails when it finds less than that. */
 	put("/sys/fs/cgroup/kinds/memory.reclaim", "8M");
-	take(c, &p);
+	client_take(c, "kinds", &p);
 	check(entries_with(child->pid, written, 1, ENTRY_SWAPPED) == 1,
 	      "a page is written and swapped out");
 	check(pages_dirty(&p, child->pid, written, written + PAGE) == 1, "and told");
@@ -412,12 +402,12 @@ static void test_guard(struct client *c, const struct child *child)
 	check(!start == (major * 100 + minor < 613), "guard pages are tested where there are any");
 	if (!start)
 		return;
-	take(c, &p);
+	client_take(c, "kinds", &p);
 	check(pages_state(&p, child->pid, start + WRITTEN * PAGE, &flags) == CKPT_PAGE_GUARD &&
 	      !(flags & CKPT_RUN_DIRTY), "a guard page is told as one");
 	pages_free(&p);
 	child_step(child, UNGUARD);
-	take(c, &p);
+	client_take(c, "kinds", &p);
 	check(pages_state(&p, child->pid, start + WRITTEN * PAGE, &flags) == CKPT_PAGE_NONE,
 	      "and where it was removed there is nothing");
 	check(pages_state(&p, child->pid, start, &flags) == CKPT_PAGE_ANON, "beside it there is");

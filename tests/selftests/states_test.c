@@ -85,16 +85,6 @@ static void step(int n, uint64_t *shared)
 	}
 }
 
-static void take(struct client *c, struct pages *p)
-{
-	uint8_t id[CKPT_ID_LEN] = { 3 };
-	struct round r;
-
-	if (client_begin(c, "states", &r) || client_pages(c, "states", p) ||
-	    client_commit(c, "states", r.epoch, id))
-		die("take: %s", c->text);
-}
-
 static size_t count(const struct pages *p, pid_t pid, uint64_t start, size_t nr, int state)
 {
 	uint32_t flags;
@@ -110,7 +100,7 @@ static void test_vanish(struct client *c, struct child *child)
 	uint64_t anon_at = child->shared[0], file_at = child->shared[1];
 	struct pages p;
 
-	take(c, &p);
+	client_take(c, "states", &p);
 	check(count(&p, child->pid, anon_at, NR, CKPT_PAGE_ANON) == NR, "written memory: anon");
 	check(count(&p, child->pid, file_at, 8, CKPT_PAGE_ANON) == 8, "written private file: anon");
 	check(pages_dirty(&p, child->pid, file_at, file_at + LEN) == 8,
@@ -120,17 +110,17 @@ static void test_vanish(struct client *c, struct child *child)
 	pages_free(&p);
 
 	child_step(child, 1);
-	take(c, &p);
+	client_take(c, "states", &p);
 	check(count(&p, child->pid, anon_at, NR, CKPT_PAGE_NONE) == NR, "dropped: none");
 	pages_free(&p);
 	child_step(child, 2);
-	take(c, &p);
+	client_take(c, "states", &p);
 	check(count(&p, child->pid, anon_at, NR, CKPT_PAGE_ZERO) == NR, "dropped and read: zero");
 	check(pages_dirty(&p, child->pid, anon_at, anon_at + LEN) == 0, "and nothing to copy");
 	pages_free(&p);
 
 	child_step(child, 3);
-	take(c, &p);
+	client_take(c, "states", &p);
 	check(count(&p, child->pid, file_at, NR, CKPT_PAGE_FILE) == NR,
 	      "a dropped copy of a file page is the file's again");
 	pages_free(&p);
@@ -143,7 +133,7 @@ static void test_shared(struct client *c, struct child *child)
 	struct pages p;
 
 	child_step(child, 4);
-	take(c, &p);
+	client_take(c, "states", &p);
 	area = pages_area(&p, child->pid, at);
 	check(area && (area->flags & CKPT_AREA_SHARED) && (area->flags & CKPT_AREA_SHMEM) &&
 	      (area->flags & CKPT_AREA_WHOLE), "shared memory is told as such");
@@ -157,19 +147,19 @@ static void test_huge(struct client *c, struct child *child)
 	struct pages p;
 	uint32_t flags;
 
-	take(c, &p);
+	client_take(c, "states", &p);
 	pages_state(&p, child->pid, at, &flags);
 	if (!check(flags & CKPT_RUN_HUGE, "the heap is of huge pages"))
 		note("flags %#x", flags);
 	check(pages_dirty(&p, child->pid, at, at + 2 * HUGE) == 0, "untouched: clean");
 	pages_free(&p);
 	child_step(child, 5);
-	take(c, &p);
+	client_take(c, "states", &p);
 	check(pages_dirty(&p, child->pid, at, at + HUGE) == 512, "one byte: 2 MiB");
 	check(pages_dirty(&p, child->pid, at + HUGE, at + 2 * HUGE) == 0, "the other is clean");
 	pages_free(&p);
 	child_step(child, 6);
-	take(c, &p);
+	client_take(c, "states", &p);
 	check(pages_state(&p, child->pid, at + 16 * PAGE, &flags) == CKPT_PAGE_NONE,
 	      "a hole in a huge page is told");
 	check(pages_dirty(&p, child->pid, at, at + HUGE) == 0,

@@ -156,16 +156,6 @@ static void step(int n, uint64_t *shared)
 	}
 }
 
-static void take(struct pages *p)
-{
-	uint8_t id[CKPT_ID_LEN] = { 5 };
-	struct round r;
-
-	if (client_begin(&c, "tasks", &r) || client_pages(&c, "tasks", p) ||
-	    client_commit(&c, "tasks", r.epoch, id))
-		die("take: %s", c.text);
-}
-
 static bool is_dirty(const struct pages *p, pid_t pid, uint64_t mem_at, int page)
 {
 	uint64_t at = mem_at + (uint64_t)page * PAGE;
@@ -201,7 +191,7 @@ static void test_fork(struct child *child)
 
 	child_step(child, FORK);
 	pid = (pid_t)child->shared[1];
-	take(&p);
+	client_take(&c, "tasks", &p);
 	check(is_dirty(&p, child->pid, at, 1) && !is_dirty(&p, child->pid, at, 9),
 	      "fork: the parent's pages are dirty where it wrote");
 	check(pages_mm_flags(&p, pid) == CKPT_MM_NEW && pages_dirty(&p, pid, at, at + LEN) == NR,
@@ -211,13 +201,13 @@ static void test_fork(struct child *child)
 	      "as an address space of its own");
 	pages_free(&p);
 	child_step(child, FORK_WRITES);
-	take(&p);
+	client_take(&c, "tasks", &p);
 	check(is_dirty(&p, pid, at, 2) && !is_dirty(&p, pid, at, 9) &&
 	      !is_dirty(&p, child->pid, at, 2), "what it writes is its own");
 	check(pages_mm_cookie(&p, pid) == cookie, "and its cookie stays");
 	pages_free(&p);
 	child_step(child, FORK_ENDS);
-	take(&p);
+	client_take(&c, "tasks", &p);
 	check(!is_told(&p, pid) && is_told(&p, child->pid), "an exit: it is told no more");
 	pages_free(&p);
 }
@@ -229,14 +219,14 @@ static void test_shared_mm(struct child *child)
 	pid_t pid;
 
 	child_step(child, VFORK);
-	take(&p);
+	client_take(&c, "tasks", &p);
 	cookie = pages_mm_cookie(&p, child->pid);
 	check(is_dirty(&p, child->pid, at, 3), "vfork: what the borrower wrote is told");
 	check(!is_dirty(&p, child->pid, at, 9) && nr_with(&p, cookie) == 1, "and not more");
 	pages_free(&p);
 	child_step(child, CLONE_VM_ONE);
 	pid = (pid_t)child->shared[1];
-	take(&p);
+	client_take(&c, "tasks", &p);
 	check(is_told(&p, child->pid) != is_told(&p, pid) && nr_with(&p, cookie) == 1,
 	      "two processes that share memory are one address space");
 	if (!is_told(&p, child->pid))
@@ -246,7 +236,7 @@ static void test_shared_mm(struct child *child)
 	pages_free(&p);
 	child_step(child, CLONE_VM_ENDS);
 	child_step(child, THREAD);
-	take(&p);
+	client_take(&c, "tasks", &p);
 	check(pages_mm_cookie(&p, child->pid) == cookie && is_dirty(&p, child->pid, at, 5),
 	      "what a thread wrote that ended since is told");
 	check(!is_dirty(&p, child->pid, at, 4), "and what was told is not");
@@ -269,23 +259,23 @@ static void test_moves(struct child *child)
 	uint64_t at = child->shared[0], cookie;
 	struct pages p;
 
-	take(&p);
+	client_take(&c, "tasks", &p);
 	cookie = pages_mm_cookie(&p, child->pid);
 	pages_free(&p);
 	cgroup_make("tasks/below");
 	move_to(child->pid, "tasks/below");
 	child_step(child, WRITE);
-	take(&p);
+	client_take(&c, "tasks", &p);
 	check(pages_mm_cookie(&p, child->pid) == cookie && is_dirty(&p, child->pid, at, 6) &&
 	      !is_dirty(&p, child->pid, at, 9), "a nested cgroup is the group's, too");
 	pages_free(&p);
 	move_to(child->pid, "tasks_out");
 	child_step(child, WRITE);
-	take(&p);
+	client_take(&c, "tasks", &p);
 	check(!is_told(&p, child->pid), "who leaves the cgroup is told no more");
 	pages_free(&p);
 	move_to(child->pid, "tasks");
-	take(&p);
+	client_take(&c, "tasks", &p);
 	check(pages_mm_flags(&p, child->pid) == CKPT_MM_NEW &&
 	      pages_dirty(&p, child->pid, at, at + LEN) == NR, "who comes back is told whole");
 	check(pages_mm_cookie(&p, child->pid) != cookie, "as another one");
@@ -300,12 +290,12 @@ static void test_short_moves(struct child *child)
 	struct pages p;
 	struct round r;
 
-	take(&p);
+	client_take(&c, "tasks", &p);
 	pages_free(&p);
 	move_to(child->pid, "tasks_out");
 	child_step(child, WRITE);
 	move_to(child->pid, "tasks");
-	take(&p);
+	client_take(&c, "tasks", &p);
 	check(is_dirty(&p, child->pid, at, 6), "what was written outside, between takes, is told");
 	pages_free(&p);
 	child_step(child, WRITE);
@@ -315,7 +305,7 @@ static void test_short_moves(struct child *child)
 	client_next(&c, "tasks", 0, &r);
 	client_abort(&c, "tasks", r.epoch);
 	move_to(child->pid, "tasks");
-	take(&p);
+	client_take(&c, "tasks", &p);
 	check(is_dirty(&p, child->pid, at, 6), "and what an epoch took of who left is given back");
 	pages_free(&p);
 }
@@ -416,19 +406,19 @@ static void test_leader(void)
 	struct pages p;
 
 	wait_for(1);
-	take(&p);
+	client_take(&c, "tasks", &p);
 	check(pages_mm_flags(&p, pid) == CKPT_MM_NEW, "a process whose leader has ended is told");
 	pages_free(&p);
 	told[1] = 1;
 	wait_for(2);
-	take(&p);
+	client_take(&c, "tasks", &p);
 	check(is_dirty(&p, pid, told[2], 7) && !is_dirty(&p, pid, told[2], 9),
 	      "and what its thread writes");
 	pages_free(&p);
 	kill(pid, SIGKILL);
 	/* a zombie until it is waited for */
 	usleep(100000);
-	take(&p);
+	client_take(&c, "tasks", &p);
 	check(!is_told(&p, pid), "a zombie has nothing to tell");
 	pages_free(&p);
 	waitpid(pid, NULL, 0);
@@ -451,12 +441,12 @@ static void test_exec(void)
 	int tries;
 
 	wait_for(1);
-	take(&p);
+	client_take(&c, "tasks", &p);
 	cookie = pages_mm_cookie(&p, pid);
 	pages_free(&p);
 	told[1] = 1;
 	for (tries = 0; tries < 3000; tries++) {
-		take(&p);
+		client_take(&c, "tasks", &p);
 		text = pages_mm_cookie(&p, pid);
 		if (text != cookie)
 			break;
@@ -490,7 +480,7 @@ int main(void)
 		die("tag: %s", c.text);
 	child_start(&child, "tasks", step);
 	child_step(&child, MAP);
-	take(&p);
+	client_take(&c, "tasks", &p);
 	pages_free(&p);
 	test_fork(&child);
 	test_shared_mm(&child);

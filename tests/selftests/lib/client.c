@@ -14,6 +14,7 @@
 #include <netlink/netlink.h>
 
 #include "lib/client.h"
+#include "lib/world.h"
 
 #ifndef SOL_NETLINK
 #define SOL_NETLINK 270
@@ -371,6 +372,16 @@ void pages_free(struct pages *pages)
 	free(pages->area);
 	free(pages->run);
 	memset(pages, 0, sizeof(*pages));
+}
+
+void client_take(struct client *c, const char *name, struct pages *ret)
+{
+	uint8_t id[CKPT_ID_LEN] = { 1 };
+	struct round r;
+
+	if (client_begin(c, name, &r) || client_pages(c, name, ret) ||
+	    client_commit(c, name, r.epoch, id))
+		die("take: %s", c->text);
 }
 
 const struct area *pages_area(const struct pages *pages, pid_t pid, uint64_t addr)

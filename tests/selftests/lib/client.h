@@ -99,6 +99,8 @@ uint32_t client_inode_mask(struct client *c, const char *name, uint64_t ino);
 int client_inodes(struct client *c, const char *name, got_fn got, void *data);
 int client_group_list(struct client *c, got_fn got, void *data);
 void pages_free(struct pages *pages);
+/* An epoch of one round, committed; its dump.  Dies on errors. */
+void client_take(struct client *c, const char *name, struct pages *ret);
 
 /* The area of an mm that holds an address, or NULL. */
 const struct area *pages_area(const struct pages *pages, pid_t pid, uint64_t addr);
