@@ -96,6 +96,7 @@ struct entry {
 /**
  * struct audit - memory shared by all
  * @ops: operations done by all
+ * @pace: how many times longer epochs are than usually
  * @stop: end
  * @files_only: leave memory alone for an epoch
  * @in_memory: of each thread of the group: it is not at a file
@@ -108,6 +109,7 @@ struct entry {
  */
 struct audit {
 	uint64_t ops;
+	uint32_t pace;
 	uint32_t stop;
 	uint32_t files_only;
 	uint8_t in_memory[ACTORS][THREADS];

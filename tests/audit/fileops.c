@@ -301,7 +301,7 @@ const struct op file_ops[] = {
 static void op_direct_slowly(struct hand *h)
 {
 	op_direct_file(h);
-	usleep(5000);
+	usleep(15000);
 }
 
 const struct op direct_ops[] = {

@@ -2,7 +2,10 @@
 /*
  * The audit: everything that changes memory and files, at random, and nothing may be lost
  *
- * usage: audit OPERATIONS SEED SECONDS
+ * usage: audit OPERATIONS SEED SECONDS [PACE]
+ *
+ * PACE makes epochs that many times longer, and what the kernel does beside them that much
+ * rarer: a long run then spends its time on operations.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -82,13 +85,13 @@ static pid_t start_mover(uint64_t seed)
 				&node[~n & 1]);
 		else
 			put("/proc/sys/vm/compact_memory", "1");
-		usleep((useconds_t)(n / 64 % 100000));
+		usleep((useconds_t)(n / 64 % 100000 * audit->pace));
 	}
 }
 
 static pid_t mover;
 
-static void start(struct reader *r, uint64_t seed)
+static void start(struct reader *r, uint64_t seed, uint32_t pace)
 {
 	int i;
 
@@ -96,6 +99,7 @@ static void start(struct reader *r, uint64_t seed)
 	cgroup_make(AWAY);
 	cgroup_make(SLOW);
 	setup_shared();
+	audit->pace = pace;
 	slow_down();
 	r->seed = seed * 0x9e3779b97f4a7c15ULL | 1;
 	for (i = 0; i < ACTORS; i++)
@@ -199,14 +203,14 @@ int main(int argc, char **argv)
 
 	if (argc == 2 && !strcmp(argv[1], "exec-child"))
 		return exec_child();
-	if (argc != 4)
-		die("usage: audit OPERATIONS SEED SECONDS");
+	if (argc != 4 && argc != 5)
+		die("usage: audit OPERATIONS SEED SECONDS [PACE]");
 	ops = strtoull(argv[1], NULL, 10);
 	seed = strtoull(argv[2], NULL, 10);
 	until = time(NULL) + (time_t)strtoull(argv[3], NULL, 10);
 	note("seed %" PRIu64, seed);
 	stir_up();
-	start(&r, seed);
+	start(&r, seed, argc == 5 ? (uint32_t)strtoul(argv[4], NULL, 10) : 1);
 	while (audit->ops < ops && time(NULL) < until) {
 		all_alive();
 		if (!reader_epoch(&r)) {

@@ -57,7 +57,7 @@ static void stir(struct reader *r)
 		put("/proc/sys/vm/drop_caches", "1");
 		break;
 	default:
-		usleep((useconds_t)(rnd(&r->seed) % 60000));
+		usleep((useconds_t)(rnd(&r->seed) % 60000 * audit->pace));
 	}
 }
 
@@ -292,6 +292,7 @@ bool reader_epoch(struct reader *r)
 	uint64_t epoch;
 
 	files_only(!(r->epochs++ % 2));
+	usleep((useconds_t)(rnd(&r->seed) % 100000 * audit->pace));
 	begin(r);
 	epoch = epoch_number();
 	live_round(r);

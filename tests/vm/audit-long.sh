@@ -3,24 +3,25 @@
 #
 # audit-long.sh: 10^7 random operations on memory and files, one seed after the other
 #
-# CKPT_VM_ARGS: ops=N in all, each=N of one seed, seconds=N in all. CKPT_SEED is the first
-# seed: what was broken off goes on with the seed behind the last that has its line.
+# CKPT_VM_ARGS: ops=N in all, each=N of one seed, seconds=N in all, pace=N: how many times
+# longer epochs are than in audit.sh. CKPT_SEED is the first seed: what was broken off goes on
+# with the seed behind the last that has its line.
 #
 # timeout: 90000
 # check: no
 # swap: 512
 # kernel-args: numa=fake=2 proc_mem.force_override=always
 set -euo pipefail
-ops=10000000 each=250000 seconds=86000
+ops=10000000 each=100000 seconds=86000 pace=16
 for arg in ${CKPT_VM_ARGS:-}; do
 	case $arg in
-	ops=* | each=* | seconds=*) declare "$arg" ;;
+	ops=* | each=* | seconds=* | pace=*) declare "$arg" ;;
 	*) echo "audit-long: $arg is unknown" >&2; exit 2 ;;
 	esac
 done
 seed=${CKPT_SEED:-1}
 for ((done = 0; done < ops && SECONDS < seconds; done += each, seed++)); do
-	"$CKPT_REPO/build/audit/audit" "$each" "$seed" $((seconds - SECONDS))
+	"$CKPT_REPO/build/audit/audit" "$each" "$seed" $((seconds - SECONDS)) "$pace"
 	rm -rf /scratch/audit.* /tmp/audit.*
 	echo "# seed $seed is done: $((done + each)) operations in $SECONDS s"
 done
