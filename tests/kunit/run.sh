@@ -6,7 +6,9 @@
 # usage: run.sh [--kernel debug] [SUITE-GLOB]
 # --kernel debug runs them on the debug kernel of the VM instead, where KASAN and lockdep look on.
 # A suite tests/kunit/<noun>_kunit.c is linked with kmod/<noun>.c, or with what a line
-# " * needs: a.c b.c" of its first comment names.
+# " * needs: a.c b.c" of its first comment names. One with a line " * kernel: debug" is about
+# entries of page tables as x86 has them, which user-mode Linux has not.
+# CKPT_KMOD is another folder with the module's files.
 set -euo pipefail
 repo=$(cd "$(dirname "$0")/../.." && pwd)
 . "$repo/tests/run/tap.sh"
@@ -19,6 +21,7 @@ case $kernel in
 uml | debug) ;;
 *) echo "kunit: KERNEL=$kernel has no KUnit, it is left out or debug" >&2; exit 1 ;;
 esac
+kmod=${CKPT_KMOD:-$repo/kmod}
 dir=$repo/build/kunit
 [ "$kernel" = uml ] || dir=$repo/build/kunit-$kernel
 
@@ -39,17 +42,19 @@ mkdir -p "$dir/kmod" "$dir/suites"
 ln -sfn "$repo/uapi" "$dir/uapi"
 find "$dir/kmod" "$dir/suites" -xtype l -delete
 objects=()
-for f in "$repo"/kmod/*.[ch]; do
+for f in "$kmod"/*.[ch]; do
 	ln -sfn "$f" "$dir/kmod/${f##*/}"
 done
-ln -sfn "$repo/kmod/compat" "$dir/kmod/compat"
+ln -sfn "$kmod/compat" "$dir/kmod/compat"
 for s in "${suites[@]}"; do
 	n=$(basename "$s" .c)
+	on=$(sed -n '1,/\*\//s/^ \* kernel: *//p' "$s")
+	[ "${on:-$kernel}" = "$kernel" ] || continue
 	ln -sfn "$s" "$dir/suites/$n.c"
 	objects+=("suites/$n.o")
 	needs=$(sed -n '1,/\*\//s/^ \* needs: *//p' "$s" | tr ',' ' ')
 	for c in ${needs:-${n%_kunit}.c}; do
-		if [ ! -e "$repo/kmod/$c" ]; then
+		if [ ! -e "$kmod/$c" ]; then
 			echo "kunit: $n needs kmod/$c, there is no such file" >&2
 			exit 1
 		fi
@@ -64,6 +69,13 @@ cat >"$dir/Kbuild.new" <<K
 obj-m := ckpt_kunit.o
 ckpt_kunit-y := ${objects[*]}
 ccflags-y := -I\$(src) -I\$(src)/kmod -I\$(src)/uapi -Wall -Werror -g
+K
+# what reads the entries themselves needs to know the kernel, as the module does
+[ "$kernel" = uml ] || cat >>"$dir/Kbuild.new" <<'K'
+ccflags-y += -I$(src)/kmod/compat -I$(obj) -include $(src)/kmod/compat/compat.h
+$(addprefix $(obj)/,$(ckpt_kunit-y)): $(obj)/have.h
+$(obj)/have.h: $(src)/kmod/compat/probe.sh $(wildcard $(src)/kmod/compat/probes/*.c)
+	$(Q)CC="$(CC)" $< $(src)/kmod/compat/probes $(abspath $(objtree)) $(obj)
 K
 cmp -s "$dir/Kbuild.new" "$dir/Kbuild" || cp "$dir/Kbuild.new" "$dir/Kbuild"
 "${make[@]}" M="$dir" modules >"$dir/build.log" 2>&1 </dev/null || {

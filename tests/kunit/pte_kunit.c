@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit suite of kmod/pte.c: what a processor, or another thread, does in the middle of a step
+ *
+ * kernel: debug
+ * needs: pages.c dirty.c
+ *
+ * No test that runs beside a step comes into these windows often enough to be relied on.  So the
+ * file is included here, and what it asks at the edge of each window is answered by a fake, which
+ * does then what the other one would.
+ */
+#include <kunit/test.h>
+#include <linux/huge_mm.h>
+#include <linux/mm.h>
+#include <linux/page-flags.h>
+#include <linux/pgtable.h>
+#include <linux/sched/coredump.h>
+#include <linux/slab.h>
+#include <linux/swap.h>
+
+#include "leaf.h"
+#include "members.h"
+#include "pages.h"
+#include "pte.h"
+#include "tlb.h"
+
+#define ADDR 0x40000000UL	/* of the first page under a pmd */
+
+static struct fake {
+	struct ckpt_walk w;
+	struct ckpt_mm m;
+	struct mm_struct *mm;
+	struct vm_area_struct vma;
+	struct page *page;
+	struct page *huge;
+	pte_t *table;
+	pmd_t pmd;
+	spinlock_t ptl;
+	unsigned int flushes, locked, asked, unprotected, unlocked;
+	pmd_t then;	/* what the pmd becomes when the lock of its table is asked for */
+	bool change;
+	int more;	/* references that nothing explains */
+} *fake;
+
+static void fake_flush(void)
+{
+	fake->flushes++;
+	fake->unlocked += !spin_is_locked(&fake->ptl);
+}
+
+/* Asked for with a local value, since the entry itself may change; and here it does. */
+static spinlock_t *fake_lockptr(struct mm_struct *mm, pmd_t *pmd)
+{
+	fake->locked += pmd != &fake->pmd;
+	if (fake->change)
+		fake->pmd = fake->then;
+	return &fake->ptl;
+}
+
+/* As many references as there are mappings, and some more; a fast GUP may come until now. */
+static int fake_ref_count(const struct folio *folio)
+{
+	fake->asked++;
+	fake->unprotected += pte_write(fake->table[0]);
+	return ckpt_anon_mapcount((struct folio *)folio) + fake->more;
+}
+
+#define ckpt_tlb_flush() fake_flush()
+#define pte_lockptr(mm, pmd) fake_lockptr(mm, pmd)
+#define folio_ref_count(folio) fake_ref_count(folio)
+#define ckpt_walk_pmd fake_walk_pmd
+#include "pte.c"
+
+static pte_t entry(void)
+{
+	/* not one of user space: those the kernel counts */
+	return pte_mksoft_dirty(pte_mkdirty(pte_mkwrite(mk_pte(fake->page, PAGE_KERNEL_RO))));
+}
+
+static pmd_t huge_entry(void)
+{
+	return pmd_mkhuge(pmd_mkwrite(pmd_mkclean(pfn_pmd(page_to_pfn(fake->huge),
+							  PAGE_KERNEL_RO))));
+}
+
+static int set_up(struct kunit *test)
+{
+	fake = kvzalloc(sizeof(*fake), GFP_KERNEL);
+	if (!fake)
+		return -ENOMEM;
+	fake->mm = kzalloc(sizeof(*fake->mm), GFP_KERNEL);
+	fake->page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	fake->table = (pte_t *)get_zeroed_page(GFP_KERNEL);
+	fake->huge = alloc_pages(GFP_KERNEL | __GFP_COMP, HPAGE_PMD_ORDER);
+	if (!fake->mm || !fake->page || !fake->table || !fake->huge)
+		return -ENOMEM;
+	spin_lock_init(&fake->ptl);
+	spin_lock_init(&fake->mm->page_table_lock);
+	fake->page->mapping = (void *)PAGE_MAPPING_ANON;
+	SetPageAnonExclusive(fake->page);
+	atomic_set(&fake->page->_mapcount, 0);
+	fake->table[0] = entry();
+	fake->pmd = __pmd(__pa(fake->table) | _KERNPG_TABLE);
+	fake->vma.vm_mm = fake->mm;
+	fake->w.m = &fake->m;
+	fake->w.mm = fake->mm;
+	fake->w.vma = &fake->vma;
+	fake->w.private = true;
+	fake->w.clear = true;
+	return ckpt_tables_reserve(&fake->w.tables, 8);
+}
+
+static void tear_down(struct kunit *test)
+{
+	if (!fake)
+		return;
+	if (fake->page) {
+		ClearPageAnonExclusive(fake->page);
+		ClearPageDirty(fake->page);
+		fake->page->mapping = NULL;
+		atomic_set(&fake->page->_mapcount, -1);
+		__free_page(fake->page);
+	}
+	if (fake->huge) {
+		ClearPageDirty(fake->huge);
+		__free_pages(fake->huge, HPAGE_PMD_ORDER);
+	}
+	free_page((unsigned long)fake->table);
+	ckpt_tables_free(&fake->w.tables);
+	kfree(fake->mm);
+	kvfree(fake);
+	fake = NULL;
+}
+
+static bool take(void)
+{
+	return take_table(&fake->w, &fake->pmd, fake->pmd, ADDR, ADDR + PAGE_SIZE);
+}
+
+/* The plain case, so that the others fail for what they are about. */
+static void pte_taken(struct kunit *test)
+{
+	KUNIT_EXPECT_TRUE(test, take());
+	KUNIT_EXPECT_EQ(test, fake->w.state[0], CKPT_PAGE_ANON);
+	KUNIT_EXPECT_EQ(test, fake->w.run_flags[0], CKPT_RUN_DIRTY);
+	KUNIT_EXPECT_FALSE(test, pte_write(fake->table[0]));
+	KUNIT_EXPECT_FALSE(test, pte_soft_dirty(fake->table[0]));
+	KUNIT_EXPECT_FALSE(test, pte_dirty(fake->table[0]));
+	KUNIT_EXPECT_EQ(test, fake->locked, 1);
+	KUNIT_EXPECT_FALSE(test, spin_is_locked(&fake->ptl));
+}
+
+/* The dirty bit that goes from the entry stays with the page. */
+static void pte_dirty_moves(struct kunit *test)
+{
+	KUNIT_EXPECT_TRUE(test, take());
+	KUNIT_EXPECT_TRUE(test, PageDirty(fake->page));
+}
+
+/* Reclaim may start I/O for a clean entry, so the flush comes before the lock is let go. */
+static void pte_cleaned_is_told(struct kunit *test)
+{
+	KUNIT_EXPECT_TRUE(test, take());
+	KUNIT_EXPECT_EQ(test, fake->flushes, 1);
+	KUNIT_EXPECT_EQ(test, fake->unlocked, 0);
+	/* nothing is cleaned: no flush but the round's */
+	fake->table[0] = pte_mkclean(entry());
+	KUNIT_EXPECT_TRUE(test, take());
+	KUNIT_EXPECT_EQ(test, fake->flushes, 1);
+}
+
+/* References are counted once nobody can come by without a fault. */
+static void pte_references_after(struct kunit *test)
+{
+	KUNIT_EXPECT_TRUE(test, take());
+	KUNIT_EXPECT_GT(test, fake->asked, 0);
+	KUNIT_EXPECT_EQ(test, fake->unprotected, 0);
+}
+
+/* Who may write behind the mapping: told, and marked to be told again. */
+static void pte_strange_reference(struct kunit *test)
+{
+	fake->more = 1;
+	KUNIT_EXPECT_TRUE(test, take());
+	KUNIT_EXPECT_EQ(test, fake->w.run_flags[0], CKPT_RUN_DIRTY | CKPT_RUN_DMA);
+	KUNIT_EXPECT_TRUE(test, pte_soft_dirty(fake->table[0]));
+	KUNIT_EXPECT_FALSE(test, pte_write(fake->table[0]));
+}
+
+/* The table was taken away before its lock was asked for. */
+static void pte_table_gone(struct kunit *test)
+{
+	pmd_t before = fake->pmd;
+
+	fake->pmd = __pmd(0);
+	KUNIT_EXPECT_FALSE(test, take_table(&fake->w, &fake->pmd, before, ADDR, ADDR + PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, pte_val(fake->table[0]), pte_val(entry()));
+	KUNIT_EXPECT_EQ(test, fake->locked, 0);
+	KUNIT_EXPECT_EQ(test, fake->w.state[0], 0);
+}
+
+/* It was taken away, or another one came, while the lock was waited for. */
+static void pte_table_changed(struct kunit *test)
+{
+	pmd_t before = fake->pmd;
+
+	fake->change = true;
+	fake->then = __pmd(0);
+	KUNIT_EXPECT_FALSE(test, take_table(&fake->w, &fake->pmd, before, ADDR, ADDR + PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, pte_val(fake->table[0]), pte_val(entry()));
+	KUNIT_EXPECT_EQ(test, fake->w.state[0], 0);
+	KUNIT_EXPECT_FALSE(test, spin_is_locked(&fake->ptl));
+	KUNIT_EXPECT_EQ(test, fake->w.tables.nr, 0);
+}
+
+/* A number without a page behind it: to look at that page would be the end. */
+static void pte_special_first(struct kunit *test)
+{
+	unsigned long nowhere = (1UL << (boot_cpu_data.x86_phys_bits - PAGE_SHIFT)) - 1;
+
+	KUNIT_ASSERT_FALSE(test, pfn_valid(nowhere));
+	fake->table[0] = pte_mkspecial(pfn_pte(nowhere, PAGE_KERNEL));
+	KUNIT_EXPECT_TRUE(test, take());
+	KUNIT_EXPECT_EQ(test, fake->w.state[0], CKPT_PAGE_SPECIAL);
+	KUNIT_EXPECT_EQ(test, fake->w.run_flags[0], CKPT_RUN_DIRTY);
+	fake->w.run_flags[0] = 0;
+	fake->table[0] = pfn_pte(nowhere, PAGE_KERNEL);
+	KUNIT_EXPECT_TRUE(test, take());
+	KUNIT_EXPECT_EQ(test, fake->w.state[0], CKPT_PAGE_SPECIAL);
+	KUNIT_EXPECT_EQ(test, fake->w.run_flags[0], CKPT_RUN_DIRTY);
+}
+
+/* The processor sets the dirty bit after the entry was read: it must end up with the page. */
+static void pmd_dirty_between(struct kunit *test)
+{
+	pmd_t read = huge_entry(), now;
+
+	KUNIT_ASSERT_FALSE(test, pmd_dirty(read));
+	fake->pmd = pmd_mkdirty(read);
+	now = change_huge(&fake->pmd, read, true);
+	KUNIT_EXPECT_TRUE(test, PageDirty(fake->huge));
+	KUNIT_EXPECT_TRUE(test, pmd_same(now, fake->pmd));
+	KUNIT_EXPECT_FALSE(test, pmd_dirty(fake->pmd));
+	KUNIT_EXPECT_FALSE(test, pmd_write(fake->pmd));
+	KUNIT_EXPECT_FALSE(test, pmd_soft_dirty(fake->pmd));
+}
+
+/* The same where the mark is set again: the bit stays in the entry. */
+static void pmd_dirty_between_marks(struct kunit *test)
+{
+	pmd_t read = pmd_wrprotect(huge_entry());
+
+	fake->pmd = pmd_mkdirty(read);
+	change_huge(&fake->pmd, read, false);
+	KUNIT_EXPECT_TRUE(test, pmd_dirty(fake->pmd));
+	KUNIT_EXPECT_TRUE(test, pmd_soft_dirty(fake->pmd));
+	KUNIT_EXPECT_FALSE(test, PageDirty(fake->huge));
+}
+
+static struct kunit_case cases[] = {
+	KUNIT_CASE(pte_taken),
+	KUNIT_CASE(pte_dirty_moves),
+	KUNIT_CASE(pte_cleaned_is_told),
+	KUNIT_CASE(pte_references_after),
+	KUNIT_CASE(pte_strange_reference),
+	KUNIT_CASE(pte_table_gone),
+	KUNIT_CASE(pte_table_changed),
+	KUNIT_CASE(pte_special_first),
+	KUNIT_CASE(pmd_dirty_between),
+	KUNIT_CASE(pmd_dirty_between_marks),
+	{}
+};
+
+static struct kunit_suite ckpt_pte_suite = {
+	.name = "ckpt_pte",
+	.init = set_up,
+	.exit = tear_down,
+	.test_cases = cases,
+};
+
+kunit_test_suite(ckpt_pte_suite);
