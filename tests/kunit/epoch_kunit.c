@@ -28,7 +28,7 @@ static struct fake {
 	struct ckpt_group group;
 	struct ckpt_mm m;
 	int update_err, walk_err;
-	unsigned int flushes, takes, retakes, aborts, commits;
+	unsigned int flushes, late, takes, retakes, aborts, commits;
 	bool gone;
 	u64 page;	/* that the next walk finds dirty */
 	struct mm_struct mm;	/* ends in an array */
@@ -68,9 +68,11 @@ int ckpt_walk_mm(struct ckpt_mm *m, bool final, struct ckpt_told *told)
 	return 0;
 }
 
+/* Until it has come, the memory stays and the kernel knows of a flush to come. */
 void ckpt_tlb_flush(void)
 {
 	fake->flushes++;
+	fake->late += !mm_tlb_flush_pending(&fake->mm) || atomic_read(&fake->mm.mm_users) < 2;
 }
 
 void ckpt_files_take(struct ckpt_files *files, bool final)
@@ -150,6 +152,7 @@ static void expect_released(struct kunit *test, unsigned int rounds)
 	KUNIT_EXPECT_EQ(test, atomic_read(&fake->mm.mm_users), 1);
 	KUNIT_EXPECT_FALSE(test, mm_tlb_flush_pending(&fake->mm));
 	KUNIT_EXPECT_EQ(test, fake->flushes, rounds);
+	KUNIT_EXPECT_EQ(test, fake->late, 0);
 }
 
 static void commit_forgets_what_was_taken(struct kunit *test)
