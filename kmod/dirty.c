@@ -364,6 +364,30 @@ void ckpt_ranges_add_runs(struct ckpt_ranges *set, const struct ckpt_runs *runs,
 }
 
 /**
+ * ckpt_ranges_add - add one range
+ * @set: grows by it
+ * @start: its first byte
+ * @end: the first byte after it
+ * @max: bound of ranges; over it, or without memory, everything is in the set
+ *
+ * Context: sleeps.
+ */
+void ckpt_ranges_add(struct ckpt_ranges *set, u64 start, u64 end, u32 max)
+{
+	struct ckpt_ranges one = {};
+
+	if (set->whole)
+		return;
+	one.range = kvmalloc_array(1, sizeof(*one.range), GFP_KERNEL);
+	if (!one.range) {
+		ckpt_ranges_set_whole(set);
+		return;
+	}
+	one.range[one.nr++] = (struct ckpt_range){ .start = start, .end = end };
+	ckpt_ranges_merge(set, &one, max);
+}
+
+/**
  * ckpt_ranges_cover - is an address in the set
  * @set: the set
  * @cursor: 0 at first; then the addresses asked for must not fall

@@ -130,6 +130,7 @@ struct ckpt_ranges {
 	bool whole;
 };
 
+void ckpt_ranges_add(struct ckpt_ranges *set, u64 start, u64 end, u32 max);
 void ckpt_ranges_add_runs(struct ckpt_ranges *set, const struct ckpt_runs *runs, u32 max);
 void ckpt_ranges_merge(struct ckpt_ranges *set, struct ckpt_ranges *from, u32 max);
 void ckpt_ranges_set_whole(struct ckpt_ranges *set);

@@ -32,7 +32,8 @@
  */
 #define CKPT_TOLD_MAX		1024
 
-/* Page tables (2 MiB each) walked before the mmap lock is given up once. */
+/* Page tables (2 MiB each) walked before the mmap lock is given up once, unless the parameter
+ * tables_max says otherwise. */
 #define CKPT_WALK_CHUNK		128
 
 /* A live round tries this often for the mmap lock, this long apart, then reports MM_BUSY. */

@@ -74,6 +74,10 @@ static unsigned int runs_max = CKPT_RUNS_MAX;
 module_param(runs_max, uint, 0644);
 MODULE_PARM_DESC(runs_max, "runs of one address space that a round keeps");
 
+static unsigned int tables_max = CKPT_WALK_CHUNK;
+module_param(tables_max, uint, 0644);
+MODULE_PARM_DESC(tables_max, "page tables walked in one hold of an address space's lock");
+
 /* VMs of the kernel that are neither anonymous nor plain page cache. */
 #define VM_STRANGE (VM_IO | VM_PFNMAP | VM_MIXEDMAP)
 
@@ -139,7 +143,7 @@ static void enter_area(struct ckpt_walk *w, struct vm_area_struct *vma, u64 star
 	w->vma = vma;
 	w->private = !(area->flags & CKPT_AREA_SHARED);
 	w->clear = w->private && !(w->m->flags & CKPT_MM_NOTIFIERS);
-	w->marked = vma->vm_flags & VM_SOFTDIRTY;
+	w->marked = (vma->vm_flags & VM_SOFTDIRTY) || start < w->marked_to;
 	w->uprobes = vma->vm_file && (vma->vm_flags & VM_EXEC) &&
 		     w->m->probed;
 	if (is_vm_hugetlb_page(vma) || (vma->vm_flags & VM_STRANGE) ||
@@ -202,11 +206,7 @@ static u64 walk_area(struct ckpt_walk *w)
 		next = pmd_addr_end(addr, end);
 		ckpt_walk_pmd(w, pmd, addr, next);
 		addr = next;
-		/*
-		 * An area that was marked has lost its mark at its start, so it
-		 * is walked in one go.
-		 */
-		if (++w->tables_walked >= CKPT_WALK_CHUNK && !w->marked && addr < end)
+		if (++w->tables_walked >= w->tables_max && addr < end)
 			return addr;
 		cond_resched();
 	}
@@ -236,9 +236,13 @@ static bool walk_chunk(struct ckpt_walk *w, u64 *pos)
 		if (ckpt_areas_add(&w->areas, &w->area, CKPT_AREAS_MAX))
 			w->overflow = true;
 		*pos = w->area.end;
-		if (*pos < vma->vm_end)
+		if (*pos < vma->vm_end) {
+			/* The rest has lost its mark with the start. */
+			if (w->marked)
+				w->marked_to = max_t(u64, w->marked_to, vma->vm_end);
 			return false;
-		if (w->tables_walked >= CKPT_WALK_CHUNK)
+		}
+		if (w->tables_walked >= w->tables_max)
 			return false;
 	}
 	return true;
@@ -263,7 +267,6 @@ static int lock_mm(struct mm_struct *mm, bool final)
 static int walk_all(struct ckpt_walk *w, bool final)
 {
 	bool done = false;
-	u64 pos = 0;
 	int err;
 
 	while (!done) {
@@ -281,7 +284,7 @@ static int walk_all(struct ckpt_walk *w, bool final)
 			w->m->flags |= CKPT_MM_NOTIFIERS;
 			w->unbased = true;
 		}
-		done = walk_chunk(w, &pos);
+		done = walk_chunk(w, &w->pos);
 		mmap_write_unlock(w->mm);
 		cond_resched();
 	}
@@ -324,6 +327,9 @@ static void give_up(struct ckpt_walk *w)
 		ckpt_ranges_set_whole(&m->carry);
 	else
 		ckpt_ranges_add_runs(&m->carry, &w->runs, CKPT_RANGES_MAX);
+	/* A mark that went before all of its area was walked. */
+	if (w->pos < w->marked_to)
+		ckpt_ranges_add(&m->carry, w->pos, w->marked_to, CKPT_RANGES_MAX);
 	m->flags |= CKPT_MM_BUSY;
 }
 
@@ -355,6 +361,7 @@ int ckpt_walk_mm(struct ckpt_mm *m, bool final, struct ckpt_told *told)
 	w->m = m;
 	w->mm = m->mm;
 	w->runs_max = min_t(u32, READ_ONCE(runs_max), CKPT_RUNS_MAX);
+	w->tables_max = READ_ONCE(tables_max);
 	err = walk_all(w, final);
 	if (err)
 		give_up(w);

@@ -22,12 +22,15 @@ struct ckpt_mm;
  * @private: not shared: its bits are a record
  * @clear: its bits are to be cleared
  * @marked: VM_SOFTDIRTY was set
+ * @pos: walked up to here
+ * @marked_to: up to here areas count as marked, although the mark is gone
  * @uprobes: pages may have been replaced by a breakpoint's
  * @cleaned: a hardware dirty bit was taken away and no CPU was told yet
  * @unbased: this walk cannot be compared with by the next
  * @overflow: not all runs were kept
  * @moved: a table is not where it was at the last take
  * @runs_max: how many runs are kept
+ * @tables_max: how many page tables are walked in one hold of the mmap lock
  * @tables_walked: since the mmap lock was taken
  * @areas: recorded so far
  * @tables: recorded so far
@@ -56,7 +59,10 @@ struct ckpt_walk {
 	bool unbased;
 	bool overflow;
 	bool moved;
+	u64 pos;
+	u64 marked_to;
 	u32 runs_max;
+	u32 tables_max;
 	u32 tables_walked;
 	struct ckpt_areas areas;
 	struct ckpt_tables tables;

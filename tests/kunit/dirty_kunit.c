@@ -299,6 +299,25 @@ static void ranges_without_memory_are_everything(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, ckpt_ranges_empty(&from));
 }
 
+static void ranges_add_joins_one(struct kunit *test)
+{
+	static const u64 r[][2] = { { 10, 20 }, { 30, 40 } };
+	struct ckpt_ranges set = {};
+
+	fill(test, &set, r, 2);
+	ckpt_ranges_add(&set, AT(15), AT(31), 1000);
+	KUNIT_EXPECT_EQ(test, set.nr, 1U);
+	KUNIT_EXPECT_TRUE(test, in(&set, 10) && in(&set, 25) && in(&set, 39) && !in(&set, 40));
+	ckpt_ranges_add(&set, AT(50), AT(51), 1);
+	KUNIT_EXPECT_TRUE(test, set.whole);
+	current->make_it_fail = 1;
+	ckpt_ranges_free(&set);
+	ckpt_ranges_add(&set, AT(1), AT(2), 1000);
+	current->make_it_fail = 0;
+	KUNIT_EXPECT_TRUE(test, set.whole);
+	ckpt_ranges_free(&set);
+}
+
 static void ranges_cover_holds_until(struct kunit *test)
 {
 	static const u64 a[][2] = { { 10, 20 } };
@@ -333,6 +352,7 @@ static struct kunit_case dirty_cases[] = {
 	KUNIT_CASE(ranges_merge_is_a_union),
 	KUNIT_CASE(ranges_over_bound_are_everything),
 	KUNIT_CASE(ranges_without_memory_are_everything),
+	KUNIT_CASE(ranges_add_joins_one),
 	KUNIT_CASE(ranges_cover_holds_until),
 	{}
 };

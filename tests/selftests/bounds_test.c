@@ -1,36 +1,130 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * bounds_test.c: an address space of more runs than are kept is all to be copied, and told again
+ * bounds_test.c: an address space of more runs than are kept is all to be copied, and told again;
+ * one of the largest size is no work where nothing is mapped; and a walk lets others in
  */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "lib/client.h"
+#include "lib/paging.h"
 #include "lib/world.h"
 
 #define RUNS_MAX "/sys/module/ckpt/parameters/runs_max"
 /* Every other page is written: more runs than a page table has entries. */
 #define NR 4096UL
 #define LEN (NR * PAGE)
+/* As engines of languages reserve, only more: 33 million page tables would be looked for. */
+#define RESERVED (64ULL << 40)
+#define STEP_MAX 5
+#define TABLES_MAX "/sys/module/ckpt/parameters/tables_max"
+/* A page table each. */
+#define WIDE_LEN (400 * HUGE)
+#define WIDE_TURNS 5
+
+/* Steps of the child, and words of the shared page. */
+enum { RESERVE = 100, WIDE, MARK };
+enum { AT, BETWEEN, WATCHING };
 
 static struct client c;
 static struct child child;
 
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static bool soft_dirty(int pagemap, const char *p)
+{
+	uint64_t entry;
+
+	if (pread(pagemap, &entry, 8, (off_t)((uintptr_t)p / PAGE * 8)) != 8)
+		_exit(1);
+	return entry & ENTRY_SOFT_DIRTY;
+}
+
+static char *mem;
+
+/*
+ * Count how often the lock was had in the middle of a walk: to read pagemap takes it, and the first
+ * page was taken by then and the last was not.
+ */
+static void *look_between(void *arg)
+{
+	int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	volatile uint64_t *shared = arg;
+
+	for (;;)
+		if (shared[WATCHING] && !soft_dirty(pagemap, mem) &&
+		    soft_dirty(pagemap, mem + WIDE_LEN - HUGE))
+			shared[BETWEEN]++;
+	return NULL;
+}
+
+static char *map_wide(char *at, size_t len, int fixed)
+{
+	char *p = mmap(at, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS |
+		       MAP_NORESERVE | fixed, -1, 0);
+
+	if (p == MAP_FAILED || madvise(p, len, MADV_NOHUGEPAGE))
+		die("%zu bytes", len);
+	return p;
+}
+
+/* Page tables, and a page after them that marks them all whenever it is mapped anew. */
+static void wide(int n, uint64_t *shared)
+{
+	pthread_t thread;
+	size_t i;
+
+	if (n == WIDE) {
+		mem = map_wide(NULL, WIDE_LEN + HUGE + PAGE, 0);
+		mem += -(uintptr_t)mem % HUGE;
+		for (i = 0; i < WIDE_LEN; i += HUGE)
+			mem[i] = 1;
+		pthread_create(&thread, NULL, look_between, shared);
+		return;
+	}
+	munmap(mem + WIDE_LEN, PAGE);
+	map_wide(mem + WIDE_LEN, PAGE, MAP_FIXED);
+	mem[WIDE_LEN - HUGE]++;
+	mem[0]++;
+}
+
 static void step(int n, uint64_t *shared)
 {
-	static char *mem;
+	static char *small;
 	size_t i;
 
 	if (!n) {
-		mem = map_anon(LEN, 0);
-		madvise(mem, LEN, MADV_NOHUGEPAGE);
-		memset(mem, 1, LEN);
-		shared[0] = (uint64_t)(uintptr_t)mem;
+		small = map_anon(LEN, 0);
+		madvise(small, LEN, MADV_NOHUGEPAGE);
+		memset(small, 1, LEN);
+		shared[AT] = (uint64_t)(uintptr_t)small;
+		return;
+	}
+	if (n == WIDE || n == MARK) {
+		wide(n, shared);
+		return;
+	}
+	if (n == RESERVE) {
+		if (mmap(NULL, RESERVED, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+			 -1, 0) == MAP_FAILED)
+			die("64 TiB of addresses");
 		return;
 	}
 	for (i = 1; i < NR; i += 2)
-		mem[i * PAGE] = (char)n;
+		small[i * PAGE] = (char)n;
 }
 
 static void begin(struct round *r, struct pages *p)
@@ -49,7 +143,7 @@ static void commit(const struct round *r)
 
 static size_t dirty(const struct pages *p)
 {
-	return pages_dirty(p, child.pid, child.shared[0], child.shared[0] + LEN);
+	return pages_dirty(p, child.pid, child.shared[AT], child.shared[AT] + LEN);
 }
 
 static void settle(void)
@@ -72,7 +166,7 @@ static void test_over(void)
 	begin(&r, &p);
 	check(pages_mm_flags(&p, child.pid) & CKPT_MM_OVERFLOW, "over the bound it says so (%#x)",
 	      pages_mm_flags(&p, child.pid));
-	check(!dirty(&p) && !pages_area(&p, child.pid, child.shared[0]), "and tells no pages");
+	check(!dirty(&p) && !pages_area(&p, child.pid, child.shared[AT]), "and tells no pages");
 	pages_free(&p);
 	put(RUNS_MAX, "4194304");
 	if (client_next(&c, "bounds", 0, &r) || client_pages(&c, "bounds", &p))
@@ -124,6 +218,49 @@ static void test_under(void)
 	put(RUNS_MAX, "4194304");
 }
 
+/* The tables above that are not there are stepped over whole. */
+static void test_reserved(void)
+{
+	double from;
+
+	child_step(&child, RESERVE);
+	from = now();
+	settle();
+	settle();
+	check(now() - from < STEP_MAX, "64 TiB with nothing in it take no time (%.1f s)",
+	      now() - from);
+}
+
+/* How often the lock was had during some walks. */
+static uint64_t had_between(const char *tables)
+{
+	int i;
+
+	put(TABLES_MAX, tables);
+	child.shared[BETWEEN] = 0;
+	for (i = 0; i < WIDE_TURNS; i++) {
+		child_step(&child, MARK);
+		child.shared[WATCHING] = 1;
+		settle();
+		child.shared[WATCHING] = 0;
+	}
+	return child.shared[BETWEEN];
+}
+
+/* Also where the area is marked, as a heap that grows is all the time. */
+static void test_lets_in(void)
+{
+	uint64_t at_once, in_parts;
+
+	child_step(&child, WIDE);
+	settle();
+	at_once = had_between("1000000");
+	in_parts = had_between("4");
+	check(!at_once, "a walk at once lets nobody in (%" PRIu64 ")", at_once);
+	check(in_parts >= WIDE_TURNS, "one in parts does (%" PRIu64 ")", in_parts);
+	put(TABLES_MAX, "128");
+}
+
 int main(void)
 {
 	cgroup_make("bounds");
@@ -135,6 +272,8 @@ int main(void)
 	test_under();
 	test_over();
 	test_abort();
+	test_lets_in();
+	test_reserved();
 	child_end(&child);
 	client_group_del(&c, "bounds");
 	client_close(&c);

@@ -23,11 +23,17 @@
 #define LONG ((char *)0x40000000UL)
 #define HOME_LEN (2 * HUGE)
 #define LONG_LEN (1000 * HUGE)
+/* Of the long one, walked late: shared with a child, so that only a mark says it was written. */
+#define FAR (LONG + 900 * HUGE)
 /* Mapping this much keeps the mmap lock for very long. */
 #define HOG_LONG (8UL << 30)
 #define LET_GO_US 5000
+/* The lock is given up often, so that a walk often stops half way. */
+#define TABLES_MAX "/sys/module/ckpt/parameters/tables_max"
 
-enum { SETUP, WRITE, MOVE, BACK, WRITE_LONG };
+enum { SETUP, WRITE, MOVE, BACK, WRITE_LONG, FORK, MARK };
+/* How a walk may find its memory. */
+enum how { PLAIN, MOVED, MARKED };
 /* Words of the shared page. */
 enum { HOGGING, IDLE, HOG_LEN };
 
@@ -55,6 +61,13 @@ static void *hog(void *arg)
 	return NULL;
 }
 
+static void map_long(char *at, size_t len)
+{
+	if (mmap(at, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED |
+		 MAP_NORESERVE, -1, 0) != at)
+		_exit(1);
+}
+
 static void setup(uint64_t *shared)
 {
 	pthread_t thread;
@@ -62,9 +75,7 @@ static void setup(uint64_t *shared)
 
 	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 	memset(map_anon_at(HOME, HOME_LEN), 1, HOME_LEN);
-	if (mmap(LONG, LONG_LEN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED |
-		 MAP_NORESERVE, -1, 0) != LONG)
-		_exit(1);
+	map_long(LONG, LONG_LEN);
 	/* A page table each. */
 	for (i = 0; i < LONG_LEN; i += HUGE)
 		(void)*(volatile char *)(LONG + i);
@@ -89,6 +100,18 @@ static void step(int n, uint64_t *shared)
 		break;
 	case WRITE_LONG:
 		LONG[5 * PAGE]++;
+		break;
+	case FORK:
+		*FAR = 1;
+		if (!fork()) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			pause();
+		}
+		break;
+	case MARK:
+		/* what is mapped anew joins its neighbours, and the mark is that of all */
+		munmap(LONG + LONG_LEN - PAGE, PAGE);
+		map_long(LONG + LONG_LEN - PAGE, PAGE);
 		break;
 	}
 }
@@ -164,9 +187,9 @@ static enum outcome try_round(const struct child *child, const char *at, uint64_
  * Write a page and walk until a walk stops after it.  Return: true, with the
  * epoch left open.
  */
-static bool stop_half_way(const struct child *child, bool move, struct round *r)
+static bool stop_half_way(const struct child *child, enum how how, struct round *r)
 {
-	const char *at = (move ? AWAY : LONG) + 5 * PAGE;
+	const char *at = (how == MOVED ? AWAY : LONG) + 5 * PAGE;
 	enum outcome outcome = COMPLETE;
 	/* To keep the lock a little longer than a round tries for it, found by trying. */
 	uint64_t len = 16UL << 20;
@@ -174,9 +197,9 @@ static bool stop_half_way(const struct child *child, bool move, struct round *r)
 
 	for (tries = 1; tries <= 200; tries++) {
 		if (outcome == COMPLETE) {
-			child_step(child, move ? WRITE : WRITE_LONG);
-			if (move)
-				child_step(child, MOVE);
+			child_step(child, how == MOVED ? WRITE : WRITE_LONG);
+			if (how != PLAIN)
+				child_step(child, how == MOVED ? MOVE : MARK);
 		}
 		outcome = try_round(child, at, len, r);
 		if (outcome == HALF_WAY) {
@@ -191,7 +214,7 @@ static bool stop_half_way(const struct child *child, bool move, struct round *r)
 			continue;
 		}
 		commit(r);
-		if (move)
+		if (how == MOVED)
 			child_step(child, BACK);
 		take();
 		take();
@@ -206,7 +229,7 @@ static void test_give_up(const struct child *child)
 
 	take();
 	take();
-	if (!check(stop_half_way(child, false, &r), "a walk stops half way"))
+	if (!check(stop_half_way(child, PLAIN, &r), "a walk stops half way"))
 		return;
 	if (client_next(&c, "giveup", 0, &r))
 		die("next: %s", c.text);
@@ -215,13 +238,37 @@ static void test_give_up(const struct child *child)
 	take();
 
 	/* What was cleared under one address comes back under another, where all is as it was. */
-	if (!check(stop_half_way(child, true, &r), "a walk stops after page tables that moved"))
+	if (!check(stop_half_way(child, MOVED, &r), "a walk stops after page tables that moved"))
 		return;
 	child_step(child, BACK);
 	if (client_next(&c, "giveup", 0, &r))
 		die("next: %s", c.text);
 	check(is_dirty(child->pid, HOME + 5 * PAGE),
 	      "what it cleared is told where they moved back to");
+	commit(&r);
+}
+
+/* The walk takes the mark of an area at its start; what it has not come to is as unsure as before. */
+static void test_marked(const struct child *child)
+{
+	struct round r;
+
+	child_step(child, FORK);
+	take();
+	take();
+	if (client_begin(&c, "giveup", &r))
+		die("begin: %s", c.text);
+	check(!is_dirty(child->pid, FAR), "a page that a child has as well is clean by itself");
+	commit(&r);
+	if (!check(stop_half_way(child, MARKED, &r), "a walk stops in a marked area"))
+		return;
+	if (client_next(&c, "giveup", 0, &r))
+		die("next: %s", c.text);
+	check(is_dirty(child->pid, FAR), "the next one tells what the mark was of");
+	commit(&r);
+	if (client_begin(&c, "giveup", &r))
+		die("begin: %s", c.text);
+	check(!is_dirty(child->pid, FAR), "and no more after that");
 	commit(&r);
 }
 
@@ -275,13 +322,16 @@ int main(void)
 	cgroup_make("giveup");
 	if (client_open(&c) || client_group_new(&c, "giveup", "/giveup"))
 		die("tag: %s", c.text);
+	put(TABLES_MAX, "16");
 	child_start(&first, "giveup", step);
 	child_step(&first, SETUP);
 	test_give_up(&first);
+	test_marked(&first);
 	child_start(&second, "giveup", step);
 	child_step(&second, SETUP);
 	take();
 	test_interrupted(&first, &second);
+	put(TABLES_MAX, "128");
 	child_end(&first);
 	child_end(&second);
 	client_group_del(&c, "giveup");
