@@ -298,6 +298,12 @@ static void goes_in_order(struct kunit *test)
 		KUNIT_EXPECT_STREQ(test, fake->order[i], want[i]);
 }
 
+/* The compiler thinks of an empty name where a macro compares one. */
+static noinline bool is_called(const struct ckpt_group *group, const char *name)
+{
+	return !strcmp(group->name, name);
+}
+
 static void delete_first(struct ckpt_group *group, void *data)
 {
 	unsigned int *seen = data;
@@ -317,12 +323,12 @@ static void stepping_through(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, ckpt_group_new("two", "/c", NULL), 0);
 	group = ckpt_group_next(0);
 	KUNIT_ASSERT_NOT_NULL(test, group);
-	KUNIT_EXPECT_STREQ(test, group->name, "one");
+	KUNIT_EXPECT_TRUE(test, is_called(group, "one"));
 	first = group->generation;
 	ckpt_group_put(group);
 	group = ckpt_group_next(first);
 	KUNIT_ASSERT_NOT_NULL(test, group);
-	KUNIT_EXPECT_STREQ(test, group->name, "two");
+	KUNIT_EXPECT_TRUE(test, is_called(group, "two"));
 	KUNIT_EXPECT_NULL(test, ckpt_group_next(group->generation));
 	ckpt_group_put(group);
 	/* one that goes meanwhile ends nothing */
