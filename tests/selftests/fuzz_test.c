@@ -38,6 +38,7 @@
 #endif
 
 #define BATCH 1000
+#define NOTED 20	/* batches from one note to the next */
 #define ENOUGH 10000
 #define THREADS 4
 #define LINES 40	/* of a batch, written to files of sysfs */
@@ -418,6 +419,11 @@ static void print_row(int row)
 	note("%s: %lu accepted%s", cmd_names[row], answers->got[row][0], line);
 }
 
+static void note_sent(time_t start)
+{
+	note("%lu messages in %ld seconds", answers->sent, (long)(time(NULL) - start));
+}
+
 static uint64_t from_env(const char *name, uint64_t otherwise)
 {
 	const char *text = getenv(name);
@@ -454,10 +460,10 @@ int main(void)
 {
 	uint64_t seed = from_env("CKPT_SEED", 1), total = from_env("CKPT_MESSAGES", 10000), batch;
 	int references, taint, row;
-	time_t start = time(NULL);
 	struct sender *all;
 	bool good = true;
 	unsigned int i;
+	time_t start;
 
 	make_world();
 	answers = mmap(NULL, sizeof(*answers), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
@@ -473,15 +479,17 @@ int main(void)
 	}
 	references = number_in("/sys/module/ckpt/refcnt");
 	taint = number_in("/proc/sys/kernel/tainted");
+	/* what the messages take, without the world they are about */
+	start = time(NULL);
 	for (batch = 0; good && batch < total / BATCH; batch++) {
 		good = one_batch(all, references, taint);
-		if (batch % 100 == 99)
-			note("%lu messages", answers->sent);
+		if (batch % NOTED == NOTED - 1)
+			note_sent(start);
 	}
+	note_sent(start);
 	check(good, "seed %" PRIu64 ": after each of %" PRIu64 " batches all is as it should be",
 	      seed, batch);
 	check(answers->sent >= total, "%lu messages were sent", answers->sent);
-	note("in %ld seconds", (long)(time(NULL) - start));
 	check(!answers->slipped, "none was accepted from who may not");
 	for (row = 1; row < ROWS; row++) {
 		if (!cmd_names[row])
