@@ -83,6 +83,30 @@ static void step(int n, uint64_t *shared)
 	}
 }
 
+/* Where a huge page was, a table of small ones that was moved away from there before. */
+static void step_huge(int n, uint64_t *shared)
+{
+	static char *home, *away;
+
+	switch (n) {
+	case 0:
+		away = map_anon(HUGE, HUGE);
+		home = map_anon(HUGE, HUGE);
+		madvise(home, HUGE, MADV_NOHUGEPAGE);
+		memset(home, 1, HUGE);
+		move(home, away, HUGE);
+		map_anon_at(home, HUGE);
+		madvise(home, HUGE, MADV_HUGEPAGE);
+		memset(home, 2, HUGE);
+		shared[0] = (uint64_t)(uintptr_t)home;
+		break;
+	case 1:
+		munmap(home, HUGE);
+		move(away, home, HUGE);
+		break;
+	}
+}
+
 static size_t count(const struct pages *p, pid_t pid, uint64_t start, size_t nr, int state)
 {
 	uint32_t flags;
@@ -164,6 +188,34 @@ static void test_merges(struct client *c, struct child *child)
 	pages_free(&p);
 }
 
+static void test_huge(struct client *c)
+{
+	const struct area *area;
+	struct child child;
+	struct pages p;
+	uint64_t home;
+	uint32_t flags;
+
+	child_start(&child, "areas", step_huge);
+	child_step(&child, 0);
+	home = child.shared[0];
+	client_take(c, "areas", &p);
+	pages_free(&p);
+	client_take(c, "areas", &p);
+	pages_state(&p, child.pid, home, &flags);
+	check(flags == CKPT_RUN_HUGE, "a huge page, not written since (%#x)", flags);
+	pages_free(&p);
+	child_step(&child, 1);
+	client_take(c, "areas", &p);
+	area = pages_area(&p, child.pid, home);
+	check(area && !(area->flags & CKPT_AREA_NEW), "small pages take its place, in the same area");
+	check(pages_dirty(&p, child.pid, home, home + HUGE) == HUGE / PAGE,
+	      "and are all told (%zu of %lu)", pages_dirty(&p, child.pid, home, home + HUGE),
+	      HUGE / PAGE);
+	pages_free(&p);
+	child_end(&child);
+}
+
 int main(void)
 {
 	struct client c;
@@ -185,6 +237,7 @@ int main(void)
 	test_moves(&c, &child);
 	test_merges(&c, &child);
 	child_end(&child);
+	test_huge(&c);
 	client_group_del(&c, "areas");
 	client_close(&c);
 	cgroup_gone("areas");
