@@ -49,7 +49,7 @@ per_file() {
 	report "$name" $? "$out"
 }
 
-for rule in spdx size words includes pure columns exec; do
+for rule in spdx size words includes pure columns exec quiet; do
 	out=$(tests/lint/rules.py $rule)
 	report "$rule" $? "$out"
 done

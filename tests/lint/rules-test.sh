@@ -45,4 +45,8 @@ try columns $store "$(printf '%0101d' 1)\n" 1
 try columns $store "int a; \n" 1
 try columns $store "\tint a;\n" 0
 try exec docs/a.sh '#!/bin/sh\n' 1
+try quiet kmod/a.c 'static int take(int a)\n{\n\tpr_info("taken\\n");\n}\n' 1
+try quiet kmod/a.c 'int take(int a)\n{\n\tWARN_ON(a);\n}\n' 1
+try quiet kmod/a.c 'int take(int a)\n{\n\tWARN_ON_ONCE(a);\n}\n' 0
+try quiet kmod/a.c 'static int __init ckpt_init(void)\n{\n\tpr_err("no\\n");\n}\n' 0
 exit $bad

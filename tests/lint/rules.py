@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """rules.py: the rules of this tree that no ready-made tool knows
 
-usage: rules.py RULE [ROOT]       RULE: spdx, size, words, includes, pure, columns, exec
+usage: rules.py RULE [ROOT]       RULE: spdx, size, words, includes, pure, columns, exec,
+                                  quiet
 Prints one line "file:line: what" per violation; exit status 1 when there are any.
 """
 import os
@@ -154,8 +155,25 @@ def executable(root):
                 "is executable but no program"
 
 
+def quiet(root):
+    """The module says nothing that somebody can make it say again and again."""
+    function = re.compile(r"^[a-z].*\b(\w+)\(.*[^;]$")
+    speaks = re.compile(r"\b(pr_[a-z]+|printk|dev_[a-z]+|WARN|WARN_ON)(_\w+)?\(")
+    where = ""
+    for name in files(root):
+        if not re.match(r"kmod/.*\.[ch]$", name):
+            continue
+        for i, l in enumerate(lines(root, name), 1):
+            m = function.match(l)
+            where = m.group(1) if m else where
+            m = speaks.search(l)
+            if m and not l.startswith(" *") and (m.group(2) or "").lower()[-5:] != "_once" and \
+                    not where.endswith(("_init", "_exit", "_release")):
+                yield name, i, f"{m.group(0)[:-1]} in {where}, which may be called again and again"
+
+
 RULES = {"spdx": spdx, "size": size, "words": words, "includes": includes, "pure": pure,
-         "columns": columns, "exec": executable}
+         "columns": columns, "exec": executable, "quiet": quiet}
 
 
 def main():
