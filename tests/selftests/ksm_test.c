@@ -83,6 +83,18 @@ static size_t dirty(const struct pages *p)
 	return pages_dirty(p, child.pid, at, at + NR * PAGE);
 }
 
+/* Return: pages of the first half that are told as merged. */
+static size_t merged(const struct pages *p)
+{
+	uint32_t flags;
+	size_t i, nr = 0;
+
+	for (i = 0; i < NR; i++)
+		nr += pages_state(p, child.pid, child.shared[0] + i * PAGE, &flags) ==
+		      CKPT_PAGE_ANON && (flags & CKPT_RUN_KSM) && (flags & CKPT_RUN_DIRTY);
+	return nr;
+}
+
 static void merge(void)
 {
 	int tries;
@@ -155,6 +167,9 @@ int main(void)
 	pages_free(&p);
 
 	merge();
+	take(&p);
+	check(merged(&p) == NR, "what it merged is told as that (%zu)", merged(&p));
+	pages_free(&p);
 	swap_out();
 	forget();
 	take(&p);
