@@ -107,6 +107,18 @@ static bool has_log(const struct ckpt_files *files, const struct inode *inode)
 	return has;
 }
 
+/**
+ * ckpt_filelog_maybe - may an inode have a log
+ * @inode: the inode
+ *
+ * Context: any, takes no lock.
+ * Return: false only if it had none at one moment of the call.
+ */
+bool ckpt_filelog_maybe(const struct inode *inode)
+{
+	return !hlist_empty(bucket(ckpt_files_dev(inode->i_sb), inode->i_ino));
+}
+
 static struct ckpt_filelog *log_new(struct ckpt_files *files, struct inode *inode)
 {
 	const struct export_operations *export = inode->i_sb->s_export_op;

@@ -39,6 +39,7 @@ bool ckpt_filelog_able(void);
 /* Events. */
 void ckpt_filelog_start(struct ckpt_sub *sub, struct inode *inode);
 void ckpt_filelog_modified(struct ckpt_sub *sub, const struct inode *inode, bool of_file);
+bool ckpt_filelog_maybe(const struct inode *inode);
 void ckpt_filelog_doubt(struct ckpt_sub *sub, const struct inode *inode);
 
 /* Epochs; the change sets come first. */

@@ -171,11 +171,48 @@ static void inode_event(struct ckpt_sub *sub, u32 event, struct inode *inode,
 	ckpt_filelog_start(sub, inode);
 }
 
+/* May a group know of an inode from before?  Asked of one that is in no root now. */
+static bool maybe_known(struct ckpt_watch *watch, const struct inode *inode)
+{
+	struct ckpt_change key = {
+		.dev = watch->dev, .ino = inode->i_ino, .generation = inode->i_generation,
+	};
+	const struct ckpt_sub *sub;
+
+	list_for_each_entry_rcu(sub, &watch->subs, in_watch)
+		if (ckpt_changeset_may_know(&sub->files->set, &key) ||
+		    (READ_ONCE(sub->files->nr_logs) && ckpt_filelog_maybe(inode)))
+			return true;
+	return false;
+}
+
+/*
+ * Is an event of nobody's?  It is what happens most, to processes that are in no group, so it
+ * is found out in as few steps as there are, and before any lock.  Only what each of the
+ * handlers below would leave out, too, is of nobody's.
+ */
+static bool of_nobody(struct ckpt_watch *watch, u32 event, const struct inode *inode,
+		      struct dentry *dentry)
+{
+	bool nobody;
+
+	/* Another name may be in a root, and a mount makes a directory: see ckpt_layers_mkdir(). */
+	if (S_ISDIR(inode->i_mode) ? event & FS_CREATE : inode->i_nlink != 1)
+		return false;
+	if (d_unhashed(dentry))
+		return false;
+	rcu_read_lock();
+	nobody = ckpt_place_far(watch, dentry) && !maybe_known(watch, inode);
+	rcu_read_unlock();
+	return nobody;
+}
+
 static int handle_event(struct fsnotify_group *group, u32 event, const void *data, int data_type,
 			struct inode *dir, const struct qstr *name, u32 cookie,
 			struct fsnotify_iter_info *iter)
 {
 	struct inode *inode = fsnotify_data_inode(data, data_type);
+	struct dentry *dentry = fsnotify_data_dentry(data, data_type);
 	struct fsnotify_mark *mark = fsnotify_iter_sb_mark(iter);
 	struct ckpt_watch *watch;
 	struct ckpt_sub *sub;
@@ -189,6 +226,8 @@ static int handle_event(struct fsnotify_group *group, u32 event, const void *dat
 		return 0;
 
 	watch = container_of(mark, struct ckpt_watch, mark);
+	if (dentry && inode && of_nobody(watch, event, inode, dentry))
+		return 0;
 	idx = srcu_read_lock(&ckpt_events_srcu);
 	list_for_each_entry_srcu(sub, &watch->subs, in_watch,
 				 srcu_read_lock_held(&ckpt_events_srcu)) {
@@ -197,8 +236,7 @@ static int handle_event(struct fsnotify_group *group, u32 event, const void *dat
 		else if (event & ENTRY_EVENTS)
 			entry_event(sub, event, inode, dir);
 		else
-			inode_event(sub, event, inode, fsnotify_data_dentry(data, data_type),
-				    data_type == FSNOTIFY_EVENT_PATH);
+			inode_event(sub, event, inode, dentry, data_type == FSNOTIFY_EVENT_PATH);
 	}
 	srcu_read_unlock(&ckpt_events_srcu, idx);
 	return 0;
@@ -310,6 +348,21 @@ void ckpt_fswatch_put(struct ckpt_watch *watch)
 }
 
 /**
+ * ckpt_fswatch_near - a root comes or goes
+ * @watch: the super block it is on
+ * @ino: its inode number
+ * @root: it comes
+ */
+void ckpt_fswatch_near(struct ckpt_watch *watch, unsigned long ino, bool root)
+{
+	u32 *near = &watch->near[ckpt_near(ino)];
+
+	mutex_lock(&watches_lock);
+	WRITE_ONCE(*near, root ? *near + 1 : *near - 1);
+	mutex_unlock(&watches_lock);
+}
+
+/**
  * ckpt_fswatch_subscribe - let events of sub->watch reach sub->files
  * @sub: complete, with at least one root
  */
@@ -330,6 +383,8 @@ void ckpt_fswatch_unsubscribe(struct ckpt_sub *sub)
 	list_del_rcu(&sub->in_watch);
 	mutex_unlock(&watches_lock);
 	synchronize_srcu(&ckpt_events_srcu);
+	/* of_nobody() reads under RCU alone */
+	synchronize_rcu();
 }
 
 /**

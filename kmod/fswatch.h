@@ -10,8 +10,8 @@
  * LOCKING
  * group->lock > watches_lock > fsnotify's mark_mutex.  Subscriptions and their
  * roots change under group->lock and are read by event handlers under
- * ckpt_events_srcu.  files->lock is taken in the writer's context; below it
- * are only the locks of filelog.h.
+ * ckpt_events_srcu, the subscriptions also under RCU alone.  files->lock is
+ * taken in the writer's context; below it are only the locks of filelog.h.
  *
  * LIFETIME
  * Nothing pins a file system: no path, dentry or inode reference is kept.  A
@@ -25,6 +25,7 @@
 
 #include <linux/fs.h>
 #include <linux/fsnotify_backend.h>
+#include <linux/hash.h>
 #include <linux/kdev_t.h>
 #include <linux/list.h>
 #include <linux/magic.h>
@@ -34,6 +35,8 @@
 #include "changeset.h"
 
 extern struct srcu_struct ckpt_events_srcu;
+
+#define CKPT_NEAR_BITS 8
 
 /**
  * struct ckpt_watch - a marked super block
@@ -47,6 +50,7 @@ extern struct srcu_struct ckpt_events_srcu;
  * @dev: its device as reported
  * @hashed: ilookup finds the inodes of this kind of file system
  * @dirty_fn: what dirties the pages of its files, once it is known to be fit for logs
+ * @near: by a hash of the inode number, how many roots there are [watches_lock]
  */
 struct ckpt_watch {
 	struct fsnotify_mark mark;
@@ -59,6 +63,7 @@ struct ckpt_watch {
 	u64 dev;
 	bool hashed;
 	const void *dirty_fn;
+	u32 near[1 << CKPT_NEAR_BITS];
 };
 
 /**
@@ -146,6 +151,7 @@ int ckpt_fswatch_init(void);
 void ckpt_fswatch_exit(void);
 struct ckpt_watch *ckpt_fswatch_get(struct super_block *sb);
 void ckpt_fswatch_put(struct ckpt_watch *watch);
+void ckpt_fswatch_near(struct ckpt_watch *watch, unsigned long ino, bool root);
 void ckpt_fswatch_subscribe(struct ckpt_sub *sub);
 void ckpt_fswatch_unsubscribe(struct ckpt_sub *sub);
 struct super_block *ckpt_fswatch_sb_get(struct ckpt_watch *watch);
@@ -153,6 +159,7 @@ struct super_block *ckpt_fswatch_sb_get(struct ckpt_watch *watch);
 /* place.c */
 enum ckpt_place { CKPT_PLACE_UNSURE, CKPT_PLACE_INSIDE, CKPT_PLACE_OUTSIDE };
 
+bool ckpt_place_far(const struct ckpt_watch *watch, struct dentry *dentry);
 bool ckpt_place_is_root(const struct ckpt_sub *sub, const struct inode *inode);
 enum ckpt_place ckpt_place_of_dir(const struct ckpt_sub *sub, struct inode *dir);
 bool ckpt_place_outside(const struct ckpt_sub *sub, struct inode *inode, struct dentry *dentry);
@@ -174,6 +181,12 @@ void ckpt_suspect_find(struct ckpt_files *files, bool first, bool final);
 static inline bool ckpt_is_overlay(const struct super_block *sb)
 {
 	return sb->s_magic == OVERLAYFS_SUPER_MAGIC;
+}
+
+/* The place of an inode number in watch->near: directories have round numbers on some disks. */
+static inline unsigned int ckpt_near(unsigned long ino)
+{
+	return hash_long(ino, CKPT_NEAR_BITS);
 }
 
 static inline u64 ckpt_files_dev(const struct super_block *sb)

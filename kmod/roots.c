@@ -67,6 +67,8 @@ static int attach(struct ckpt_files *files, struct ckpt_root *root, const struct
 	root->sub = sub;
 	root->ino = d_inode(path->dentry)->i_ino;
 	root->generation = d_inode(path->dentry)->i_generation;
+	/* First: who finds no root near does not look for one. */
+	ckpt_fswatch_near(sub->watch, root->ino, true);
 	list_add_tail_rcu(&root->in_sub, &sub->roots);
 	if (fresh)
 		ckpt_fswatch_subscribe(sub);
@@ -82,6 +84,7 @@ static void detach(struct ckpt_root *root)
 		return;
 	root->sub = NULL;
 	list_del_rcu(&root->in_sub);
+	ckpt_fswatch_near(sub->watch, root->ino, false);
 	if (!list_empty(&sub->roots)) {
 		synchronize_srcu(&ckpt_events_srcu);
 		return;
