@@ -27,7 +27,7 @@
 #define FAR (LONG + 900 * HUGE)
 /* Mapping this much keeps the mmap lock for very long. */
 #define HOG_LONG (8UL << 30)
-#define LET_GO_US 5000
+#define LET_GO_US 500
 /* The lock is given up often, so that a walk often stops half way. */
 #define TABLES_MAX "/sys/module/ckpt/parameters/tables_max"
 
@@ -100,6 +100,7 @@ static void step(int n, uint64_t *shared)
 		break;
 	case WRITE_LONG:
 		LONG[5 * PAGE]++;
+		FAR[PAGE]++;
 		break;
 	case FORK:
 		*FAR = 1;
@@ -162,9 +163,12 @@ static void take(void)
 
 enum outcome { COMPLETE, NOT_BEGUN, HALF_WAY };
 
-/* One round while the child's lock comes and goes.  @at: a written page that is walked early. */
-static enum outcome try_round(const struct child *child, const char *at, uint64_t hog_len,
-			      struct round *r)
+/*
+ * One round while the child's lock comes and goes.  @at: a written page that is walked early;
+ * @late: one that must not be walked, or NULL.
+ */
+static enum outcome try_round(const struct child *child, const char *at, const char *late,
+			      uint64_t hog_len, struct round *r)
 {
 	struct pages p;
 	uint32_t flags;
@@ -180,6 +184,8 @@ static enum outcome try_round(const struct child *child, const char *at, uint64_
 		return COMPLETE;
 	if (entries_with(child->pid, (uintptr_t)at, 1, ENTRY_SOFT_DIRTY))
 		return NOT_BEGUN;
+	if (late && !entries_with(child->pid, (uintptr_t)late, 1, ENTRY_SOFT_DIRTY))
+		return COMPLETE;
 	return HALF_WAY;
 }
 
@@ -201,7 +207,7 @@ static bool stop_half_way(const struct child *child, enum how how, struct round 
 			if (how != PLAIN)
 				child_step(child, how == MOVED ? MOVE : MARK);
 		}
-		outcome = try_round(child, at, len, r);
+		outcome = try_round(child, at, how == MARKED ? FAR + PAGE : NULL, len, r);
 		if (outcome == HALF_WAY) {
 			note("%d tries: %d did not begin, %d came to the end", tries, early, late);
 			return true;
