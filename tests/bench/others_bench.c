@@ -2,11 +2,14 @@
 /*
  * others_bench.c: what processes in no group pay on a file system that holds a root of a group
  *
- * The same work beside the root, with the root and without it in turn.
+ * The same work beside the root, with the root and without it in turn.  And once more where an
+ * inotify watch is on the file system in either case, as there is on most that a system runs on:
+ * where there is none, each call that makes an event is through with it at once.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +20,7 @@
 #define GROUP "bench-others"
 #define ROOT "/scratch/bench-root"
 #define BESIDE "/scratch/bench-beside"
+#define WATCHED "/scratch/bench-watched"
 #define TARGET 1.02
 #define CALLS 5000
 
@@ -109,7 +113,7 @@ static double run(int work, int call)
 }
 
 /* One of the works, or (work < 0) one of the calls.  Return: the ratio. */
-static double measure(int work, int call, unsigned int times)
+static double measure(int work, int call, unsigned int times, bool watched)
 {
 	const char *name = work < 0 ? calls[call].name : works[work].name;
 	struct ratios r = { .n = 0 };
@@ -125,7 +129,23 @@ static double measure(int work, int call, unsigned int times)
 		ratios_add(&r, with, alone);
 	}
 	check(true, "%s beside a root: the root is watched, and nothing else is told", name);
+	if (watched)
+		return ratios_tell(&r, "the same watch and no root", "others %s, watched", name);
 	return ratios_tell(&r, "no root on that file system", "others %s", name);
+}
+
+/* The works where somebody has an inotify watch on the file system anyway. */
+static void measure_watched(void)
+{
+	int fd = inotify_init1(IN_CLOEXEC);
+
+	shell("mkdir -p " WATCHED);
+	if (fd < 0 || inotify_add_watch(fd, WATCHED, IN_CREATE) < 0)
+		die("inotify");
+	for (int i = (int)bench_pick(0, WORKS - 1); i < WORKS; i++)
+		ratios_target(measure(i, 0, bench_pick(5, 1), true), TARGET, works[i].name);
+	close(fd);
+	shell("rmdir " WATCHED);
 }
 
 int main(void)
@@ -135,9 +155,10 @@ int main(void)
 	works_make(BESIDE);
 	/* A small run tries one work here, another in tracked_bench.c, and not git. */
 	for (int i = (int)bench_pick(0, WORKS - 1); i < WORKS; i++)
-		ratios_target(measure(i, 0, bench_pick(5, 1)), TARGET, works[i].name);
+		ratios_target(measure(i, 0, bench_pick(5, 1), false), TARGET, works[i].name);
+	measure_watched();
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
-		measure(-1, (int)i, bench_pick(3, 1));
+		measure(-1, (int)i, bench_pick(3, 1), false);
 	works_gone(BESIDE);
 	shell("rm -rf " ROOT);
 	return finish();
