@@ -32,8 +32,7 @@
  */
 #define CKPT_TOLD_MAX		1024
 
-/* Page tables (2 MiB each) walked before the mmap lock is given up once, unless the parameter
- * tables_max says otherwise. */
+/* Page tables (2 MiB each) walked in one hold of the mmap lock; the parameter tables_max. */
 #define CKPT_WALK_CHUNK		128
 
 /* A live round tries this often for the mmap lock, this long apart, then reports MM_BUSY. */

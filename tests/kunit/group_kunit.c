@@ -142,7 +142,7 @@ static void fake_events_del(struct ckpt_group *group)
 #define ckpt_sysfs_group_del fake_sysfs_del
 #define ckpt_files_create fake_files_create
 #define ckpt_files_destroy fake_files_destroy
-#define ckpt_epoch_init(epoch) fake->epochs++
+#define ckpt_epoch_init(epoch) (fake->epochs++)
 #define ckpt_epoch_destroy fake_epoch_destroy
 #define ckpt_events_group_init(group)
 #define ckpt_events_group_add fake_events_add
@@ -199,7 +199,8 @@ static void names(struct kunit *test)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
-		KUNIT_EXPECT_EQ_MSG(test, ckpt_group_new(bad[i], "/a", NULL), -EINVAL, "%s", bad[i]);
+		KUNIT_EXPECT_EQ_MSG(test, ckpt_group_new(bad[i], "/a", NULL), -EINVAL, "%s",
+				    bad[i]);
 	memset(name, 'x', CKPT_NAME_MAX + 1);
 	KUNIT_EXPECT_EQ(test, ckpt_group_new(name, "/a", NULL), -EINVAL);
 	name[CKPT_NAME_MAX] = '\0';

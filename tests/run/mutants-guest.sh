@@ -46,7 +46,8 @@ clean() {	# what a test leaves when it gives up
 	done 2>/dev/null
 	sleep 1
 	find /sys/fs/cgroup -mindepth 1 -depth -type d -exec rmdir {} + 2>/dev/null
-	grep -o '/[^ ]*ckpt[^ ]*\|/tmp/[^ ]*\|/scratch/[^ ]*' /proc/mounts | tac | xargs -r -n 1 umount 2>/dev/null
+	grep -o '/[^ ]*ckpt[^ ]*\|/tmp/[^ ]*\|/scratch/[^ ]*' /proc/mounts | tac |
+		xargs -r -n 1 umount 2>/dev/null
 	rm -rf /scratch/audit.* /tmp/audit.*
 }
 

@@ -208,7 +208,8 @@ static void test_huge(struct client *c)
 	child_step(&child, 1);
 	client_take(c, "areas", &p);
 	area = pages_area(&p, child.pid, home);
-	check(area && !(area->flags & CKPT_AREA_NEW), "small pages take its place, in the same area");
+	check(area && !(area->flags & CKPT_AREA_NEW),
+	      "small pages take its place, in the same area");
 	check(pages_dirty(&p, child.pid, home, home + HUGE) == HUGE / PAGE,
 	      "and are all told (%zu of %lu)", pages_dirty(&p, child.pid, home, home + HUGE),
 	      HUGE / PAGE);

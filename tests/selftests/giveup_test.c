@@ -254,7 +254,7 @@ static void test_give_up(const struct child *child)
 	commit(&r);
 }
 
-/* The walk takes the mark of an area at its start; what it has not come to is as unsure as before. */
+/* The mark of an area goes at its start; what was not walked then is as unsure as before. */
 static void test_marked(const struct child *child)
 {
 	struct round r;
