@@ -19,7 +19,7 @@
 #define FILE_NAME ROOT "/f"
 /* Mapping this much keeps the mmap lock for much longer than a round tries for it. */
 #define HOG_LEN (8UL << 30)
-#define TRIES 20
+#define TRIES 200
 
 enum { START, MAP, UNMAP };
 /* Words of the shared page. */
