@@ -174,18 +174,6 @@ static char *make_device(void)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-#define TIMER "/dev/hpet"
-
-/* Registers of a device, in an area that has no operations of its own, like anonymous memory. */
-static char *make_registers(void)
-{
-	int fd = open(TIMER, O_RDONLY | O_CLOEXEC);
-	char *p = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0);
-
-	close(fd);
-	return p == MAP_FAILED ? NULL : p;
-}
-
 static char *make_swapped(void)
 {
 	char *p = make_private();
@@ -260,7 +248,6 @@ static const struct kind {
 	{ "shared huge pages of hugetlbfs", make_hugetlb_shared, LISTED,
 	  CKPT_AREA_HUGETLB | CKPT_AREA_UNWALKED | CKPT_AREA_SHARED, CKPT_PAGE_NONE },
 	{ "memory of a device", make_device, LISTED, CKPT_AREA_UNWALKED, CKPT_PAGE_NONE },
-	{ "registers of a device", make_registers, LISTED, CKPT_AREA_UNWALKED, CKPT_PAGE_NONE },
 };
 #define NR_KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
@@ -441,10 +428,7 @@ int main(void)
 		die("tag: %s", c.text);
 	child_start(&child, "kinds", step);
 	for (k = 0; k < NR_KINDS; k++)
-		if (kinds[k].make != make_registers || !access(TIMER, F_OK))
-			test_kind(&c, &child, k);
-		else
-			note("this kernel has no " TIMER);
+		test_kind(&c, &child, k);
 	test_swap(&c, &child);
 	test_guard(&c, &child);
 	child_end(&child);

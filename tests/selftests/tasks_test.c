@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "lib/client.h"
+#include "lib/paging.h"
 #include "lib/world.h"
 
 #define NR 64
@@ -406,6 +407,7 @@ static void test_leader(void)
 	struct pages p;
 
 	wait_for(1);
+	batches_drain();
 	client_take(&c, "tasks", &p);
 	check(pages_mm_flags(&p, pid) == CKPT_MM_NEW, "a process whose leader has ended is told");
 	pages_free(&p);
