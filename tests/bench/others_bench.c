@@ -134,15 +134,41 @@ static double measure(int work, int call, unsigned int times, bool watched)
 	return ratios_tell(&r, "no root on that file system", "others %s", name);
 }
 
-/* The works where somebody has an inotify watch on the file system anyway. */
-static void measure_watched(void)
+static int watch(void)
 {
 	int fd = inotify_init1(IN_CLOEXEC);
 
-	shell("mkdir -p " WATCHED);
 	if (fd < 0 || inotify_add_watch(fd, WATCHED, IN_CREATE) < 0)
 		die("inotify");
-	for (int i = (int)bench_pick(0, WORKS - 1); i < WORKS; i++)
+	return fd;
+}
+
+/* What the kernel's own part is: a watch of which no event comes, without the module. */
+static void measure_watch(int work, unsigned int times)
+{
+	struct ratios r = { .n = 0 };
+
+	for (unsigned int i = 0; i < times; i++) {
+		double with, alone = run(work, 0);
+		int fd = watch();
+
+		with = run(work, 0);
+		close(fd);
+		ratios_add(&r, with, alone);
+	}
+	ratios_tell(&r, "no watch and no root", "others %s, a watch", works[work].name);
+}
+
+/* The works where somebody has an inotify watch on the file system anyway. */
+static void measure_watched(void)
+{
+	int fd, first = (int)bench_pick(0, WORKS - 1);
+
+	shell("mkdir -p " WATCHED);
+	for (int i = first; i < WORKS; i++)
+		measure_watch(i, bench_pick(5, 1));
+	fd = watch();
+	for (int i = first; i < WORKS; i++)
 		ratios_target(measure(i, 0, bench_pick(5, 1), true), TARGET, works[i].name);
 	close(fd);
 	shell("rmdir " WATCHED);
