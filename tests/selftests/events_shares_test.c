@@ -17,7 +17,8 @@
 
 #define SYS "/sys/kernel/ckpt/groups/shares/"
 #define PAGES 4000
-#define LIMIT (64UL << 20)
+/* Well over all that the child takes, or it is killed now and then. */
+#define LIMIT (96UL << 20)
 #define PART (16UL << 20)
 /* The module looks once a second. */
 #define BEATS 2500
