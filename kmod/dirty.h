@@ -60,8 +60,11 @@ struct ckpt_areas {
 
 bool ckpt_area_same(const struct ckpt_area *a, const struct ckpt_area *b);
 int ckpt_areas_add(struct ckpt_areas *areas, const struct ckpt_area *area, u32 max);
+int ckpt_areas_go_on(struct ckpt_areas *areas, const struct ckpt_area *area, u32 max);
 const struct ckpt_area *ckpt_areas_lookup(const struct ckpt_areas *areas, u32 *cursor,
 					  const struct ckpt_area *now, u64 addr, u64 *ret_until);
+bool ckpt_areas_framed(const struct ckpt_areas *areas, u32 *cursor, const struct ckpt_area *piece,
+		       u64 start, u64 end);
 bool ckpt_areas_known(const struct ckpt_areas *areas, u32 *cursor, const struct ckpt_area *now);
 void ckpt_areas_free(struct ckpt_areas *areas);
 

@@ -34,21 +34,15 @@
  * a neighbour is merged into it (every growth of a heap).  New memory in an
  * old area is seen by its bits and, where there are none, by its state.  Only
  * where the area cannot be written (now or at the last take) it makes all of it
- * dirty, because a debugger's write there leaves no other trace; and then its
- * swap entries, which carry no dirty bit.
+ * dirty, because a debugger's write there leaves no other trace; and everywhere
+ * its swap entries, which carry no dirty bit.  Those are dirty as well where the
+ * area does not begin or end where it did: a merge may have dropped the mark.
  *
  * WHAT IS NOT SEEN
  * Memory that is moved away by whole page tables and back to the very same
  * place while a live round copies it: the copy may be of what was there in
- * between.  A swapped page that an upgrade by mprotect made writable, in an
- * area whose mark a merge then dropped, before the page was swapped out.
- * Another program that clears soft-dirty bits (CRIU --track-mem, "4" written
- * to clear_refs) leaves the pages writable or write-protected and not marked.
- * Writable ones and those with a dirty bit are still reported; pages written
- * and then swapped out or forked before the other program cleared them may
- * not be.  A debugger's forced write into an area that was made read-only and
- * writable again within an epoch, in which new memory was also merged into
- * it, is not seen either.
+ * between.  A debugger's forced write into an area that was made read-only and
+ * writable again within an epoch, in which new memory was also merged into it.
  */
 #include <linux/cgroup.h>
 #include <linux/delay.h>
@@ -154,6 +148,8 @@ static void enter_area(struct ckpt_walk *w, struct vm_area_struct *vma, u64 star
 		area->flags |= CKPT_AREA_WHOLE;
 		w->clear = false;
 	}
+	w->framed = w->m->based && ckpt_areas_framed(&w->m->areas, &w->area_cursor, area,
+						      vma->vm_start, vma->vm_end);
 	if (!w->m->based || !ckpt_areas_known(&w->m->areas, &w->area_cursor, area))
 		area->flags |= CKPT_AREA_NEW;
 }
@@ -213,6 +209,13 @@ static u64 walk_area(struct ckpt_walk *w)
 	return end;
 }
 
+/* @piece: the last one was of the same area.  Return: 0 or a negative errno. */
+static int add_area(struct ckpt_walk *w, bool piece)
+{
+	return piece ? ckpt_areas_go_on(&w->areas, &w->area, CKPT_AREAS_MAX) :
+		       ckpt_areas_add(&w->areas, &w->area, CKPT_AREAS_MAX);
+}
+
 /*
  * Walk areas from @pos on, as far as one hold of the mmap lock may go.
  * Return: true at the end of the address space.
@@ -233,7 +236,7 @@ static bool walk_chunk(struct ckpt_walk *w, u64 *pos)
 			w->area.end = walk_area(w);
 		w->area.nr_runs = w->runs.nr - w->area.run;
 		/* Of an area that is not told nobody knows: all of the mm is reported. */
-		if (ckpt_areas_add(&w->areas, &w->area, CKPT_AREAS_MAX))
+		if (add_area(w, w->area.start > vma->vm_start))
 			w->overflow = true;
 		*pos = w->area.end;
 		if (*pos < vma->vm_end) {

@@ -147,7 +147,8 @@ static void take_absent(struct ckpt_walk *w, pte_t *ptep, u64 addr, u32 i, pte_t
 		break;
 	case CKPT_LEAF_SWAP:
 		w->state[i] = CKPT_PAGE_SWAP;
-		if (pte_swp_soft_dirty(pte) || w->marked || w->split_from)
+		/* A mark that was there when it was written may have gone with a merge. */
+		if (pte_swp_soft_dirty(pte) || w->marked || !w->framed || w->split_from)
 			w->run_flags[i] |= CKPT_RUN_DIRTY;
 		if (w->clear && pte_swp_soft_dirty(pte))
 			set_pte_at(w->mm, addr, ptep, pte_swp_clear_soft_dirty(pte));

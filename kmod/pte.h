@@ -22,6 +22,7 @@ struct ckpt_mm;
  * @private: not shared: its bits are a record
  * @clear: its bits are to be cleared
  * @marked: VM_SOFTDIRTY was set
+ * @framed: it began and ended at the last take where it does now
  * @pos: walked up to here
  * @marked_to: up to here areas count as marked, although the mark is gone
  * @uprobes: pages may have been replaced by a breakpoint's
@@ -54,6 +55,7 @@ struct ckpt_walk {
 	bool private;
 	bool clear;
 	bool marked;
+	bool framed;
 	bool uprobes;
 	bool cleaned;
 	bool unbased;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit suite of kmod/dirty.c: identities, runs, ranges, bounds
+ * KUnit suite of kmod/dirty.c and ranges.c: identities, runs, ranges, bounds
+ *
+ * needs: dirty.c ranges.c
  */
 #include <kunit/test.h>
 
@@ -45,7 +47,7 @@ static void area_of_other_kind_is_not_same(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, ckpt_area_same(&a, &b));
 }
 
-static void areas_add_joins_pieces(struct kunit *test)
+static void areas_go_on_joins_pieces(struct kunit *test)
 {
 	struct ckpt_areas areas = {};
 	struct ckpt_area a = anon(10, 20), b = anon(20, 30);
@@ -55,7 +57,7 @@ static void areas_add_joins_pieces(struct kunit *test)
 	b.run = 2;
 	b.nr_runs = 3;
 	KUNIT_ASSERT_EQ(test, ckpt_areas_add(&areas, &a, 10), 0);
-	KUNIT_ASSERT_EQ(test, ckpt_areas_add(&areas, &b, 10), 0);
+	KUNIT_ASSERT_EQ(test, ckpt_areas_go_on(&areas, &b, 10), 0);
 	KUNIT_EXPECT_EQ(test, areas.nr, 1U);
 	KUNIT_EXPECT_EQ(test, areas.area[0].end, AT(30));
 	KUNIT_EXPECT_EQ(test, areas.area[0].nr_runs, 5U);
@@ -64,7 +66,18 @@ static void areas_add_joins_pieces(struct kunit *test)
 	ckpt_areas_free(&areas);
 }
 
-static void areas_add_keeps_others_apart(struct kunit *test)
+static void areas_add_joins_none(struct kunit *test)
+{
+	struct ckpt_areas areas = {};
+	struct ckpt_area a = anon(10, 20), b = anon(20, 30);
+
+	KUNIT_ASSERT_EQ(test, ckpt_areas_go_on(&areas, &a, 10), 0);
+	KUNIT_ASSERT_EQ(test, ckpt_areas_add(&areas, &b, 10), 0);
+	KUNIT_EXPECT_EQ(test, areas.nr, 2U);
+	ckpt_areas_free(&areas);
+}
+
+static void areas_go_on_keeps_others_apart(struct kunit *test)
 {
 	struct ckpt_areas areas = {};
 	struct ckpt_area a = anon(10, 20), b = anon(20, 30), c = anon(31, 40);
@@ -72,8 +85,8 @@ static void areas_add_keeps_others_apart(struct kunit *test)
 	b.flags = CKPT_AREA_WRITE;
 	c.flags = CKPT_AREA_WRITE;
 	ckpt_areas_add(&areas, &a, 10);
-	ckpt_areas_add(&areas, &b, 10);
-	ckpt_areas_add(&areas, &c, 10);
+	ckpt_areas_go_on(&areas, &b, 10);
+	ckpt_areas_go_on(&areas, &c, 10);
 	KUNIT_EXPECT_EQ(test, areas.nr, 3U);
 	ckpt_areas_free(&areas);
 }
@@ -140,6 +153,22 @@ static void areas_known_finds_any_part(struct kunit *test)
 	ckpt_areas_add(&areas, &a, 10);
 	KUNIT_EXPECT_TRUE(test, ckpt_areas_known(&areas, &cursor, &grown));
 	KUNIT_EXPECT_FALSE(test, ckpt_areas_known(&areas, &cursor, &beside));
+	ckpt_areas_free(&areas);
+}
+
+static void areas_framed_asks_for_both_ends(struct kunit *test)
+{
+	struct ckpt_areas areas = {};
+	struct ckpt_area a = anon(10, 20), piece = anon(15, 20), moved = anon(10, 20);
+	u32 cursor = 0;
+
+	ckpt_areas_add(&areas, &a, 10);
+	KUNIT_EXPECT_TRUE(test, ckpt_areas_framed(&areas, &cursor, &a, AT(10), AT(20)));
+	KUNIT_EXPECT_FALSE(test, ckpt_areas_framed(&areas, &cursor, &a, AT(10), AT(21)));
+	KUNIT_EXPECT_FALSE(test, ckpt_areas_framed(&areas, &cursor, &a, AT(9), AT(20)));
+	moved.pgoff++;
+	KUNIT_EXPECT_FALSE(test, ckpt_areas_framed(&areas, &cursor, &moved, AT(10), AT(20)));
+	KUNIT_EXPECT_TRUE(test, ckpt_areas_framed(&areas, &cursor, &piece, AT(10), AT(20)));
 	ckpt_areas_free(&areas);
 }
 
@@ -338,12 +367,14 @@ static void ranges_cover_holds_until(struct kunit *test)
 static struct kunit_case dirty_cases[] = {
 	KUNIT_CASE(area_moved_is_not_same),
 	KUNIT_CASE(area_of_other_kind_is_not_same),
-	KUNIT_CASE(areas_add_joins_pieces),
-	KUNIT_CASE(areas_add_keeps_others_apart),
+	KUNIT_CASE(areas_go_on_joins_pieces),
+	KUNIT_CASE(areas_add_joins_none),
+	KUNIT_CASE(areas_go_on_keeps_others_apart),
 	KUNIT_CASE(areas_add_refuses_over_bound),
 	KUNIT_CASE(areas_add_without_memory),
 	KUNIT_CASE(areas_lookup_tells_what_was_there),
 	KUNIT_CASE(areas_known_finds_any_part),
+	KUNIT_CASE(areas_framed_asks_for_both_ends),
 	KUNIT_CASE(tables_lookup_finds_by_address),
 	KUNIT_CASE(runs_add_merges_and_splits),
 	KUNIT_CASE(runs_add_does_not_wrap),

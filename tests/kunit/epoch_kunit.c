@@ -2,7 +2,7 @@
 /*
  * KUnit suite of kmod/epoch.c: who may do what, and what a round that fails gives back
  *
- * needs: epoch.c dirty.c told.c
+ * needs: epoch.c dirty.c ranges.c told.c
  *
  * The walk, the list of address spaces and the file side are fakes, which fail when they are told
  * to and count what is asked of them.

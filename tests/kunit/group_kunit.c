@@ -2,7 +2,7 @@
 /*
  * KUnit suite of kmod/group.c: the registry, what it refuses, and who holds what
  *
- * needs: dirty.c
+ * needs: dirty.c ranges.c
  *
  * The file is included here with fakes for all that it calls: cgroups that are made here, and
  * parts of a group that fail when they are told to and count who comes and goes.

@@ -2,7 +2,7 @@
 /*
  * KUnit suite of what the pure parts do without memory: an error, or everything; never less
  *
- * needs: dirty.c changeset.c pageset.c
+ * needs: dirty.c ranges.c changeset.c pageset.c
  */
 #include <kunit/test.h>
 #include <linux/slab.h>

@@ -3,7 +3,7 @@
  * KUnit suite of kmod/pte.c: what a processor, or another thread, does in the middle of a step
  *
  * kernel: debug
- * needs: pages.c dirty.c
+ * needs: pages.c dirty.c ranges.c
  *
  * No test that runs beside a step comes into these windows often enough to be relied on.  So the
  * file is included here, and what it asks at the edge of each window is answered by a fake, which
@@ -115,6 +115,7 @@ static int set_up(struct kunit *test)
 	fake->w.vma = &fake->vma;
 	fake->w.private = true;
 	fake->w.clear = true;
+	fake->w.framed = true;
 	return ckpt_tables_reserve(&fake->w.tables, 8);
 }
 

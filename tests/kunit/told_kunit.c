@@ -2,7 +2,7 @@
 /*
  * KUnit suite of kmod/told.c: a shared page is told once, and never left out untold
  *
- * needs: told.c dirty.c
+ * needs: told.c dirty.c ranges.c
  */
 #include <kunit/test.h>
 

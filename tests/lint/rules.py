@@ -18,7 +18,7 @@ JOINS = "flow"
 # The one arrow between rooms: a tracker is a use of the client and nothing else
 ARROWS = {("track", "nl")}
 # Kernel files and library rooms without globals and I/O: they take all they need as arguments
-PURE = re.compile(r"^(kmod/(dirty|changeset)[^/]*\.c|tools/libckpt/policy/.*\.c"
+PURE = re.compile(r"^(kmod/(dirty|ranges|changeset)[^/]*\.c|tools/libckpt/policy/.*\.c"
                   r"|tools/libckpt/store/format[^/]*\.c)$")
 PURE_BANNED_INCLUDES = re.compile(
     r"<(linux/(fs|fsnotify|fsnotify_backend|netlink|sysfs|kobject|cgroup|sched|file|mount)\.h"

@@ -25,9 +25,9 @@
 #define FAR_LEN (300 * HUGE)
 #define FAR_AT (290 * HUGE)
 
-enum { SETUP, UPGRADE, FORK, WRITE, PAGEOUT };
+enum { SETUP, UPGRADE, FORK, WRITE, PAGEOUT, UPGRADE_MERGED, PAGEOUT_MERGED, MERGE };
 /* Words of the shared page. */
-enum { NEAR, FAR, OUT };
+enum { NEAR, FAR, OUT, MERGED };
 
 static struct client c;
 static struct child child;
@@ -75,7 +75,7 @@ static void grandchild(void)
 
 static void step(int n, uint64_t *shared)
 {
-	static char *near, *far, *out;
+	static char *near, *far, *out, *merged;
 
 	switch (n) {
 	case SETUP:
@@ -86,6 +86,9 @@ static void step(int n, uint64_t *shared)
 		memset(out, 1, NEAR_LEN);
 		far = sparse(FAR_LEN);
 		memset(far + FAR_AT, 1, 16 * PAGE);
+		merged = alone(NEAR_LEN);
+		memset(merged, 1, NEAR_LEN);
+		shared[MERGED] = (uintptr_t)merged;
 		shared[NEAR] = (uintptr_t)near;
 		shared[FAR] = (uintptr_t)far;
 		shared[OUT] = (uintptr_t)out;
@@ -107,6 +110,21 @@ static void step(int n, uint64_t *shared)
 		break;
 	case PAGEOUT:
 		madvise(out + 13 * PAGE, PAGE, MADV_PAGEOUT);
+		break;
+	case UPGRADE_MERGED:
+		/* the first pages are an area of their own, which is not marked */
+		mprotect(merged, 8 * PAGE, PROT_READ);
+		mark(merged + 40 * PAGE);
+		upgrade(merged + 16 * PAGE);
+		merged[20 * PAGE] = 7;
+		break;
+	case PAGEOUT_MERGED:
+		madvise(merged + 20 * PAGE, PAGE, MADV_PAGEOUT);
+		break;
+	case MERGE:
+		/* what joins gives all its flags */
+		mprotect(merged, 8 * PAGE, PROT_READ | PROT_WRITE);
+		munmap(merged + NEAR_LEN - PAGE, PAGE);
 		break;
 	}
 }
@@ -139,12 +157,12 @@ static bool dirty(const struct pages *p, uint64_t addr)
 	return pages_dirty(p, child.pid, addr, addr + PAGE);
 }
 
-static void page_out(uint64_t addr)
+static void page_out(int n, uint64_t addr)
 {
 	int tries;
 
 	for (tries = 0; tries < 50; tries++) {
-		child_step(&child, PAGEOUT);
+		child_step(&child, n);
 		if (entries_with(child.pid, addr, 1, ENTRY_SWAPPED))
 			break;
 		usleep(20000);
@@ -183,12 +201,35 @@ static void test_traces(void)
 	poke(near + 13 * PAGE);
 	poke(far + FAR_AT + 13 * PAGE);
 	child_step(&child, WRITE);
-	page_out(out + 13 * PAGE);
+	page_out(PAGEOUT, out + 13 * PAGE);
 	child_step(&child, FORK);
 	take(&p);
 	check(dirty(&p, near + 13 * PAGE), "a page written, then forked, is reported");
 	check(dirty(&p, far + FAR_AT + 13 * PAGE), "so is one at the end of a long area");
 	check(dirty(&p, out + 13 * PAGE), "a page written, then swapped out, is reported");
+	pages_free(&p);
+}
+
+/* The mark has gone before the take. */
+static void test_merged(void)
+{
+	uint64_t at = child.shared[MERGED];
+	struct pages p;
+
+	drain_batches();
+	take(&p);
+	pages_free(&p);
+	take(&p);
+	check(!dirty(&p, at + 20 * PAGE), "what is not written is clean");
+	pages_free(&p);
+	child_step(&child, UPGRADE_MERGED);
+	check(entries_with(child.pid, at + 30 * PAGE, 1, ENTRY_SOFT_DIRTY), "an area is marked");
+	page_out(PAGEOUT_MERGED, at + 20 * PAGE);
+	child_step(&child, MERGE);
+	check(!entries_with(child.pid, at + 30 * PAGE, 1, ENTRY_SOFT_DIRTY),
+	      "joined by another it is not");
+	take(&p);
+	check(dirty(&p, at + 20 * PAGE), "a page written and swapped out before that is reported");
 	pages_free(&p);
 }
 
@@ -200,6 +241,8 @@ int main(void)
 		die("tag: %s", c.text);
 	child_start(&child, "marks", step);
 	child_step(&child, SETUP);
+	test_merged();
+	/* which forks: pages that a child has as well are not made writable unseen */
 	test_traces();
 	child_end(&child);
 	client_group_del(&c, "marks");
