@@ -38,6 +38,7 @@ struct netlink_ext_ack;
  * @merged: KSM may have worked on it, as a take has seen; it may not any more
  * @probed: uprobes were set in it, as a take has seen
  * @unseen: the last look at the files it maps was put off to the next round
+ * @witness: the last walk has set up the witness
  * @based: @areas and @tables are those of a complete take
  * @flags: CKPT_MM_* of the last round
  * @dirty_pages: reported dirty in the last round
@@ -59,6 +60,7 @@ struct ckpt_mm {
 	bool merged;
 	bool probed;
 	bool unseen;
+	bool witness;
 	bool based;
 	u32 flags;
 	u64 dirty_pages;

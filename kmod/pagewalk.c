@@ -37,6 +37,7 @@
  * dirty, because a debugger's write there leaves no other trace; and everywhere
  * its swap entries, which carry no dirty bit.  Those are dirty as well where the
  * area does not begin or end where it did: a merge may have dropped the mark.
+ * Who else clears soft-dirty bits is seen by a witness (witness.c).
  *
  * WHAT IS NOT SEEN
  * Memory that is moved away by whole page tables and back to the very same
@@ -63,6 +64,7 @@
 #include "pagewalk.h"
 #include "pte.h"
 #include "told.h"
+#include "witness.h"
 
 static unsigned int runs_max = CKPT_RUNS_MAX;
 module_param(runs_max, uint, 0644);
@@ -267,6 +269,18 @@ static int lock_mm(struct mm_struct *mm, bool final)
 	return 0;
 }
 
+/* Somebody else has cleared bits: what was written meanwhile is not known any more. */
+static void doubt_all(struct ckpt_walk *w)
+{
+	if (w->walked) {
+		/* Also of what this walk has cleared: the next one tells all, too. */
+		w->unbased = true;
+		return;
+	}
+	w->m->based = false;
+	w->m->flags |= CKPT_MM_NEW;
+}
+
 static int walk_all(struct ckpt_walk *w, bool final)
 {
 	bool done = false;
@@ -276,6 +290,9 @@ static int walk_all(struct ckpt_walk *w, bool final)
 		err = lock_mm(w->mm, final);
 		if (err)
 			return err;
+		if (!ckpt_witness_holds(w->m))
+			doubt_all(w);
+		w->walked = true;
 		if (!w->m->flushing) {
 			w->m->flushing = true;
 			inc_tlb_flush_pending(w->mm);

@@ -63,6 +63,15 @@ static inline void ckpt_vma_clear_soft_dirty(struct vm_area_struct *vma)
 #endif
 }
 
+static inline void ckpt_vma_set_soft_dirty(struct vm_area_struct *vma)
+{
+#ifdef CKPT_HAVE_VM_FLAGS_CLEAR
+	vm_flags_set(vma, VM_SOFTDIRTY);
+#else
+	vma->vm_flags |= VM_SOFTDIRTY;
+#endif
+}
+
 /* 6.8 and 6.14 API changes: no trylock, and a sequence that a writer begins. */
 static inline bool ckpt_mmap_write_trylock(struct mm_struct *mm)
 {

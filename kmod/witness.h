@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Has somebody else cleared soft-dirty bits?
+ */
+#ifndef _CKPT_WITNESS_H
+#define _CKPT_WITNESS_H
+
+#include <linux/types.h>
+
+struct ckpt_mm;
+
+bool ckpt_witness_holds(struct ckpt_mm *m);
+
+#endif
