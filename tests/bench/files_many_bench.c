@@ -74,13 +74,16 @@ static double tracked_run(long bound)
 
 int main(void)
 {
+	const char *given = getenv("CKPT_FILES");
 	struct ratios r = { .n = 0 };
 	char text[32];
 	long bound;
 
 	files = bench_pick(1000000, 2000);
-	if (getenv("CKPT_FILES"))
-		files = atol(getenv("CKPT_FILES"));
+	if (given && *given)
+		files = atol(given);
+	if (files < 1)
+		die("CKPT_FILES is %s", given);
 	if (get(INODES_MAX, text, sizeof(text)) < 0)
 		die("read " INODES_MAX);
 	bound = atol(text);
