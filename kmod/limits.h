@@ -35,6 +35,9 @@
 /* Page tables (2 MiB each) walked in one hold of the mmap lock; the parameter tables_max. */
 #define CKPT_WALK_CHUNK		128
 
+/* What a page table costs next to an area without any, or to an empty entry above the tables. */
+#define CKPT_TABLE_WORK		64
+
 /* A live round tries this often for the mmap lock, this long apart, then reports MM_BUSY. */
 #define CKPT_LOCK_TRIES		50
 #define CKPT_LOCK_WAIT_US	400

@@ -9,6 +9,7 @@
 #include "events.h"
 #include "files.h"
 #include "group.h"
+#include "ksm.h"
 #include "netlink.h"
 #include "sysfs.h"
 
@@ -34,9 +35,12 @@ static int __init ckpt_init(void)
 	err = ckpt_group_module_init();
 	if (err)
 		return err;
-	err = ckpt_events_init();
+	err = ckpt_ksm_init();
 	if (err)
 		goto exit_groups;
+	err = ckpt_events_init();
+	if (err)
+		goto exit_ksm;
 	err = ckpt_files_module_init();
 	if (err)
 		goto exit_events;
@@ -55,9 +59,12 @@ exit_sysfs:
 exit_files:
 	ckpt_files_module_exit();
 	ckpt_events_exit();
+	ckpt_ksm_exit();
 	return err;
 exit_events:
 	ckpt_events_exit();
+exit_ksm:
+	ckpt_ksm_exit();
 exit_groups:
 	ckpt_group_module_exit();
 	return err;
@@ -71,6 +78,7 @@ static void __exit ckpt_exit(void)
 	ckpt_sysfs_exit();
 	ckpt_files_module_exit();
 	ckpt_events_exit();
+	ckpt_ksm_exit();
 }
 
 module_init(ckpt_init);

@@ -14,6 +14,7 @@
 #include "group.h"
 #include "limits.h"
 #include "members.h"
+#include "witness.h"
 
 /* One pass over the tasks; same mm twice is possible (vfork, CLONE_VM). */
 struct found {
@@ -106,8 +107,8 @@ static struct found *collect_all(const struct ckpt_group *group, u32 *ret_nr,
 			break;
 		drop_found(found, cap);
 		/* Processes may come while there is no lock: leave room for some. */
-		cap = nr + nr / 4 + 16;
-		if (cap > CKPT_MMS_MAX) {
+		cap = min_t(u32, nr + nr / 4 + 16, CKPT_MMS_MAX);
+		if (nr > CKPT_MMS_MAX) {
 			NL_SET_ERR_MSG(extack, "epoch: the group has too many processes");
 			return ERR_PTR(-E2BIG);
 		}
@@ -161,6 +162,7 @@ static struct ckpt_mm *mm_new(const struct found *found)
 	m->mm = found->mm;
 	m->pid = get_pid(found->pid);
 	m->cookie = count_up(&last_cookie);
+	ckpt_witness_add(m);
 	return m;
 }
 
@@ -237,6 +239,7 @@ void ckpt_members_gone(struct ckpt_group *group, struct ckpt_mm *m)
 void ckpt_members_free(struct ckpt_mm *m)
 {
 	list_del(&m->link);
+	ckpt_witness_del(m);
 	ckpt_areas_free(&m->areas);
 	ckpt_tables_free(&m->tables);
 	ckpt_runs_free(&m->runs);

@@ -29,16 +29,18 @@ struct netlink_ext_ack;
 /**
  * struct ckpt_mm - an address space and what was taken of it
  * @link: in the group's list, in order of cookie
+ * @by_mm: in the table of witness.c
  * @mm: the address space
  * @pid: a thread group that uses it
  * @cookie: unique per mm in a module load
  * @seen: number of the last collection that found it
  * @users: mmget is held (during a round)
  * @flushing: its page tables were changed in this round, the flush is due
- * @merged: KSM may have worked on it, as a take has seen; it may not any more
+ * @merged: KSM may have worked on it, as a take or its tracepoint has seen; it may not any more
  * @probed: uprobes were set in it, as a take has seen
  * @unseen: the last look at the files it maps was put off to the next round
  * @witness: the last walk has set up the witness
+ * @cleared: another group has cleared bits of it since the last hold of its lock
  * @based: @areas and @tables are those of a complete take
  * @flags: CKPT_MM_* of the last round
  * @dirty_pages: reported dirty in the last round
@@ -51,6 +53,7 @@ struct netlink_ext_ack;
  */
 struct ckpt_mm {
 	struct list_head link;
+	struct hlist_node by_mm;
 	struct mm_struct *mm;
 	struct pid *pid;
 	u64 cookie;
@@ -61,6 +64,7 @@ struct ckpt_mm {
 	bool probed;
 	bool unseen;
 	bool witness;
+	bool cleared;
 	bool based;
 	u32 flags;
 	u64 dirty_pages;

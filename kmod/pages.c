@@ -36,9 +36,10 @@ void ckpt_pages_doubt(struct ckpt_walk *w, u64 addr, u64 end)
 	const struct ckpt_mm *m = w->m;
 	const struct ckpt_area *then;
 	u64 until, carried_until;
-	bool doubt;
+	bool doubt, both;
 	u32 i, nr;
 
+	w->readonly = false;
 	while (addr < end) {
 		doubt = ckpt_ranges_cover(&m->carry, &w->carry_cursor, addr, &carried_until);
 		until = U64_MAX;
@@ -48,9 +49,9 @@ void ckpt_pages_doubt(struct ckpt_walk *w, u64 addr, u64 end)
 		} else {
 			then = ckpt_areas_lookup(&m->areas, &w->page_cursor, &w->area, addr,
 						 &until);
-			if (!then || (w->marked &&
-				      !(then->flags & w->area.flags & CKPT_AREA_WRITE)))
-				doubt = true;
+			both = then && (then->flags & w->area.flags & CKPT_AREA_WRITE);
+			doubt |= !then || (w->marked && !both);
+			w->readonly |= !both;
 		}
 		until = min3(until, carried_until, end);
 		i = pte_index(addr);
@@ -73,7 +74,7 @@ void ckpt_pages_doubt(struct ckpt_walk *w, u64 addr, u64 end)
 bool ckpt_pages_plain(const struct ckpt_walk *w)
 {
 	return w->private && vma_is_anonymous(w->vma) && !w->marked && !w->split_from &&
-	       !w->m->merged && !(w->m->flags & CKPT_MM_NOTIFIERS);
+	       !w->readonly && !w->m->merged && !(w->m->flags & CKPT_MM_NOTIFIERS);
 }
 
 /**

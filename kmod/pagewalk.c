@@ -44,6 +44,7 @@
  * place while a live round copies it: the copy may be of what was there in
  * between.  A debugger's forced write into an area that was made read-only and
  * writable again within an epoch, in which new memory was also merged into it.
+ * docs/testing.md has the rest, of single kernels.
  */
 #include <linux/cgroup.h>
 #include <linux/delay.h>
@@ -156,10 +157,13 @@ static void enter_area(struct ckpt_walk *w, struct vm_area_struct *vma, u64 star
 		area->flags |= CKPT_AREA_NEW;
 }
 
-/* Find the next pmd in use; whole empty subtrees are stepped over. */
+/*
+ * Find the next pmd in use; whole empty subtrees are stepped over.
+ * Return: NULL at the end, or where the lock must be given up.
+ */
 static pmd_t *next_pmd(struct ckpt_walk *w, u64 *addr, u64 end)
 {
-	while (*addr < end) {
+	for (; *addr < end && w->work < w->work_max; w->work++) {
 		pgd_t *pgd = pgd_offset(w->mm, *addr);
 		p4d_t *p4d;
 		pud_t *pud;
@@ -204,11 +208,10 @@ static u64 walk_area(struct ckpt_walk *w)
 		next = pmd_addr_end(addr, end);
 		ckpt_walk_pmd(w, pmd, addr, next);
 		addr = next;
-		if (++w->tables_walked >= w->tables_max && addr < end)
-			return addr;
+		w->work += CKPT_TABLE_WORK;
 		cond_resched();
 	}
-	return end;
+	return addr;
 }
 
 /* @piece: the last one was of the same area.  Return: 0 or a negative errno. */
@@ -227,7 +230,7 @@ static bool walk_chunk(struct ckpt_walk *w, u64 *pos)
 	struct vm_area_struct *vma;
 	VMA_ITERATOR(vmi, w->mm, *pos);
 
-	w->tables_walked = 0;
+	w->work = 0;
 	for_each_vma(vmi, vma) {
 		enter_area(w, vma, max_t(u64, *pos, vma->vm_start));
 		/* Before its pages: a fault that comes meanwhile must set their bits. */
@@ -247,7 +250,7 @@ static bool walk_chunk(struct ckpt_walk *w, u64 *pos)
 				w->marked_to = max_t(u64, w->marked_to, vma->vm_end);
 			return false;
 		}
-		if (w->tables_walked >= w->tables_max)
+		if (++w->work >= w->work_max)
 			return false;
 	}
 	return true;
@@ -381,7 +384,7 @@ int ckpt_walk_mm(struct ckpt_mm *m, bool final, struct ckpt_told *told)
 	w->m = m;
 	w->mm = m->mm;
 	w->runs_max = min_t(u32, READ_ONCE(runs_max), CKPT_RUNS_MAX);
-	w->tables_max = READ_ONCE(tables_max);
+	w->work_max = max(READ_ONCE(tables_max), 1U) * CKPT_TABLE_WORK;
 	err = walk_all(w, final);
 	if (err)
 		give_up(w);

@@ -71,6 +71,15 @@ static bool has_strange_reference(struct folio *folio)
 /* --- entries of a page table --- */
 
 /*
+ * Where nothing can be written, pages that khugepaged made into a larger folio in place have new
+ * entries without a bit (6.18 and later).
+ */
+static bool may_be_new(const struct ckpt_walk *w, struct page *page)
+{
+	return w->readonly && folio_test_large(page_folio(page));
+}
+
+/*
  * In an area that is marked a writable entry may be all that tells of a write,
  * and fork() takes that away: then the page is nobody's own any more.
  */
@@ -90,7 +99,7 @@ static void take_anon(struct ckpt_walk *w, pte_t *ptep, u64 addr, u32 i, pte_t p
 		w->run_flags[i] |= CKPT_RUN_DIRTY | CKPT_RUN_KSM;
 		return;
 	}
-	if (written || w->uprobes ||
+	if (written || w->uprobes || may_be_new(w, page) ||
 	    (w->split_from && page_to_pfn(page) != w->split_from + i))
 		w->run_flags[i] |= CKPT_RUN_DIRTY;
 	if (!written || !w->clear)

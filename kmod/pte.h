@@ -23,6 +23,7 @@ struct ckpt_mm;
  * @clear: its bits are to be cleared
  * @marked: VM_SOFTDIRTY was set
  * @framed: it began and ended at the last take where it does now
+ * @readonly: cannot be written now, or could not at the last take
  * @pos: walked up to here
  * @marked_to: up to here areas count as marked, although the mark is gone
  * @uprobes: pages may have been replaced by a breakpoint's
@@ -32,8 +33,8 @@ struct ckpt_mm;
  * @overflow: not all runs were kept
  * @moved: a table is not where it was at the last take
  * @runs_max: how many runs are kept
- * @tables_max: how many page tables are walked in one hold of the mmap lock
- * @tables_walked: since the mmap lock was taken
+ * @work_max: what may be done in one hold of the mmap lock, in units of CKPT_TABLE_WORK to a table
+ * @work: since the mmap lock was taken
  * @areas: recorded so far
  * @tables: recorded so far
  * @runs: recorded so far
@@ -57,6 +58,7 @@ struct ckpt_walk {
 	bool clear;
 	bool marked;
 	bool framed;
+	bool readonly;
 	bool uprobes;
 	bool cleaned;
 	bool unbased;
@@ -66,8 +68,8 @@ struct ckpt_walk {
 	u64 pos;
 	u64 marked_to;
 	u32 runs_max;
-	u32 tables_max;
-	u32 tables_walked;
+	u64 work_max;
+	u64 work;
 	struct ckpt_areas areas;
 	struct ckpt_tables tables;
 	struct ckpt_runs runs;

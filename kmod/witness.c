@@ -8,11 +8,24 @@
  * of each area, VM_SOFTDIRTY, as well, in the same hold of the mmap lock.  So one
  * area keeps its mark as a witness: the vdso, which every process has, whose
  * pages nobody asks for, and which is never merged with a neighbour.
+ *
+ * Another group of ours is somebody else, too: a process that moves between two
+ * has one address space that both walk.  They tell one another.
+ *
+ * LOCKING
+ * by_mm_lock guards the table; what is written of an address space in it is
+ * written, and read, under its mmap write lock.
  */
+#include <linux/hashtable.h>
 #include <linux/mm.h>
+#include <linux/spinlock.h>
 
 #include "members.h"
 #include "witness.h"
+
+/* Of all groups. */
+static DEFINE_HASHTABLE(by_mm, 10);
+static DEFINE_SPINLOCK(by_mm_lock);
 
 static struct vm_area_struct *find_witness(struct mm_struct *mm)
 {
@@ -23,6 +36,61 @@ static struct vm_area_struct *find_witness(struct mm_struct *mm)
 	if (!vma || vma->vm_start != at || vma->vm_file || vma_is_anonymous(vma))
 		return NULL;
 	return vma;
+}
+
+/* Bits are about to be cleared: others that walk this address space must know. */
+static bool tell_others(struct ckpt_mm *m)
+{
+	struct ckpt_mm *other;
+	bool cleared;
+
+	spin_lock(&by_mm_lock);
+	cleared = m->cleared;
+	m->cleared = false;
+	hash_for_each_possible(by_mm, other, by_mm, (unsigned long)m->mm)
+		if (other != m && other->mm == m->mm)
+			other->cleared = true;
+	spin_unlock(&by_mm_lock);
+	return cleared;
+}
+
+/**
+ * ckpt_witness_add - an address space may be walked from now on
+ * @m: it
+ */
+void ckpt_witness_add(struct ckpt_mm *m)
+{
+	spin_lock(&by_mm_lock);
+	hash_add(by_mm, &m->by_mm, (unsigned long)m->mm);
+	spin_unlock(&by_mm_lock);
+}
+
+/**
+ * ckpt_witness_del - it is walked no more
+ * @m: it
+ */
+void ckpt_witness_del(struct ckpt_mm *m)
+{
+	spin_lock(&by_mm_lock);
+	hash_del(&m->by_mm);
+	spin_unlock(&by_mm_lock);
+}
+
+/**
+ * ckpt_witness_merging - KSM begins to work on an address space
+ * @mm: any; its mmap write lock is held
+ *
+ * Context: does not sleep.
+ */
+void ckpt_witness_merging(const struct mm_struct *mm)
+{
+	struct ckpt_mm *m;
+
+	spin_lock(&by_mm_lock);
+	hash_for_each_possible(by_mm, m, by_mm, (unsigned long)mm)
+		if (m->mm == mm)
+			m->merged = true;
+	spin_unlock(&by_mm_lock);
 }
 
 /**
@@ -41,6 +109,8 @@ bool ckpt_witness_holds(struct ckpt_mm *m)
 	struct vm_area_struct *vma = find_witness(m->mm);
 	bool held = m->witness && vma && (vma->vm_flags & VM_SOFTDIRTY);
 
+	if (tell_others(m))
+		held = false;
 	m->witness = vma;
 	if (vma && !(vma->vm_flags & VM_SOFTDIRTY))
 		ckpt_vma_set_soft_dirty(vma);

@@ -8,7 +8,11 @@
 #include <linux/types.h>
 
 struct ckpt_mm;
+struct mm_struct;
 
+void ckpt_witness_add(struct ckpt_mm *m);
+void ckpt_witness_del(struct ckpt_mm *m);
+void ckpt_witness_merging(const struct mm_struct *mm);
 bool ckpt_witness_holds(struct ckpt_mm *m);
 
 #endif

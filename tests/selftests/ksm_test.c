@@ -17,7 +17,7 @@
 #define KSM "/sys/kernel/mm/ksm/"
 #define NR 32
 
-enum { MAP, SAME, DROP, PAGEOUT, NOT_ANY_MORE, READ };
+enum { MAP, SAME, DROP, PAGEOUT, NOT_ANY_MORE, READ, MERGEABLE };
 
 static struct client c;
 static struct child child;
@@ -34,9 +34,11 @@ static void step(int n, uint64_t *shared)
 		mem = map_anon(2 * NR * PAGE, 0);
 		for (i = 0; i < 2 * NR; i++)
 			memset(mem + i * PAGE, (int)(i + 1), PAGE);
+		shared[0] = (uint64_t)(uintptr_t)mem;
+		break;
+	case MERGEABLE:
 		if (madvise(mem, 2 * NR * PAGE, MADV_MERGEABLE))
 			_exit(1);
-		shared[0] = (uint64_t)(uintptr_t)mem;
 		break;
 	case SAME:
 		for (i = 0; i < 2 * NR; i++)
@@ -99,7 +101,6 @@ static void merge(void)
 {
 	int tries;
 
-	child_step(&child, SAME);
 	put(KSM "smart_scan", "0");
 	if (put(KSM "pages_to_scan", "1000") || put(KSM "sleep_millisecs", "10") ||
 	    put(KSM "run", "1"))
@@ -146,26 +147,18 @@ static void forget(void)
 	put(KSM "run", "0");
 }
 
-int main(void)
+static void test_merged(void)
 {
 	struct pages p;
 
-	if (access(KSM "run", W_OK)) {
-		printf("ok 1 - KSM # SKIP the kernel has none\n1..1\n");
-		return 0;
-	}
-	swap_start();
-	cgroup_make("ksm");
-	if (client_open(&c) || client_group_new(&c, "ksm", "/ksm"))
-		die("tag: %s", c.text);
-	child_start(&child, "ksm", step);
-	child_step(&child, MAP);
+	child_step(&child, MERGEABLE);
 	take(&p);
 	pages_free(&p);
 	take(&p);
 	check(dirty(&p) == NR, "where KSM may work nothing is said to be unchanged");
 	pages_free(&p);
 
+	child_step(&child, SAME);
 	merge();
 	take(&p);
 	check(merged(&p) == NR, "what it merged is told as that (%zu)", merged(&p));
@@ -179,8 +172,50 @@ int main(void)
 	take(&p);
 	check(dirty(&p) == NR, "and after the pages came back (%zu)", dirty(&p));
 	pages_free(&p);
+}
 
+/* Between two takes: neither finds that it has been there. */
+static void test_come_and_gone(void)
+{
+	struct pages p;
+
+	batches_drain();
+	take(&p);
+	pages_free(&p);
+	take(&p);
+	check(!dirty(&p), "what is not written is clean (%zu)", dirty(&p));
+	pages_free(&p);
+	child_step(&child, SAME);
+	child_step(&child, MERGEABLE);
+	merge();
+	forget();
+	note("%zu pages tell that they were written",
+	     entries_with(child.pid, child.shared[0], NR, ENTRY_SOFT_DIRTY));
+	take(&p);
+	check(dirty(&p) == NR, "what was written before it came is reported (%zu)", dirty(&p));
+	pages_free(&p);
+}
+
+static void with_child(void (*test)(void))
+{
+	child_start(&child, "ksm", step);
+	child_step(&child, MAP);
+	test();
 	child_end(&child);
+}
+
+int main(void)
+{
+	if (access(KSM "run", W_OK)) {
+		printf("ok 1 - KSM # SKIP the kernel has none\n1..1\n");
+		return 0;
+	}
+	swap_start();
+	cgroup_make("ksm");
+	if (client_open(&c) || client_group_new(&c, "ksm", "/ksm"))
+		die("tag: %s", c.text);
+	with_child(test_merged);
+	with_child(test_come_and_gone);
 	client_group_del(&c, "ksm");
 	client_close(&c);
 	cgroup_gone("ksm");
