@@ -18,7 +18,6 @@
 #include <linux/ckpt.h>
 
 #define CKPT_PAGE_SHIFT 12
-#define CKPT_PAGE_BYTES BIT_ULL(CKPT_PAGE_SHIFT)
 
 /**
  * struct ckpt_area - an area of an address space at a take
@@ -138,7 +137,6 @@ void ckpt_ranges_add_runs(struct ckpt_ranges *set, const struct ckpt_runs *runs,
 void ckpt_ranges_merge(struct ckpt_ranges *set, struct ckpt_ranges *from, u32 max);
 void ckpt_ranges_set_whole(struct ckpt_ranges *set);
 bool ckpt_ranges_cover(const struct ckpt_ranges *set, u32 *cursor, u64 addr, u64 *ret_until);
-bool ckpt_ranges_empty(const struct ckpt_ranges *set);
 void ckpt_ranges_free(struct ckpt_ranges *set);
 
 #endif

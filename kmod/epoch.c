@@ -28,6 +28,9 @@ void ckpt_epoch_init(struct ckpt_epoch *epoch)
 	ckpt_told_init(&epoch->told);
 }
 
+/* Open epochs of all groups. */
+static atomic_t nr_open = ATOMIC_INIT(0);
+
 /* --- rounds --- */
 
 /* Hold what every mm maps until the flush; an mm nobody uses any more goes. */
@@ -58,8 +61,9 @@ static void flush_and_release(struct ckpt_epoch *epoch)
 		if (m->flushing)
 			dec_tlb_flush_pending(m->mm);
 		m->flushing = false;
+		/* the last one unmaps all of it, which is not for a round to wait for */
 		if (m->users)
-			mmput(m->mm);
+			mmput_async(m->mm);
 		m->users = false;
 	}
 }
@@ -129,6 +133,7 @@ static void close_epoch(struct ckpt_epoch *epoch)
 	epoch->owner_net = NULL;
 	epoch->owner_portid = 0;
 	WRITE_ONCE(epoch->open, false);
+	atomic_dec(&nr_open);
 }
 
 static void merge_back(struct ckpt_group *group)
@@ -206,6 +211,7 @@ int ckpt_epoch_begin(struct ckpt_group *group, const struct net *net, u32 portid
 	epoch->owner_net = net;
 	epoch->owner_portid = portid;
 	WRITE_ONCE(epoch->open, true);
+	atomic_inc(&nr_open);
 	err = take_round(group, false, extack);
 	if (err)
 		merge_back(group);
@@ -313,6 +319,17 @@ int ckpt_epoch_abort(struct ckpt_group *group, const struct net *net, u32 portid
 		return err;
 	merge_back(group);
 	return 0;
+}
+
+/**
+ * ckpt_epoch_any - is an epoch of any group open?
+ *
+ * For the end of a socket, which is none of ours as a rule: one that began an
+ * epoch has had its answer, so it is counted.
+ */
+bool ckpt_epoch_any(void)
+{
+	return atomic_read(&nr_open);
 }
 
 /**

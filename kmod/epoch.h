@@ -79,6 +79,7 @@ int ckpt_epoch_commit(struct ckpt_group *group, const struct net *net, u32 porti
 		      const u8 *id, struct netlink_ext_ack *extack);
 int ckpt_epoch_abort(struct ckpt_group *group, const struct net *net, u32 portid, u64 number,
 		     struct netlink_ext_ack *extack);
+bool ckpt_epoch_any(void);
 bool ckpt_epoch_owned(const struct ckpt_group *group, const struct net *net, u32 portid);
 void ckpt_epoch_untold(struct ckpt_group *group);
 void ckpt_epoch_owner_gone(struct ckpt_group *group, const struct net *net, u32 portid);

@@ -18,6 +18,9 @@
 #include "limits.h"
 #include "sysfs.h"
 
+/* Held while a group comes or goes, which may wait for a walk. */
+static DEFINE_MUTEX(doors_lock);
+/* Both are held to change it, either to read it. */
 static LIST_HEAD(groups);
 static DEFINE_MUTEX(groups_lock);
 static unsigned int nr_groups;
@@ -76,7 +79,7 @@ static struct ckpt_group *find_locked(const char *name)
 {
 	struct ckpt_group *group;
 
-	lockdep_assert_held(&groups_lock);
+	lockdep_assert(lockdep_is_held(&groups_lock) || lockdep_is_held(&doors_lock));
 	list_for_each_entry(group, &groups, link)
 		if (!strcmp(group->name, name))
 			return group;
@@ -91,7 +94,7 @@ static bool overlaps_locked(struct cgroup *cgroup)
 {
 	struct ckpt_group *group;
 
-	lockdep_assert_held(&groups_lock);
+	lockdep_assert_held(&doors_lock);
 	list_for_each_entry(group, &groups, link)
 		if (cgroup_is_descendant(cgroup, group->cgroup) ||
 		    cgroup_is_descendant(group->cgroup, cgroup))
@@ -121,7 +124,7 @@ static int add_locked(const char *name, struct cgroup *cgroup, struct netlink_ex
 	struct ckpt_group *group;
 	int err;
 
-	lockdep_assert_held(&groups_lock);
+	lockdep_assert_held(&doors_lock);
 	if (find_locked(name)) {
 		NL_SET_ERR_MSG(extack, "group-new: the name is taken by another group");
 		return -EEXIST;
@@ -150,7 +153,9 @@ static int add_locked(const char *name, struct cgroup *cgroup, struct netlink_ex
 		goto destroy_files;
 	}
 	ckpt_events_group_add(group);
+	mutex_lock(&groups_lock);
 	list_add_tail(&group->link, &groups);
+	mutex_unlock(&groups_lock);
 	nr_groups++;
 	return 0;
 
@@ -195,9 +200,9 @@ int ckpt_group_new(const char *name, const char *cgroup_path, struct netlink_ext
 		err = -EINVAL;
 		goto put_cgroup;
 	}
-	mutex_lock(&groups_lock);
+	mutex_lock(&doors_lock);
 	err = add_locked(name, cgroup, extack);
-	mutex_unlock(&groups_lock);
+	mutex_unlock(&doors_lock);
 put_cgroup:
 	cgroup_put(cgroup);
 	return err;
@@ -207,8 +212,10 @@ static void del_locked(struct ckpt_group *group)
 {
 	struct ckpt_files *files;
 
-	lockdep_assert_held(&groups_lock);
+	lockdep_assert_held(&doors_lock);
+	mutex_lock(&groups_lock);
 	list_del_init(&group->link);
+	mutex_unlock(&groups_lock);
 	nr_groups--;
 	/* Waits for readers of the group's files, so not under group->lock. */
 	ckpt_sysfs_group_del(group);
@@ -237,11 +244,11 @@ int ckpt_group_del(const char *name, struct netlink_ext_ack *extack)
 {
 	struct ckpt_group *group;
 
-	mutex_lock(&groups_lock);
+	mutex_lock(&doors_lock);
 	group = find_locked(name);
 	if (group)
 		del_locked(group);
-	mutex_unlock(&groups_lock);
+	mutex_unlock(&doors_lock);
 	if (!group) {
 		NL_SET_ERR_MSG(extack, "group-del: there is no group of this name");
 		return -ENOENT;
@@ -258,10 +265,10 @@ void ckpt_group_module_exit(void)
 {
 	struct ckpt_group *group, *next;
 
-	mutex_lock(&groups_lock);
+	mutex_lock(&doors_lock);
 	list_for_each_entry_safe(group, next, &groups, link)
 		del_locked(group);
-	mutex_unlock(&groups_lock);
+	mutex_unlock(&doors_lock);
 }
 
 /**
@@ -303,6 +310,20 @@ struct ckpt_group *ckpt_group_next(u64 after)
 	return found;
 }
 
+/* The one after @group, which may have gone meanwhile. */
+static struct ckpt_group *next_of(struct ckpt_group *group)
+{
+	struct ckpt_group *next = NULL;
+
+	mutex_lock(&groups_lock);
+	if (!list_empty(&group->link) && !list_is_last(&group->link, &groups))
+		next = ckpt_group_get(list_next_entry(group, link));
+	mutex_unlock(&groups_lock);
+	if (!next && list_empty(&group->link))
+		next = ckpt_group_next(group->generation);
+	return next;
+}
+
 /**
  * ckpt_group_each - call a function for every group
  * @fn: called without the registry's lock, so it may take the group's
@@ -310,12 +331,11 @@ struct ckpt_group *ckpt_group_next(u64 after)
  */
 void ckpt_group_each(void (*fn)(struct ckpt_group *group, void *data), void *data)
 {
-	struct ckpt_group *group;
-	u64 after = 0;
+	struct ckpt_group *group = ckpt_group_next(0), *next;
 
-	while ((group = ckpt_group_next(after))) {
-		after = group->generation;
+	for (; group; group = next) {
 		fn(group, data);
+		next = next_of(group);
 		ckpt_group_put(group);
 	}
 }

@@ -8,9 +8,12 @@
  * that looks for events one while it is queued.
  *
  * LOCKING
- * registry mutex > group->lock.  The registry mutex guards the list and the
- * coming and going of sysfs folders; nothing under groups/<name>/ takes it.
- * group->lock guards everything below the line in struct ckpt_group.
+ * doors_lock > group->lock, and doors_lock > groups_lock, both of group.c.  The
+ * first guards the coming and going of groups and their sysfs folders; nothing
+ * under groups/<name>/ takes it.  groups_lock guards the list alone and is held
+ * for a moment, so that looking a group up, and the end of any socket, never
+ * waits for a walk.  group->lock guards everything below the line in struct
+ * ckpt_group.
  * The cgroup pointer and the name never change.
  *
  * LIFETIME

@@ -226,7 +226,7 @@ static int socket_released(struct notifier_block *nb, unsigned long action, void
 	const struct netlink_notify *notify = data;
 	struct gone_socket gone = { .net = notify->net, .portid = notify->portid };
 
-	if (action == NETLINK_URELEASE && notify->protocol == NETLINK_GENERIC)
+	if (action == NETLINK_URELEASE && notify->protocol == NETLINK_GENERIC && ckpt_epoch_any())
 		ckpt_group_each(abort_owned, &gone);
 	return NOTIFY_DONE;
 }

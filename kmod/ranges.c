@@ -156,17 +156,6 @@ bool ckpt_ranges_cover(const struct ckpt_ranges *set, u32 *cursor, u64 addr, u64
 }
 
 /**
- * ckpt_ranges_empty - is there nothing in the set
- * @set: the set
- *
- * Return: true if there is nothing.
- */
-bool ckpt_ranges_empty(const struct ckpt_ranges *set)
-{
-	return !set->whole && !set->nr;
-}
-
-/**
  * ckpt_ranges_free - drop the memory; the set is empty then
  * @set: the set
  */

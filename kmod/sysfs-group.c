@@ -85,8 +85,11 @@ static ssize_t roots_show(struct ckpt_group *group, char *buf)
 	unsigned int i;
 	int len = 0;
 
-	for (i = 0; (path = ckpt_files_root(group->files, i)); i++)
+	for (i = 0; (path = ckpt_files_root(group->files, i)); i++) {
+		if (len + strlen(path) + 1 >= PAGE_SIZE)
+			return -EFBIG;
 		len += sysfs_emit_at(buf, len, "%s\n", path);
+	}
 	return len;
 }
 
@@ -181,13 +184,13 @@ static int event_changed_inodes_store(struct ckpt_group *group, const char *arg)
 
 #define GROUP_RO(_name) \
 static struct group_attribute group_##_name = { \
-	.attr = { .name = #_name, .mode = 0444 }, .show = _name##_show }
+	.attr = { .name = #_name, .mode = 0400 }, .show = _name##_show }
 #define GROUP_WO(_name) \
 static struct group_attribute group_##_name = { \
 	.attr = { .name = #_name, .mode = 0200 }, .store = _name##_store }
 #define GROUP_RW(_name) \
 static struct group_attribute group_##_name = { \
-	.attr = { .name = #_name, .mode = 0644 }, .show = _name##_show, .store = _name##_store }
+	.attr = { .name = #_name, .mode = 0600 }, .show = _name##_show, .store = _name##_store }
 
 GROUP_RO(cgroup);
 GROUP_RO(tasks);

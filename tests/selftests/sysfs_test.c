@@ -29,26 +29,26 @@ static const struct file top_files[] = {
 };
 
 static const struct file group_files[] = {
-	{ "cgroup", 0444, "/files.d/a b" },
-	{ "tasks", 0444, "0" },
-	{ "epoch", 0444, "0" },
-	{ "dirty_pages", 0444, "0" },
-	{ "resident_pages", 0444, "0" },
-	{ "dirty_share", 0444, "0" },
-	{ "memory_share", 0444, "max" },
-	{ "changed_inodes", 0444, "0" },
-	{ "taken", 0444, "0" },
-	{ "lost", 0444, "0" },
-	{ "roots", 0444, "" },
-	{ "state", 0444, "idle" },
+	{ "cgroup", 0400, "/files.d/a b" },
+	{ "tasks", 0400, "0" },
+	{ "epoch", 0400, "0" },
+	{ "dirty_pages", 0400, "0" },
+	{ "resident_pages", 0400, "0" },
+	{ "dirty_share", 0400, "0" },
+	{ "memory_share", 0400, "max" },
+	{ "changed_inodes", 0400, "0" },
+	{ "taken", 0400, "0" },
+	{ "lost", 0400, "0" },
+	{ "roots", 0400, "" },
+	{ "state", 0400, "idle" },
 	{ "add_root", 0200, NULL },
 	{ "remove_root", 0200, NULL },
-	{ "event_dirty_share", 0644, "0" },
-	{ "event_memory_share", 0644, "0" },
-	{ "event_changed_inodes", 0644, "0" },
-	{ "event_exec", 0644, "0" },
-	{ "event_exit", 0644, "0" },
-	{ "event_oom_kill", 0644, "0" },
+	{ "event_dirty_share", 0600, "0" },
+	{ "event_memory_share", 0600, "0" },
+	{ "event_changed_inodes", 0600, "0" },
+	{ "event_exec", 0600, "0" },
+	{ "event_exit", 0600, "0" },
+	{ "event_oom_kill", 0600, "0" },
 };
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -117,11 +117,11 @@ static void test_refusals(void)
 	refuse(GROUP "event_exit", "", 0);
 	refuse(GROUP "event_oom_kill", "yes", -EINVAL);
 	/* the modes of sysfs files can be changed, what they can do cannot */
-	check(!chmod(GROUP "tasks", 0644), "tasks is made writable");
+	check(!chmod(GROUP "tasks", 0600), "tasks is made writable");
 	refuse(GROUP "tasks", "1", -EIO);
-	check(!chmod(GROUP "add_root", 0644), "add_root is made readable");
+	check(!chmod(GROUP "add_root", 0600), "add_root is made readable");
 	check(get(GROUP "add_root", buf, sizeof(buf)) < 0, "add_root cannot be read");
-	check(!chmod(GROUP "tasks", 0444) && !chmod(GROUP "add_root", 0200), "as they were");
+	check(!chmod(GROUP "tasks", 0400) && !chmod(GROUP "add_root", 0200), "as they were");
 }
 
 static void test_roots(void)
