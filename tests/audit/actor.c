@@ -123,23 +123,6 @@ static const struct op *throw_dice(struct hand *h)
 	return &table[i];
 }
 
-/* The reader asks for files only, then waits for those that are at something else. */
-static const struct op *next_op(struct hand *h)
-{
-	const struct op *op;
-	uint8_t *in_memory;
-
-	if (h->actor >= ACTORS)
-		return throw_dice(h);
-	in_memory = &audit->in_memory[h->actor][h->thread];
-	for (;;) {
-		op = throw_dice(h);
-		__atomic_store_n(in_memory, !!strncmp(op->name, "f-", 2), __ATOMIC_SEQ_CST);
-		if (!*in_memory || !__atomic_load_n(&audit->files_only, __ATOMIC_SEQ_CST))
-			return op;
-	}
-}
-
 static void *work(void *arg)
 {
 	struct hand *h = arg;
@@ -148,7 +131,7 @@ static void *work(void *arg)
 
 	me = h;
 	while (!__atomic_load_n(&audit->stop, __ATOMIC_RELAXED)) {
-		op = next_op(h);
+		op = throw_dice(h);
 		h->entry = &audit->log[h->actor][h->thread][*done % LOG];
 		*h->entry = (struct entry){ .name = op->name, .number = *done };
 		guarded(h, op->run);

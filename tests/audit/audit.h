@@ -66,8 +66,13 @@ enum kind {
 	KIND_SYSV,	/* System V shared memory */
 	KIND_EXT4,	/* shared map of a file below the root */
 	KIND_HUGETLB,	/* private and shared */
+	KIND_SHARED_HUGE, /* shared anonymous, of huge pages */
+	KIND_WINDOW,	/* parts of shared files, one for each thread, here and there */
 	NR_KINDS
 };
+
+/* Not in every header. */
+#define MADV_COLLAPSE_ 25
 
 #define BASE 0x200000000000ULL
 #define REGION(kind) ((char *)(BASE + ((uint64_t)(kind) << 30)))
@@ -76,6 +81,8 @@ enum kind {
 #define ANON_PAGES (SLOTS * SLOT_PAGES)
 #define SOME_PAGES 64		/* of every other kind */
 #define SPARSE_TABLES 160
+#define SHARED_HUGE_PAGES (2 * SLOT_PAGES)
+#define WINDOW_PAGES 16
 
 static inline enum kind kind_of(uint64_t addr)
 {
@@ -98,8 +105,6 @@ struct entry {
  * @ops: operations done by all
  * @pace: how many times longer epochs are than usually
  * @stop: end
- * @files_only: leave memory alone for an epoch
- * @in_memory: of each thread of the group: it is not at a file
  * @children: forked ones alive, about
  * @actor: pids
  * @log: the last operations of every thread
@@ -111,8 +116,6 @@ struct audit {
 	uint64_t ops;
 	uint32_t pace;
 	uint32_t stop;
-	uint32_t files_only;
-	uint8_t in_memory[ACTORS][THREADS];
 	int32_t children;
 	pid_t actor[PROCESSES];
 	struct entry log[PROCESSES][THREADS][LOG];
@@ -126,6 +129,7 @@ extern struct audit *audit;
 /* Descriptors that every process inherits. */
 struct files {
 	int memfd, tmpfs, ext4, cow, direct, root, shm;
+	int lone;	/* a memfd that is seen through windows alone */
 };
 
 extern struct files files;

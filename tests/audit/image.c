@@ -24,6 +24,18 @@ bool is_followed(const struct area *a)
 	return a->end && !(a->flags & (CKPT_AREA_SHARED | CKPT_AREA_UNWALKED));
 }
 
+static struct image_mm *new_mm(struct image *img, uint64_t cookie)
+{
+	struct image_mm *mm = calloc(1, sizeof(*mm));
+
+	if (!mm)
+		die("no memory for the image");
+	mm->cookie = cookie;
+	mm->next = img->mms;
+	img->mms = mm;
+	return mm;
+}
+
 struct image_mm *image_mm(struct image *img, uint64_t cookie)
 {
 	struct image_mm *mm;
@@ -33,9 +45,22 @@ struct image_mm *image_mm(struct image *img, uint64_t cookie)
 	return mm;
 }
 
-static struct image_page *page_at(struct image_mm *mm, uint64_t addr, bool make)
+struct image_mm *image_inode(struct image *img, uint64_t dev, uint64_t ino, bool make)
 {
-	uint64_t base = addr & ~(HUGE - 1);
+	struct image_mm *mm;
+
+	for (mm = img->mms; mm && (mm->cookie != ino || mm->dev != dev); mm = mm->next)
+		;
+	if (!mm && make) {
+		mm = new_mm(img, ino);
+		mm->dev = dev;
+	}
+	return mm;
+}
+
+struct image_page *image_page(struct image_mm *mm, uint64_t addr, bool make)
+{
+	uint64_t base = addr & ~(HUGE - 1), i = (addr & (HUGE - 1)) / PAGE;
 	struct image_chunk **at = &mm->chunk[(base >> 21) * 0x9e3779b97f4a7c15ULL >> 56];
 
 	while (*at && (*at)->addr != base)
@@ -46,29 +71,37 @@ static struct image_page *page_at(struct image_mm *mm, uint64_t addr, bool make)
 			die("no memory for the image");
 		(*at)->addr = base;
 	}
-	return *at ? &(*at)->page[(addr & (HUGE - 1)) / PAGE] : NULL;
+	if (!*at)
+		return NULL;
+	(*at)->used[i / 64] |= 1ULL << i % 64;
+	return &(*at)->page[i];
 }
 
 const uint8_t *image_want(struct image_mm *mm, uint64_t addr)
 {
-	struct image_page *page = page_at(mm, addr, false);
+	struct image_page *page = image_page(mm, addr, false);
 
 	if (!page || !page->there)
 		return NULL;
 	return page->now ? page->now : page->old;
 }
 
-/* Call a function for every page of an mm. */
+/* Call a function for every page of an mm that is in use. */
 static void each_page(struct image_mm *mm, void (*fn)(struct image_page *, uint64_t, void *),
 		      void *data)
 {
 	struct image_chunk *chunk;
+	uint64_t left;
 	size_t i, j;
 
-	for (i = 0; i < IMAGE_CHUNKS; i++)
-		for (chunk = mm->chunk[i]; chunk; chunk = chunk->next)
-			for (j = 0; j < SLOT_PAGES; j++)
+	for (i = 0; i < IMAGE_CHUNKS * SLOT_PAGES / 64; i++) {
+		for (chunk = mm->chunk[i / (SLOT_PAGES / 64)]; chunk; chunk = chunk->next) {
+			for (left = chunk->used[i % (SLOT_PAGES / 64)]; left; left &= left - 1) {
+				j = i % (SLOT_PAGES / 64) * 64 + (size_t)__builtin_ctzll(left);
 				fn(&chunk->page[j], chunk->addr + j * PAGE, data);
+			}
+		}
+	}
 }
 
 static void forget(struct image_page *page)
@@ -117,6 +150,11 @@ static void keep(struct image *img, struct image_page *page, const uint8_t *data
 	img->read++;
 }
 
+void image_put(struct image *img, struct image_mm *mm, uint64_t addr, const uint8_t *data)
+{
+	keep(img, image_page(mm, addr, true), data);
+}
+
 size_t read_pages(pid_t pid, int mem, uint64_t addr, void *buf, size_t n)
 {
 	struct iovec to = { .iov_base = buf, .iov_len = n * PAGE };
@@ -146,13 +184,13 @@ static void copy(struct image *img, struct image_mm *mm, int fd, uint64_t addr, 
 	struct image_page *page;
 
 	for (i = 0; i < whole; i++) {
-		page = page_at(mm, addr + i * PAGE, true);
+		page = image_page(mm, addr + i * PAGE, true);
 		page->unproven = true;
 		keep(img, page, buf + i * PAGE);
 	}
 	if (i == n)
 		return;
-	page = page_at(mm, addr + i * PAGE, true);
+	page = image_page(mm, addr + i * PAGE, true);
 	page->unproven = true;
 	page->there = false;
 	if (i + 1 < n)
@@ -167,7 +205,7 @@ static void take_run(struct image *img, struct image_mm *mm, int fd, bool doubt,
 	bool wanted;
 
 	for (; addr < end; addr += PAGE) {
-		page = page_at(mm, addr, true);
+		page = image_page(mm, addr, true);
 		page->stamp = img->stamp;
 		wanted = (r->flags & CKPT_RUN_DIRTY) || (doubt && page->unproven);
 		page->unproven = false;
@@ -204,14 +242,8 @@ static void take_mm(struct image *img, const struct pages *p, size_t first, size
 	size_t i, j;
 	int fd;
 
-	if (!mm) {
-		mm = calloc(1, sizeof(*mm));
-		if (!mm)
-			die("no memory for the image");
-		mm->cookie = a->cookie;
-		mm->next = img->mms;
-		img->mms = mm;
-	}
+	if (!mm)
+		mm = new_mm(img, a->cookie);
 	mm->seen = img->stamp;
 	if (a->mm_flags & CKPT_MM_BUSY) {
 		img->busy++;
@@ -233,9 +265,19 @@ static void take_mm(struct image *img, const struct pages *p, size_t first, size
 	each_page(mm, drop_gone, img);
 }
 
-void image_round(struct image *img, const struct pages *p)
+void image_unseen(struct image *img)
 {
 	struct image_mm *mm, *next;
+
+	for (mm = img->mms; mm; mm = next) {
+		next = mm->next;
+		if (mm->seen != img->stamp)
+			free_mm(img, mm);
+	}
+}
+
+void image_round(struct image *img, const struct pages *p)
+{
 	size_t i, last;
 
 	img->stamp++;
@@ -245,11 +287,7 @@ void image_round(struct image *img, const struct pages *p)
 			;
 		take_mm(img, p, i, last);
 	}
-	for (mm = img->mms; mm; mm = next) {
-		next = mm->next;
-		if (mm->seen != img->stamp)
-			free_mm(img, mm);
-	}
+	image_unseen(img);
 }
 
 /* --- the end of an epoch --- */
@@ -314,7 +352,8 @@ void image_commit(struct image *img)
 {
 	struct image_mm *mm;
 
-	count_born(img);
+	if (img->mms && !img->mms->dev)
+		count_born(img);
 	for (mm = img->mms; mm; mm = mm->next) {
 		each_page(mm, commit_page, img);
 		mm->parent = true;

@@ -17,38 +17,44 @@
  * @old: its content in the parent
  * @now: as copied in this epoch, NULL: not copied
  * @stamp: round that told it last
+ * @compared: as of which round, if it is of shared memory
  * @had: it was in the parent
  * @there: it is in the parent + delta
  * @unproven: read through a pid that may have executed something else meanwhile
  */
 struct image_page {
 	uint8_t *old, *now;
-	uint32_t stamp;
+	uint32_t stamp, compared;
 	bool had, there, unproven;
 };
 
 #define IMAGE_CHUNKS 256
 
-/* The pages of 2 MiB. */
+/* The pages of 2 MiB; @used: a bit for each that was asked for, most are not. */
 struct image_chunk {
 	struct image_chunk *next;
 	uint64_t addr;
+	uint64_t used[SLOT_PAGES / 64];
 	struct image_page page[SLOT_PAGES];
 };
 
+/* An address space; or an inode that many may map, whose addresses are offsets. */
 struct image_mm {
 	struct image_mm *next;
-	uint64_t cookie;
+	uint64_t cookie;	/* or the inode's number, and its device */
+	uint64_t dev;
 	pid_t pid;
 	uint32_t stamp;		/* of the last round that told its areas */
 	uint32_t seen;		/* of the last one that named it */
 	bool parent;		/* it was there at the last commit */
+	unsigned long looks;	/* how often it was compared */
+	uint64_t compared;	/* pages of it that were */
 	struct image_chunk *chunk[IMAGE_CHUNKS];
 };
 
 /**
- * struct image - all address spaces
- * @mms: one for each cookie
+ * struct image - all address spaces, or all inodes
+ * @mms: one for each
  * @stamp: of the round being taken in
  * @read: pages copied
  * @busy: times an mm was told to be busy
@@ -73,42 +79,34 @@ size_t read_pages(pid_t pid, int mem, uint64_t addr, void *buf, size_t n);
 
 /* Take in a round: copy what is dirty, drop what is gone. */
 void image_round(struct image *img, const struct pages *p);
+/* Forget those that the last round did not name. */
+void image_unseen(struct image *img);
 void image_commit(struct image *img);
 void image_abort(struct image *img);
 
 struct image_mm *image_mm(struct image *img, uint64_t cookie);
+struct image_mm *image_inode(struct image *img, uint64_t dev, uint64_t ino, bool make);
+/* NULL if there is none and none is to be made. */
+struct image_page *image_page(struct image_mm *mm, uint64_t addr, bool make);
+/* It is there now, with this content. */
+void image_put(struct image *img, struct image_mm *mm, uint64_t addr, const uint8_t *data);
 /* What a page should hold, NULL when it was never told. */
 const uint8_t *image_want(struct image_mm *mm, uint64_t addr);
 /* Is it a state whose content must have been copied? */
 bool has_content(int state);
 bool is_followed(const struct area *a);
 
-/* Comparing is most of the work, and what is lost stays so until it is written again. */
-#define TURNS 2
-#define TURN_ALL TURNS
-
 /**
  * truth_memory - compare the image with the processes, frozen since before the round
  * @img: the image, the round taken in
  * @p: the round
- * @turn: every TURNS-th address space, beginning here; TURN_ALL: all of them, and also
- *	pages that nobody could have changed
+ * @thorough: pages that nobody could have changed, too
  * @ret_checked: pages compared
  * @ret_gone: of the differing ones, those that have vanished since: to be asked again
  *
  * Return: pages that differ; says which.
  */
-size_t truth_memory(struct image *img, const struct pages *p, unsigned int turn,
+size_t truth_memory(struct image *img, const struct pages *p, bool thorough,
 		    size_t *ret_checked, size_t *ret_gone);
-
-/**
- * truth_shared - the same for shared memory
- * @p: the round
- * @ret_checked: pages of mappings compared
- * @ret_twice: pages told more than once in the round
- *
- * Return: pages that nobody told, or not as they are; says which.
- */
-size_t truth_shared(const struct pages *p, size_t *ret_checked, size_t *ret_twice);
 
 #endif

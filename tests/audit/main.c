@@ -78,9 +78,7 @@ static pid_t start_mover(uint64_t seed)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (;;) {
 		n = rnd(&seed);
-		if (__atomic_load_n(&audit->files_only, __ATOMIC_RELAXED))
-			;
-		else if (n % 16)
+		if (n % 16)
 			syscall(SYS_migrate_pages, audit->actor[n / 16 % ACTORS], 3, &node[n & 1],
 				&node[~n & 1]);
 		else
@@ -173,15 +171,14 @@ static void summary(const struct reader *r)
 	const struct image *img = &r->image;
 	int k;
 
-	note("%.0f s of work, %.0f s until all stood still, %.0f s of comparison", r->running,
-	     r->freezing, r->frozen);
+	phases_show(&r->phases);
 	note("%lu epochs: %lu committed, %lu aborted, %lu by closing, %lu replies unheard",
 	     r->epochs, r->commits, r->aborts, r->closes, r->unheard);
 	note("%" PRIu64 " pages copied, %" PRIu64 " compared; %lu rounds for direct I/O; "
 	     "%" PRIu64 " busy; %lu vanished", img->read, r->pages, r->drains, img->busy,
 	     r->vanished);
 	note("%" PRIu64 " pages of shared mappings compared, %" PRIu64 " told twice",
-	     r->shared, r->twice);
+	     r->shared_tally.mapped, r->twice);
 	note("%" PRIu64 " inodes compared, %" PRIu64 " had changed, %" PRIu64
 	     " told that had not; %lu times changes were lost and said to be",
 	     r->inodes, r->changed_inodes, r->false_inodes, r->fulls);
@@ -219,14 +216,18 @@ int main(int argc, char **argv)
 			break;
 		}
 		if (!(r.epochs % 10) || getenv("CKPT_AUDIT_NOTES"))
-			note("%lu epochs, %" PRIu64 " operations, %ld s left; %.0f s of work, "
-			     "%.0f s of comparison", r.epochs, audit->ops,
-			     (long)(until - time(NULL)), r.running, r.frozen);
+			note("%lu epochs, %" PRIu64 " operations, %ld s left", r.epochs,
+			     audit->ops, (long)(until - time(NULL)));
 	}
 	summary(&r);
 	check(!r.lost_pages, "seed %" PRIu64 ": %" PRIu64 " pages lost in %" PRIu64 " operations",
 	      seed, r.lost_pages, audit->ops);
 	check(!r.lost_inodes, "%" PRIu64 " inodes lost", r.lost_inodes);
+	check(reader_actors(&r), "each process was compared every time");
+	check(2 * r.fulls < r.commits, "files were compared: %lu of %lu checkpoints were full",
+	      r.fulls, r.commits);
+	missing = shared_missing(&r.shared_tally);
+	check(!missing, "%u kinds of shared memory not compared", missing);
 	missing = tally_show(&r.tally);
 	check(!missing, "%u kinds of changes of files not made or not compared", missing);
 	missing = ops_show();

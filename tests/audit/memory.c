@@ -13,7 +13,6 @@
 #include "audit.h"
 
 #define RW (PROT_READ | PROT_WRITE)
-#define MADV_COLLAPSE_ 25
 #define MADV_GUARD_INSTALL_ 102
 #define MADV_GUARD_REMOVE_ 103
 

@@ -4,11 +4,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "reader.h"
@@ -51,10 +51,12 @@ static void stir(struct reader *r)
 {
 	switch (rnd(&r->seed) % 6) {
 	case 0:
+		/* It may find less than that. */
 		put(CGROUPS GROUP "/memory.reclaim", "6M");
 		break;
 	case 1:
-		put("/proc/sys/vm/drop_caches", "1");
+		if (put("/proc/sys/vm/drop_caches", "1"))
+			die("drop_caches");
 		break;
 	default:
 		usleep((useconds_t)(rnd(&r->seed) % 60000 * audit->pace));
@@ -156,18 +158,47 @@ static void final_rounds(struct reader *r, struct pages *p)
 	}
 }
 
+/* By the pid of its process an address space may be told, or by that of another in it. */
+static void know_actors(struct reader *r, const struct pages *p)
+{
+	size_t i;
+	int j;
+
+	for (j = 0; j < ACTORS; j++)
+		for (i = 0; !r->actor[j] && i < p->nr_areas; i++)
+			if (p->area[i].pid == audit->actor[j])
+				r->actor[j] = p->area[i].cookie;
+}
+
+bool reader_actors(struct reader *r)
+{
+	const struct image_mm *mm;
+	bool good = true;
+	int i;
+
+	for (i = 0; i < ACTORS; i++) {
+		mm = image_mm(&r->image, r->actor[i]);
+		note("process %d: compared %lu times of %lu, %" PRIu64 " pages", i,
+		     mm ? mm->looks : 0, r->looks, mm ? mm->compared : 0);
+		good &= mm && mm->looks == r->looks && mm->compared >= PAGES_A_LOOK * r->looks;
+	}
+	return good && r->looks;
+}
+
 /*
  * The kernel may drop pages of frozen processes (MADV_FREE), between the round and the
  * comparison: such a page is asked for again, all others must be right.
  */
 static size_t compare_memory(struct reader *r, struct pages *p)
 {
-	unsigned int turn = r->epochs % 8 ? (unsigned int)(r->epochs % TURNS) : TURN_ALL;
-	size_t checked, gone, lost, twice;
+	size_t checked, gone, lost;
 	int tries;
 
+	know_actors(r, p);
 	for (tries = 0;; tries++) {
-		lost = truth_memory(&r->image, p, turn, &checked, &gone);
+		r->looks++;
+		lost = truth_memory(&r->image, p, !(r->epochs % 8), &checked,
+				    &gone);
 		r->pages += checked;
 		if (!gone || gone < lost || tries == ASK_AGAIN)
 			break;
@@ -177,9 +208,6 @@ static size_t compare_memory(struct reader *r, struct pages *p)
 		next(r, CKPT_EPOCH_FINAL);
 		take_in(r, p);
 	}
-	lost += truth_shared(p, &checked, &twice);
-	r->shared += checked;
-	r->twice += twice;
 	return lost;
 }
 
@@ -210,6 +238,8 @@ static void commit(struct reader *r, uint64_t epoch, struct tree *now)
 	if (client_commit(&r->client, GROUP, epoch, id))
 		die("commit: %s", r->client.text);
 	image_commit(&r->image);
+	image_unseen(&r->shared);
+	image_commit(&r->shared);
 	tally_commit(&r->tally, r->commits && !r->full);
 	tree_free(&r->files);
 	r->files = *now;
@@ -222,7 +252,7 @@ static void end(struct reader *r, uint64_t epoch, struct tree *now)
 {
 	uint64_t how = rnd(&r->seed) % 10;
 
-	if (how > 2 || !r->commits || (audit->files_only && how)) {
+	if (how > 2 || !r->commits) {
 		commit(r, epoch, now);
 		return;
 	}
@@ -237,6 +267,7 @@ static void end(struct reader *r, uint64_t epoch, struct tree *now)
 		r->aborts++;
 	}
 	image_abort(&r->image);
+	image_abort(&r->shared);
 	tree_free(now);
 }
 
@@ -261,43 +292,16 @@ static uint64_t epoch_number(void)
 	return strtoull(text, NULL, 10);
 }
 
-static double now_s(void)
+/* The live rounds of an epoch. */
+static void live_rounds(struct reader *r)
 {
-	struct timespec t;
+	size_t rounds = rnd(&r->seed) % 4;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-/*
- * Where an address space is too busy to look at its maps, the change set is lost: so in
- * every second epoch everybody works on files alone.
- */
-static void files_only(bool on)
-{
-	int tries, i;
-
-	__atomic_store_n(&audit->files_only, on, __ATOMIC_SEQ_CST);
-	for (i = 0; on && i < ACTORS * THREADS; i++)
-		for (tries = 0; tries < 1000 && audit->in_memory[i / THREADS][i % THREADS]; tries++)
-			usleep(10000);
-}
-
-bool reader_epoch(struct reader *r)
-{
-	size_t rounds = rnd(&r->seed) % 4, lost_pages, lost_inodes;
-	struct tree now;
-	struct pages p;
-	double start = now_s(), stopping, stopped;
-	uint64_t epoch;
-
-	files_only(!(r->epochs++ % 2));
-	usleep((useconds_t)(rnd(&r->seed) % 100000 * audit->pace));
-	begin(r);
-	epoch = epoch_number();
 	live_round(r);
+	phase_ends(&r->phases, PHASE_ROUND);
 	for (; rounds; rounds--) {
 		stir(r);
+		phase_ends(&r->phases, PHASE_STIR);
 		if (!(rnd(&r->seed) % 24)) {
 			if (client_unheard(&r->client, CKPT_CMD_EPOCH_NEXT, GROUP))
 				die("a reply with no room came");
@@ -306,22 +310,42 @@ bool reader_epoch(struct reader *r)
 		}
 		next(r, 0);
 		live_round(r);
+		phase_ends(&r->phases, PHASE_ROUND);
 	}
-	stopping = now_s();
-	r->running += stopping - start;
+}
+
+bool reader_epoch(struct reader *r)
+{
+	size_t lost_pages, lost_inodes;
+	struct tree now;
+	struct pages p;
+	uint64_t epoch;
+
+	phase_ends(&r->phases, PHASE_END);
+	r->epochs++;
+	usleep((useconds_t)(rnd(&r->seed) % 100000 * audit->pace));
+	phase_ends(&r->phases, PHASE_WORK);
+	begin(r);
+	epoch = epoch_number();
+	live_rounds(r);
 	if (given_up(r, epoch))
 		return true;
 	freeze_all(true);
-	stopped = now_s();
-	r->freezing += stopped - stopping;
+	phase_ends(&r->phases, PHASE_FREEZE);
 	final_rounds(r, &p);
-	lost_pages = audit->files_only ? 0 : compare_memory(r, &p);
+	phase_ends(&r->phases, PHASE_LAST);
+	lost_pages = compare_memory(r, &p);
+	phase_ends(&r->phases, PHASE_MEMORY);
+	shared_round(&r->shared, &p, &r->told, &r->twice);
+	lost_pages += truth_shared(&r->shared, &p, &r->shared_tally);
+	phase_ends(&r->phases, PHASE_SHARED);
 	lost_inodes = compare_files(r, &now);
+	phase_ends(&r->phases, PHASE_FILES);
 	pages_free(&p);
 	end(r, epoch, &now);
 	r->lost_pages += lost_pages;
 	r->lost_inodes += lost_inodes;
-	r->frozen += now_s() - stopped;
 	freeze_all(false);
+	phase_ends(&r->phases, PHASE_END);
 	return !lost_pages && !lost_inodes;
 }

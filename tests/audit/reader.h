@@ -8,6 +8,8 @@
 #include "lib/client.h"
 
 #include "image.h"
+#include "phase.h"
+#include "shared.h"
 #include "tree.h"
 
 /**
@@ -15,14 +17,18 @@
  * @client: the owner of the epochs
  * @seed: of its choices
  * @image: the memory, parent + delta
+ * @shared: the inodes that they share, the same
+ * @shared_tally: what was compared of them
  * @files: the root at the parent
  * @told: inodes told since the epoch began
  * @full: the module has lost changes of files and said so
  * @epochs, @commits, @aborts, @closes, @unheard, @fulls: how they went
- * @pages, @shared, @inodes: compared
+ * @looks: how often memory was compared
+ * @actor: cookies of the actors' address spaces, 0: not told yet
+ * @pages, @inodes: compared
  * @twice: shared pages told more than once in a round
  * @tally: changes of files, made and compared
- * @running, @freezing, @frozen: seconds spent
+ * @phases: where the time goes
  * @lost_pages, @lost_inodes: differing and not told
  * @drains: rounds taken because direct I/O was in flight
  * @vanished: pages the kernel dropped from frozen processes
@@ -31,20 +37,26 @@
 struct reader {
 	struct client client;
 	uint64_t seed;
-	struct image image;
+	struct image image, shared;
+	struct shared_tally shared_tally;
 	struct tree files;
 	struct inodes told;
 	bool full;
 	struct tally tally;
-	double running, freezing, frozen;
+	struct phases phases;
 	unsigned long epochs, commits, aborts, closes, unheard, fulls;
-	unsigned long drains, vanished;
-	uint64_t pages, shared, twice, lost_pages;
+	unsigned long drains, vanished, looks;
+	uint64_t actor[ACTORS];
+	uint64_t pages, twice, lost_pages;
 	uint64_t inodes, lost_inodes, changed_inodes, false_inodes;
 };
 
 /* One epoch, from begin to its end, whichever that is.  Return: false if something is lost. */
 bool reader_epoch(struct reader *r);
+/* At least so many pages of each actor are compared on the average; it has twice that. */
+#define PAGES_A_LOOK 256
+/* Was each of them compared in every epoch that all were?  Prints how often. */
+bool reader_actors(struct reader *r);
 /* Stop or release everybody, the outsider too. */
 void freeze_all(bool frozen);
 

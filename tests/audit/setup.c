@@ -23,7 +23,7 @@ const char *kind_name(enum kind kind)
 		"program", "anonymous", "calm", "file-private", "read-only", "grows-down",
 		"merged", "userfaultfd", "direct", "pinned", "steps", "sparse",
 		"shared-anonymous", "memfd", "tmpfs",
-		"sysv", "ext4-shared", "hugetlb",
+		"sysv", "ext4-shared", "hugetlb", "shared-huge", "window",
 	};
 
 	return name[kind];
@@ -49,6 +49,12 @@ static int filled(const char *path, size_t pages, int flags)
 	return fd;
 }
 
+static void map(enum kind kind, size_t len, int prot, int flags, int fd)
+{
+	if (mmap(REGION(kind), len, prot, flags | MAP_FIXED_NOREPLACE, fd, 0) != REGION(kind))
+		die("map %s", kind_name(kind));
+}
+
 /* Before the actors are forked. */
 void setup_shared(void)
 {
@@ -67,6 +73,7 @@ void setup_shared(void)
 			die("mkdir %s", path);
 	}
 	files.memfd = memfd_create("audit", MFD_CLOEXEC);
+	files.lone = memfd_create("audit-lone", MFD_CLOEXEC);
 	files.tmpfs = filled("/tmp/audit.tmpfs", SOME_PAGES, 0);
 	files.cow = filled("/tmp/audit.cow", SOME_PAGES, 0);
 	files.ext4 = filled(ROOT "/mapped", SOME_PAGES, 0);
@@ -77,17 +84,14 @@ void setup_shared(void)
 	files.root = open(ROOT, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	files.shm = shmget(IPC_PRIVATE, SOME_PAGES * PAGE, IPC_CREAT | 0600);
 	if (files.direct < 0 || files.memfd < 0 || ftruncate(files.memfd, SOME_PAGES * PAGE) ||
-	    files.root < 0 || files.shm < 0)
+	    files.root < 0 || files.shm < 0 || files.lone < 0 ||
+	    ftruncate(files.lone, SOME_PAGES * PAGE))
 		die("shared memory");
-	if (mmap(REGION(KIND_ZERO), SOME_PAGES * PAGE, PROT_READ | PROT_WRITE,
-		 MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != REGION(KIND_ZERO))
-		die("shared anonymous memory");
-}
-
-static void map(enum kind kind, size_t len, int prot, int flags, int fd)
-{
-	if (mmap(REGION(kind), len, prot, flags | MAP_FIXED_NOREPLACE, fd, 0) != REGION(kind))
-		die("map %s", kind_name(kind));
+	map(KIND_ZERO, SOME_PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1);
+	map(KIND_SHARED_HUGE, SHARED_HUGE_PAGES * PAGE, PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1);
+	if (madvise(REGION(KIND_SHARED_HUGE), SHARED_HUGE_PAGES * PAGE, MADV_HUGEPAGE))
+		die("shared huge pages");
 }
 
 /* --- faults served by the process itself --- */

@@ -1,107 +1,66 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The truth of shared memory: each page that anybody has mapped is told once in a round
+ * The truth of shared memory: a full copy of every inode that a process of the group maps
  *
- * Whether it has changed is for a comparison of content, so the whole of it is copied from
- * the area that it is told with; through every other mapping it must look the same.
+ * It is read through the file, so that pages are in it that no page table has.  What each
+ * mapping shows must be the same, and each page that one has must have been told.
  */
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/kcmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "image.h"
+#include "shared.h"
 
 #define ENTRY_THERE (3ULL << 62)	/* present or swapped */
 #define SHOW 12
 
-/* A page of an inode, as it was told; area is NULL where none is. */
-struct shared_page {
-	uint64_t dev, ino, index;
-	const struct area *area;
-	uint8_t data[PAGE];
+/* Comparing: the image, what it was told by, and what came of it. */
+struct look {
+	struct image *img;
+	const struct pages *p;
+	struct shared_tally *tally;
+	size_t lost;
 };
 
-/**
- * struct shared - the pages of a round
- * @page: by hash; there is room for twice as many
- * @room: a power of two
- * @twice: told more than once
- */
-struct shared {
-	struct shared_page *page;
-	size_t room, checked, lost, twice;
-};
-
-static bool is_shared(const struct area *a)
+static void report(struct look *k, pid_t pid, uint64_t addr, uint64_t ino, uint64_t offset,
+		   const char *what)
 {
-	return a->end && (a->flags & CKPT_AREA_SHARED) && !(a->flags & CKPT_AREA_UNWALKED);
+	if (k->lost++ < SHOW)
+		note("LOST %#" PRIx64 " of pid %d (%s), offset %#" PRIx64 " of inode %" PRIu64
+		     ": %s", addr, pid, kind_name(kind_of(addr)), offset, ino, what);
 }
 
-static struct shared_page *find(const struct shared *s, const struct area *a, uint64_t index)
+/* --- through the mappings --- */
+
+/* The first @n pages of a window, those that there is an entry of. */
+static void compare_window(struct look *k, const struct area *a, struct image_mm *inode, int mem,
+			   uint64_t addr, const uint64_t *entry, size_t n)
 {
-	uint64_t i = (a->dev * 31 + a->ino * 1000003 + index) * 0x9e3779b97f4a7c15ULL >> 20;
-	struct shared_page *page;
+	static uint8_t is[SHARED_PAGES * PAGE];
+	uint64_t offset = shared_offset(a, addr);
+	const struct image_page *page;
+	const uint8_t *want;
+	size_t i, got = 0;
 
-	for (;; i++) {
-		page = &s->page[i & (s->room - 1)];
-		if (!page->area || (page->dev == a->dev && page->ino == a->ino &&
-				    page->index == index))
-			return page;
-	}
-}
-
-static uint64_t index_of(const struct area *a, uint64_t addr)
-{
-	return a->pgoff + (addr - a->start) / PAGE;
-}
-
-static void take_run(struct shared *s, const struct area *a, const struct ckpt_run *r, int mem)
-{
-	struct shared_page *page;
-	uint64_t addr = r->start, i;
-
-	for (i = 0; i < r->pages; i++, addr += PAGE) {
-		page = find(s, a, index_of(a, addr));
-		s->twice += !!page->area;
-		page->dev = a->dev;
-		page->ino = a->ino;
-		page->index = index_of(a, addr);
-		page->area = a;
-		/* Past the end of the file there is nothing to read. */
-		if (pread(mem, page->data, PAGE, (off_t)addr) != (ssize_t)PAGE)
-			memset(page->data, 0, PAGE);
-	}
-}
-
-static void report(struct shared *s, const struct area *a, uint64_t addr, const char *what)
-{
-	if (s->lost++ < SHOW)
-		note("LOST %#" PRIx64 " of pid %d (%s), page %#" PRIx64 " of inode %" PRIu64
-		     ", area flags %#x: %s", addr, a->pid, kind_name(kind_of(addr)),
-		     index_of(a, addr), a->ino, a->flags, what);
-}
-
-static void compare_area(struct shared *s, const struct area *a, int mem, int pagemap)
-{
-	const struct shared_page *page;
-	uint64_t addr, entry;
-	uint8_t is[PAGE];
-
-	for (addr = a->start; addr < a->end; addr += PAGE) {
-		if (pread(pagemap, &entry, 8, (off_t)(addr / PAGE * 8)) != 8)
-			die("pagemap of %d", a->pid);
-		if (!(entry & ENTRY_THERE))
+	for (i = 0; i < n; i++) {
+		if (!(entry[i] & ENTRY_THERE))
 			continue;
-		s->checked++;
-		page = find(s, a, index_of(a, addr));
-		if (!page->area)
-			report(s, a, addr, "told with no area of its inode");
-		else if (pread(mem, is, PAGE, (off_t)addr) == (ssize_t)PAGE &&
-			 memcmp(page->data, is, PAGE))
-			report(s, a, addr, "not what it was told as");
+		if (i >= got)
+			got = i + read_pages(a->pid, mem, addr + i * PAGE, is + i * PAGE, n - i);
+		k->tally->mapped++;
+		page = inode ? image_page(inode, offset + i * PAGE, false) : NULL;
+		want = inode ? image_want(inode, offset + i * PAGE) : NULL;
+		if (!page || page->stamp != k->img->stamp)
+			report(k, a->pid, addr + i * PAGE, a->ino, offset + i * PAGE,
+			       "told with no area of its inode");
+		else if (i < got && memcmp(want, is + i * PAGE, PAGE))
+			report(k, a->pid, addr + i * PAGE, a->ino, offset + i * PAGE,
+			       "not what it was told as");
 	}
 }
 
@@ -117,46 +76,186 @@ static int open_of(pid_t pid, const char *file)
 	return fd;
 }
 
-/* Areas in parts are several entries: what is there is looked at with the first. */
-static void each_area(struct shared *s, const struct pages *p, bool compare)
+static void compare_area(struct look *k, const struct area *a)
 {
-	const struct area *a;
-	int mem, pagemap;
-	size_t i, j;
+	struct image_mm *inode = image_inode(k->img, a->dev, a->ino, false);
+	int mem = open_of(a->pid, "mem"), pagemap = open_of(a->pid, "pagemap");
+	uint64_t entry[SHARED_PAGES], addr;
+	size_t n;
 
-	for (i = 0; i < p->nr_areas; i++) {
-		a = &p->area[i];
-		if (!is_shared(a) || (compare && i && p->area[i - 1].cookie == a->cookie &&
-				      p->area[i - 1].start == a->start))
+	for (addr = a->start; addr < a->end; addr += n * PAGE) {
+		n = (a->end - addr) / PAGE;
+		n = n < SHARED_PAGES ? n : SHARED_PAGES;
+		if (pread(pagemap, entry, n * 8, (off_t)(addr / PAGE * 8)) != (ssize_t)n * 8)
+			die("pagemap of %d", a->pid);
+		compare_window(k, a, inode, mem, addr, entry, n);
+	}
+	close(mem);
+	close(pagemap);
+}
+
+/* --- the full copy --- */
+
+static void compare_page(struct look *k, pid_t pid, uint64_t addr, struct image_mm *inode,
+			 uint64_t ino, uint64_t offset, const uint8_t *is, size_t len)
+{
+	const uint8_t *want = inode ? image_want(inode, offset) : NULL;
+
+	k->tally->pages[kind_of(addr)]++;
+	k->tally->absent += inode && image_page(inode, offset, true)->stamp != k->img->stamp;
+	if (!want)
+		report(k, pid, addr, ino, offset, "never told");
+	else if (memcmp(want, is, len))
+		report(k, pid, addr, ino, offset, "the file has something else");
+}
+
+/* Each page once, whoever maps it; what is behind the end of a file is no page of it. */
+static void compare_mapping(struct look *k, pid_t pid, const struct mapping *m)
+{
+	static uint8_t is[SHARED_PAGES * PAGE];
+	struct image_mm *inode = image_inode(k->img, m->dev, m->ino, false);
+	struct image_page *page;
+	uint64_t addr, offset;
+	size_t n, i, len;
+	int fd = -1;
+	ssize_t got;
+
+	for (addr = m->start; addr < m->end; addr += n * PAGE) {
+		n = (m->end - addr) / PAGE;
+		n = n < SHARED_PAGES ? n : SHARED_PAGES;
+		offset = m->offset + (addr - m->start);
+		for (i = 0; inode && i < n; i++)
+			if (image_page(inode, offset + i * PAGE, true)->compared != k->img->stamp)
+				break;
+		if (i == n)
 			continue;
-		mem = open_of(a->pid, "mem");
-		pagemap = open_of(a->pid, "pagemap");
-		for (j = 0; !compare && j < a->nr_runs; j++)
-			take_run(s, a, &p->run[a->run + j], mem);
-		if (compare)
-			compare_area(s, a, mem, pagemap);
-		close(mem);
-		close(pagemap);
+		if (fd < 0)
+			fd = mapping_open(pid, m->start, m->end);
+		if (fd < 0)
+			die("the file at %#" PRIx64 " of %d: %s", m->start, pid, m->name);
+		got = pread(fd, is, n * PAGE, (off_t)offset);
+		for (i = 0; got > (ssize_t)(i * PAGE); i++) {
+			len = (size_t)got - i * PAGE;
+			page = inode ? image_page(inode, offset + i * PAGE, true) : NULL;
+			if (page && page->compared == k->img->stamp)
+				continue;
+			if (page)
+				page->compared = k->img->stamp;
+			compare_page(k, pid, addr + i * PAGE, inode, m->ino, offset + i * PAGE,
+				     is + i * PAGE, len < PAGE ? len : PAGE);
+		}
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
+/*
+ * Queues of the kernel are no memory of the group's alone, huge pages of hugetlbfs are not
+ * walked, and the memory of this program is that of those who are not frozen, too.
+ */
+static bool is_file(const struct mapping *m)
+{
+	return m->mode[3] == 's' && m->name[0] == '/' && m->start != (uintptr_t)audit &&
+	       strncmp(m->name, "/[aio]", 6) && strncmp(m->name, "/anon_hugepage", 14);
+}
+
+/* It, or another process in the same memory. */
+static bool is_process_told(const struct look *k, pid_t pid)
+{
+	size_t i;
+
+	for (i = 0; i < k->p->nr_areas; i++)
+		if (k->p->area[i].pid == pid)
+			return true;
+	for (i = 0; i < k->p->nr_areas; i++)
+		if ((!i || k->p->area[i].pid != k->p->area[i - 1].pid) &&
+		    !syscall(SYS_kcmp, pid, k->p->area[i].pid, KCMP_VM, 0, 0))
+			return true;
+	return false;
+}
+
+static void compare_process(struct look *k, pid_t pid)
+{
+	struct mapping m;
+	struct maps maps;
+	bool any = false;
+
+	if (!maps_open(&maps, pid))
+		return;
+	while (maps_next(&maps, &m)) {
+		any = true;
+		if (is_file(&m))
+			compare_mapping(k, pid, &m);
+	}
+	maps_close(&maps);
+	if (any && !is_process_told(k, pid)) {
+		note("LOST pid %d: none of its areas is told", pid);
+		k->lost++;
 	}
 }
 
-size_t truth_shared(const struct pages *p, size_t *ret_checked, size_t *ret_twice)
+/* What the kernel says of the shared memory that was asked to be huge. */
+static uint64_t huge_kib(pid_t pid)
 {
-	struct shared s = { .room = 256 };
-	size_t i, j, pages = 0;
+	char path[64], line[256], want[32];
+	uint64_t kib = 0, all = 0;
+	bool here = false;
+	FILE *f;
 
-	for (i = 0; i < p->nr_areas; i++)
-		for (j = 0; is_shared(&p->area[i]) && j < p->area[i].nr_runs; j++)
-			pages += p->run[p->area[i].run + j].pages;
-	while (s.room < 2 * pages)
-		s.room *= 2;
-	s.page = calloc(s.room, sizeof(*s.page));
-	if (!s.page)
-		die("no memory for shared pages");
-	each_area(&s, p, false);
-	each_area(&s, p, true);
-	free(s.page);
-	*ret_checked = s.checked;
-	*ret_twice = s.twice;
-	return s.lost;
+	snprintf(path, sizeof(path), "/proc/%d/smaps", pid);
+	snprintf(want, sizeof(want), "%" PRIxPTR "-", (uintptr_t)REGION(KIND_SHARED_HUGE));
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f)) {
+		if (!strncmp(line, "VmFlags:", 8))
+			here = false;
+		else if (!strncmp(line, want, strlen(want)))
+			here = true;
+		else if (here && sscanf(line, "ShmemPmdMapped: %" SCNu64, &kib) == 1)
+			all += kib;
+	}
+	if (!f || fclose(f))
+		die("%s", path);
+	return all;
+}
+
+size_t truth_shared(struct image *img, const struct pages *p, struct shared_tally *tally)
+{
+	struct look k = { .img = img, .p = p, .tally = tally };
+	const struct area *a;
+	size_t i;
+	int pid;
+	FILE *f;
+
+	/* Areas in parts are several entries: what is there is looked at with the first. */
+	for (i = 0; i < p->nr_areas; i++) {
+		a = &p->area[i];
+		if (is_shared(a) && !(i && p->area[i - 1].cookie == a->cookie &&
+				      p->area[i - 1].start == a->start))
+			compare_area(&k, a);
+	}
+	/* One of them after the other. */
+	tally->huge += huge_kib(audit->actor[img->stamp % ACTORS]);
+	f = fopen(CGROUPS GROUP "/cgroup.procs", "re");
+	while (f && fscanf(f, "%d", &pid) == 1)
+		compare_process(&k, pid);
+	if (!f || fclose(f))
+		die("the processes of " GROUP);
+	return k.lost;
+}
+
+unsigned int shared_missing(const struct shared_tally *tally)
+{
+	static const enum kind kind[] = { KIND_ZERO, KIND_MEMFD, KIND_TMPFS, KIND_SYSV, KIND_EXT4,
+					  KIND_SHARED_HUGE, KIND_WINDOW };
+	unsigned int missing = !tally->absent + !tally->huge;
+	size_t i;
+
+	for (i = 0; i < sizeof(kind) / sizeof(kind[0]); i++) {
+		note("%s: %" PRIu64 " pages of its file compared", kind_name(kind[i]),
+		     tally->pages[kind[i]]);
+		missing += !tally->pages[kind[i]];
+	}
+	note("%" PRIu64 " of them were in no page table; %" PRIu64 " MiB were in huge pages",
+	     tally->absent, tally->huge >> 10);
+	return missing;
 }

@@ -15,6 +15,7 @@
 #define ENTRY_PRESENT (1ULL << 63)
 #define ENTRY_SWAP (1ULL << 62)
 #define ENTRY_FILE (1ULL << 61)
+#define WHOLE_PAGES (2 * SOME_PAGES)
 #define SHOW 12
 
 /**
@@ -75,10 +76,21 @@ static void read_content(struct look *k, uint64_t addr, size_t first, size_t n)
 		read_content(k, addr, first + whole + 1, n - whole - 1);
 }
 
+/*
+ * Reading what is absent makes it present, so that is for some epochs and small areas, and
+ * where there is something to compare with.
+ */
+static bool is_read_whole(const struct look *k)
+{
+	return k->thorough && (k->area->flags & CKPT_AREA_READ) &&
+	       k->area->end - k->area->start <= WHOLE_PAGES * PAGE &&
+	       (k->file >= 0 || !(k->area->flags & CKPT_AREA_FILE));
+}
+
 /* Is the content of a page to be read from the process? */
 static bool of_interest(const struct look *k, size_t i)
 {
-	if (k->thorough && (k->area->flags & CKPT_AREA_READ))
+	if (is_read_whole(k))
 		return true;
 	if (!(k->entry[i] & (ENTRY_PRESENT | ENTRY_SWAP)))
 		return false;
@@ -133,15 +145,16 @@ static void compare_page(struct look *k, uint64_t addr, size_t i)
 
 	if (!k->readable[i] && !absent)
 		return;		/* of the file for both, or not to be read (past its end) */
-	k->checked++;
 	if (!has_content(k->state[i]) && k->state[i] != CKPT_PAGE_ZERO &&
 	    k->state[i] != CKPT_PAGE_GUARD && !absent && !(k->entry[i] & ENTRY_FILE)) {
+		k->checked++;
 		report(k, addr, i, "is the process's own");
 		return;
 	}
 	if (has_content(k->state[i])) {
 		want = image_want(k->mm, addr);
 		if (!want) {
+			k->checked++;
 			report(k, addr, i, "never told dirty");
 			return;
 		}
@@ -157,6 +170,7 @@ static void compare_page(struct look *k, uint64_t addr, size_t i)
 		is = bare(k, addr);
 	if (!is)
 		return;
+	k->checked++;
 	if (want ? !memcmp(want, is, PAGE) : !is[0] && !memcmp(is, is + 1, PAGE - 1))
 		return;
 	if (absent && has_content(k->state[i]))
@@ -182,11 +196,11 @@ static void compare_area(struct look *k, const struct pages *p, const struct are
 			die("pagemap of %d", k->mm->pid);
 		for (i = 0; i < n && !any; i++)
 			any = k->entry[i] & (ENTRY_PRESENT | ENTRY_SWAP);
-		if (!any && !(k->thorough && a->end - a->start <= 4 * HUGE))
+		if (!any && !is_read_whole(k))
 			continue;
 		read_truth(k, addr, n);
 		for (i = 0; i < n; i++)
-			if (k->thorough || k->state[i] != CKPT_PAGE_NONE ||
+			if (is_read_whole(k) || k->state[i] != CKPT_PAGE_NONE ||
 			    (k->entry[i] & (ENTRY_PRESENT | ENTRY_SWAP)))
 				compare_page(k, addr + i * PAGE, i);
 	}
@@ -256,15 +270,15 @@ static void compare_mm(struct look *k, const struct pages *p, size_t first, size
 	}
 }
 
-size_t truth_memory(struct image *img, const struct pages *p, unsigned int turn,
+size_t truth_memory(struct image *img, const struct pages *p, bool thorough,
 		    size_t *ret_checked, size_t *ret_gone)
 {
 	static struct look k;
-	size_t i, last;
+	size_t i, last, before;
 	char path[64];
 
 	k.checked = k.lost = k.gone = 0;
-	k.thorough = turn == TURN_ALL;
+	k.thorough = thorough;
 	for (i = 0; i < p->nr_areas; i = last) {
 		for (last = i; last < p->nr_areas && p->area[last].cookie == p->area[i].cookie;
 		     last++)
@@ -276,8 +290,10 @@ size_t truth_memory(struct image *img, const struct pages *p, unsigned int turn,
 		k.pagemap = open(path, O_RDONLY | O_CLOEXEC);
 		if (k.mem < 0 || k.pagemap < 0)
 			die("open %s", path);
-		if (k.thorough || (k.mm->cookie + turn) % TURNS == 0)
-			compare_mm(&k, p, i, last);
+		before = k.checked;
+		compare_mm(&k, p, i, last);
+		k.mm->looks++;
+		k.mm->compared += k.checked - before;
 		k.lost += compare_maps(p, i, last, k.mm->pid);
 		close(k.mem);
 		close(k.pagemap);
