@@ -183,6 +183,35 @@ static void op_map(struct hand *h)
 	p[0] = (char)rnd(&h->seed);
 }
 
+static void store_and_leave(struct hand *h)
+{
+	int fd = open_name(h, O_RDWR);
+	struct stat st;
+	char *p;
+
+	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode) || !st.st_size)
+		return;
+	p = mmap(NULL, SOME_PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
+		return;
+	close(fd);
+	p[pick(h, (uint64_t)st.st_size)] = (char)rnd(&h->seed);
+	did(h, CHANGE_MAPPED_EXIT);
+}
+
+/* The mapping ends with its process, not by unmapping. */
+static void op_map_exit(struct hand *h)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		guarded(h, store_and_leave);
+		_exit(0);
+	}
+	rnd(&h->seed);
+	say(h, NULL, (uint64_t)pid);
+}
+
 static void op_aio_file(struct hand *h)
 {
 	struct iocb cb = { .aio_lio_opcode = IOCB_CMD_PWRITE, .aio_nbytes = 64 };
@@ -290,6 +319,7 @@ const struct op file_ops[] = {
 	{ "f-allocate", op_allocate, 24, -1 },
 	{ "f-beside", op_beside, 12, -1 },
 	{ "f-map", op_map, 12, -1 },
+	{ "f-map-exit", op_map_exit, 4, -1 },
 	{ "f-aio", op_aio_file, 8, -1 },
 	{ "f-ring", op_ring_file, 12, -1 },
 	{ "f-direct", op_direct_file, 8, -1 },

@@ -172,6 +172,7 @@ static void summary(const struct reader *r)
 	int k;
 
 	phases_show(&r->phases);
+	note("%lu times over the limit of memory", r->squeezes);
 	note("%lu epochs: %lu committed, %lu aborted, %lu by closing, %lu replies unheard",
 	     r->epochs, r->commits, r->aborts, r->closes, r->unheard);
 	note("%" PRIu64 " pages copied, %" PRIu64 " compared; %lu rounds for direct I/O; "

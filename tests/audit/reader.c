@@ -46,6 +46,24 @@ void freeze_all(bool frozen)
 		wait_frozen(cgroup[i], frozen);
 }
 
+/*
+ * A limit that the group is over, so that it lives on swap until the end of the epoch.  It is
+ * a part of what it has: what is locked or pinned is little, and there is swap for the rest.
+ */
+static void squeeze(struct reader *r, bool on)
+{
+	char text[32];
+
+	if (on == r->squeezed)
+		return;
+	if (on && get(CGROUPS GROUP "/memory.current", text, sizeof(text)) > 0)
+		snprintf(text, sizeof(text), "%llu", strtoull(text, NULL, 10) / 4 * 3);
+	if (put(CGROUPS GROUP "/memory.max", on ? text : "max"))
+		die("memory.max of " GROUP);
+	r->squeezed = on;
+	r->squeezes += on;
+}
+
 /* What makes pages vanish and come back while rounds are taken. */
 static void stir(struct reader *r)
 {
@@ -57,6 +75,9 @@ static void stir(struct reader *r)
 	case 1:
 		if (put("/proc/sys/vm/drop_caches", "1"))
 			die("drop_caches");
+		break;
+	case 2:
+		squeeze(r, true);
 		break;
 	default:
 		usleep((useconds_t)(rnd(&r->seed) % 60000 * audit->pace));
@@ -279,6 +300,7 @@ static bool given_up(struct reader *r, uint64_t epoch)
 	if (client_abort(&r->client, GROUP, epoch))
 		die("abort: %s", r->client.text);
 	image_abort(&r->image);
+	squeeze(r, false);
 	r->aborts++;
 	return true;
 }
@@ -331,6 +353,7 @@ bool reader_epoch(struct reader *r)
 	if (given_up(r, epoch))
 		return true;
 	freeze_all(true);
+	squeeze(r, false);
 	phase_ends(&r->phases, PHASE_FREEZE);
 	final_rounds(r, &p);
 	phase_ends(&r->phases, PHASE_LAST);

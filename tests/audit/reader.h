@@ -31,6 +31,7 @@
  * @phases: where the time goes
  * @lost_pages, @lost_inodes: differing and not told
  * @drains: rounds taken because direct I/O was in flight
+ * @squeezed, @squeezes: the group is over its limit, and how often it was
  * @vanished: pages the kernel dropped from frozen processes
  * @changed_inodes, @false_inodes: differing; told and not differing
  */
@@ -45,7 +46,8 @@ struct reader {
 	struct tally tally;
 	struct phases phases;
 	unsigned long epochs, commits, aborts, closes, unheard, fulls;
-	unsigned long drains, vanished, looks;
+	unsigned long drains, vanished, looks, squeezes;
+	bool squeezed;
 	uint64_t actor[ACTORS];
 	uint64_t pages, twice, lost_pages;
 	uint64_t inodes, lost_inodes, changed_inodes, false_inodes;

@@ -11,7 +11,7 @@ const char *change_name(enum change change)
 	static const char *const name[NR_CHANGES] = {
 		"create", "write", "append", "write to one held open", "truncate", "allocate",
 		"punch", "zero range", "collapse", "insert", "copy_file_range", "splice",
-		"mapped stores", "asynchronous write", "io_uring write", "direct write in flight",
+		"mapped stores", "mapped stores, then exit", "asynchronous write", "io_uring write", "direct write in flight",
 		"rename", "rename across directories", "exchange", "exchange of directories",
 		"rename out of the root", "rename into the root", "directory out of the root",
 		"directory into the root", "link", "unlink", "mkdir", "rmdir", "symlink",

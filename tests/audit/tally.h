@@ -21,6 +21,7 @@ enum change {
 	CHANGE_COPY,		/* copy_file_range */
 	CHANGE_SPLICE,
 	CHANGE_MAPPED,		/* stores through a shared mapping */
+	CHANGE_MAPPED_EXIT,	/* the same, and the process ends with it */
 	CHANGE_AIO,
 	CHANGE_RING,		/* io_uring */
 	CHANGE_DIRECT,		/* direct, not waited for: in flight over takes */
