@@ -62,18 +62,22 @@ bool guarded(struct hand *h, void (*run)(struct hand *h))
 
 /* All operations, numbered; those that a process does not do have no weight in it. */
 static struct op table[MAX_OPS];
+/* What it is for is a change, which did() is told of. */
+static bool is_change[MAX_OPS];
 static unsigned int nr_ops, all_weights;
 
-enum { BY_GROUP = 1, BY_OUTSIDER = 2, BY_WRITER = 4 };
+enum { BY_GROUP = 1, BY_OUTSIDER = 2, BY_WRITER = 4, BY_RUNNER = 8 };
 
-static void add_ops(const struct op *op, int who, int actor)
+static void add_ops(const struct op *op, int who, bool change, int actor)
 {
-	int is = actor < ACTORS ? BY_GROUP : actor == OUTSIDER ? BY_OUTSIDER : BY_WRITER;
+	static const int outside[] = { BY_OUTSIDER, BY_WRITER, BY_RUNNER };
+	int is = actor < ACTORS ? BY_GROUP : outside[actor - ACTORS];
 
 	for (; op->name; op++) {
 		if (nr_ops == MAX_OPS)
 			die("too many operations");
 		table[nr_ops] = *op;
+		is_change[nr_ops] = change;
 		if (!(who & is) || (op->actor >= 0 && op->actor != actor))
 			table[nr_ops].weight = 0;
 		all_weights += table[nr_ops++].weight;
@@ -82,15 +86,16 @@ static void add_ops(const struct op *op, int who, int actor)
 
 static void add_all(int actor)
 {
-	add_ops(memory_ops, BY_GROUP, actor);
-	add_ops(step_ops, BY_GROUP, actor);
-	add_ops(shared_ops, BY_GROUP, actor);
-	add_ops(read_ops, BY_GROUP, actor);
-	add_ops(task_ops, BY_GROUP, actor);
-	add_ops(file_ops, BY_GROUP | BY_OUTSIDER, actor);
-	add_ops(name_ops, BY_GROUP | BY_OUTSIDER, actor);
-	add_ops(away_ops, BY_OUTSIDER, actor);
-	add_ops(direct_ops, BY_WRITER, actor);
+	add_ops(memory_ops, BY_GROUP, false, actor);
+	add_ops(step_ops, BY_GROUP, false, actor);
+	add_ops(shared_ops, BY_GROUP, false, actor);
+	add_ops(read_ops, BY_GROUP, false, actor);
+	add_ops(task_ops, BY_GROUP, false, actor);
+	add_ops(file_ops, BY_GROUP | BY_OUTSIDER, true, actor);
+	add_ops(name_ops, BY_GROUP | BY_OUTSIDER, true, actor);
+	add_ops(away_ops, BY_OUTSIDER, false, actor);
+	add_ops(direct_ops, BY_WRITER, true, actor);
+	add_ops(run_on_ops, BY_RUNNER, false, actor);
 }
 
 unsigned int ops_show(void)
@@ -103,9 +108,10 @@ unsigned int ops_show(void)
 		add_all(0);
 	for (i = 0; i < nr_ops; i++) {
 		missing += !audit->ran[i];
-		len += (size_t)snprintf(line + len, sizeof(line) - len, " %s %" PRIu64,
-					table[i].name, audit->ran[i]);
-		if (len < 70 && i + 1 < nr_ops)
+		len += (size_t)snprintf(line + len, sizeof(line) - len,
+					" %s %" PRIu64 "/%" PRIu64, table[i].name, audit->ran[i],
+					audit->tried[i]);
+		if (len < 64 && i + 1 < nr_ops)
 			continue;
 		note("%s", line + 1);
 		len = 0;
@@ -128,16 +134,19 @@ static void *work(void *arg)
 	struct hand *h = arg;
 	uint64_t *done = &audit->done[h->actor][h->thread];
 	const struct op *op;
+	bool good;
 
 	me = h;
 	while (!__atomic_load_n(&audit->stop, __ATOMIC_RELAXED)) {
 		op = throw_dice(h);
 		h->entry = &audit->log[h->actor][h->thread][*done % LOG];
 		*h->entry = (struct entry){ .name = op->name, .number = *done };
-		guarded(h, op->run);
+		h->missed = is_change[op - table];
+		good = guarded(h, op->run) && !h->missed;
 		(*done)++;
-		__atomic_add_fetch(&audit->ran[op - table], 1, __ATOMIC_RELAXED);
-		if (h->actor != DIRECT_WRITER)
+		__atomic_add_fetch(&audit->tried[op - table], 1, __ATOMIC_RELAXED);
+		__atomic_add_fetch(&audit->ran[op - table], good, __ATOMIC_RELAXED);
+		if (h->actor < DIRECT_WRITER)
 			__atomic_add_fetch(&audit->ops, 1, __ATOMIC_RELAXED);
 	}
 	return NULL;

@@ -24,9 +24,11 @@
 #define ACTORS 4
 #define ACTOR_MERGED 0		/* this one asks for KSM */
 #define ACTOR_FAULTS 1		/* this one serves its own page faults */
+#define ACTOR_SPARSE 2		/* its children have all of its page tables */
 #define OUTSIDER ACTORS		/* not in the group */
 #define DIRECT_WRITER (ACTORS + 1)	/* nor this one: direct writes, slowed down */
-#define PROCESSES (ACTORS + 2)
+#define RUNNER (ACTORS + 2)		/* nor this one, which is not frozen in some epochs */
+#define PROCESSES (ACTORS + 3)
 #define THREADS 2
 #define LOG 128
 #define MAX_OPS 128
@@ -34,8 +36,12 @@
 #define GROUP "audit"
 #define AWAY "audit-away"
 #define SLOW "audit-slow"
+#define RUN_ON "audit-run-on"
 #define CGROUPS "/sys/fs/cgroup/"
 #define ROOT "/scratch/audit.root"
+/* Files of the one that runs on: those that it has open all the time, and one that it has not. */
+#define RUN_ON_FILES ROOT "/on"
+#define RUN_ON_HELD 3
 #define BESIDE "/scratch/audit.beside"
 /* A disk for direct reads alone, so that it can be slow and nothing else is. */
 #define DISK "/dev/loop6"
@@ -109,7 +115,7 @@ struct entry {
  * @actor: pids
  * @log: the last operations of every thread
  * @done: operations of every thread
- * @ran: how often each was tried
+ * @tried, @ran: how often each was tried, and did what it is for
  * @did: changes of files that every process made
  */
 struct audit {
@@ -120,7 +126,7 @@ struct audit {
 	pid_t actor[PROCESSES];
 	struct entry log[PROCESSES][THREADS][LOG];
 	uint64_t done[PROCESSES][THREADS];
-	uint64_t ran[MAX_OPS];
+	uint64_t tried[MAX_OPS], ran[MAX_OPS];
 	uint64_t did[PROCESSES][NR_CHANGES];
 };
 
@@ -141,6 +147,7 @@ extern struct files files;
  * @thread: its own
  * @entry: where the operation is logged
  * @env: where a fault goes while @armed
+ * @missed: the operation did not do what it is for
  * @map: mapping to take away when an operation faults
  * @aio: its context, and whether a read is in flight
  * @file_aio: the same, for writes to files
@@ -153,6 +160,7 @@ struct hand {
 	struct entry *entry;
 	sigjmp_buf env;
 	volatile bool armed;
+	volatile bool missed;
 	void *volatile map;
 	unsigned long aio, file_aio;
 	bool aio_busy, file_aio_busy;
@@ -168,11 +176,17 @@ struct op {
 
 /* Each ends with an op without a name. */
 extern const struct op memory_ops[], step_ops[], shared_ops[], read_ops[], task_ops[],
-	file_ops[], name_ops[], away_ops[], direct_ops[];
+	file_ops[], name_ops[], away_ops[], direct_ops[], run_on_ops[];
 
 static inline uint64_t pick(struct hand *h, uint64_t n)
 {
 	return rnd(&h->seed) % n;
+}
+
+/* Of an operation that was refused, or found nothing to do. */
+static inline void missed(struct hand *h)
+{
+	h->missed = true;
 }
 
 static inline void say(struct hand *h, const void *a, uint64_t b)
@@ -192,7 +206,7 @@ void scribble(struct hand *h, char *p, size_t len);
 /* Run an operation; false if it ended in a fault. */
 bool guarded(struct hand *h, void (*run)(struct hand *h));
 pid_t actor_start(int index, uint64_t seed, const char *cgroup);
-/* Print how often each operation was tried; return how many never were. */
+/* Print how often each operation was tried and worked; return how many never did. */
 unsigned int ops_show(void);
 void setup_shared(void);
 void setup_actor(int index);

@@ -97,7 +97,8 @@ static void op_drop(struct hand *h)
 	size_t len;
 	char *p = range(h, 16, &len);
 
-	madvise(p, len, MADV_DONTNEED);
+	if (madvise(p, len, MADV_DONTNEED))
+		missed(h);
 	if (pick(h, 2))
 		read_all(p, len);
 }
@@ -107,7 +108,8 @@ static void op_free(struct hand *h)
 	size_t len;
 	char *p = range(h, 16, &len);
 
-	madvise(p, len, MADV_FREE);
+	if (madvise(p, len, MADV_FREE))
+		missed(h);
 	if (pick(h, 2))
 		scribble(h, p, PAGE);
 }
@@ -152,12 +154,14 @@ static void op_merge(struct hand *h)
 }
 
 /* A move that fails (several areas) may have unmapped where it would have gone. */
-static void move(char *from, char *to, size_t len, int flags)
+static void move(struct hand *h, char *from, char *to, size_t len, int flags)
 {
-	if (mremap(from, len, len, MREMAP_MAYMOVE | MREMAP_FIXED | flags, to) == MAP_FAILED)
+	if (mremap(from, len, len, MREMAP_MAYMOVE | MREMAP_FIXED | flags, to) == MAP_FAILED) {
+		missed(h);
 		again(to, len);
-	else if (!flags)
+	} else if (!flags) {
 		again(from, len);
+	}
 }
 
 static void op_move_slot(struct hand *h)
@@ -165,14 +169,16 @@ static void op_move_slot(struct hand *h)
 	char *from = slot(h), *to = slot(h);
 
 	say(h, from, (uintptr_t)to);
-	if (from == to)
+	if (from == to) {
+		missed(h);
 		return;
+	}
 	if (pick(h, 2)) {
 		/* One area, so that the move can be made. */
 		mprotect(from, HUGE, RW);
 		scribble(h, from + pick(h, SLOT_PAGES) * PAGE, PAGE);
 	}
-	move(from, to, HUGE, pick(h, 3) ? 0 : MREMAP_DONTUNMAP);
+	move(h, from, to, HUGE, pick(h, 3) ? 0 : MREMAP_DONTUNMAP);
 	if (pick(h, 2))
 		scribble(h, from + pick(h, SLOT_PAGES) * PAGE, PAGE);
 }
@@ -182,11 +188,13 @@ static void op_move_back(struct hand *h)
 	char *from = slot(h), *to = slot(h);
 
 	say(h, from, (uintptr_t)to);
-	if (from == to)
+	if (from == to) {
+		missed(h);
 		return;
-	move(from, to, HUGE, 0);
+	}
+	move(h, from, to, HUGE, 0);
 	scribble(h, to + pick(h, SLOT_PAGES) * PAGE, PAGE);
-	move(to, from, HUGE, 0);
+	move(h, to, from, HUGE, 0);
 }
 
 static void op_move_pages(struct hand *h)
@@ -195,9 +203,11 @@ static void op_move_pages(struct hand *h)
 	char *p = range(h, 16, &len);
 	char *to = slot(h) + pick(h, SLOT_PAGES - len / PAGE + 1) * PAGE;
 
-	if (to < p + len && p < to + len)
+	if (to < p + len && p < to + len) {
+		missed(h);
 		return;
-	move(p, to, len, pick(h, 3) ? 0 : MREMAP_DONTUNMAP);
+	}
+	move(h, p, to, len, pick(h, 3) ? 0 : MREMAP_DONTUNMAP);
 }
 
 /* Shrink and grow in place; the new part is new. */
@@ -209,13 +219,17 @@ static void op_resize(struct hand *h)
 	say(h, p, cut);
 	if (pick(h, 2)) {
 		mremap(p, HUGE, HUGE - cut, 0);
-		if (mremap(p, HUGE - cut, HUGE, 0) == MAP_FAILED)
+		if (mremap(p, HUGE - cut, HUGE, 0) == MAP_FAILED) {
+			missed(h);
 			again(p + HUGE - cut, cut);
+		}
 		return;
 	}
 	/* As realloc() does it: somewhere else, larger; then back. */
-	if (mremap(p, HUGE, HUGE + cut, MREMAP_MAYMOVE | MREMAP_FIXED, q) == MAP_FAILED)
+	if (mremap(p, HUGE, HUGE + cut, MREMAP_MAYMOVE | MREMAP_FIXED, q) == MAP_FAILED) {
+		missed(h);
 		return;
+	}
 	again(p, HUGE);
 	scribble(h, q, PAGE);
 	if (mremap(q, HUGE, HUGE, MREMAP_MAYMOVE | MREMAP_FIXED, p) == MAP_FAILED)
@@ -247,7 +261,8 @@ static void op_advise(struct hand *h)
 	size_t len;
 	char *p = range(h, 32, &len);
 
-	madvise(p, len, which);
+	if (madvise(p, len, which))
+		missed(h);
 	if (which == MADV_GUARD_INSTALL_ && pick(h, 2))
 		madvise(p, len, MADV_GUARD_REMOVE_);
 }
@@ -257,7 +272,8 @@ static void op_lock(struct hand *h)
 	size_t len;
 	char *p = range(h, 4, &len);
 
-	mlock(p, len);
+	if (mlock(p, len))
+		missed(h);
 	scribble(h, p, PAGE);
 	munlock(p, len);
 }
@@ -269,7 +285,8 @@ static void op_migrate(struct hand *h)
 	size_t len;
 	char *p = range(h, 32, &len);
 
-	syscall(SYS_mbind, p, len, 2 /* MPOL_BIND */, &mask, 3, 2 /* MPOL_MF_MOVE */);
+	if (syscall(SYS_mbind, p, len, 2 /* MPOL_BIND */, &mask, 3, 2 /* MPOL_MF_MOVE */))
+		missed(h);
 	scribble(h, p, PAGE);
 	syscall(SYS_mbind, p, len, 0 /* MPOL_DEFAULT */, NULL, 0, 0);
 }
@@ -317,7 +334,7 @@ static void op_force(struct hand *h)
 
 	say(h, p, 1);
 	if (pwrite(fd, &value, 1, (off_t)(uintptr_t)p) != 1)
-		h->entry->b = 0;
+		missed(h);
 	close(fd);
 }
 

@@ -3,7 +3,6 @@
  * Taking epochs of the group while it works
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,75 +12,32 @@
 
 #include "reader.h"
 
-#define FREEZE_TRIES 20000
 #define DRAIN_TRIES 200
 #define ASK_AGAIN 3
 
-static void wait_frozen(const char *cgroup, bool frozen)
+/* What is rare must be seen at all. */
+static void count_kinds(struct reader *r, const struct pages *p)
 {
-	const char *want = frozen ? "frozen 1" : "frozen 0";
-	char path[128], text[256];
-	int tries;
-
-	snprintf(path, sizeof(path), CGROUPS "%s/cgroup.events", cgroup);
-	for (tries = 0; get(path, text, sizeof(text)) < 0 || !strstr(text, want); tries++) {
-		if (tries == FREEZE_TRIES)
-			die("%s does not freeze", cgroup);
-		usleep(500);
-	}
-}
-
-void freeze_all(bool frozen)
-{
-	static const char *const cgroup[] = { GROUP, AWAY, SLOW };
-	char path[64];
-	size_t i;
-
-	for (i = 0; i < 3; i++) {
-		snprintf(path, sizeof(path), CGROUPS "%s/cgroup.freeze", cgroup[i]);
-		if (put(path, frozen ? "1" : "0"))
-			die("%s", path);
-	}
-	for (i = 0; i < 3; i++)
-		wait_frozen(cgroup[i], frozen);
-}
-
-/*
- * A limit that the group is over, so that it lives on swap until the end of the epoch.  It is
- * a part of what it has: what is locked or pinned is little, and there is swap for the rest.
- */
-static void squeeze(struct reader *r, bool on)
-{
+	const struct area *a;
+	const struct ckpt_run *run;
 	char text[32];
+	size_t i, j;
 
-	if (on == r->squeezed)
-		return;
-	if (on && get(CGROUPS GROUP "/memory.current", text, sizeof(text)) > 0)
-		snprintf(text, sizeof(text), "%llu", strtoull(text, NULL, 10) / 4 * 3);
-	if (put(CGROUPS GROUP "/memory.max", on ? text : "max"))
-		die("memory.max of " GROUP);
-	r->squeezed = on;
-	r->squeezes += on;
-}
-
-/* What makes pages vanish and come back while rounds are taken. */
-static void stir(struct reader *r)
-{
-	switch (rnd(&r->seed) % 6) {
-	case 0:
-		/* It may find less than that. */
-		put(CGROUPS GROUP "/memory.reclaim", "6M");
-		break;
-	case 1:
-		if (put("/proc/sys/vm/drop_caches", "1"))
-			die("drop_caches");
-		break;
-	case 2:
-		squeeze(r, true);
-		break;
-	default:
-		usleep((useconds_t)(rnd(&r->seed) % 60000 * audit->pace));
+	for (i = 0; i < p->nr_areas; i++) {
+		a = &p->area[i];
+		for (j = 0; j < a->nr_runs; j++) {
+			run = &p->run[a->run + j];
+			if (run->state == CKPT_PAGE_MIGRATION)
+				r->migration_pages += run->pages;
+			if (run->flags & CKPT_RUN_KSM)
+				r->ksm_pages += run->pages;
+			if ((run->flags & CKPT_RUN_DMA) && kind_of(a->start) == KIND_DIRECT)
+				r->direct_pages += run->pages;
+		}
 	}
+	if (get("/sys/kernel/mm/ksm/pages_sharing", text, sizeof(text)) > 0 &&
+	    strtoull(text, NULL, 10) > r->ksm_most)
+		r->ksm_most = strtoull(text, NULL, 10);
 }
 
 /* The rounds are all taken in; what they told of files is kept. */
@@ -92,6 +48,7 @@ static void take_in(struct reader *r, struct pages *p)
 	if (inodes_add(&r->told, &r->client, GROUP))
 		die("inode-dump: %s", r->client.text);
 	image_round(&r->image, p);
+	count_kinds(r, p);
 }
 
 static void live_round(struct reader *r)
@@ -109,7 +66,7 @@ static void begin(struct reader *r)
 
 	r->told.nr = 0;
 	r->full = false;
-	if (!(rnd(&r->seed) % 16)) {
+	if (!(rnd(&r->seed) % 16) || r->epochs == SURE_UNHEARD) {
 		if (client_unheard(&r->client, CKPT_CMD_EPOCH_BEGIN, GROUP))
 			die("a reply with no room came");
 		r->unheard++;
@@ -171,6 +128,7 @@ static void final_rounds(struct reader *r, struct pages *p)
 		if (tries == DRAIN_TRIES)
 			die("direct I/O does not come to its end");
 		r->drains++;
+		reads_a_second(READS);
 		usleep(20000);
 		empty_batches();
 		pages_free(p);
@@ -234,18 +192,20 @@ static size_t compare_memory(struct reader *r, struct pages *p)
 
 static size_t compare_files(struct reader *r, struct tree *now)
 {
-	size_t changed, false_ones, lost;
+	size_t changed, false_ones, lost = 0;
 
 	tree_read(now, ROOT);
+	if (r->runs_on)
+		lost = tree_written_on(now, RUN_ON_FILES, RUN_ON_HELD, &r->told);
 	/* The first checkpoint is a full one: there is nothing to compare with. */
 	if (!r->commits)
-		return 0;
+		return lost;
 	/* Changes that were not recorded make it a full one, too. */
 	if (r->full) {
 		r->fulls++;
 		return 0;
 	}
-	lost = tree_compare(&r->files, now, &r->told, &changed, &false_ones);
+	lost += tree_compare(&r->files, now, &r->told, &changed, &false_ones);
 	r->inodes += now->nr;
 	r->changed_inodes += changed;
 	r->false_inodes += false_ones;
@@ -271,7 +231,7 @@ static void commit(struct reader *r, uint64_t epoch, struct tree *now)
 /* Commit, mostly; or abort, by a call or by closing the socket. */
 static void end(struct reader *r, uint64_t epoch, struct tree *now)
 {
-	uint64_t how = rnd(&r->seed) % 10;
+	uint64_t how = r->epochs == SURE_CLOSE ? 2 : rnd(&r->seed) % 10;
 
 	if (how > 2 || !r->commits) {
 		commit(r, epoch, now);
@@ -295,7 +255,8 @@ static void end(struct reader *r, uint64_t epoch, struct tree *now)
 /* Some epochs end before they are compared: nobody is frozen then. */
 static bool given_up(struct reader *r, uint64_t epoch)
 {
-	if (!r->commits || rnd(&r->seed) % 8)
+	if (!r->commits || (r->epochs != SURE_ABORT && rnd(&r->seed) % 8) ||
+	    r->epochs == SURE_CLOSE)
 		return false;
 	if (client_abort(&r->client, GROUP, epoch))
 		die("abort: %s", r->client.text);
@@ -317,7 +278,7 @@ static uint64_t epoch_number(void)
 /* The live rounds of an epoch. */
 static void live_rounds(struct reader *r)
 {
-	size_t rounds = rnd(&r->seed) % 4;
+	size_t rounds = r->epochs == SURE_SQUEEZE ? 1 : rnd(&r->seed) % 4;
 
 	live_round(r);
 	phase_ends(&r->phases, PHASE_ROUND);
@@ -345,6 +306,8 @@ bool reader_epoch(struct reader *r)
 
 	phase_ends(&r->phases, PHASE_END);
 	r->epochs++;
+	r->runs_on = r->epochs % 3 == 1;
+	reads_a_second(r->epochs % 3 ? READS : READS_HELD);
 	usleep((useconds_t)(rnd(&r->seed) % 100000 * audit->pace));
 	phase_ends(&r->phases, PHASE_WORK);
 	begin(r);
@@ -352,7 +315,7 @@ bool reader_epoch(struct reader *r)
 	live_rounds(r);
 	if (given_up(r, epoch))
 		return true;
-	freeze_all(true);
+	freeze_all(true, !r->runs_on);
 	squeeze(r, false);
 	phase_ends(&r->phases, PHASE_FREEZE);
 	final_rounds(r, &p);
@@ -368,7 +331,8 @@ bool reader_epoch(struct reader *r)
 	end(r, epoch, &now);
 	r->lost_pages += lost_pages;
 	r->lost_inodes += lost_inodes;
-	freeze_all(false);
+	freeze_all(false, !r->runs_on);
+	r->run_ons += r->runs_on;
 	phase_ends(&r->phases, PHASE_END);
 	return !lost_pages && !lost_inodes;
 }

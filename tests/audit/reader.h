@@ -25,8 +25,11 @@
  * @epochs, @commits, @aborts, @closes, @unheard, @fulls: how they went
  * @looks: how often memory was compared
  * @actor: cookies of the actors' address spaces, 0: not told yet
+ * @direct_pages, @ksm_pages, @migration_pages: told in any round, as what they are
+ * @ksm_most: pages that KSM saved, at the most
  * @pages, @inodes: compared
  * @twice: shared pages told more than once in a round
+ * @runs_on, @run_ons: one that writes below the root is not frozen, and how often
  * @tally: changes of files, made and compared
  * @phases: where the time goes
  * @lost_pages, @lost_inodes: differing and not told
@@ -42,13 +45,14 @@ struct reader {
 	struct shared_tally shared_tally;
 	struct tree files;
 	struct inodes told;
-	bool full;
+	bool full, runs_on;
 	struct tally tally;
 	struct phases phases;
 	unsigned long epochs, commits, aborts, closes, unheard, fulls;
-	unsigned long drains, vanished, looks, squeezes;
+	unsigned long drains, vanished, looks, squeezes, run_ons;
 	bool squeezed;
 	uint64_t actor[ACTORS];
+	uint64_t direct_pages, ksm_pages, migration_pages, ksm_most;
 	uint64_t pages, twice, lost_pages;
 	uint64_t inodes, lost_inodes, changed_inodes, false_inodes;
 };
@@ -59,7 +63,27 @@ bool reader_epoch(struct reader *r);
 #define PAGES_A_LOOK 256
 /* Was each of them compared in every epoch that all were?  Prints how often. */
 bool reader_actors(struct reader *r);
-/* Stop or release everybody, the outsider too. */
-void freeze_all(bool frozen);
+
+/* Numbers of epochs in which something is not left to luck. */
+enum { SURE_SQUEEZE = 2, SURE_UNHEARD, SURE_ABORT, SURE_CLOSE };
+
+/* press.c: */
+
+/* All, or all but the one that runs on. */
+void freeze_all(bool frozen, bool runner_too);
+/*
+ * A limit that the group is over, so that it lives on swap until the end of the epoch.  It is
+ * a part of what it has: what is locked or pinned is little, and there is swap for the rest.
+ */
+void squeeze(struct reader *r, bool on);
+/* What makes pages vanish and come back while rounds are taken. */
+void stir(struct reader *r);
+/*
+ * Direct reads of the group take long, in some epochs very long, so that rounds and freezes come
+ * between.
+ */
+#define READS 60
+#define READS_HELD 2
+void reads_a_second(unsigned int n);
 
 #endif

@@ -28,7 +28,7 @@ static void op_direct(struct hand *h)
 
 	say(h, p, len);
 	if (pread(files.direct, p, len, from) < 0)
-		h->entry->b = 0;
+		missed(h);
 }
 
 /* Reaped by a later operation of the same thread. */
@@ -41,6 +41,7 @@ static void op_aio(struct hand *h)
 	size_t len;
 	off_t from;
 
+	missed(h);
 	if (!h->aio && syscall(SYS_io_setup, 4, &h->aio))
 		return;
 	if (h->aio_busy) {
@@ -56,6 +57,7 @@ static void op_aio(struct hand *h)
 	if (pick(h, 2))
 		scribble(h, (char *)(uintptr_t)cb.aio_buf, len);
 	h->aio_busy = syscall(SYS_io_submit, h->aio, 1, &list) == 1;
+	h->missed = !h->aio_busy;
 }
 
 static void op_direct_other(struct hand *h)
@@ -77,6 +79,7 @@ static void op_ring_read(struct hand *h)
 	char *p;
 	int res;
 
+	missed(h);
 	if (h->thread || !ring_make(&h->read_ring, REGION(KIND_PINNED), SOME_PAGES * PAGE))
 		return;
 	if (h->read_ring.busy) {
@@ -87,7 +90,7 @@ static void op_ring_read(struct hand *h)
 	if (pick(h, 2))
 		scribble(h, p, len);
 	say(h, p, len);
-	ring_read(&h->read_ring, files.direct, p, len, from);
+	h->missed = !ring_read(&h->read_ring, files.direct, p, len, from);
 }
 
 /* Into a buffer that the kernel has pinned for good; the file is in memory. */
@@ -101,13 +104,14 @@ static void op_ring_fixed(struct hand *h)
 		scribble(h, p, PAGE);
 		return;
 	}
+	missed(h);
 	if (!ring_make(&h->read_ring, REGION(KIND_PINNED), SOME_PAGES * PAGE))
 		return;
 	if (h->read_ring.busy)
 		ring_done(&h->read_ring, false, &res);
 	/* Of what is there no two pieces are the same. */
-	ring_read_fixed(&h->read_ring, files.tmpfs, p + pick(h, PAGE - 64), 64,
-			(off_t)pick(h, SOME_PAGES * PAGE - 64));
+	h->missed = !ring_read_fixed(&h->read_ring, files.tmpfs, p + pick(h, PAGE - 64), 64,
+				     (off_t)pick(h, SOME_PAGES * PAGE - 64));
 }
 
 const struct op read_ops[] = {

@@ -72,6 +72,10 @@ void setup_shared(void)
 		if (mkdir(path, 0755))
 			die("mkdir %s", path);
 	}
+	for (i = 0; i <= RUN_ON_HELD; i++) {
+		snprintf(path, sizeof(path), RUN_ON_FILES "%d", i);
+		close(filled(path, FILE_SIZE / PAGE, 0));
+	}
 	files.memfd = memfd_create("audit", MFD_CLOEXEC);
 	files.lone = memfd_create("audit-lone", MFD_CLOEXEC);
 	files.tmpfs = filled("/tmp/audit.tmpfs", SOME_PAGES, 0);
@@ -159,6 +163,9 @@ void setup_actor(int index)
 	map(KIND_STEPS, SOME_PAGES * PAGE, rw, private, -1);
 	map(KIND_SPARSE, SPARSE_TABLES * HUGE, rw, private, -1);
 	madvise(REGION(KIND_SPARSE), SPARSE_TABLES * HUGE, MADV_NOHUGEPAGE);
+	/* A fork copies each of its tables, for which the children of one are enough. */
+	if (index != ACTOR_SPARSE)
+		madvise(REGION(KIND_SPARSE), SPARSE_TABLES * HUGE, MADV_DONTFORK);
 	map(KIND_MEMFD, SOME_PAGES * PAGE, rw, MAP_SHARED, files.memfd);
 	map(KIND_TMPFS, SOME_PAGES * PAGE, rw, MAP_SHARED, files.tmpfs);
 	map(KIND_EXT4, SOME_PAGES * PAGE, rw, MAP_SHARED, files.ext4);

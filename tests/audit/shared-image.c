@@ -19,9 +19,11 @@
 
 #include "shared.h"
 
+/* The memory of this program is also that of those who are not frozen. */
 bool is_shared(const struct area *a)
 {
-	return a->end && (a->flags & CKPT_AREA_SHARED) && !(a->flags & CKPT_AREA_UNWALKED);
+	return a->end && a->start != (uintptr_t)audit && (a->flags & CKPT_AREA_SHARED) &&
+	       !(a->flags & CKPT_AREA_UNWALKED);
 }
 
 uint64_t shared_offset(const struct area *a, uint64_t addr)

@@ -83,8 +83,10 @@ static void op_window(struct hand *h)
 
 	say(h, p, what);
 	if (what && mmap(p, WINDOW_PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-			 any_file(h), any_part(h)) != p)
+			 any_file(h), any_part(h)) != p) {
+		missed(h);
 		return;
+	}
 	/* It faults if it is not there. */
 	scribble(h, p + pick(h, WINDOW_PAGES - 2) * PAGE, 2 * PAGE);
 	if (pick(h, 2))
@@ -112,6 +114,8 @@ static void op_share_exit(struct hand *h)
 		guarded(h, store_and_leave);
 		_exit(0);
 	}
+	if (pid < 0)
+		missed(h);
 	say(h, NULL, (uint64_t)pid);
 }
 
@@ -121,7 +125,7 @@ static void op_memfd_write(struct hand *h)
 
 	memset(buf, (int)pick(h, 256), sizeof(buf));
 	if (pwrite(files.memfd, buf, sizeof(buf), (off_t)pick(h, SOME_PAGES * PAGE - 64)) < 0)
-		h->entry->b = 1;
+		missed(h);
 }
 
 /* Map, store, unmap: nothing of it is there at the take. */
@@ -130,8 +134,10 @@ static void op_map_write(struct hand *h)
 	int fd = pick(h, 2) ? files.ext4 : files.tmpfs;
 	char *p = mmap(NULL, SOME_PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
-	if (p == MAP_FAILED)
+	if (p == MAP_FAILED) {
+		missed(h);
 		return;
+	}
 	h->map = p;
 	scribble(h, p + pick(h, SOME_PAGES) * PAGE, PAGE);
 }

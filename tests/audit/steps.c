@@ -19,7 +19,7 @@ static void force(struct hand *h, char *p)
 	char value = (char)rnd(&h->seed);
 
 	if (pwrite(fd, &value, 1, (off_t)(uintptr_t)p) != 1)
-		h->entry->b = 0;
+		missed(h);
 	close(fd);
 }
 

@@ -11,7 +11,8 @@ const char *change_name(enum change change)
 	static const char *const name[NR_CHANGES] = {
 		"create", "write", "append", "write to one held open", "truncate", "allocate",
 		"punch", "zero range", "collapse", "insert", "copy_file_range", "splice",
-		"mapped stores", "mapped stores, then exit", "asynchronous write", "io_uring write", "direct write in flight",
+		"mapped stores", "mapped stores, then exit", "asynchronous write",
+		"io_uring write", "direct write in flight",
 		"rename", "rename across directories", "exchange", "exchange of directories",
 		"rename out of the root", "rename into the root", "directory out of the root",
 		"directory into the root", "link", "unlink", "mkdir", "rmdir", "symlink",
@@ -25,6 +26,7 @@ const char *change_name(enum change change)
 
 void did(struct hand *h, enum change change)
 {
+	h->missed = false;
 	__atomic_add_fetch(&audit->did[h->actor][change], 1, __ATOMIC_RELAXED);
 	if (h->actor >= ACTORS)
 		__atomic_add_fetch(&audit->did[h->actor][CHANGE_OUTSIDE], 1, __ATOMIC_RELAXED);

@@ -46,6 +46,7 @@ static void op_fork(struct hand *h)
 	if (__atomic_add_fetch(&audit->children, 1, __ATOMIC_RELAXED) > CHILDREN_MAX) {
 		__atomic_sub_fetch(&audit->children, 1, __ATOMIC_RELAXED);
 		scribble(h, any_page(h), PAGE);
+		missed(h);
 		return;
 	}
 	pid = fork();
@@ -59,8 +60,10 @@ static void op_fork(struct hand *h)
 		__atomic_sub_fetch(&audit->children, 1, __ATOMIC_RELAXED);
 		_exit(0);
 	}
-	if (pid < 0)
+	if (pid < 0) {
 		__atomic_sub_fetch(&audit->children, 1, __ATOMIC_RELAXED);
+		missed(h);
+	}
 	say(h, NULL, (uint64_t)pid);
 	scribble(h, any_page(h), PAGE);
 }
@@ -84,6 +87,8 @@ static void op_exec(struct hand *h)
 		execl("/proc/self/exe", "audit", "exec-child", NULL);
 		_exit(1);
 	}
+	if (pid < 0)
+		missed(h);
 	say(h, NULL, (uint64_t)pid);
 }
 
@@ -105,13 +110,17 @@ static void op_share(struct hand *h)
 	static __thread int alive;
 	int pid;
 
-	if (__atomic_load_n(&alive, __ATOMIC_ACQUIRE))
+	if (__atomic_load_n(&alive, __ATOMIC_ACQUIRE)) {
+		missed(h);
 		return;
+	}
 	alive = 1;
 	pid = clone(sharer, stack + sizeof(stack), CLONE_VM | CLONE_CHILD_CLEARTID | SIGCHLD,
 		    (void *)(uintptr_t)(h->seed | 1), NULL, NULL, &alive);
-	if (pid < 0)
+	if (pid < 0) {
 		alive = 0;
+		missed(h);
+	}
 	say(h, NULL, (uint64_t)pid);
 }
 
@@ -129,6 +138,8 @@ static void op_thread(struct hand *h)
 
 	if (!pthread_create(&thread, NULL, thread_work, (void *)(uintptr_t)(h->seed | 1)))
 		pthread_join(thread, NULL);
+	else
+		missed(h);
 }
 
 const struct op task_ops[] = {
@@ -151,7 +162,7 @@ static void op_vm_write(struct hand *h)
 	memset(buf, (int)rnd(&h->seed), sizeof(buf));
 	say(h, to.iov_base, (uint64_t)pid);
 	if (process_vm_writev(pid, &from, 1, &to, 1, 0) < 0)
-		h->entry->b = 0;
+		missed(h);
 }
 
 static void op_mem_write(struct hand *h)
@@ -167,7 +178,7 @@ static void op_mem_write(struct hand *h)
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	say(h, to, (uint64_t)pid);
 	if (pwrite(fd, buf, sizeof(buf), (off_t)(uintptr_t)to) < 0)
-		h->entry->b = 0;
+		missed(h);
 	close(fd);
 }
 
@@ -177,7 +188,7 @@ static void op_memfd(struct hand *h)
 
 	memset(buf, (int)rnd(&h->seed), sizeof(buf));
 	if (pwrite(files.memfd, buf, sizeof(buf), (off_t)pick(h, SOME_PAGES * PAGE - 16)) < 0)
-		h->entry->b = 1;
+		missed(h);
 }
 
 const struct op away_ops[] = {

@@ -257,6 +257,8 @@ size_t tree_compare(const struct tree *then, const struct tree *now, const struc
 	for (i = 0; i < now->nr; i++) {
 		n = &now->node[i];
 		old = find(then, n);
+		if (n->unsteady)
+			continue;
 		if (same(old, n)) {
 			*ret_false += is_told(told, n, ~(uint32_t)CKPT_INODE_SUSPECT);
 			continue;
@@ -268,5 +270,29 @@ size_t tree_compare(const struct tree *then, const struct tree *now, const struc
 		report(told, n, what);
 		lost++;
 	}
+	return lost;
+}
+
+size_t tree_written_on(struct tree *now, const char *path, int held, const struct inodes *told)
+{
+	size_t i, lost = 0, len = strlen(path);
+	struct node *n;
+	int found = 0;
+
+	for (i = 0; i < now->nr; i++) {
+		n = &now->node[i];
+		if (strncmp(n->path, path, len))
+			continue;
+		n->unsteady = true;
+		if (atoi(n->path + len) >= held)
+			continue;
+		found++;
+		if (is_told(told, n, CKPT_INODE_SUSPECT | CKPT_INODE_DATA))
+			continue;
+		report(told, n, "it is written on, and not told as suspect");
+		lost++;
+	}
+	if (found != held)
+		die("%d files that are written on, of %d", found, held);
 	return lost;
 }

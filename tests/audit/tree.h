@@ -18,6 +18,7 @@
  * @generation: 0 where it cannot be asked for
  * @parent: inode number of a directory it was found in
  * @directory: it is one
+ * @unsteady: it changed while it was read
  * @meta: of its mode, owner, attributes
  * @hash: of its time, link count, size
  * @data: of its content: bytes, entries or target
@@ -26,7 +27,7 @@
 struct node {
 	uint64_t dev, ino, parent;
 	uint32_t generation;
-	bool directory;
+	bool directory, unsteady;
 	uint64_t meta, hash, data;
 	char path[80];
 };
@@ -66,5 +67,18 @@ int inodes_add(struct inodes *all, struct client *c, const char *group);
  */
 size_t tree_compare(const struct tree *then, const struct tree *now, const struct inodes *told,
 		    size_t *ret_changed, size_t *ret_false);
+
+/**
+ * tree_written_on - know that files change while they are read: they are not compared now
+ * @now: the tree
+ * @path: what their paths begin with, a number follows
+ * @held: those with smaller numbers must be told: somebody has them open for writing
+ * @told: what all rounds of the epoch told
+ *
+ * What is written from the last round on is told by the next epoch, so as a parent they do.
+ *
+ * Return: of those, how many were not told as suspect or written; says which.
+ */
+size_t tree_written_on(struct tree *now, const char *path, int held, const struct inodes *told);
 
 #endif
