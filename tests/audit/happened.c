@@ -14,6 +14,8 @@
 #define ALWAYS 10000
 #define OFTEN 50000
 #define RARE 100000
+/* Too rare to be sure: it is printed. */
+#define NEVER UINT64_MAX
 
 struct event {
 	const char *name;
@@ -23,7 +25,7 @@ struct event {
 /* Lines of /proc/vmstat. */
 static const struct event kernel[] = {
 	{ "pgmigrate_success", ALWAYS },
-	{ "thp_fault_alloc", RARE },
+	{ "thp_fault_alloc", NEVER },
 	{ "thp_collapse_alloc", ALWAYS },
 	{ "thp_split_pmd", ALWAYS },
 	{ "pswpout", ALWAYS },
@@ -65,20 +67,23 @@ static unsigned int is_missing(const char *name, uint64_t from, uint64_t n, uint
 	return !n && ops >= from;
 }
 
-/* Of those that the limit of memory was to stop, none may be killed. */
-static uint64_t killed(void)
+/* A line of the group's memory.events. */
+static uint64_t memory_events(const char *name)
 {
-	char text[512];
+	char text[512], line[32];
 	const char *at;
 
 	if (get(CGROUPS GROUP "/memory.events", text, sizeof(text)) < 0)
 		die("memory.events");
-	at = strstr(text, "oom_kill ");
-	return at ? strtoull(at + 9, NULL, 10) : 0;
+	snprintf(line, sizeof(line), "\n%s ", name);
+	at = strstr(text, line);
+	return at ? strtoull(at + strlen(line), NULL, 10) : 0;
 }
 
 unsigned int happened_missing(const struct reader *r, uint64_t ops)
 {
+	/* A pace makes these rarer, and rounds no more. */
+	const uint64_t moving = audit->pace == 1 ? RARE : NEVER;
 	const struct {
 		struct event event;
 		uint64_t n;
@@ -87,14 +92,15 @@ unsigned int happened_missing(const struct reader *r, uint64_t ops)
 		{ { "sockets closed in an epoch", ALWAYS }, r->closes },
 		{ { "replies unheard", ALWAYS }, r->unheard },
 		{ { "rounds for direct I/O in flight", OFTEN }, r->drains },
-		{ { "times over the limit of memory", ALWAYS }, r->squeezes },
+		{ { "times that memory was limited", ALWAYS }, r->squeezes },
 		{ { "epochs in which one wrote on", ALWAYS }, r->run_ons },
 		{ { "pages told as written by direct I/O", ALWAYS }, r->direct_pages },
 		{ { "pages told as of KSM", ALWAYS }, r->ksm_pages },
 		{ { "pages shared by KSM, at most", ALWAYS }, r->ksm_most },
-		{ { "pages told on their way to another place", OFTEN }, r->migration_pages },
+		{ { "pages told on their way to another place", moving }, r->migration_pages },
+		{ { "times stopped by the limit of memory", OFTEN }, memory_events("max") },
 	};
-	unsigned int missing = killed() > 0;
+	unsigned int missing = memory_events("oom_kill") > 0;
 	size_t i;
 
 	if (missing)

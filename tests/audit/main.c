@@ -66,7 +66,8 @@ static void slow_down(void)
 
 /*
  * Moves pages of the actors between the nodes all the time, while everybody is frozen, too:
- * a page may be on its way when the last round comes.
+ * a page may be on its way when the last round comes.  Each page that moves interrupts the other
+ * processor, which is most of what an emulated machine does if they move too often.
  */
 static pid_t start_mover(uint64_t seed)
 {
@@ -84,7 +85,7 @@ static pid_t start_mover(uint64_t seed)
 				&node[~n & 1]);
 		else
 			put("/proc/sys/vm/compact_memory", "1");
-		usleep((useconds_t)(n / 64 % 100000 * audit->pace));
+		usleep((useconds_t)(n / 64 % 400000 * audit->pace));
 	}
 }
 

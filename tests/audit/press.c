@@ -14,6 +14,8 @@
 
 #define FREEZE_TRIES 20000
 #define FREEZE_WAITS 300
+/* Page tables and what else the kernel needs for the group are no fifth of it. */
+#define LIMIT_MIN (16ULL << 20)
 
 void reads_a_second(unsigned int n)
 {
@@ -62,14 +64,17 @@ void freeze_all(bool frozen, bool runner_too)
 
 void squeeze(struct reader *r, bool on)
 {
+	unsigned long long limit;
 	char text[32];
 
 	if (on == r->squeezed)
 		return;
 	if (on && get(CGROUPS GROUP "/memory.current", text, sizeof(text)) <= 0)
 		die("memory.current of " GROUP);
-	if (on)
-		snprintf(text, sizeof(text), "%llu", strtoull(text, NULL, 10) / 4 * 3);
+	if (on) {
+		limit = strtoull(text, NULL, 10) / 4 * 3;
+		snprintf(text, sizeof(text), "%llu", limit > LIMIT_MIN ? limit : LIMIT_MIN);
+	}
 	if (put(CGROUPS GROUP "/memory.max", on ? text : "max"))
 		die("memory.max of " GROUP);
 	r->squeezed = on;

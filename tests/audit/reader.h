@@ -72,8 +72,8 @@ enum { SURE_SQUEEZE = 2, SURE_UNHEARD, SURE_ABORT, SURE_CLOSE };
 /* All, or all but the one that runs on. */
 void freeze_all(bool frozen, bool runner_too);
 /*
- * A limit that the group is over, so that it lives on swap until the end of the epoch.  It is
- * a part of what it has: what is locked or pinned is little, and there is swap for the rest.
+ * A limit below what the group has, so that it lives on swap until the end of the epoch.  What is
+ * locked or pinned is little; but what it has may be little, too, when most of it is on swap.
  */
 void squeeze(struct reader *r, bool on);
 /* What makes pages vanish and come back while rounds are taken. */
