@@ -322,7 +322,9 @@ bool reader_epoch(struct reader *r)
 	phase_ends(&r->phases, PHASE_LAST);
 	lost_pages = compare_memory(r, &p);
 	phase_ends(&r->phases, PHASE_MEMORY);
-	shared_round(&r->shared, &p, &r->told, &r->twice);
+	shared_told(&r->shared, &p, &r->twice);
+	lost_pages += truth_entries(&r->shared, &p);
+	shared_copy(&r->shared, &p, &r->told);
 	lost_pages += truth_shared(&r->shared, &p, &r->shared_tally);
 	phase_ends(&r->phases, PHASE_SHARED);
 	lost_inodes = compare_files(r, &now);

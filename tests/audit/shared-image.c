@@ -74,22 +74,16 @@ static void put_pages(struct image *img, struct image_mm *inode, uint64_t offset
 }
 
 static void take_run(struct image *img, struct image_mm *inode, const struct area *a, int mem,
-		     const struct ckpt_run *run, uint64_t *ret_twice)
+		     const struct ckpt_run *run)
 {
 	static uint8_t buf[SHARED_PAGES * PAGE];
 	uint64_t offset = shared_offset(a, run->start);
-	struct image_page *page;
-	size_t at, n, i;
+	size_t at, n;
 
 	for (at = 0; at < run->pages; at += n) {
 		n = run->pages - at < SHARED_PAGES ? run->pages - at : SHARED_PAGES;
 		put_pages(img, inode, offset + at * PAGE, buf,
 			  read_pages(a->pid, mem, run->start + at * PAGE, buf, n) * PAGE, n);
-		for (i = 0; i < n; i++) {
-			page = image_page(inode, offset + (at + i) * PAGE, true);
-			*ret_twice += page->stamp == img->stamp;
-			page->stamp = img->stamp;
-		}
 	}
 }
 
@@ -139,8 +133,33 @@ static bool is_told_whole(const struct area *a, const struct inodes *told)
 	return false;
 }
 
-void shared_round(struct image *img, const struct pages *p, const struct inodes *told,
-		  uint64_t *ret_twice)
+void shared_told(struct image *img, const struct pages *p, uint64_t *ret_twice)
+{
+	const struct ckpt_run *run;
+	struct image_page *page;
+	struct image_mm *inode;
+	const struct area *a;
+	size_t i, j, k;
+
+	img->stamp++;
+	for (i = 0; i < p->nr_areas; i++) {
+		a = &p->area[i];
+		if (!is_shared(a))
+			continue;
+		inode = image_inode(img, a->dev, a->ino, true);
+		for (j = 0; j < a->nr_runs; j++) {
+			run = &p->run[a->run + j];
+			for (k = 0; k < run->pages; k++) {
+				page = image_page(inode, shared_offset(a, run->start + k * PAGE),
+						  true);
+				*ret_twice += page->stamp == img->stamp;
+				page->stamp = img->stamp;
+			}
+		}
+	}
+}
+
+void shared_copy(struct image *img, const struct pages *p, const struct inodes *told)
 {
 	struct image_mm *inode;
 	const struct area *a;
@@ -148,7 +167,6 @@ void shared_round(struct image *img, const struct pages *p, const struct inodes 
 	size_t i, j;
 	int mem;
 
-	img->stamp++;
 	for (i = 0; i < p->nr_areas; i++) {
 		a = &p->area[i];
 		if (!is_shared(a) || !a->nr_runs)
@@ -157,7 +175,7 @@ void shared_round(struct image *img, const struct pages *p, const struct inodes 
 		mem = open(path, O_RDONLY | O_CLOEXEC);
 		inode = image_inode(img, a->dev, a->ino, true);
 		for (j = 0; j < a->nr_runs; j++)
-			take_run(img, inode, a, mem, &p->run[a->run + j], ret_twice);
+			take_run(img, inode, a, mem, &p->run[a->run + j]);
 		close(mem);
 	}
 	for (i = 0; i < p->nr_areas; i++) {

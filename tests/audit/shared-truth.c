@@ -37,7 +37,7 @@ static void report(struct look *k, pid_t pid, uint64_t addr, uint64_t ino, uint6
 
 /* --- through the mappings --- */
 
-/* The first @n pages of a window, those that there is an entry of. */
+/* The first @n pages of a window, those that there is an entry of; no memory: are they told? */
 static void compare_window(struct look *k, const struct area *a, struct image_mm *inode, int mem,
 			   uint64_t addr, const uint64_t *entry, size_t n)
 {
@@ -50,15 +50,18 @@ static void compare_window(struct look *k, const struct area *a, struct image_mm
 	for (i = 0; i < n; i++) {
 		if (!(entry[i] & ENTRY_THERE))
 			continue;
+		if (mem < 0) {
+			page = inode ? image_page(inode, offset + i * PAGE, false) : NULL;
+			if (!page || page->stamp != k->img->stamp)
+				report(k, a->pid, addr + i * PAGE, a->ino, offset + i * PAGE,
+				       "told with no area of its inode");
+			continue;
+		}
 		if (i >= got)
 			got = i + read_pages(a->pid, mem, addr + i * PAGE, is + i * PAGE, n - i);
 		k->tally->mapped++;
-		page = inode ? image_page(inode, offset + i * PAGE, false) : NULL;
 		want = inode ? image_want(inode, offset + i * PAGE) : NULL;
-		if (!page || page->stamp != k->img->stamp)
-			report(k, a->pid, addr + i * PAGE, a->ino, offset + i * PAGE,
-			       "told with no area of its inode");
-		else if (i < got && memcmp(want, is + i * PAGE, PAGE))
+		if (i < got && (!want || memcmp(want, is + i * PAGE, PAGE)))
 			report(k, a->pid, addr + i * PAGE, a->ino, offset + i * PAGE,
 			       "not what it was told as");
 	}
@@ -76,10 +79,10 @@ static int open_of(pid_t pid, const char *file)
 	return fd;
 }
 
-static void compare_area(struct look *k, const struct area *a)
+static void compare_area(struct look *k, const struct area *a, bool content)
 {
 	struct image_mm *inode = image_inode(k->img, a->dev, a->ino, false);
-	int mem = open_of(a->pid, "mem"), pagemap = open_of(a->pid, "pagemap");
+	int mem = content ? open_of(a->pid, "mem") : -1, pagemap = open_of(a->pid, "pagemap");
 	uint64_t entry[SHARED_PAGES], addr;
 	size_t n;
 
@@ -90,8 +93,31 @@ static void compare_area(struct look *k, const struct area *a)
 			die("pagemap of %d", a->pid);
 		compare_window(k, a, inode, mem, addr, entry, n);
 	}
-	close(mem);
+	if (content)
+		close(mem);
 	close(pagemap);
+}
+
+/* Areas in parts are several entries: what is there is looked at with the first. */
+static void compare_areas(struct look *k, bool content)
+{
+	const struct area *a;
+	size_t i;
+
+	for (i = 0; i < k->p->nr_areas; i++) {
+		a = &k->p->area[i];
+		if (is_shared(a) && !(i && k->p->area[i - 1].cookie == a->cookie &&
+				      k->p->area[i - 1].start == a->start))
+			compare_area(k, a, content);
+	}
+}
+
+size_t truth_entries(struct image *img, const struct pages *p)
+{
+	struct look k = { .img = img, .p = p };
+
+	compare_areas(&k, false);
+	return k.lost;
 }
 
 /* --- the full copy --- */
@@ -221,18 +247,10 @@ static uint64_t huge_kib(pid_t pid)
 size_t truth_shared(struct image *img, const struct pages *p, struct shared_tally *tally)
 {
 	struct look k = { .img = img, .p = p, .tally = tally };
-	const struct area *a;
-	size_t i;
 	int pid;
 	FILE *f;
 
-	/* Areas in parts are several entries: what is there is looked at with the first. */
-	for (i = 0; i < p->nr_areas; i++) {
-		a = &p->area[i];
-		if (is_shared(a) && !(i && p->area[i - 1].cookie == a->cookie &&
-				      p->area[i - 1].start == a->start))
-			compare_area(&k, a);
-	}
+	compare_areas(&k, true);
 	/* One of them after the other. */
 	tally->huge += huge_kib(audit->actor[img->stamp % ACTORS]);
 	f = fopen(CGROUPS GROUP "/cgroup.procs", "re");

@@ -38,14 +38,20 @@ bool is_shared(const struct area *a);
 uint64_t shared_offset(const struct area *a, uint64_t addr);
 
 /**
- * shared_round - take in a last round: copy what is told
+ * shared_told - take in a last round: which pages are told with a run
+ * @img: the inodes
+ * @p: the round
+ * @ret_twice: grows by the pages told more than once in the round
+ */
+void shared_told(struct image *img, const struct pages *p, uint64_t *ret_twice);
+
+/**
+ * shared_copy - then copy what is told
  * @img: the inodes
  * @p: the round
  * @told: inodes told since the epoch began
- * @ret_twice: grows by the pages told more than once in the round
  */
-void shared_round(struct image *img, const struct pages *p, const struct inodes *told,
-		  uint64_t *ret_twice);
+void shared_copy(struct image *img, const struct pages *p, const struct inodes *told);
 
 /**
  * struct shared_tally - what was compared of shared memory
@@ -60,8 +66,19 @@ struct shared_tally {
 };
 
 /**
+ * truth_entries - is each page told that a page table has?
+ * @img: the inodes, and which pages were told
+ * @p: the round
+ *
+ * Before they are copied: reading a page that was reclaimed meanwhile maps those around it, too.
+ *
+ * Return: pages that nobody told; says which.
+ */
+size_t truth_entries(struct image *img, const struct pages *p);
+
+/**
  * truth_shared - compare the inodes with full copies, and with what each mapping shows
- * @img: the inodes, the round taken in
+ * @img: the inodes, the round copied
  * @p: the round
  * @tally: grows
  *
