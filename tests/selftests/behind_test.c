@@ -33,6 +33,7 @@
 
 enum {
 	RING_HOLD,	/* registers pages 4 to 7 as a buffer */
+	RING_HOLD_HUGE,	/* the same of a huge page */
 	RING_WRITE,	/* the kernel writes into page 5 of it */
 	RING_LET_GO,
 	DIRECT_START,	/* a thread reads BIG bytes from a slow disk */
@@ -40,10 +41,12 @@ enum {
 	CODE,		/* maps code that will be probed */
 	GUEST,		/* a virtual machine has the pages */
 	GUEST_WRITE,	/* and writes page 3 */
+	GUEST_END,	/* it is gone, the pages stay */
 };
 
 static char *mem, *big, *code;
 static int ring;
+static unsigned int ring_reads;	/* of this ring */
 static struct io_uring_sqe *sqe;
 static char *sq;
 static struct io_uring_params params;
@@ -63,11 +66,22 @@ static long ring_register(unsigned int what, void *arg, unsigned int nr)
 	return syscall(SYS_io_uring_register, ring, what, arg, nr);
 }
 
-static bool ring_hold(void)
+static char *map_huge(void)
+{
+	char *p = map_anon(HUGE, HUGE);
+
+	madvise(p, HUGE, MADV_HUGEPAGE);
+	memset(p, 1, HUGE);
+	return p;
+}
+
+static bool ring_hold(bool huge)
 {
 	struct iovec iov;
 
-	mem = map_small(LEN);
+	mem = huge ? map_huge() : map_small(LEN);
+	memset(&params, 0, sizeof(params));
+	ring_reads = 0;
 	iov.iov_base = mem + 4 * PAGE;
 	iov.iov_len = 4 * PAGE;
 	ring = (int)syscall(SYS_io_uring_setup, 1, &params);
@@ -83,7 +97,7 @@ static bool ring_hold(void)
 /* Every page of the source holds another byte. */
 static bool ring_write(void)
 {
-	static unsigned int n;
+	unsigned int n = ring_reads;
 	int fd = open(SOURCE, O_RDONLY | O_CLOEXEC);
 	bool done;
 
@@ -92,6 +106,7 @@ static bool ring_write(void)
 	sqe->addr = (uintptr_t)(mem + 5 * PAGE);
 	sqe->len = PAGE;
 	sqe->off = n++ * PAGE;
+	ring_reads = n;
 	*(unsigned int *)(void *)(sq + params.sq_off.array) = 0;
 	__atomic_store_n((unsigned int *)(void *)(sq + params.sq_off.tail), n, __ATOMIC_RELEASE);
 	done = syscall(SYS_io_uring_enter, ring, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) == 1;
@@ -118,7 +133,8 @@ static bool direct_wait(void)
 /* --- a virtual machine of one processor, in real mode --- */
 
 static struct kvm_run *run;
-static int vcpu;
+static int kvm, vm, vcpu;
+static size_t run_len;
 
 static bool guest_make(void)
 {
@@ -127,8 +143,8 @@ static bool guest_make(void)
 	struct kvm_userspace_memory_region region = { .memory_size = LEN };
 	struct kvm_sregs sregs;
 	struct kvm_regs regs = { .rflags = 2 };
-	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC), vm;
 
+	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	mem = map_small(LEN);
 	memcpy(mem, program, sizeof(program));
 	region.userspace_addr = (uintptr_t)mem;
@@ -136,8 +152,8 @@ static bool guest_make(void)
 	if (vm < 0 || ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region))
 		return false;
 	vcpu = ioctl(vm, KVM_CREATE_VCPU, 0);
-	run = mmap(NULL, (size_t)ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0), PROT_READ | PROT_WRITE,
-		   MAP_SHARED, vcpu, 0);
+	run_len = (size_t)ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
+	run = mmap(NULL, run_len, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu, 0);
 	if (vcpu < 0 || run == MAP_FAILED || ioctl(vcpu, KVM_GET_SREGS, &sregs))
 		return false;
 	sregs.cs.base = sregs.cs.selector = 0;
@@ -150,6 +166,11 @@ static bool guest_write(void)
 	mem[3 * PAGE + 5] = 0;
 	return !ioctl(vcpu, KVM_RUN, 0) && run->exit_reason == KVM_EXIT_HLT &&
 	       mem[3 * PAGE + 5] == 7;
+}
+
+static bool guest_end(void)
+{
+	return !munmap(run, run_len) && !close(vcpu) && !close(vm) && !close(kvm);
 }
 
 static bool map_code(void)
@@ -168,7 +189,8 @@ static void step(int n, uint64_t *shared)
 
 	switch (n) {
 	case RING_HOLD:
-		done = ring_hold();
+	case RING_HOLD_HUGE:
+		done = ring_hold(n == RING_HOLD_HUGE);
 		shared[0] = (uint64_t)(uintptr_t)mem;
 		break;
 	case RING_WRITE:
@@ -196,6 +218,9 @@ static void step(int n, uint64_t *shared)
 	case GUEST_WRITE:
 		done = guest_write();
 		break;
+	case GUEST_END:
+		done = guest_end();
+		break;
 	}
 	shared[1] = done;
 }
@@ -219,20 +244,23 @@ static uint32_t taken(struct client *c, const struct child *child, uint64_t at)
 	return flags;
 }
 
-static void test_ring(struct client *c, const struct child *child)
+/* @size: RUN_HUGE where the buffer is in a huge page, all of which counts then */
+static void test_ring(struct client *c, const struct child *child, int hold, uint32_t size)
 {
-	const uint32_t dma = CKPT_RUN_DIRTY | CKPT_RUN_DMA;
+	const uint32_t dma = CKPT_RUN_DIRTY | CKPT_RUN_DMA | size;
 	uint64_t at;
 	int i;
 
-	does(child, RING_HOLD, "register a buffer");
+	does(child, hold, "register a buffer");
 	at = child->shared[0] + 5 * PAGE;
 	for (i = 0; i < 4; i++)
 		batches_drain();
 	taken(c, child, at);
-	check((taken(c, child, at) & dma) == dma, "a ring's buffer is told with its reason");
+	check((taken(c, child, at) & (dma | CKPT_RUN_HUGE)) == dma,
+	      "a ring's buffer is told with its reason");
 	check((taken(c, child, at) & dma) == dma, "at each take, written or not");
-	check(!(taken(c, child, at + 6 * PAGE) & CKPT_RUN_DIRTY), "and what is beside it is not");
+	check(!!(taken(c, child, at + 6 * PAGE) & CKPT_RUN_DIRTY) == !!size,
+	      "and what is beside it is %s", size ? "told with it" : "not");
 	does(child, RING_WRITE, "read into a registered buffer");
 	check((taken(c, child, at) & dma) == dma, "so is what the ring wrote");
 	does(child, RING_WRITE, "read once more");
@@ -242,7 +270,7 @@ static void test_ring(struct client *c, const struct child *child)
 	check(taken(c, child, at) & CKPT_RUN_DIRTY,
 	      "what was written before the buffer was let go is told after it");
 	taken(c, child, at);
-	check(!(taken(c, child, at) & CKPT_RUN_DIRTY), "and then no more");
+	check((taken(c, child, at) & (dma | CKPT_RUN_HUGE)) == size, "and then no more");
 }
 
 static void throttle(const char *rate)
@@ -334,6 +362,14 @@ static void test_guest(struct client *c, const struct child *child)
 	client_take(c, "behind", &p);
 	check(pages_dirty(&p, child->pid, at, at + LEN) == NR, "always");
 	pages_free(&p);
+	does(child, GUEST_END, "end the virtual machine");
+	usleep(300000);
+	client_take(c, "behind", &p);
+	pages_free(&p);
+	client_take(c, "behind", &p);
+	check(pages_mm_flags(&p, child->pid) & CKPT_MM_NOTIFIERS &&
+	      pages_dirty(&p, child->pid, at, at + LEN) == NR, "also when the machine is gone");
+	pages_free(&p);
 }
 
 static void make_files(void)
@@ -366,7 +402,8 @@ int main(void)
 	if (client_open(&c) || client_group_new(&c, "behind", "/behind"))
 		die("tag: %s", c.text);
 	child_start(&child, "behind", step);
-	test_ring(&c, &child);
+	test_ring(&c, &child, RING_HOLD, 0);
+	test_ring(&c, &child, RING_HOLD_HUGE, CKPT_RUN_HUGE);
 	test_direct(&c, &child);
 	test_probe(&c, &child);
 	test_guest(&c, &child);

@@ -16,6 +16,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <linux/aio_abi.h>
+#include <linux/io_uring.h>
 #include <linux/userfaultfd.h>
 
 #include "lib/client.h"
@@ -29,6 +31,9 @@
 /* Pages that the draining itself has put back into a batch. */
 #define FEW 4
 
+#ifndef SYS_memfd_secret
+#define SYS_memfd_secret 447
+#endif
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
 #define MADV_GUARD_REMOVE 103
@@ -174,6 +179,40 @@ static char *make_device(void)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+/* Where the kernel puts what is done; it writes there without a fault. */
+static char *make_aio_ring(void)
+{
+	aio_context_t ctx = 0;
+
+	return syscall(SYS_io_setup, 100, &ctx) ? NULL : (char *)ctx;
+}
+
+static char *make_ring(off_t part)
+{
+	struct io_uring_params params = { 0 };
+	int fd = (int)syscall(SYS_io_uring_setup, 8, &params);
+	char *p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, part);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static char *make_submissions(void)
+{
+	return make_ring(IORING_OFF_SQ_RING);
+}
+
+static char *make_entries(void)
+{
+	return make_ring(IORING_OFF_SQES);
+}
+
+static char *make_secret(void)
+{
+	int fd = (int)syscall(SYS_memfd_secret, FD_CLOEXEC);
+
+	return fd < 0 ? NULL : map_fd(fd, MAP_SHARED);
+}
+
 static char *make_swapped(void)
 {
 	char *p = make_private();
@@ -248,6 +287,14 @@ static const struct kind {
 	{ "shared huge pages of hugetlbfs", make_hugetlb_shared, LISTED,
 	  CKPT_AREA_HUGETLB | CKPT_AREA_UNWALKED | CKPT_AREA_SHARED, CKPT_PAGE_NONE },
 	{ "memory of a device", make_device, LISTED, CKPT_AREA_UNWALKED, CKPT_PAGE_NONE },
+	{ "a ring of asynchronous I/O", make_aio_ring, LISTED,
+	  CKPT_AREA_UNWALKED | CKPT_AREA_WHOLE, CKPT_PAGE_NONE },
+	{ "a ring of io_uring", make_submissions, LISTED,
+	  CKPT_AREA_UNWALKED | CKPT_AREA_WHOLE, CKPT_PAGE_NONE },
+	{ "the entries of io_uring", make_entries, LISTED,
+	  CKPT_AREA_UNWALKED | CKPT_AREA_WHOLE, CKPT_PAGE_NONE },
+	{ "secret memory", make_secret, LISTED, CKPT_AREA_UNWALKED | CKPT_AREA_WHOLE,
+	  CKPT_PAGE_NONE },
 };
 #define NR_KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
@@ -312,6 +359,15 @@ static size_t settled(struct client *c, const struct child *child, uint64_t star
 	}
 }
 
+/* Before Linux 6.5 an argument of the kernel has to ask for it. */
+static bool has_secret(void)
+{
+	char buf[8] = "";
+
+	get("/sys/module/secretmem/parameters/enable", buf, sizeof(buf));
+	return buf[0] == 'Y';
+}
+
 /* Nothing is written between two takes, then one page is. */
 static void test_kind(struct client *c, const struct child *child, size_t k)
 {
@@ -324,6 +380,10 @@ static void test_kind(struct client *c, const struct child *child, size_t k)
 
 	child_step(child, (int)k);
 	start = child->shared[0];
+	if (kind->make == make_secret && !has_secret()) {
+		check(!start, "%s: there is none here", kind->name);
+		return;
+	}
 	if (!check(start, "%s: it can be made (%s)", kind->name,
 		   strerror((int)child->shared[1])))
 		return;

@@ -16,7 +16,11 @@
 #define NR 32
 #define LEN (NR * PAGE)
 
-static char *anon, *file, *shmem, *huge, *reserve;
+/* Two huge pages of shared memory, by three maps. */
+#define SHARED_LEN (2 * HUGE)
+#define SHARED_NR (SHARED_LEN / PAGE)
+
+static char *anon, *file, *shmem, *huge, *reserve, *huge_shmem, *huge_memfd, *huge_copy;
 
 static void make_file(void)
 {
@@ -41,6 +45,37 @@ static char touch_all(volatile char *p)
 	for (i = 0; i < LEN; i += PAGE)
 		sum += p[i];
 	return sum;
+}
+
+/* With addresses that huge pages fit; @fd: of a memfd, or -1. */
+static char *map_huge_shared(int fd, int flags)
+{
+	char *at = map_anon(SHARED_LEN, HUGE);
+	char *p = mmap(at, SHARED_LEN, PROT_READ | PROT_WRITE,
+		       flags | MAP_FIXED | (fd < 0 ? MAP_ANONYMOUS : 0), fd, 0);
+
+	if (p != at || madvise(p, SHARED_LEN, MADV_HUGEPAGE))
+		_exit(1);
+	return p;
+}
+
+static void make_huge_shared(uint64_t *shared)
+{
+	int fd = memfd_create("states", MFD_CLOEXEC);
+
+	if (fd < 0 || ftruncate(fd, SHARED_LEN))
+		_exit(1);
+	huge_shmem = map_huge_shared(-1, MAP_SHARED);
+	huge_memfd = map_huge_shared(fd, MAP_SHARED);
+	memset(huge_shmem, 1, SHARED_LEN);
+	memset(huge_memfd, 2, SHARED_LEN);
+	huge_copy = map_huge_shared(fd, MAP_PRIVATE);
+	(void)*(volatile char *)huge_copy;
+	(void)*(volatile char *)(huge_copy + HUGE);
+	close(fd);
+	shared[0] = (uint64_t)(uintptr_t)huge_shmem;
+	shared[1] = (uint64_t)(uintptr_t)huge_memfd;
+	shared[2] = (uint64_t)(uintptr_t)huge_copy;
 }
 
 static void step(int n, uint64_t *shared)
@@ -81,6 +116,13 @@ static void step(int n, uint64_t *shared)
 		break;
 	case 6:	/* the first huge page is split, and only its hole changes */
 		madvise(huge + 16 * PAGE, PAGE, MADV_DONTNEED);
+		break;
+	case 7:
+		make_huge_shared(shared);
+		break;
+	case 8:
+		huge_shmem[HUGE + 3 * PAGE]++;
+		huge_copy[5 * PAGE]++;
 		break;
 	}
 }
@@ -168,6 +210,90 @@ static void test_huge(struct client *c, struct child *child)
 	pages_free(&p);
 }
 
+/* KiB of an area that the kernel says are mapped as huge pages of shared memory. */
+static long huge_kib(pid_t pid, uint64_t at)
+{
+	unsigned long start, end, here = 0;
+	char path[64], line[512];
+	long kib = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/smaps", pid);
+	f = fopen(path, "re");
+	while (f && kib < 0 && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			here = start;
+		else if (here == at)
+			sscanf(line, "ShmemPmdMapped: %ld", &kib);
+	}
+	if (!f)
+		die("%s", path);
+	fclose(f);
+	return kib;
+}
+
+/* One case: every page from here on has this state and these flags, and no others. */
+static void want_all(const struct pages *p, pid_t pid, uint64_t at, size_t nr, int state,
+		     uint32_t flags, const char *what)
+{
+	size_t i, found = 0;
+	uint32_t is;
+
+	for (i = 0; i < nr; i++)
+		found += pages_state(p, pid, at + i * PAGE, &is) == state && is == flags;
+	check(found == nr, "%s (%zu of %zu)", what, found, nr);
+}
+
+/* Huge pages of shared memory: of these no bit says anything either. */
+static void test_huge_shared(struct client *c, struct child *child)
+{
+	const uint32_t whole = CKPT_RUN_HUGE | CKPT_RUN_DIRTY;
+	const struct area *area;
+	uint64_t shmem_at, memfd_at, copy_at;
+	struct pages p;
+	uint32_t flags;
+	int i;
+
+	if (put("/sys/kernel/mm/transparent_hugepage/shmem_enabled", "advise"))
+		die("shmem_enabled");
+	child_step(child, 7);
+	shmem_at = child->shared[0];
+	memfd_at = child->shared[1];
+	copy_at = child->shared[2];
+	check(huge_kib(child->pid, shmem_at) == SHARED_LEN >> 10 &&
+	      huge_kib(child->pid, memfd_at) == SHARED_LEN >> 10 &&
+	      huge_kib(child->pid, copy_at) == SHARED_LEN >> 10,
+	      "shared memory of huge pages: anonymous %ld KiB, a memfd %ld, a private map of it %ld",
+	      huge_kib(child->pid, shmem_at), huge_kib(child->pid, memfd_at),
+	      huge_kib(child->pid, copy_at));
+	for (i = 0; i < 2; i++) {
+		client_take(c, "states", &p);
+		area = pages_area(&p, child->pid, shmem_at);
+		check(area && (area->flags & CKPT_AREA_WHOLE) && (area->flags & CKPT_AREA_SHMEM) &&
+		      !(area->flags & CKPT_AREA_UNWALKED), "its area is told as shared memory");
+		want_all(&p, child->pid, shmem_at, SHARED_NR, CKPT_PAGE_FILE, whole,
+			 "all of the anonymous one is told");
+		want_all(&p, child->pid, memfd_at, SHARED_NR, CKPT_PAGE_FILE, whole,
+			 "all of the memfd");
+		want_all(&p, child->pid, copy_at, SHARED_NR, CKPT_PAGE_FILE, CKPT_RUN_HUGE,
+			 "the private map is the file's, and not to be copied");
+		pages_free(&p);
+	}
+	child_step(child, 8);
+	client_take(c, "states", &p);
+	check(pages_dirty(&p, child->pid, shmem_at, shmem_at + SHARED_LEN) == SHARED_NR,
+	      "written since: all again");
+	check(pages_state(&p, child->pid, copy_at + 5 * PAGE, &flags) == CKPT_PAGE_ANON &&
+	      (flags & (CKPT_RUN_DIRTY | CKPT_RUN_HUGE)) == CKPT_RUN_DIRTY,
+	      "a page written in the private map is its own");
+	check(pages_dirty(&p, child->pid, copy_at, copy_at + SHARED_LEN) == 1,
+	      "and the only one to copy");
+	want_all(&p, child->pid, copy_at + HUGE, HUGE / PAGE, CKPT_PAGE_FILE, CKPT_RUN_HUGE,
+		 "the other huge page stays the file's");
+	pages_free(&p);
+	put("/sys/kernel/mm/transparent_hugepage/shmem_enabled", "never");
+}
+
 int main(void)
 {
 	struct client c;
@@ -181,6 +307,7 @@ int main(void)
 	test_vanish(&c, &child);
 	test_shared(&c, &child);
 	test_huge(&c, &child);
+	test_huge_shared(&c, &child);
 	child_end(&child);
 	client_group_del(&c, "states");
 	client_close(&c);
