@@ -244,6 +244,51 @@ static void file_moved_in(const char *base)
 	changes_close(&c);
 }
 
+/* The loop device that has @path behind it; its node is in @dev. */
+static void attach(char *dev, size_t len)
+{
+	char command[192];
+	FILE *f;
+
+	snprintf(command, sizeof(command), "modprobe loop && losetup -f --show %s", path);
+	f = popen(command, "r");
+	if (!f || !fgets(dev, (int)len, f) || pclose(f))
+		die("%s", command);
+	dev[strcspn(dev, "\n")] = '\0';
+}
+
+static void write_device(const char *dev)
+{
+	static char block[PAGE];
+	int to = open(dev, O_WRONLY | O_CLOEXEC);
+
+	MUST(to);
+	block[0]++;
+	MUST(pwrite(to, block, sizeof(block), 0));
+	MUST(fsync(to));
+	close(to);
+}
+
+/* Somebody outside of the group has a disk of it, which is written without an event. */
+static void behind_a_device(void)
+{
+	char dev[64];
+
+	changes_settle(&c);
+	attach(dev, sizeof(dev));
+	want(true, 0, "behind a loop device");
+	changes_settle(&c);
+	write_device(dev);
+	want(true, 0, "the device is written, after a few takes");
+	write_device(dev);
+	shell("losetup -d %s", dev);
+	want_end("written and detached");
+	attach(dev, sizeof(dev));
+	write_device(dev);
+	shell("losetup -d %s", dev);
+	want_end("attached, written and detached between two takes");
+}
+
 static void on(const char *where, const char *root)
 {
 	struct child child;
@@ -260,6 +305,7 @@ static void on(const char *where, const char *root)
 	mapping(&child);
 	rounds(&child);
 	child_end(&child);
+	behind_a_device();
 	stranger(root);
 	check(!c.round.lost, "nothing is lost");
 	changes_close(&c);
