@@ -17,6 +17,7 @@
 #include <linux/sched/coredump.h>
 #include <linux/slab.h>
 #include <linux/swap.h>
+#include <linux/swapops.h>
 
 #include "leaf.h"
 #include "members.h"
@@ -65,16 +66,26 @@ static spinlock_t *fake_lockptr(struct mm_struct *mm, pmd_t *pmd)
 	return &fake->ptl;
 }
 
+/* Of a huge page's entry, which hangs in no table here. */
+static spinlock_t *fake_pmd_lock(struct mm_struct *mm, pmd_t *pmd)
+{
+	spin_lock(&fake->ptl);
+	return &fake->ptl;
+}
+
 /* As many references as there are mappings, and some more; a fast GUP may come until now. */
 static int fake_ref_count(const struct folio *folio)
 {
+	bool huge = folio == page_folio(fake->huge);
+
 	fake->asked++;
-	fake->unprotected += pte_write(fake->table[0]);
+	fake->unprotected += huge ? pmd_write(fake->pmd) : pte_write(fake->table[0]);
 	return ckpt_anon_mapcount((struct folio *)folio) + fake->more;
 }
 
 #define ckpt_tlb_flush() fake_flush()
 #define pte_lockptr(mm, pmd) fake_lockptr(mm, pmd)
+#define pmd_lock(mm, pmd) fake_pmd_lock(mm, pmd)
 #define folio_ref_count(folio) fake_ref_count(folio)
 #define ckpt_walk_pmd fake_walk_pmd
 #include "pte.c"
@@ -136,6 +147,8 @@ static void tear_down(struct kunit *test)
 	}
 	free_page((unsigned long)fake->table);
 	ckpt_tables_free(&fake->w.tables);
+	ckpt_runs_free(&fake->w.runs);
+	ckpt_areas_free(&fake->m.areas);
 	kfree(fake->mm);
 	kvfree(fake);
 	fake = NULL;
@@ -266,6 +279,82 @@ static void pmd_dirty_between_marks(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, PageDirty(fake->huge));
 }
 
+/*
+ * A page on its way to another place comes back with the entry's bits, whatever is done to the
+ * entry: so it is told, and left as it is.
+ */
+static void migrating(struct kunit *test, swp_entry_t entry, bool soft_dirty)
+{
+	pte_t pte = swp_entry_to_pte(entry);
+
+	if (soft_dirty)
+		pte = pte_swp_mksoft_dirty(pte);
+	fake->w.state[0] = 0;
+	fake->w.run_flags[0] = 0;
+	fake->table[0] = pte;
+	KUNIT_EXPECT_TRUE(test, take());
+	KUNIT_EXPECT_EQ(test, fake->w.state[0], CKPT_PAGE_MIGRATION);
+	KUNIT_EXPECT_EQ(test, fake->w.run_flags[0], CKPT_RUN_DIRTY);
+	KUNIT_EXPECT_EQ(test, pte_val(fake->table[0]), pte_val(pte));
+	KUNIT_EXPECT_EQ(test, fake->asked, 0);
+}
+
+static void pte_migration(struct kunit *test)
+{
+	unsigned long pfn = page_to_pfn(fake->page);
+
+	migrating(test, make_writable_migration_entry(pfn), true);
+	migrating(test, make_writable_migration_entry(pfn), false);
+	migrating(test, make_readable_migration_entry(pfn), true);
+	migrating(test, make_readable_migration_entry(pfn), false);
+	migrating(test, make_readable_exclusive_migration_entry(pfn), false);
+}
+
+/* The same of a huge page: pmd_bad() is true of its entry, and it is no reason to step over it. */
+static void pmd_migration(struct kunit *test)
+{
+	pmd_t pmd = swp_entry_to_pmd(make_writable_migration_entry(page_to_pfn(fake->huge)));
+	struct ckpt_area known = { .start = ADDR, .end = ADDR + PMD_SIZE };
+	u32 i, told = 0;
+
+	fake->pmd = pmd;
+	fake->w.area = known;
+	KUNIT_ASSERT_TRUE(test, pmd_bad(pmd));
+	/* all that the last take says is that nothing need be written here */
+	KUNIT_ASSERT_EQ(test, ckpt_areas_add(&fake->m.areas, &known, 1), 0);
+	fake->w.runs_max = 2 * PTRS_PER_PTE;
+	fake->m.based = true;
+	fake_walk_pmd(&fake->w, &fake->pmd, ADDR, ADDR + PMD_SIZE);
+	for (i = 0; i < PTRS_PER_PTE; i++)
+		told += fake->w.state[i] == CKPT_PAGE_MIGRATION &&
+			fake->w.run_flags[i] == (CKPT_RUN_DIRTY | CKPT_RUN_HUGE);
+	KUNIT_EXPECT_EQ(test, told, PTRS_PER_PTE);
+	KUNIT_ASSERT_EQ(test, fake->w.runs.nr, 1);
+	KUNIT_EXPECT_EQ(test, fake->w.runs.run[0].pages, PTRS_PER_PTE);
+	KUNIT_EXPECT_EQ(test, fake->w.dirty_pages, PTRS_PER_PTE);
+	KUNIT_EXPECT_TRUE(test, pmd_same(fake->pmd, pmd));
+	KUNIT_EXPECT_FALSE(test, is_locked());
+}
+
+/* A huge page that somebody may write behind the mapping: marked to be told once more. */
+static void pmd_strange_reference(struct kunit *test)
+{
+	u16 flags = 0;
+
+	fake->more = 1;
+	fake->pmd = pmd_mksoft_dirty(pmd_mkdirty(huge_entry()));
+	take_huge_anon(&fake->w, &fake->pmd, fake->pmd, &flags);
+	KUNIT_EXPECT_EQ(test, flags, CKPT_RUN_DIRTY | CKPT_RUN_DMA);
+	KUNIT_EXPECT_TRUE(test, pmd_soft_dirty(fake->pmd));
+	KUNIT_EXPECT_FALSE(test, pmd_write(fake->pmd));
+	KUNIT_EXPECT_TRUE(test, PageDirty(fake->huge));
+	flags = 0;
+	fake->more = 0;
+	take_huge_anon(&fake->w, &fake->pmd, fake->pmd, &flags);
+	KUNIT_EXPECT_EQ(test, flags, CKPT_RUN_DIRTY);
+	KUNIT_EXPECT_FALSE(test, pmd_soft_dirty(fake->pmd));
+}
+
 static struct kunit_case cases[] = {
 	KUNIT_CASE(pte_taken),
 	KUNIT_CASE(pte_dirty_moves),
@@ -277,6 +366,9 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(pte_special_first),
 	KUNIT_CASE(pmd_dirty_between),
 	KUNIT_CASE(pmd_dirty_between_marks),
+	KUNIT_CASE(pmd_strange_reference),
+	KUNIT_CASE(pte_migration),
+	KUNIT_CASE(pmd_migration),
 	{}
 };
 
