@@ -23,7 +23,7 @@
 /* The module looks once a second. */
 #define BEATS 2500
 
-enum { STEP_WRITE, STEP_GROW, STEP_SHRINK };
+enum { STEP_WRITE, STEP_GROW, STEP_SHRINK, STEP_TOUCH };
 
 static const uint8_t id[CKPT_ID_LEN] = { 3 };
 static int fd;
@@ -34,8 +34,12 @@ static void step(int n, uint64_t *shared)
 	size_t i;
 
 	(void)shared;
-	if (!mem)
+	if (!mem) {
 		mem = map_anon(PAGES * PAGE, 0);
+		madvise(mem, PAGES * PAGE, MADV_NOHUGEPAGE);
+	}
+	for (i = 0; n == STEP_TOUCH && i < PAGES; i += 40)
+		mem[i * PAGE]++;
 	for (i = 0; n == STEP_WRITE && i < PAGES; i++)
 		mem[i * PAGE]++;
 	if (n == STEP_GROW) {
@@ -87,6 +91,51 @@ static void want_share(struct client *c, const struct child *child, bool write)
 		die("commit: %s", c->text);
 }
 
+static void one_epoch(struct client *c, const char *group)
+{
+	struct round r;
+
+	if (client_begin(c, group, &r) || client_commit(c, group, r.epoch, id))
+		die("epoch: %s", c->text);
+}
+
+/* Two groups, each with a threshold of its own. */
+static void test_two(struct client *c)
+{
+	struct child low, high;
+
+	cgroup_make("shares-too");
+	if (client_group_new(c, "too", "/shares-too"))
+		die("tag: %s", c->text);
+	child_start(&low, "shares", step);
+	child_start(&high, "shares-too", step);
+	child_step(&low, STEP_WRITE);
+	child_step(&high, STEP_WRITE);
+	check(!client_set(c, "shares", UNSET, 1, UNSET, UNSET) &&
+	      !client_set(c, "too", UNSET, 900, UNSET, UNSET), "thresholds of 0.1 and of 90 %%");
+	one_epoch(c, "shares");
+	events_want(fd, "shares", CKPT_EVENT_DIRTY_SHARE, 1000, 1000, "all new: over the low one");
+	one_epoch(c, "too");
+	events_want(fd, "too", CKPT_EVENT_DIRTY_SHARE, 1000, 1000, "and over the high one");
+	child_step(&low, STEP_TOUCH);
+	child_step(&high, STEP_TOUCH);
+	one_epoch(c, "too");
+	events_want_none(fd, "some written: under the high one");
+	one_epoch(c, "shares");
+	events_want(fd, "shares", CKPT_EVENT_DIRTY_SHARE, 1, 500, "and over the low one");
+	check(!client_set(c, "shares", UNSET, 0, UNSET, UNSET), "the low one goes");
+	child_step(&low, STEP_WRITE);
+	child_step(&high, STEP_WRITE);
+	one_epoch(c, "shares");
+	events_want_none(fd, "nothing is told of its group");
+	one_epoch(c, "too");
+	events_want(fd, "too", CKPT_EVENT_DIRTY_SHARE, 900, 1000, "of the other one it is");
+	child_end(&low);
+	child_end(&high);
+	client_group_del(c, "too");
+	cgroup_gone("shares-too");
+}
+
 static void test_dirty(struct client *c)
 {
 	struct child child;
@@ -94,8 +143,7 @@ static void test_dirty(struct client *c)
 
 	child_start(&child, "shares", step);
 	child_step(&child, STEP_WRITE);
-	if (client_begin(c, "shares", &r) || client_commit(c, "shares", r.epoch, id))
-		die("epoch: %s", c->text);
+	one_epoch(c, "shares");
 	events_want_none(fd, "without a threshold nothing is told");
 	check(!client_set(c, "shares", UNSET, 500, UNSET, UNSET), "a threshold of 50 %%");
 	want_share(c, &child, true);
@@ -209,6 +257,7 @@ int main(void)
 	if (client_open(&c) || client_group_new(&c, "shares", "/shares"))
 		die("tag: %s", c.text);
 	test_dirty(&c);
+	test_two(&c);
 	client_group_del(&c, "shares");
 	cgroup_gone("shares");
 

@@ -10,7 +10,10 @@
 #include <sys/types.h>
 
 #define ENTRY_SOFT_DIRTY (1ULL << 55)	/* also of every page of an area that is marked */
+#define ENTRY_FILE (1ULL << 61)		/* of a file, or shared */
 #define ENTRY_SWAPPED (1ULL << 62)
+#define ENTRY_PRESENT (1ULL << 63)
+#define ENTRY_FRAME ((1ULL << 55) - 1)
 
 /* 64 MiB of swap in /scratch; die on errors. */
 void swap_start(void);
