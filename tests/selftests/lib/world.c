@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -64,6 +65,16 @@ void die(const char *fmt, ...)
 	printf(" (%s)\n", strerror(errno));
 	fflush(stdout);
 	exit(1);
+}
+
+bool kernel_from(unsigned int major, unsigned int minor)
+{
+	unsigned int is_major, is_minor;
+	struct utsname name;
+
+	if (uname(&name) || sscanf(name.release, "%u.%u", &is_major, &is_minor) != 2)
+		die("the kernel's release");
+	return is_major > major || (is_major == major && is_minor >= minor);
 }
 
 void shell(const char *fmt, ...)

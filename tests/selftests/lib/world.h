@@ -21,6 +21,9 @@ int finish(void);
 /* Give up: the world is not as the test needs it. */
 void die(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
+/* The kernel is this version or a newer one. */
+bool kernel_from(unsigned int major, unsigned int minor);
+
 /* Run a command, which must succeed. */
 void shell(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
