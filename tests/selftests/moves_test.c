@@ -142,6 +142,8 @@ static void test_gib(struct client *c, const struct child *child)
 	check(dirty_gib(&p, child->pid, there) == SPARSE && !pages_area(&p, child->pid, from),
 	      "moved: all of its pages are told where they went (%zu)",
 	      dirty_gib(&p, child->pid, there));
+	area = pages_area(&p, child->pid, there);
+	check(area && (area->flags & CKPT_AREA_NEW), "in a new area");
 	pages_free(&p);
 	child_step(child, GIB_AGAIN);
 	client_take(c, "moves", &p);
@@ -172,12 +174,15 @@ static size_t count(const struct pages *p, pid_t pid, uint64_t start, int state)
 static void test_left(struct client *c, const struct child *child)
 {
 	uint64_t stays = child->shared[2], there = child->shared[3];
+	const struct area *area;
 	struct pages p;
 
 	child_step(child, LEAVE);
 	client_take(c, "moves", &p);
-	check(pages_dirty(&p, child->pid, there, there + LEN) == NR,
-	      "pages that left their area are told where they went");
+	area = pages_area(&p, child->pid, there);
+	check(pages_dirty(&p, child->pid, there, there + LEN) == NR &&
+	      area && (area->flags & CKPT_AREA_NEW),
+	      "pages that left their area are told where they went, in a new one");
 	check(pages_area(&p, child->pid, stays) &&
 	      count(&p, child->pid, stays, CKPT_PAGE_NONE) == NR,
 	      "and their area with nothing in it");

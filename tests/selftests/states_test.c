@@ -263,7 +263,7 @@ static void test_huge_shared(struct client *c, struct child *child)
 	check(huge_kib(child->pid, shmem_at) == SHARED_LEN >> 10 &&
 	      huge_kib(child->pid, memfd_at) == SHARED_LEN >> 10 &&
 	      huge_kib(child->pid, copy_at) == SHARED_LEN >> 10,
-	      "shared memory of huge pages: anonymous %ld KiB, a memfd %ld, a private map of it %ld",
+	      "shared memory of huge pages: anonymous %ld KiB, a memfd %ld, a private map %ld",
 	      huge_kib(child->pid, shmem_at), huge_kib(child->pid, memfd_at),
 	      huge_kib(child->pid, copy_at));
 	for (i = 0; i < 2; i++) {
