@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * kinds_test.c: what is told of every kind of memory: written pages, all of it, or that it exists
+ * kinds_test.c: what is told of every kind of memory that is walked: written pages, or all of it
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -15,8 +15,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <linux/aio_abi.h>
-#include <linux/io_uring.h>
 #include <linux/userfaultfd.h>
 
 #include "lib/client.h"
@@ -30,9 +28,6 @@
 /* Pages that the draining itself has put back into a batch. */
 #define FEW 4
 
-#ifndef SYS_memfd_secret
-#define SYS_memfd_secret 447
-#endif
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
 #define MADV_GUARD_REMOVE 103
@@ -41,7 +36,6 @@
 enum want {
 	EXACT,		/* the page written and nothing that was not */
 	WHOLE,		/* every page, always: an area of which the bits say nothing */
-	LISTED,		/* the area, without pages */
 };
 
 /* Each maps LEN bytes and fills them. */
@@ -147,71 +141,6 @@ static char *make_sysv(void)
 	return filled(p);
 }
 
-static char *make_hugetlb(int flags)
-{
-	char *p = mmap(NULL, HUGE, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS | MAP_HUGETLB,
-		       -1, 0);
-
-	if (p == MAP_FAILED)
-		return NULL;
-	memset(p, 1, HUGE);
-	return p;
-}
-
-static char *make_hugetlb_private(void)
-{
-	return make_hugetlb(MAP_PRIVATE);
-}
-
-static char *make_hugetlb_shared(void)
-{
-	return make_hugetlb(MAP_SHARED);
-}
-
-/* Memory of a device without a struct page: the video ROM. */
-static char *make_device(void)
-{
-	int fd = open("/dev/mem", O_RDONLY | O_CLOEXEC);
-	char *p = mmap(NULL, LEN, PROT_READ, MAP_SHARED, fd, 0xc0000);
-
-	close(fd);
-	return p == MAP_FAILED ? NULL : p;
-}
-
-/* Where the kernel puts what is done; it writes there without a fault. */
-static char *make_aio_ring(void)
-{
-	aio_context_t ctx = 0;
-
-	return syscall(SYS_io_setup, 100, &ctx) ? NULL : (char *)ctx;
-}
-
-static char *make_ring(off_t part)
-{
-	struct io_uring_params params = { 0 };
-	int fd = (int)syscall(SYS_io_uring_setup, 8, &params);
-	char *p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, part);
-
-	return p == MAP_FAILED ? NULL : p;
-}
-
-static char *make_submissions(void)
-{
-	return make_ring(IORING_OFF_SQ_RING);
-}
-
-static char *make_entries(void)
-{
-	return make_ring(IORING_OFF_SQES);
-}
-
-static char *make_secret(void)
-{
-	int fd = (int)syscall(SYS_memfd_secret, FD_CLOEXEC);
-
-	return fd < 0 ? NULL : map_fd(fd, MAP_SHARED);
-}
-
 static char *make_swapped(void)
 {
 	char *p = make_private();
@@ -281,19 +210,6 @@ static const struct kind {
 	{ "a file in /dev/shm", make_shmem_file, WHOLE, SHARED_SHMEM, CKPT_PAGE_FILE },
 	{ "System V memory", make_sysv, WHOLE, SHARED_SHMEM, CKPT_PAGE_FILE },
 	{ "a shared file map", make_file, WHOLE, SHARED_FILE, CKPT_PAGE_FILE },
-	{ "private huge pages of hugetlbfs", make_hugetlb_private, LISTED,
-	  CKPT_AREA_HUGETLB | CKPT_AREA_UNWALKED, CKPT_PAGE_NONE },
-	{ "shared huge pages of hugetlbfs", make_hugetlb_shared, LISTED,
-	  CKPT_AREA_HUGETLB | CKPT_AREA_UNWALKED | CKPT_AREA_SHARED, CKPT_PAGE_NONE },
-	{ "memory of a device", make_device, LISTED, CKPT_AREA_UNWALKED, CKPT_PAGE_NONE },
-	{ "a ring of asynchronous I/O", make_aio_ring, LISTED,
-	  CKPT_AREA_UNWALKED | CKPT_AREA_WHOLE, CKPT_PAGE_NONE },
-	{ "a ring of io_uring", make_submissions, LISTED,
-	  CKPT_AREA_UNWALKED | CKPT_AREA_WHOLE, CKPT_PAGE_NONE },
-	{ "the entries of io_uring", make_entries, LISTED,
-	  CKPT_AREA_UNWALKED | CKPT_AREA_WHOLE, CKPT_PAGE_NONE },
-	{ "secret memory", make_secret, LISTED, CKPT_AREA_UNWALKED | CKPT_AREA_WHOLE,
-	  CKPT_PAGE_NONE },
 };
 #define NR_KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
@@ -330,13 +246,6 @@ static void step(int n, uint64_t *shared)
 	}
 }
 
-static void test_listed(const struct pages *p, pid_t pid, uint64_t start, const char *name)
-{
-	const struct area *area = pages_area(p, pid, start);
-
-	check(area && !area->nr_runs, "%s: no pages are told, all of it counts", name);
-}
-
 /*
  * How many pages are told when nothing was written.  Those that wait in an LRU batch look as if
  * direct I/O held them, and emptying the batches may put some back.
@@ -358,15 +267,6 @@ static size_t settled(struct client *c, const struct child *child, uint64_t star
 	}
 }
 
-/* Before Linux 6.5 an argument of the kernel has to ask for it. */
-static bool has_secret(void)
-{
-	char buf[8] = "";
-
-	get("/sys/module/secretmem/parameters/enable", buf, sizeof(buf));
-	return buf[0] == 'Y';
-}
-
 /* Nothing is written between two takes, then one page is. */
 static void test_kind(struct client *c, const struct child *child, size_t k)
 {
@@ -379,10 +279,6 @@ static void test_kind(struct client *c, const struct child *child, size_t k)
 
 	child_step(child, (int)k);
 	start = child->shared[0];
-	if (kind->make == make_secret && !has_secret()) {
-		check(!start, "%s: there is none here", kind->name);
-		return;
-	}
 	if (!check(start, "%s: it can be made (%s)", kind->name,
 		   strerror((int)child->shared[1])))
 		return;
@@ -394,12 +290,6 @@ static void test_kind(struct client *c, const struct child *child, size_t k)
 	check(pages_state(&p, child->pid, start, &flags) == kind->state,
 	      "%s: its pages, too", kind->name);
 	pages_free(&p);
-	if (kind->want == LISTED) {
-		client_take(c, "kinds", &p);
-		test_listed(&p, child->pid, start, kind->name);
-		pages_free(&p);
-		return;
-	}
 	still = settled(c, child, start, kind->want);
 	child_step(child, (int)(NR_KINDS + k));
 	client_take(c, "kinds", &p);
@@ -476,7 +366,6 @@ int main(void)
 	size_t k;
 
 	swap_start();
-	put("/proc/sys/vm/nr_hugepages", "4");
 	put("/proc/sys/vm/page-cluster", "0");
 	cgroup_make("kinds");
 	if (client_open(&c) || client_group_new(&c, "kinds", "/kinds"))
@@ -490,7 +379,6 @@ int main(void)
 	client_group_del(&c, "kinds");
 	client_close(&c);
 	cgroup_gone("kinds");
-	put("/proc/sys/vm/nr_hugepages", "0");
 	swap_end();
 	return finish();
 }
