@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fanotify.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -20,7 +21,7 @@
 
 #define MUST(call) do { if ((call) < 0) die("%s", #call); } while (0)
 
-enum { OPEN_WRITE, CLOSE, MAP, STORE, UNMAP, AIO, OPEN_READ, MAP_READ };
+enum { OPEN_WRITE, CLOSE, MAP, STORE, UNMAP, AIO, OPEN_READ, MAP_READ, OPEN_FANOTIFY };
 
 static struct changes c;
 static char path[128];
@@ -45,10 +46,28 @@ static void aio_write(void)
 		die("aio");
 }
 
+/* What fanotify hands out to who listens: opened without an event, and written so. */
+static int fanotify_open(void)
+{
+	int fan = fanotify_init(FAN_CLASS_NOTIF | FAN_CLOEXEC, O_RDWR | O_CLOEXEC | O_LARGEFILE);
+	struct fanotify_event_metadata event;
+
+	MUST(fan);
+	MUST(fanotify_mark(fan, FAN_MARK_ADD, FAN_OPEN, AT_FDCWD, path));
+	close(open(path, O_RDONLY | O_CLOEXEC));
+	if (read(fan, &event, sizeof(event)) != sizeof(event) || event.fd < 0)
+		die("an event of fanotify");
+	close(fan);
+	return event.fd;
+}
+
 static void step(int n, uint64_t *shared)
 {
 	(void)shared;
 	switch (n) {
+	case OPEN_FANOTIFY:
+		fd = fanotify_open();
+		break;
 	case OPEN_WRITE:
 		fd = open(path, O_RDWR | O_CLOEXEC);
 		break;
@@ -111,6 +130,11 @@ static void descriptor(const struct child *child)
 	child_step(child, AIO);
 	child_step(child, CLOSE);
 	want_end("opened, written asynchronously and closed between two takes");
+	child_step(child, OPEN_FANOTIFY);
+	want(true, CKPT_INODE_F_OPEN, "open in the group by fanotify");
+	want(true, CKPT_INODE_F_OPEN, "still open");
+	child_step(child, CLOSE);
+	want_end("closed, without an event");
 }
 
 static void mapping(const struct child *child)
