@@ -14,6 +14,7 @@
 #include "pageset.h"
 
 struct ckpt_watch;
+struct gendisk;
 
 /**
  * struct ckpt_filelog - the log of one inode for one group
@@ -24,6 +25,7 @@ struct ckpt_watch;
  * @dev: with @ino and @generation the key, as in struct ckpt_change
  * @ino: inode number
  * @generation: i_generation
+ * @disk: of its file system, or NULL; compared only
  * @lock: guards the content of @live and @next, and which sets they are
  * @live: written or dirty since the log was taken last
  * @next: during a take: what @live will be
@@ -43,6 +45,7 @@ struct ckpt_filelog {
 	u64 dev;
 	u64 ino;
 	u32 generation;
+	const struct gendisk *disk;
 	raw_spinlock_t lock;
 	struct ckpt_pageset *live, *next;
 	struct ckpt_pageset *told, *taken;

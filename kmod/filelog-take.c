@@ -86,7 +86,9 @@ bool ckpt_filelog_pages_tell(struct ckpt_watch *watch, const struct inode *inode
  * @watch: that of its super block
  * @inode: the regular file
  *
- * A page that could not be written back may be gone without a word.
+ * A page that could not be written back may be gone without a word.  To what a loop device
+ * that is attached to the file does in it, an event comes late or not at all; its driver
+ * takes __GFP_IO away meanwhile.
  *
  * Context: any process context, does not sleep.
  * Return: true if it can.
@@ -94,6 +96,7 @@ bool ckpt_filelog_pages_tell(struct ckpt_watch *watch, const struct inode *inode
 bool ckpt_filelog_fits(struct ckpt_watch *watch, const struct inode *inode)
 {
 	return ckpt_filelog_pages_tell(watch, inode) && !IS_DAX(inode) && !IS_SWAPFILE(inode) &&
+	       mapping_gfp_mask(inode->i_mapping) & __GFP_IO &&
 	       !READ_ONCE(inode->i_mapping->wb_err);
 }
 

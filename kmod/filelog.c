@@ -5,9 +5,12 @@
  * The tracepoints fire for every file of the machine, with interrupts off, so
  * what they do for a file without a log is one look into a table.
  */
+#include <linux/blk-mq.h>
+#include <linux/blkdev.h>
 #include <linux/fs.h>
 #include <linux/hash.h>
 #include <linux/iomap.h>
+#include <linux/major.h>
 #include <linux/ptrace.h>
 #include <linux/rculist.h>
 #include <linux/sched/task_stack.h>
@@ -15,6 +18,7 @@
 #include <linux/string.h>
 #include <linux/tracepoint.h>
 
+#include <trace/events/block.h>
 #include <trace/events/writeback.h>
 
 #include <asm/syscall.h>
@@ -31,6 +35,7 @@
 
 static struct hlist_head table[1 << TABLE_BITS];
 static DEFINE_SPINLOCK(table_lock);
+static unsigned int nr_logs;	/* in the table [table_lock] */
 
 static struct hlist_head *bucket(u64 dev, u64 ino)
 {
@@ -93,6 +98,40 @@ static void io_mapped(void *data, struct iomap_iter *iter, const void *ops, unsi
 		written(iter->inode, 0, 0, true);
 }
 
+/*
+ * A loop device makes holes in its file, and zeroes ranges of it, with no event and no dirty
+ * page.  Which file that is, only its driver knows: any that is not on the device itself.
+ * When this ends after the next take, the device is attached then.
+ */
+static void make_all_whole(const struct gendisk *disk)
+{
+	struct ckpt_filelog *log;
+	size_t i;
+
+	if (!READ_ONCE(nr_logs))
+		return;
+	rcu_read_lock();
+	for (i = 0; i < ARRAY_SIZE(table); i++)
+		hlist_for_each_entry_rcu(log, &table[i], hash)
+			if (log->disk != disk)
+				add(log, 0, 0, true);
+	rcu_read_unlock();
+}
+
+static void request_begins(void *data, struct request *rq)
+{
+	switch (req_op(rq)) {
+	case REQ_OP_DISCARD:
+	case REQ_OP_SECURE_ERASE:
+	case REQ_OP_WRITE_ZEROES:
+		if (rq->q->disk && rq->q->disk->major == LOOP_MAJOR)
+			make_all_whole(rq->q->disk);
+		break;
+	default:
+		break;
+	}
+}
+
 /* --- events --- */
 
 static bool has_log(const struct ckpt_files *files, const struct inode *inode)
@@ -144,6 +183,7 @@ static struct ckpt_filelog *log_new(struct ckpt_files *files, struct inode *inod
 	log->dev = ckpt_files_dev(inode->i_sb);
 	log->ino = inode->i_ino;
 	log->generation = inode->i_generation;
+	log->disk = inode->i_sb->s_bdev ? inode->i_sb->s_bdev->bd_disk : NULL;
 	if (export && export->encode_fh)
 		log->handle_type = export->encode_fh(inode, log->handle, &words, NULL);
 	log->handle_words = words;
@@ -175,6 +215,7 @@ void ckpt_filelog_start(struct ckpt_sub *sub, struct inode *inode)
 		list_add_tail_rcu(&log->link, &files->logs);
 		spin_lock(&table_lock);
 		hlist_add_head_rcu(&log->hash, bucket(log->dev, log->ino));
+		WRITE_ONCE(nr_logs, nr_logs + 1);
 		spin_unlock(&table_lock);
 		log = NULL;
 	}
@@ -203,6 +244,17 @@ static bool in_plain_write(void)
 	}
 }
 
+static void make_whole(const struct ckpt_files *files, const struct inode *inode)
+{
+	struct ckpt_filelog *log;
+
+	rcu_read_lock();
+	hlist_for_each_entry_rcu(log, bucket(ckpt_files_dev(inode->i_sb), inode->i_ino), hash)
+		if (log->files == files && is_of(log, inode))
+			add(log, 0, 0, true);
+	rcu_read_unlock();
+}
+
 /**
  * ckpt_filelog_modified - current has changed the content of an inode
  * @sub: a subscription to its super block
@@ -219,18 +271,28 @@ static bool in_plain_write(void)
  */
 void ckpt_filelog_modified(struct ckpt_sub *sub, const struct inode *inode, bool of_file)
 {
-	struct ckpt_filelog *log;
-
 	if (!READ_ONCE(sub->files->nr_logs))
 		return;
 	if (of_file && in_plain_write() && ckpt_group_has_task(sub->files->group, current) &&
 	    ckpt_filelog_pages_tell(sub->watch, inode))
 		return;
-	rcu_read_lock();
-	hlist_for_each_entry_rcu(log, bucket(ckpt_files_dev(inode->i_sb), inode->i_ino), hash)
-		if (log->files == sub->files && is_of(log, inode))
-			add(log, 0, 0, true);
-	rcu_read_unlock();
+	make_whole(sub->files, inode);
+}
+
+/**
+ * ckpt_filelog_closed - current has closed a file that was open for writing
+ * @sub: a subscription to its super block
+ * @inode: the inode
+ *
+ * Some of what can be done to an open file makes no event, such as the exchange of its
+ * blocks by a defragmenter; who is not of the group may have had it open for that.
+ *
+ * Context: any process context, does not sleep.
+ */
+void ckpt_filelog_closed(struct ckpt_sub *sub, const struct inode *inode)
+{
+	if (READ_ONCE(sub->files->nr_logs) && !ckpt_group_has_task(sub->files->group, current))
+		make_whole(sub->files, inode);
 }
 
 /**
@@ -307,6 +369,7 @@ void ckpt_filelog_drop(struct ckpt_filelog *log)
 	list_del_rcu(&log->link);
 	spin_lock(&table_lock);
 	hlist_del_rcu(&log->hash);
+	WRITE_ONCE(nr_logs, nr_logs - 1);
 	spin_unlock(&table_lock);
 	spin_unlock(&files->lock);
 	call_rcu(&log->rcu, destroy_rcu);
@@ -314,15 +377,34 @@ void ckpt_filelog_drop(struct ckpt_filelog *log)
 
 /* --- the module --- */
 
-static struct tracepoint *dirtied_point, *mapped_point;
+/* What the kernel has to tell; the header of iomap_iter is not for modules. */
+static struct point {
+	const char *name;
+	void *probe;
+	struct tracepoint *tp;
+} points[] = {
+	{ "writeback_dirty_folio", page_dirtied },
+	{ "iomap_iter", io_mapped },
+	{ "block_rq_issue", request_begins },
+};
+
 static bool able;
 
 static void find_points(struct tracepoint *tp, void *data)
 {
-	if (!strcmp(tp->name, "writeback_dirty_folio"))
-		dirtied_point = tp;
-	if (!strcmp(tp->name, "iomap_iter"))
-		mapped_point = tp;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(points); i++)
+		if (!strcmp(tp->name, points[i].name))
+			points[i].tp = tp;
+}
+
+/* Listen no more to the first @n of the points. */
+static void leave_points(size_t n)
+{
+	while (n--)
+		tracepoint_probe_unregister(points[n].tp, points[n].probe, NULL);
+	tracepoint_synchronize_unregister();
 }
 
 /**
@@ -338,20 +420,20 @@ bool ckpt_filelog_able(void)
 /**
  * ckpt_filelog_init - listen to the kernel
  *
- * Without either tracepoint no ranges are told, and all else works.
+ * Without one of the tracepoints no ranges are told, and all else works.
  */
 void ckpt_filelog_init(void)
 {
-	/* the header of iomap_iter is not for modules */
+	size_t i;
+
 	check_trace_callback_type_writeback_dirty_folio(page_dirtied);
+	check_trace_callback_type_block_rq_issue(request_begins);
 	for_each_kernel_tracepoint(find_points, NULL);
-	if (!dirtied_point || !mapped_point)
-		return;
-	if (tracepoint_probe_register(dirtied_point, page_dirtied, NULL))
-		return;
-	if (tracepoint_probe_register(mapped_point, io_mapped, NULL)) {
-		tracepoint_probe_unregister(dirtied_point, page_dirtied, NULL);
-		tracepoint_synchronize_unregister();
+	for (i = 0; i < ARRAY_SIZE(points); i++) {
+		if (points[i].tp &&
+		    !tracepoint_probe_register(points[i].tp, points[i].probe, NULL))
+			continue;
+		leave_points(i);
 		return;
 	}
 	able = true;
@@ -362,10 +444,7 @@ void ckpt_filelog_init(void)
  */
 void ckpt_filelog_exit(void)
 {
-	if (able) {
-		tracepoint_probe_unregister(dirtied_point, page_dirtied, NULL);
-		tracepoint_probe_unregister(mapped_point, io_mapped, NULL);
-		tracepoint_synchronize_unregister();
-	}
+	if (able)
+		leave_points(ARRAY_SIZE(points));
 	rcu_barrier();
 }

@@ -6,8 +6,10 @@
  * page of the page cache that goes from clean to dirty adds itself, direct I/O
  * makes the log whole.  A page that is dirty already when it is written again is
  * silent, so a take carries the pages that are dirty then over into what comes
- * after it.  What changes a file in any other way than by a plain write, or
- * cannot be known not to have, makes the log whole: then no ranges are told.
+ * after it.  What is told to have changed a file in any other way than by a plain
+ * write, or may have, makes the log whole: then no ranges are told.  A loop device
+ * does what is never told: while one is attached the log is whole, and what one
+ * discards or zeroes makes all logs whole.
  *
  * REFCNT
  * None: a log lives from ckpt_filelog_start to the commit that finds it unused,
@@ -39,6 +41,7 @@ bool ckpt_filelog_able(void);
 /* Events. */
 void ckpt_filelog_start(struct ckpt_sub *sub, struct inode *inode);
 void ckpt_filelog_modified(struct ckpt_sub *sub, const struct inode *inode, bool of_file);
+void ckpt_filelog_closed(struct ckpt_sub *sub, const struct inode *inode);
 bool ckpt_filelog_maybe(const struct inode *inode);
 void ckpt_filelog_doubt(struct ckpt_sub *sub, const struct inode *inode);
 

@@ -155,6 +155,8 @@ static void inode_event(struct ckpt_sub *sub, u32 event, struct inode *inode,
 
 	if (event & FS_MODIFY)
 		ckpt_filelog_modified(sub, inode, of_file);
+	if (event & FS_CLOSE_WRITE)
+		ckpt_filelog_closed(sub, inode);
 	if (!known(sub->files, inode)) {
 		/* The last name went: the event of its directory tells that. */
 		if (!dentry && !inode->i_nlink)

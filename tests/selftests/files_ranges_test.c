@@ -33,12 +33,14 @@ enum {
 	MAP,
 	STORE,
 	UNMAP,
+	ATTACH,
+	DETACH,
 };
 
 static struct changes c;
 static struct child child;
 static char path[128], other[128];
-static int fd = -1;
+static int fd = -1, loop = -1;
 static char *map;
 
 static void write_page(uint64_t page)
@@ -76,6 +78,12 @@ static void step(int n, uint64_t *shared)
 		break;
 	case UNMAP:
 		MUST(munmap(map, PAGE));
+		break;
+	case ATTACH:
+		loop = loop_attach(path);
+		break;
+	case DETACH:
+		loop_detach(loop);
 		break;
 	default:
 		shared[0] = (uint64_t)way_go(n - WAY, path, other, &shared[2]);
@@ -252,6 +260,21 @@ static void mapped(void)
 	changes_commit(&c);
 }
 
+/* It writes when it likes, and no task of the group does it. */
+static void attached(void)
+{
+	settle();
+	child_step(&child, ATTACH);
+	take_told(UNTOLD, "attached to a loop device: not told");
+	take_told(UNTOLD, "nor in the next round");
+	changes_commit(&c);
+	child_step(&child, DETACH);
+	take_told(UNTOLD, "attached at the last take: not told");
+	changes_commit(&c);
+	take_told(0, "detached: told");
+	changes_commit(&c);
+}
+
 static void others(void)
 {
 	uint64_t state = 5;
@@ -259,6 +282,11 @@ static void others(void)
 	settle();
 	MUST(way_go(WAY_PWRITE, path, other, &state));
 	take_told(UNTOLD, "written by a process outside: not told");
+	changes_commit(&c);
+	settle();
+	MUST(fd = open(path, O_RDWR));
+	MUST(close(fd));
+	take_told(UNTOLD, "closed by one that could have written: not told");
 	changes_commit(&c);
 	settle();
 	child_step(&child, CLOSE);
@@ -315,6 +343,7 @@ static void on(const char *root, const char *type)
 	silent();
 	epochs();
 	mapped();
+	attached();
 	others();
 	every_way(type);
 	end();

@@ -8,6 +8,8 @@
 #include <linux/aio_abi.h>
 #include <linux/fs.h>
 #include <linux/io_uring.h>
+#include <linux/loop.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -140,6 +142,38 @@ static int by_copy(enum way way, int fd, int from, uint64_t at)
 	}
 }
 
+int loop_attach(const char *path)
+{
+	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+	int fd = open(path, O_RDWR | O_CLOEXEC), loop;
+	char name[32];
+
+	snprintf(name, sizeof(name), "/dev/loop%d", ioctl(control, LOOP_CTL_GET_FREE));
+	loop = open(name, O_RDWR | O_CLOEXEC);
+	if (loop < 0 || ioctl(loop, LOOP_SET_FD, fd))
+		die("attach %s to %s", path, name);
+	close(fd);
+	close(control);
+	return loop;
+}
+
+void loop_detach(int loop)
+{
+	if (ioctl(loop, LOOP_CLR_FD))
+		die("detach a loop device");
+	close(loop);
+}
+
+static int by_loop(enum way way, const char *path, uint64_t page)
+{
+	uint64_t range[2] = { page * PAGE, 2 * PAGE };
+	int loop = loop_attach(path), ret;
+
+	ret = done(ioctl(loop, way == WAY_DISCARD ? BLKDISCARD : BLKZEROOUT, range));
+	loop_detach(loop);
+	return ret;
+}
+
 /* @page: one of the file's; collapse and insert want whole pages and leave the end alone. */
 static int by_length(enum way way, int fd, uint64_t page, uint64_t size, uint64_t *state)
 {
@@ -196,7 +230,8 @@ const char *way_name(enum way way)
 		[WAY_COLLAPSE] = "collapse a range", [WAY_INSERT] = "insert a range",
 		[WAY_SHRINK] = "truncate", [WAY_GROW] = "truncate to more",
 		[WAY_COPY] = "copy_file_range", [WAY_SENDFILE] = "sendfile",
-		[WAY_CLONE] = "clone",
+		[WAY_CLONE] = "clone", [WAY_DISCARD] = "discard on a loop device",
+		[WAY_ZEROOUT] = "zero on a loop device",
 	};
 
 	return names[way];
@@ -229,8 +264,10 @@ int way_go(enum way way, const char *path, const char *other, uint64_t *state)
 		ret = by_map(fd, page);
 	else if (way < WAY_COPY)
 		ret = by_length(way, fd, page, size, state);
-	else
+	else if (way < WAY_DISCARD)
 		ret = by_copy(way, fd, from, page * PAGE);
+	else
+		ret = by_loop(way, path, page);
 	close(fd);
 	close(from);
 	return ret;

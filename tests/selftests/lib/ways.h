@@ -34,6 +34,9 @@ enum way {
 	WAY_COPY,
 	WAY_SENDFILE,
 	WAY_CLONE,
+	/* by a loop device, attached for a moment */
+	WAY_DISCARD,
+	WAY_ZEROOUT,
 	WAYS
 };
 
@@ -49,5 +52,9 @@ const char *way_name(enum way way);
  * Return: 0, or -errno where this kernel or file system does not have it.
  */
 int way_go(enum way way, const char *path, const char *other, uint64_t *rnd);
+
+/* A loop device with the file at @path; returns a descriptor of it, which loop_detach closes. */
+int loop_attach(const char *path);
+void loop_detach(int loop);
 
 #endif
