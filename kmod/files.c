@@ -232,6 +232,7 @@ void ckpt_files_take(struct ckpt_files *files, bool final)
 	ckpt_changeset_round_begin(&files->set);
 	spin_unlock(&files->lock);
 	in_chunks(files, ckpt_changeset_round_move);
+	ckpt_suspect_moved(files);
 	ckpt_filelog_take(files);
 	/* A root that was not found is a loss, too. */
 	if (ckpt_files_lost(files))

@@ -105,7 +105,7 @@ static void entry_event(struct ckpt_sub *sub, u32 event, struct inode *inode, st
  * What comes from elsewhere may have changed there, with nobody told, and may have been
  * ours before: it is as good as created.  Below such a directory somebody may go on
  * writing through an old mapping.  Finding out whom takes a look at the whole super
- * block, so it is left to the next take.  A move from one place inside to another, of
+ * block, so it is left to the take that tells it.  A move from one place inside to another, of
  * which package managers make many, is none of this, unless a directory has come from
  * elsewhere in this epoch: then what moves may have come with it, and is not below it
  * any more when somebody looks there.
@@ -118,7 +118,7 @@ static void rename_event(struct ckpt_sub *sub, struct inode *old_dir, struct ino
 
 	if ((inside && !came) || ckpt_place_outside(sub, moved, NULL))
 		return;
-	/* Before it is told: the take that tells it must look for who writes below it. */
+	/* Before it is told: the take that tells it looks for who writes below it after that. */
 	if (!inside && S_ISDIR(moved->i_mode))
 		WRITE_ONCE(sub->moved_in, true);
 	ckpt_files_record(sub->files, moved, CKPT_INODE_CREATED, ready_to_record(sub));

@@ -76,7 +76,7 @@ struct ckpt_watch {
  * @came: a directory came from elsewhere since the last take
  * @came_taken: or before it, and that is not committed
  * @moved_in: a directory came into a root from elsewhere; the next take looks
- *	for who writes below it
+ *	for who writes below it, or the one under way does at its end
  * @layered: an overlay has, or had since the last take, its upper layer in or above a root
  */
 struct ckpt_sub {
@@ -177,6 +177,7 @@ void ckpt_layers_take(struct ckpt_files *files);
 /* suspect.c */
 void ckpt_suspect_root(struct ckpt_sub *sub);
 void ckpt_suspect_find(struct ckpt_files *files, bool first, bool final);
+void ckpt_suspect_moved(struct ckpt_files *files);
 
 static inline bool ckpt_is_overlay(const struct super_block *sb)
 {

@@ -402,6 +402,23 @@ static void suspect_tasks(struct ckpt_files *files, bool final)
 }
 
 /**
+ * ckpt_suspect_moved - find who writes below directories that came during a take
+ * @files: the file side; its group's lock is held
+ *
+ * After the round: it may have told one that was not there when ckpt_suspect_find() looked,
+ * and who writes below it may be gone before the next take.  Who is found here is told then.
+ *
+ * Context: sleeps.
+ */
+void ckpt_suspect_moved(struct ckpt_files *files)
+{
+	int idx = srcu_read_lock(&ckpt_events_srcu);
+
+	look_at_moved(files);
+	srcu_read_unlock(&ckpt_events_srcu, idx);
+}
+
+/**
  * ckpt_suspect_find - put on the live set what may have changed unseen
  * @files: the file side; its group's lock is held
  * @first: first take of an epoch: also look whose writers are gone
