@@ -80,10 +80,23 @@ static u32 ready_to_record(struct ckpt_sub *sub)
 							       : CKPT_INODE_F_OUTSIDE;
 }
 
+/*
+ * A name went that may have been outside, and others of the file are left.  When one is, the
+ * file has but one link a moment before the name is seen to go, and whatever was done to it by
+ * this name just then looked like nobody's.
+ */
+static bool left_elsewhere(struct ckpt_sub *sub, u32 event, const struct inode *inode,
+			   struct inode *dir)
+{
+	return event & FS_DELETE && inode && !S_ISDIR(inode->i_mode) && inode->i_nlink &&
+	       ckpt_place_of_dir(sub, dir) != CKPT_PLACE_INSIDE;
+}
+
 static void entry_event(struct ckpt_sub *sub, u32 event, struct inode *inode, struct inode *dir)
 {
 	bool outside = ckpt_place_outside(sub, dir, NULL);
 	unsigned int links = event & FS_DELETE ? 0 : 1;	/* the one that the event is about */
+	bool left;
 	u32 flags;
 
 	if (event & FS_CREATE && event & FS_ISDIR)
@@ -94,10 +107,13 @@ static void entry_event(struct ckpt_sub *sub, u32 event, struct inode *inode, st
 	flags = ready_to_record(sub);
 	if (!outside)
 		ckpt_files_record(sub->files, dir, CKPT_INODE_ENTRIES, flags);
+	left = left_elsewhere(sub, event, inode, dir);
 	if (inode)
-		ckpt_files_record(sub->files, inode, inode_mask(event, inode), flags);
+		ckpt_files_record(sub->files, inode,
+				  inode_mask(event, inode) | (left ? CKPT_INODE_META : 0), flags);
 	/* It may come with somebody who goes on writing through an old mapping. */
-	if (inode && !outside && (has_writer(inode) || hides_writer(event, inode)))
+	if (left ? S_ISREG(inode->i_mode) :
+		   inode && !outside && (has_writer(inode) || hides_writer(event, inode)))
 		ckpt_files_watch(sub->files, inode, 0);
 }
 

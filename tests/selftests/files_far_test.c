@@ -90,6 +90,33 @@ static void gone_name(void)
 	stop();
 }
 
+/*
+ * While a name goes, a file looks for a moment as if it had no other one.  What is done to it by
+ * this name just then is taken for nobody's.
+ */
+static void going_name(void)
+{
+	struct stat st;
+	int n;
+
+	start();
+	for (n = 0; n < FILES; n++)
+		MUST(link(in(n), out(n)));
+	changes_settle(&c);
+	MUST(unlink(out(0)));
+	MUST(unlink(in(1)));
+	changes_take(&c);
+	st = changes_id(in(0));
+	check(changes_mask(&c, &st) & CKPT_INODE_SUSPECT, "a name outside is gone: suspect");
+	check(changes_mask(&c, &st) & CKPT_INODE_META, "and so are its attributes");
+	st = changes_id(out(1));
+	check(!(changes_mask(&c, &st) & CKPT_INODE_SUSPECT), "a name inside is gone: not suspect");
+	changes_commit(&c);
+	changes_settle(&c);
+	changes_count(&c, 0, "after a while");
+	stop();
+}
+
 /* It was in the root when this epoch began. */
 static void moved_out(void)
 {
@@ -172,6 +199,7 @@ static void on(const char *where)
 	snprintf(top, sizeof(top), "%s/far", where);
 	note("in %s", top);
 	gone_name();
+	going_name();
 	moved_out();
 }
 
