@@ -330,15 +330,21 @@ static void suspect_maps(const struct task_look *look, struct mm_struct *mm)
 		m->unseen = false;
 }
 
-/* Tables and address spaces that a thread shares with its leader are the leader's to show. */
-static void suspect_task(const struct task_look *look, struct task_struct *task)
+/*
+ * What a thread shares with its leader is the leader's to show.  A leader that has ended has
+ * nothing any more; then it is that of @last, the task before this one, if it is of its process.
+ */
+static void suspect_task(const struct task_look *look, struct task_struct *task,
+			 struct task_struct *last)
 {
 	struct task_struct *leader = task->group_leader;
 	struct mm_struct *mm;
 
-	if (task == leader || task->files != leader->files)
+	if (!last || !same_thread_group(last, task))
+		last = leader;
+	if (task == leader || (task->files != leader->files && task->files != last->files))
 		suspect_fds(look->files, task);
-	if (task != leader && task->mm == leader->mm)
+	if (task != leader && (task->mm == leader->mm || task->mm == last->mm))
 		return;
 	mm = get_task_mm(task);
 	if (!mm)
@@ -394,10 +400,11 @@ static void suspect_tasks(struct ckpt_files *files, bool final)
 		room = n + n / 8;
 	}
 	for (i = 0; i < n; i++) {
-		suspect_task(&look, tasks[i]);
-		put_task_struct(tasks[i]);
+		suspect_task(&look, tasks[i], i ? tasks[i - 1] : NULL);
 		cond_resched();
 	}
+	for (i = 0; i < n; i++)
+		put_task_struct(tasks[i]);
 	kvfree(tasks);
 }
 
