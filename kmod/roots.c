@@ -16,8 +16,16 @@
 #include "limits.h"
 
 /* Magic numbers that have no common header. */
+#define MAGIC_BEEGFS	0x19830326
 #define MAGIC_CIFS	0xff534d42
+#define MAGIC_GFS2	0x01161970
+#define MAGIC_GPFS	0x47504653
+#define MAGIC_LUSTRE	0x0bd00bd0
+#define MAGIC_ORANGEFS	0x20030528
+#define MAGIC_PRLFS	0x7c7c6673
 #define MAGIC_SMB2	0xfe534d42
+#define MAGIC_VBOXSF	0x786f4256
+#define MAGIC_VMHGFS	0xbacbacbc
 
 static bool sub_alive(const struct ckpt_sub *sub)
 {
@@ -116,6 +124,18 @@ static const char *untrackable(const struct super_block *sb)
 	case MAGIC_CIFS:
 	case MAGIC_SMB2:
 		return "root-add: changes are not all seen on a network or FUSE file system";
+	case CODA_SUPER_MAGIC:
+	case HOSTFS_SUPER_MAGIC:
+	case OCFS2_SUPER_MAGIC:
+	case MAGIC_BEEGFS:
+	case MAGIC_GFS2:
+	case MAGIC_GPFS:
+	case MAGIC_LUSTRE:
+	case MAGIC_ORANGEFS:
+	case MAGIC_PRLFS:
+	case MAGIC_VBOXSF:
+	case MAGIC_VMHGFS:
+		return "root-add: changes are not all seen on what other machines write, too";
 	case PROC_SUPER_MAGIC:
 	case SYSFS_MAGIC:
 	case CGROUP2_SUPER_MAGIC:
