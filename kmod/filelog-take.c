@@ -10,8 +10,8 @@
  *	2. the pages that are dirty now are added to the second one;
  *	3. the live set is what the round tells, the second one is live.
  *
- * So every page that was dirty at any time since step 1 of the last take is in
- * the live set.
+ * So every page that was written since step 1 of the last take, or was dirty at
+ * its step 2, is in the live set.
  */
 #include <linux/dcache.h>
 #include <linux/fs.h>

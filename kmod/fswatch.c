@@ -5,7 +5,8 @@
  * One fsnotify group of our own with one mark per super block.  The handler
  * runs in the context of whoever changes a file, inside the group or not: it
  * takes no lock that is held over sleep and allocates without recursion into
- * file systems.
+ * file systems.  Who mounts a file system that makes a directory has to wait for
+ * a look at the inodes of its super block (layers.c), which may sleep.
  */
 #include <linux/dcache.h>
 #include <linux/delay.h>
@@ -290,17 +291,6 @@ static const struct fsnotify_ops notify_ops = {
 	.free_mark = free_mark,
 };
 
-/* A file system that keeps its inodes in the common hash table by number. */
-static bool finds_by_number(struct super_block *sb)
-{
-	struct inode *root = d_inode(sb->s_root);
-	struct inode *found = ilookup(sb, root->i_ino);
-	bool same = found == root;
-
-	iput(found);
-	return same;
-}
-
 static struct ckpt_watch *watch_new(struct super_block *sb)
 {
 	struct ckpt_watch *watch = kzalloc(sizeof(*watch), GFP_KERNEL);
@@ -312,7 +302,7 @@ static struct ckpt_watch *watch_new(struct super_block *sb)
 	spin_lock_init(&watch->lock);
 	watch->sb = sb;
 	watch->dev = ckpt_files_dev(sb);
-	watch->hashed = finds_by_number(sb);
+	watch->hashed = ckpt_inodes_by_number(sb);
 	fsnotify_init_mark(&watch->mark, notify_group);
 	atomic_inc(&nr_marks);
 	watch->mark.mask = INODE_EVENTS | ENTRY_EVENTS | RENAME_EVENTS | FS_ISDIR;

@@ -165,6 +165,7 @@ enum ckpt_place ckpt_place_of_dir(const struct ckpt_sub *sub, struct inode *dir)
 bool ckpt_place_outside(const struct ckpt_sub *sub, struct inode *inode, struct dentry *dentry);
 
 /* inodes.c */
+bool ckpt_inodes_by_number(struct super_block *sb);
 void ckpt_inodes_each(struct super_block *sb, bool (*pick)(struct inode *inode, void *data),
 		      void (*visit)(struct inode *inode, void *data), void *data);
 
@@ -178,6 +179,9 @@ void ckpt_layers_take(struct ckpt_files *files);
 void ckpt_suspect_root(struct ckpt_sub *sub);
 void ckpt_suspect_find(struct ckpt_files *files, bool first, bool final);
 void ckpt_suspect_moved(struct ckpt_files *files);
+
+/* suspect-tasks.c */
+void ckpt_suspect_tasks(struct ckpt_files *files, bool final);
 
 static inline bool ckpt_is_overlay(const struct super_block *sb)
 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The inodes in memory of a super block, one after the other
+ * The inodes in memory of a super block
  */
+#include <linux/dcache.h>
 #include <linux/fs.h>
 #include <linux/list.h>
 #include <linux/sched.h>
@@ -11,6 +12,23 @@
 
 /* Inodes passed before the list's lock is given up once. */
 #define INODES_CHUNK 1024
+
+/**
+ * ckpt_inodes_by_number - does a file system keep its inodes in the common hash table
+ * @sb: active
+ *
+ * Context: sleeps.
+ * Return: true if ilookup() finds them by their number.
+ */
+bool ckpt_inodes_by_number(struct super_block *sb)
+{
+	struct inode *root = d_inode(sb->s_root);
+	struct inode *found = ilookup(sb, root->i_ino);
+	bool same = found == root;
+
+	iput(found);
+	return same;
+}
 
 /**
  * ckpt_inodes_each - visit inodes of a super block
