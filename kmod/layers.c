@@ -23,6 +23,8 @@
 #include "fswatch.h"
 #include "group.h"
 
+/* Times that it is asked where a layer is, as long as that is unsure. */
+#define PLACE_TRIES 16
 /* Of 32-bit programs; fsconfig has one number for all. */
 #define IA32_NR_MOUNT 21
 
@@ -104,13 +106,28 @@ static bool pick(struct inode *inode, void *data)
 	return is_layer(inode) || ckpt_place_is_root(find->sub, inode);
 }
 
+/* Renames elsewhere, of which there may be many, must not count as a layer in a root. */
+static bool layer_outside(const struct ckpt_sub *sub, struct inode *inode)
+{
+	enum ckpt_place place;
+	unsigned int i;
+
+	for (i = 0; i < PLACE_TRIES; i++) {
+		place = ckpt_place_of_dir(sub, inode);
+		if (place != CKPT_PLACE_UNSURE)
+			break;
+		cond_resched();
+	}
+	return place == CKPT_PLACE_OUTSIDE;
+}
+
 static void visit(struct inode *inode, void *data)
 {
 	struct find *find = data;
 
 	if (is_layer(inode)) {
 		find->any = true;
-		find->related |= ckpt_place_of_dir(find->sub, inode) != CKPT_PLACE_OUTSIDE;
+		find->related |= !layer_outside(find->sub, inode);
 	}
 	if (ckpt_place_is_root(find->sub, inode)) {
 		find->roots += nr_roots(find->sub, inode);

@@ -12,6 +12,9 @@
 
 #include "fswatch.h"
 
+/* Walks before a place is unsure because of renames. */
+#define PLACE_TRIES 4
+
 /**
  * ckpt_place_is_root - is an inode one of the roots
  * @sub: a subscription to the inode's super block; the caller is in a read section of
@@ -56,21 +59,18 @@ bool ckpt_place_far(const struct ckpt_watch *watch, struct dentry *dentry)
 		if (parent == dentry)
 			break;
 	}
-	/* An odd count is that of a rename under way; retry says so, too. */
+	/* An odd count is that of a rename under way, which may be so at both ends of the walk. */
 	return dentry == dentry->d_sb->s_root && !(seq & 1) &&
 	       !read_seqcount_retry(&rename_lock.seqcount, seq);
 }
 
-/* Is a root at or above a dentry?  A rename makes that unsure. */
-static enum ckpt_place place_of(const struct ckpt_sub *sub, struct dentry *dentry)
+/* Is a root at or above a dentry?  A rename meanwhile makes the answer void. */
+static enum ckpt_place look_up(const struct ckpt_sub *sub, struct dentry *dentry)
 {
-	unsigned int seq = raw_read_seqcount(&rename_lock.seqcount);
-	const struct inode *inode;
 	enum ckpt_place place = CKPT_PLACE_UNSURE;
+	const struct inode *inode;
 	struct dentry *parent;
 
-	if (seq & 1)
-		return CKPT_PLACE_UNSURE;
 	rcu_read_lock();
 	for (;; dentry = parent) {
 		inode = d_inode_rcu(dentry);
@@ -88,7 +88,23 @@ static enum ckpt_place place_of(const struct ckpt_sub *sub, struct dentry *dentr
 		}
 	}
 	rcu_read_unlock();
-	return read_seqcount_retry(&rename_lock.seqcount, seq) ? CKPT_PLACE_UNSURE : place;
+	return place;
+}
+
+static enum ckpt_place place_of(const struct ckpt_sub *sub, struct dentry *dentry)
+{
+	enum ckpt_place place;
+	unsigned int seq, i;
+
+	/* Any rename on the machine counts, and few of them have to do with this one. */
+	for (i = 0; i < PLACE_TRIES; i++) {
+		seq = raw_read_seqcount(&rename_lock.seqcount);
+		place = look_up(sub, dentry);
+		if (!(seq & 1) && !read_seqcount_retry(&rename_lock.seqcount, seq))
+			return place;
+		cpu_relax();
+	}
+	return CKPT_PLACE_UNSURE;
 }
 
 /**
