@@ -53,6 +53,6 @@ else
 	grep -E '^# .*(, against |misses the target)' "$out/log" | sed 's/^# //' || true
 fi
 # a bench that measured nothing, or something else than it meant to, says so
-grep -vE '^(ok|#|1\.\.)' "$out/log" >&2 || true
+grep -vE '^(ok|#|1\.\.|TAP version )' "$out/log" >&2 || true
 [ -s "$out/results" ] || { echo "bench: nothing was measured, see $out/log" >&2; rc=1; }
 [ "$rc" = 0 ] || { echo "bench: failed, see $out/log" >&2; exit 1; }

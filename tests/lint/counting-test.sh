@@ -42,6 +42,14 @@ count "0:1 0 1" "ok 1 - a\nok 2 - b # SKIP no such thing\n1..2\n" 0
 count "1:2 1 0" "ok 1 - a\nok 2 - b\n" 0
 count "1:1 1 0" "ok 1 - a\nBail out! gone\n" 1
 count "0:1 0 0" "okay\nnot okay\nok 1 - a\n1..1\n" 0
+count "0:1 0 0" "TAP version 13\nok 1 - a\n1..1\n" 0
+count "0:0 0 1" "TAP version 13\n1..0 # SKIP no such thing\n" 4
+count "0:1 0 1" "ok 1 - a\nok 2 - the rest # SKIP no such thing\n1..2\n" 4
+count "1:1 1 1" "ok 1 - a\nnot ok 2 - b\nok 3 - c # SKIP no such thing\n1..3\n" 4
+count "1:1 1 0" "ok 1 - a\n1..1\n" 4
+count "1:0 1 0" "" 4
+count "1:0 1 0" "1..0\n" 0
+count "1:0 1 1" "1..0 # SKIP no such thing\n" 1
 count "0:2 0 0" "    # Subtest: x\n    ok 1 a\n    ok 2 b\nok 1 x\n" 0 ktap
 count "1:1 1 0" "    ok 1 a\n    not ok 2 b\nnot ok 1 x\n" 0 ktap
 sum "$(printf '3 passed, 0 failed, 0 skipped\n0')" 0 "1 0 0 a\n2 0 0 b\n"

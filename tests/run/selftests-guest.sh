@@ -21,6 +21,7 @@ for n in "$@"; do
 		} | tee -a "/out/$n.log"
 	fi
 	echo "$rc" >"/out/$n.status"
-	[ "$rc" = 0 ] || bad=1
+	# 4: left out, and it says so
+	[ "$rc" = 0 ] || [ "$rc" = 4 ] || bad=1
 done
 exit $bad

@@ -23,6 +23,8 @@ void die(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
 /* The kernel is this version or a newer one. */
 bool kernel_from(unsigned int major, unsigned int minor);
+/* Leave it, or what is left of it, out: this world lacks what the test is about. */
+void skip_all(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
 /* Run a command, which must succeed. */
 void shell(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
