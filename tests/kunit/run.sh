@@ -8,7 +8,7 @@
 # A suite tests/kunit/<noun>_kunit.c is linked with kmod/<noun>.c, or with what a line
 # " * needs: a.c b.c" of its first comment names. One with a line " * kernel: debug" is about
 # entries of page tables as x86 has them, which user-mode Linux has not.
-# CKPT_KMOD is another folder with the module's files.
+# CKPT_KMOD is another folder with the module's files. Exit status 2: they do not compile.
 set -euo pipefail
 repo=$(cd "$(dirname "$0")/../.." && pwd)
 . "$repo/tests/run/tap.sh"
@@ -83,7 +83,7 @@ K
 cmp -s "$dir/Kbuild.new" "$dir/Kbuild" || cp "$dir/Kbuild.new" "$dir/Kbuild"
 "${make[@]}" M="$dir" modules >"$dir/build.log" 2>&1 </dev/null || {
 	cat "$dir/build.log" >&2
-	exit 1
+	exit 2
 }
 grep -v 'Module.symvers' "$dir/build.log" || true
 

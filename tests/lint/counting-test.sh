@@ -58,6 +58,31 @@ sum "$(printf '1 passed, 0 failed, 1 skipped\n1')" 0 "1 0 1 a\n"
 sum "$(printf '1 passed, 1 failed, 0 skipped\n1')" 1 "1 0 0 a\n"
 sum "$(printf '0 passed, 0 failed, 0 skipped\n1')" 0 ""
 
+. "$repo/tests/run/found.sh"
+found() {	# WANTED TEST STATUS TEXT [EXPECTED]: what of a log shows that a fault was found
+	local got
+
+	printf '%b' "$4" >"$tmp/log"
+	got=$(found_by "$2" "$3" "$tmp/log" "${5:-}" || echo none)
+	if [ "$got" != "$1" ]; then
+		echo "'$4' of $2 with status $3 shows '$got', not '$1'"
+		bad=1
+	fi
+}
+found "not ok 2 - b" states 1 "ok 1 - a\nnot ok 2 - b\n"
+found "not ok 3 - c d" states 1 "not ok 2 - b\nnot ok 3 - c d\n" "c d"
+found none states 1 "not ok 2 - b\n" "c d"
+found none states 1 "ok 1 - a\n"
+found none states 124 "ok 1 - a\n"
+found none states 1 "not ok - selftests/states_test: exit status 1\n"
+found "its time limit" giveup 124 "ok 1 - a\n" "(hangs)"
+found none giveup 1 "not ok 1 - a\n" "(hangs)"
+found none files_roots 1 "not ok 1 - a\n" "(dies)"
+found "# LOST 0x1000" audit 1 "# LOST 0x1000\nnot ok 1 - lost\n"
+found none audit 1 "not ok 5 - 70 operations of 100\n"
+found "    not ok 2 b" kunit:ckpt_pte 1 "    ok 1 a\n    not ok 2 b\n"
+found none kunit:ckpt_pte 1 "    not ok - the KUnit kernel died\n    not ok - insmod\n"
+
 leak() {	# WANTED LINE [TEXT]: what leaks.sh makes of a report with LINE as one caller
 	local got
 

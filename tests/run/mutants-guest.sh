@@ -4,10 +4,15 @@
 # mutants-guest.sh: the part of mutants.sh that runs in the VM
 #
 # usage: mutants-guest.sh FOLDER OPERATIONS SEED SECONDS NAME...
+# NAME.ko in FOLDER has the fault, /out/NAME.tests holds the tests that have to find it and, in a
+# second line, what shows it. What was found goes to /out/NAME.found, what a test that found
+# nothing said all the same to /out/NAME.said. The fault "control" is none: all of its tests run,
+# and one that does not pass ends everything.
 set -uo pipefail
 work=$1 ops=$2 seed=$3 seconds=$4
 shift 4
 export CKPT_AUDIT_NOTES=1
+. tests/run/found.sh
 
 run() {	# TEST LOG
 	case $1 in
@@ -21,20 +26,23 @@ what() {	# LOG STATUS: what a test that failed says first
 	grep -m 1 LOST "$1" || grep -m 1 '^not ok' "$1" ||
 		{ [ "$2" = 124 ] && echo "its time limit"; } || echo "status $2: $(tail -n 1 "$1")"
 }
-try() {	# NAME TEST: 0 if it is found; a test that is not there finds nothing
-	local log=/out/$1.$2.log rc=0
+try() {	# NAME TEST EXPECTED: 0 if it is found; complaints of the kernel end the machine
+	local log=/out/$1.$2.log rc=0 line klog=
 
-	[ "$2" = audit ] || [ -x "build/selftests/${2}_test" ] || return 1
 	echo "$1 $2" >/out/now
 	sync /out/now 2>/dev/null
 	dmesg -C
 	run "$2" "$log" || rc=$?
-	if ! dmesg | tests/vm/runner/klog.sh >/tmp/klog; then
-		echo "$2: kernel log: $(head -n 1 /tmp/klog)" >"/out/$1.found"
-		return 0
+	dmesg | tests/vm/runner/klog.sh >/tmp/klog || klog=$(head -n 1 /tmp/klog)
+	if [ "$1" != control ] && line=$(found_by "$2" "$rc" "$log" "$3"); then
+		echo "$2: $line" >"/out/$1.found"
+	elif [ -n "$klog" ]; then
+		echo "$2: kernel log: $klog" >>"/out/$1.said"
+	elif [ "$rc" != 0 ]; then
+		echo "$2: $(what "$log" "$rc")" >>"/out/$1.said"
 	fi
-	[ "$rc" != 0 ] || return 1
-	echo "$2: $(what "$log" "$rc")" >"/out/$1.found"
+	[ -z "$klog" ] || { touch "/out/$1.done"; exit 1; }
+	[ -s "/out/$1.found" ]
 }
 clean() {	# what a test leaves when it gives up
 	local g
@@ -54,11 +62,12 @@ clean() {	# what a test leaves when it gives up
 
 for name; do
 	insmod "$work/$name.ko" || exit 1
-	read -ra tests </out/"$name".tests
+	{ read -ra tests; IFS= read -r expected; } </out/"$name".tests
 	for t in "${tests[@]}"; do
-		try "$name" "$t" && break
+		try "$name" "$t" "$expected" && break
 	done
 	touch "/out/$name.done"
+	[ "$name" != control ] || [ ! -s /out/control.said ] || exit 1
 	clean
 	rmmod ckpt || exit 1
 done

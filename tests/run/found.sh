@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# found.sh: what shows that a test has found a fault, read in (".") by mutants.sh and its guest
+#
+# A test that merely ended badly has found nothing: it may be unlucky, out of time, or not there.
+# So there must be a case that failed, or what the fault's entry in tests/run/mutants says:
+#
+#	a text		only a case that says this
+#	(hangs)		the test runs past its time limit
+#	(dies)		the kernel dies, its log says so
+#
+# found_by TEST STATUS LOG [EXPECTED]: print the line that shows it; status 1: nothing does
+found_by() {
+	local test=$1 status=$2 log=$3 expected=${4:-}
+
+	case $expected in
+	"(dies)") return 1 ;;
+	"(hangs)")
+		[ "$status" = 124 ] || [ "$status" = 137 ] || return 1
+		echo "its time limit"
+		return ;;
+	esac
+	case $test in
+	# it fails as well for want of time
+	audit) grep -m 1 '^# LOST ' "$log" ;;
+	# a case of a suite; what the runner adds has no number
+	kunit:*) grep -E '^ +not ok [0-9]+ ' "$log" | grep -m 1 -F -- "$expected" ;;
+	*) grep -E '^not ok [0-9]+ - ' "$log" | grep -m 1 -F -- "$expected" ;;
+	esac
+}
