@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * dumps_test.c: a dump is the same whatever its reader's buffers, and ends with its group
+ * dumps_test.c: a dump is the same whatever its reader's buffers, and ends with its round or group
  *
  * debug: slow
  */
@@ -130,7 +130,7 @@ static void test_inodes(struct client *c, struct client *little)
 	struct inodes all = { 0 }, parts = { 0 };
 	struct round r;
 	char path[64];
-	int i;
+	int i, err;
 
 	if (system("rm -rf /tmp/dumps && mkdir /tmp/dumps") ||
 	    client_root(c, CKPT_CMD_ROOT_ADD, "dumps", "/tmp/dumps"))
@@ -142,9 +142,71 @@ static void test_inodes(struct client *c, struct client *little)
 	if (client_begin(c, "dumps", &r) || client_inodes(c, "dumps", add_inode, &all))
 		die("inodes: %s", c->text);
 	check(all.nr >= INODES, "%lu inodes", all.nr);
-	check(!client_inodes(little, "dumps", add_inode, &parts) && parts.nr == all.nr &&
-	      parts.sum == all.sum, "a little reader is told the same (%lu)", parts.nr);
+	err = client_inodes(little, "dumps", add_inode, &parts);
+	check(!err && parts.nr == all.nr && parts.sum == all.sum,
+	      "a little reader is told the same (%lu)", parts.nr);
 	client_abort(c, "dumps", r.epoch);
+}
+
+enum overtaker { NEXT, ANOTHER_EPOCH, NO_EPOCH };
+
+/* What a dump that has told its first part is refused with, when the round is not its own. */
+static const struct {
+	enum overtaker between;
+	int err;
+	const char *what;
+	const char *sentence;
+} stale[] = {
+	{ NEXT, -EAGAIN, "the next round", "a new round was taken, dump again" },
+	{ ANOTHER_EPOCH, -EAGAIN, "the first round of another epoch", "dump again" },
+	{ NO_EPOCH, -EINVAL, "the end of the epoch", "no epoch is open" },
+};
+
+static void comes_between(struct client *c, enum overtaker between, struct round *r)
+{
+	int err;
+
+	if (between == NEXT) {
+		err = client_next(c, "dumps", 0, r);
+	} else {
+		err = client_abort(c, "dumps", r->epoch);
+		if (!err && between == ANOTHER_EPOCH)
+			err = client_begin(c, "dumps", r);
+	}
+	if (err)
+		die("what comes between: %s", c->text);
+}
+
+static void test_stale(struct client *c, struct client *little)
+{
+	struct inodes inodes;
+	struct pages parts;
+	struct round r;
+	size_t i;
+	int err;
+
+	for (i = 0; i < sizeof(stale) / sizeof(stale[0]); i++) {
+		if (client_begin(c, "dumps", &r) || client_pages_start(little, "dumps"))
+			die("begin: %s", c->text);
+		comes_between(c, stale[i].between, &r);
+		err = client_pages_finish(little, &parts);
+		check(err == stale[i].err && strstr(little->text, stale[i].sentence),
+		      "%s ends a dump of pages: %s (%d)", stale[i].what, little->text, err);
+		check(parts.nr_areas && parts.nr_areas < AREAS, "after a part of it (%zu areas)",
+		      parts.nr_areas);
+		pages_free(&parts);
+		client_abort(c, "dumps", r.epoch);
+
+		inodes = (struct inodes){ 0 };
+		if (client_begin(c, "dumps", &r) || client_inodes_start(little, "dumps"))
+			die("begin: %s", c->text);
+		comes_between(c, stale[i].between, &r);
+		err = client_inodes_finish(little, add_inode, &inodes);
+		check(err == stale[i].err && strstr(little->text, stale[i].sentence),
+		      "%s ends a dump of inodes: %s (%d)", stale[i].what, little->text, err);
+		check(inodes.nr && inodes.nr < INODES, "after a part of it (%lu)", inodes.nr);
+		client_abort(c, "dumps", r.epoch);
+	}
 }
 
 static void test_group_goes(struct client *c, struct client *little)
@@ -224,6 +286,7 @@ int main(void)
 	child_step(&child, 0);
 	test_pages(&c, &little);
 	test_inodes(&c, &little);
+	test_stale(&c, &little);
 	test_group_goes(&c, &little);
 	child_end(&child);
 	test_groups(&c, &little);

@@ -140,27 +140,13 @@ static void test_owner(struct client *c)
 	client_close(&other);
 }
 
-/* More areas than one buffer holds, so that the dump is read in parts. */
-static void test_stale_dump(struct client *c)
+static void test_no_epoch(struct client *c)
 {
-	struct client reader;
 	struct pages p;
-	struct round r;
-	int err;
 
-	client_open(&reader);
-	client_begin(c, "epoch", &r);
-	client_pages_start(&reader, "epoch");
-	client_next(c, "epoch", 0, &r);
-	err = client_pages_finish(&reader, &p);
-	check(err == 0 || err == -EAGAIN,
-	      "a dump read across a round is whole or refused (%d)", err);
-	pages_free(&p);
-	client_abort(c, "epoch", r.epoch);
-	check(client_pages(c, "epoch", &p) == -EINVAL && c->text[0],
+	check(client_pages(c, "epoch", &p) == -EINVAL && strstr(c->text, "no epoch is open"),
 	      "without an epoch there is no dump: %s", c->text);
 	pages_free(&p);
-	client_close(&reader);
 }
 
 static void test_delete_open(struct client *c, struct child *child)
@@ -205,7 +191,7 @@ int main(void)
 	test_close(&c, &child);
 	test_killed_owner(&c, &child);
 	test_owner(&c);
-	test_stale_dump(&c);
+	test_no_epoch(&c);
 	test_delete_open(&c, &child);
 	client_close(&c);
 	client_open(&c);

@@ -298,9 +298,21 @@ uint32_t client_inode_mask(struct client *c, const char *name, uint64_t ino)
 	return sought.mask;
 }
 
+int client_inodes_start(struct client *c, const char *name)
+{
+	return send_request(c, request(c, CKPT_CMD_INODE_DUMP, NLM_F_DUMP, name));
+}
+
+int client_inodes_finish(struct client *c, got_fn got, void *data)
+{
+	return answer(c, got, data);
+}
+
 int client_inodes(struct client *c, const char *name, got_fn got, void *data)
 {
-	return call(c, request(c, CKPT_CMD_INODE_DUMP, NLM_F_DUMP, name), got, data);
+	int err = client_inodes_start(c, name);
+
+	return err ? err : client_inodes_finish(c, got, data);
 }
 
 int client_group_list(struct client *c, got_fn got, void *data)

@@ -96,6 +96,9 @@ int client_pages_finish(struct client *c, struct pages *ret);
 int client_pages(struct client *c, const char *name, struct pages *ret);
 /* What the last round says of an inode; 0: nothing. */
 uint32_t client_inode_mask(struct client *c, const char *name, uint64_t ino);
+/* As for pages. */
+int client_inodes_start(struct client *c, const char *name);
+int client_inodes_finish(struct client *c, got_fn got, void *data);
 int client_inodes(struct client *c, const char *name, got_fn got, void *data);
 int client_group_list(struct client *c, got_fn got, void *data);
 void pages_free(struct pages *pages);
