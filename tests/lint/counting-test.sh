@@ -80,7 +80,9 @@ found none giveup 1 "not ok 1 - a\n" "(hangs)"
 found none files_roots 1 "not ok 1 - a\n" "(dies)"
 found "# LOST 0x1000" audit 1 "# LOST 0x1000\nnot ok 1 - lost\n"
 found none audit 1 "not ok 5 - 70 operations of 100\n"
-found "    not ok 2 b" kunit:ckpt_pte 1 "    ok 1 a\n    not ok 2 b\n"
+pte="    # Subtest: ckpt_pte\n"
+found "    not ok 2 b" kunit:ckpt_pte 1 "$pte    ok 1 a\n    not ok 2 b\n"
+found none kunit:ckpt_pte 1 "$pte    ok 1 a\n    # Subtest: ckpt_told\n    not ok 1 b\n"
 found none kunit:ckpt_pte 1 "    not ok - the KUnit kernel died\n    not ok - insmod\n"
 
 leak() {	# WANTED LINE [TEXT]: what leaks.sh makes of a report with LINE as one caller

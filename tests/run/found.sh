@@ -23,8 +23,11 @@ found_by() {
 	case $test in
 	# it fails as well for want of time
 	audit) grep -m 1 '^# LOST ' "$log" ;;
-	# a case of a suite; what the runner adds has no number
-	kunit:*) grep -E '^ +not ok [0-9]+ ' "$log" | grep -m 1 -F -- "$expected" ;;
+	# a case of that suite; what the runner adds has no number
+	kunit:*)
+		awk -v suite="${test#kunit:}" '
+			/^ *# Subtest: / { inside = index($NF, suite) == 1 }
+			inside && /^ +not ok [0-9]+ /' "$log" | grep -m 1 -F -- "$expected" ;;
 	*) grep -E '^not ok [0-9]+ - ' "$log" | grep -m 1 -F -- "$expected" ;;
 	esac
 }
