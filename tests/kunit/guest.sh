@@ -17,6 +17,7 @@ bad=
 insmod "$CKPT_KUNIT/ckpt_kunit.ko" || bad="$bad insmod"
 grep '\[ckpt_kunit\]' /proc/kallsyms >/run/symbols
 rmmod ckpt_kunit || bad="$bad rmmod"
+dmesg | grep -qF "$mark" || bad="$bad log"
 leaks=$(tests/vm/runner/leaks.sh /run/symbols) || bad="$bad kmemleak"
 {
 	dmesg -t | sed "1,/$mark/d"

@@ -85,6 +85,24 @@ found "    not ok 2 b" kunit:ckpt_pte 1 "$pte    ok 1 a\n    not ok 2 b\n"
 found none kunit:ckpt_pte 1 "$pte    ok 1 a\n    # Subtest: ckpt_told\n    not ok 1 b\n"
 found none kunit:ckpt_pte 1 "    not ok - the KUnit kernel died\n    not ok - insmod\n"
 
+klog() {	# WANTED TEXT [ARGUMENT]...: the status of klog.sh for a log
+	local got=0 text=$2 want=$1
+
+	shift 2
+	printf '%b' "$text" | "$repo/tests/vm/runner/klog.sh" "$@" >/dev/null || got=1
+	if [ $got != "$want" ]; then
+		echo "kernel log '$text' $*: status $got, not $want"
+		bad=1
+	fi
+}
+klog 0 "[ 1.0] fine\n"
+klog 1 "[ 1.0] BUG: a\n"
+klog 0 "[ 1.0] BUG: a\n[ 1.1] ckpt-test: x starts\n[ 1.2] fine\n" --since "ckpt-test: x starts"
+klog 1 "[ 1.1] ckpt-test: x starts\n[ 1.2] BUG: a\n" --since "ckpt-test: x starts"
+klog 1 "[ 1.2] fine\n" --since "ckpt-test: x starts"
+klog 1 "" --since "ckpt-test: x starts"
+klog 1 "[ 9.0] kmemleak: Kernel memory leak detector disabled\n"
+
 leak() {	# WANTED LINE [TEXT]: what leaks.sh makes of a report with LINE as one caller
 	local got
 
@@ -105,4 +123,22 @@ leak 0 "ext4_init+0x1/0x2 [ext4]"
 leak 1 "ckpt_group_new+0x1/0x2 [ckpt]"
 leak 1 "suite_init+0x1/0x2 [ckpt_kunit]"
 leak 1 "0xffffffffc0123456" "(ckpt_b)"
+looks() {	# WANTED FILE [TEXT]: the status of leaks.sh that asks FILE, with TEXT in the log
+	local got=0
+
+	printf '#!/bin/sh\necho "%s"\n' "${3:-}" >"$tmp/dmesg"
+	chmod +x "$tmp/dmesg"
+	PATH=$tmp:$PATH CKPT_KMEMLEAK=$2 CKPT_KMEMLEAK_AGE=0 \
+		"$repo/tests/vm/runner/leaks.sh" "$tmp/symbols" >/dev/null || got=1
+	if [ $got != "$1" ]; then
+		echo "kmemleak: asked by $2 with '${3:-}' in the log: status $got, not $1"
+		bad=1
+	fi
+}
+: >"$tmp/kmemleak"
+looks 0 "$tmp/kmemleak"
+looks 1 "$tmp/kmemleak" "kmemleak: Kernel memory leak detector disabled"
+looks 1 /dev/full
+looks 0 "$tmp/none"
+CKPT_KERNEL=debug looks 1 "$tmp/none"
 exit $bad

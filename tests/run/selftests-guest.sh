@@ -14,7 +14,7 @@ for n in "$@"; do
 	timeout -k 5 "${CKPT_TEST_TIMEOUT:-180}" "build/selftests/$n" </dev/null 2>&1 |
 		tee "/out/$n.log"
 	rc=${PIPESTATUS[0]}
-	if ! dmesg | sed "1,/$mark/d" | tests/vm/runner/klog.sh >/tmp/klog; then
+	if ! dmesg | tests/vm/runner/klog.sh --since "$mark" >/tmp/klog; then
 		{
 			echo "not ok - $n: kernel log"
 			sed 's/^/# /' /tmp/klog
