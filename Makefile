@@ -13,6 +13,7 @@
 #:  make kunit         tests/kunit, user-mode Linux            TEST="suite glob" KERNEL=debug
 #:  make selftest      tests/selftests in the VM              TEST="name ..." KERNEL=
 #:  make vm-test       tests/vm, e2e and fault                TEST="name ..." KERNEL=
+#:  make vm-test KERNEL=debug   KUnit and every selftest, under KASAN, lockdep and kmemleak
 #:  make e2e           tests/e2e, at their full counts         TEST="name ..." KERNEL=
 #:  make bench         tests/bench in the VM: ratios           TEST="name ..." KERNEL= JSON=1
 #:  make install-deps  the Debian packages of tests/setup/packages.txt
@@ -82,7 +83,8 @@ selftest: install-deps test-programs
 	@tests/run/selftests.sh --kernel $(KERNEL) $(TEST)
 
 vm-test: install-deps test-programs
-	@tests/run/vm-tests.sh --kernel $(KERNEL) $(TEST)
+	@$(if $(filter debug,$(KERNEL)$(TEST)),tests/run/debug.sh,\
+		tests/run/vm-tests.sh --kernel $(KERNEL) $(TEST))
 
 e2e: install-deps test-programs
 	@CKPT_FULL=1 tests/run/vm-tests.sh --kernel $(KERNEL) \

@@ -1,0 +1,12 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# debug.sh: what the debug kernel is for: KUnit and the selftests, with a sweep for leaks at the end
+#
+# usage: debug.sh [SELFTEST]...     (default: all of them; they are built already)
+set -uo pipefail
+repo=$(cd "$(dirname "$0")/../.." && pwd)
+rc=0
+"$repo/tests/kunit/run.sh" --kernel debug || rc=1
+"$repo/tests/run/selftests.sh" --kernel debug "$@" || rc=1
+exit $rc
