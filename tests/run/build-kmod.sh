@@ -5,10 +5,11 @@
 #
 # usage: build-kmod.sh [KDIR]
 # The sources are linked into build/kmod/<release>/kmod, so that the tree stays clean and
-# two kernels do not disturb each other. With KMOD_LINT=1 in the environment it runs sparse
-# over every file instead. Leaves build/kmod/<release>/ckpt.ko and, as the
-# last one built, build/ckpt.ko. With KMOD_GENL_VERSION=N it builds, for the test of the tool's
-# refusal, a module that speaks version N of the interface: build/kmod/<release>-genlN/ckpt.ko.
+# two kernels do not disturb each other. A warning is an error, one of modpost too. With
+# KMOD_LINT=1 in the environment it runs sparse over every file instead. Leaves
+# build/kmod/<release>/ckpt.ko and, as the last one built, build/ckpt.ko. With
+# KMOD_GENL_VERSION=N it builds, for the test of the tool's refusal, a module that speaks version
+# N of the interface: build/kmod/<release>-genlN/ckpt.ko.
 set -euo pipefail
 repo=$(cd "$(dirname "$0")/../.." && pwd)
 kdir=${1:-}
@@ -54,7 +55,13 @@ if [ -e "${kdir%/*}/toolchain" ]; then
 		"$repo" "${kdir%/*}" --)
 fi
 "${in[@]}" make -s -C "$kdir" M="$dir/kmod" "${flags[@]}" modules 2>&1 |
-	{ grep -vE 'BTF|vmlinux is unavailable' || true; }
+	{ grep -vE 'BTF|vmlinux is unavailable' || true; } | tee "$dir/log"
+# modpost only warns, and only when it runs: the next build would not tell
+if grep -q '^WARNING: ' "$dir/log"; then
+	rm -f "$dir/kmod/Module.symvers" "$dir/kmod/ckpt.ko"
+	echo "kmod: a warning of modpost is an error" >&2
+	exit 1
+fi
 [ -z "${KMOD_LINT:-}" ] || exit 0
 # an emulated machine may be reading the old one
 put() {	# FILE: the module goes there, if it is another one
