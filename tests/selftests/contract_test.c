@@ -163,6 +163,32 @@ static const struct request without_rights[] = {
 	  .flags = NLM_F_DUMP },
 };
 
+/*
+ * What each operation takes; uapi/ckpt.yaml says so, and a lint step compares the two.  Whatever
+ * else there is must be refused.
+ */
+static const struct {
+	int cmd;
+	int flags;
+	int attr[8];
+} takes[] = {
+	{ CKPT_CMD_GROUP_NEW, NLM_F_ACK, { CKPT_A_GROUP_NAME, CKPT_A_GROUP_CGROUP } },
+	{ CKPT_CMD_GROUP_DEL, NLM_F_ACK, { CKPT_A_GROUP_NAME } },
+	{ CKPT_CMD_GROUP_GET, NLM_F_ACK, { CKPT_A_GROUP_NAME } },
+	{ CKPT_CMD_ROOT_ADD, NLM_F_ACK, { CKPT_A_GROUP_NAME, CKPT_A_ROOT_PATH } },
+	{ CKPT_CMD_ROOT_DEL, NLM_F_ACK, { CKPT_A_GROUP_NAME, CKPT_A_ROOT_PATH } },
+	{ CKPT_CMD_EPOCH_BEGIN, NLM_F_ACK, { CKPT_A_GROUP_NAME } },
+	{ CKPT_CMD_EPOCH_NEXT, NLM_F_ACK, { CKPT_A_GROUP_NAME, CKPT_A_EPOCH_FLAGS } },
+	{ CKPT_CMD_EPOCH_COMMIT, NLM_F_ACK, { CKPT_A_GROUP_NAME, CKPT_A_EPOCH,
+					      CKPT_A_CHECKPOINT_ID } },
+	{ CKPT_CMD_EPOCH_ABORT, NLM_F_ACK, { CKPT_A_GROUP_NAME, CKPT_A_EPOCH } },
+	{ CKPT_CMD_PAGE_DUMP, NLM_F_DUMP, { CKPT_A_GROUP_NAME } },
+	{ CKPT_CMD_INODE_DUMP, NLM_F_DUMP, { CKPT_A_GROUP_NAME } },
+	{ CKPT_CMD_GROUP_SET, NLM_F_ACK, { CKPT_A_GROUP_NAME, CKPT_A_EVENTS,
+					   CKPT_A_DIRTY_SHARE_MIN, CKPT_A_MEMORY_SHARE_MIN,
+					   CKPT_A_CHANGED_INODES_MIN } },
+};
+
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 static int ask(struct client *c, const struct request *r)
@@ -235,6 +261,68 @@ static void test_all_or_nothing(struct client *c)
 	check(!strcmp(exec, "0") && !strcmp(dirty, "0"), "a refused group-set sets nothing");
 }
 
+/* Values that no policy refuses, and that change nothing: they name no group that there is. */
+static struct piece harmless(int attr)
+{
+	static const uint64_t zero;
+
+	switch (attr) {
+	case CKPT_A_GROUP_NAME:
+	case CKPT_A_GROUP_CGROUP:
+	case CKPT_A_ROOT_PATH:
+		return (struct piece){ "nobody", 7, (uint16_t)attr };
+	case CKPT_A_EPOCH:
+	case CKPT_A_CHANGED_INODES_MIN:
+		return (struct piece){ &zero, 8, (uint16_t)attr };
+	case CKPT_A_CHECKPOINT_ID:
+		return (struct piece){ "0123456789abcdef", CKPT_ID_LEN, (uint16_t)attr };
+	default:
+		return (struct piece){ &zero, 4, (uint16_t)attr };
+	}
+}
+
+/*
+ * Alone in a request: one that is taken is refused by the operation, with a sentence of ours, and
+ * not by the form.
+ */
+static bool as_said(struct client *c, int cmd, int flags, int attr, bool taken)
+{
+	struct request r = { .cmd = cmd, .flags = flags, .piece = { harmless(attr) } };
+	int got = ask(c, &r);
+	bool unknown = got == -EINVAL && (strstr(c->text, "Unknown attribute") ||
+					  strstr(c->text, "Unsupported attribute"));
+	/* the kernel's own have no colon */
+	bool ours = got && strchr(c->text, ':');
+
+	if (taken ? ours : unknown)
+		return true;
+	note("operation %d, attribute %d: %s (%s)", cmd, attr, strerror(-got), c->text);
+	return false;
+}
+
+/* Every operation with every attribute, and with some that nobody knows. */
+static void test_takes(struct client *c)
+{
+	int attr, wrong, nr;
+	size_t i, j;
+
+	check(COUNT(takes) == CKPT_CMD_MAX - 1, "every operation but that of events is tried");
+	for (i = 0; i < COUNT(takes); i++) {
+		wrong = 0;
+		nr = 0;
+		for (attr = CKPT_A_PAD; attr <= CKPT_A_MAX + 3; attr++) {
+			bool taken = false;
+
+			for (j = 0; j < COUNT(takes[i].attr); j++)
+				taken = taken || takes[i].attr[j] == attr;
+			nr += taken;
+			wrong += !as_said(c, takes[i].cmd, takes[i].flags, attr, taken);
+		}
+		check(!wrong, "operation %d takes its %d attributes and no others", takes[i].cmd,
+		      nr);
+	}
+}
+
 int main(void)
 {
 	struct client c, other;
@@ -245,6 +333,7 @@ int main(void)
 		die("tag: %s", c.text);
 	refused(&c, malformed, COUNT(malformed));
 	refused(&c, several, COUNT(several));
+	test_takes(&c);
 	test_without_rights();
 	test_all_or_nothing(&c);
 	if (client_begin(&other, "contract", &r))
