@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # dkms.sh: `make install`, then DKMS adds, builds, installs and removes the module; a kernel without
-# soft-dirty bits is refused
+# soft-dirty bits is refused, and so is another processor
 #
-# All of it happens in a temporary folder, for the kernel whose headers the tests have; nothing is
+# All of it happens in a temporary folder, for the kernels whose headers the tests have; nothing is
 # loaded. DKMS keeps its key in /var/lib/dkms, so that is another folder for the time.
 #
 # where: native
@@ -45,10 +45,14 @@ same "$(cd "$tmp/root/usr/src/ckpt-$version" && find kmod uapi -type f | sort)" 
 	"$(git ls-files -co --exclude-standard kmod uapi | sort)" "  and every source of the module"
 
 headers=$(tests/vm/runner/kernel.sh 6.1)/headers
-release=$(sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' "$headers/include/generated/utsrelease.h")
-run_dkms() {	# VERB HEADERS: its output is in $tmp/log
-	dkms "$1" -m ckpt -v "$version" -k "$release" -a x86_64 --kernelsourcedir "$2" \
-		--dkmstree "$tmp/tree" --sourcetree "$tmp/root/usr/src" \
+newer=$(tests/vm/runner/kernel.sh 6.12)/headers
+release_of() {	# HEADERS
+	sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' "$1/include/generated/utsrelease.h"
+}
+release=$(release_of "$headers")
+run_dkms() {	# VERB HEADERS [ARCHITECTURE]: its output is in $tmp/log
+	dkms "$1" -m ckpt -v "$version" -k "$(release_of "$2")" -a "${3:-x86_64}" \
+		--kernelsourcedir "$2" --dkmstree "$tmp/tree" --sourcetree "$tmp/root/usr/src" \
 		--installtree "$tmp/lib" --no-depmod >"$tmp/log" 2>&1
 }
 state() {
@@ -84,6 +88,11 @@ check $? "it is refused where there is no .config to ask, too"
 grep -q 'the kernel lacks CONFIG_MEM_SOFT_DIRTY' "$tmp/tree/ckpt/$version/build/make.log"
 check $? "  and the compiler says why" || explain
 
+run_dkms build "$headers" aarch64
+same $? 77 "dkms build refuses another processor"
+grep -qi 'BUILD_EXCLUSIVE' "$tmp/log"
+check $? "  and says that it is excluded"
+
 run_dkms build "$headers" || explain
 [[ $(state) == *built* ]]
 check $? "dkms build: $(state)"
@@ -105,6 +114,11 @@ same "$(modinfo -F parm "$ko" | sed 's/:.*//' | sort)" \
 	"  every parameter is in docs/abi"
 ! modinfo -F parm "$ko" | grep -qvE '^[a-z_]+:.+ \([a-z]+\)$'
 check $? "  and says what it is"
+run_dkms build "$newer" || explain
+[[ $(state) == *"$(release_of "$newer"), x86_64: built"* ]]
+check $? "dkms build for the newer kernel: $(state | tr '\n' ' ')"
+run_dkms remove "$newer" || explain
+same "$(state | wc -l)" 1 "  is removed alone"
 run_dkms remove "$headers" || explain
 same "$(state)" "" "dkms remove"
 same "$(find "$tmp/lib" -type f)" "" "  leaves nothing of the module"
