@@ -127,7 +127,10 @@ if ! "$repo/tests/vm/runner/klog.sh" <"$dir/log" >"$dir/klog"; then
 	echo "    not ok - kernel log" >>"$dir/log"
 fi
 if [ "$rc" != 0 ] || grep -q '^ *not ok' "$dir/log"; then
-	sed -n '/KTAP version\|^ *# Subtest\|# Subtest/,$p' "$dir/log"
+	# from the first suite on, or all of a kernel that got to none
+	from='KTAP version\|# Subtest'
+	grep -q "$from" "$dir/log" || from=^
+	sed -n "/$from/,\$p" "$dir/log"
 fi
 name=kunit
 [ "$kernel" = uml ] || name=kunit-$kernel
