@@ -9,7 +9,8 @@
 # tests; if it does not, nothing that they find means anything (status 2). What finding is,
 # tests/run/found.sh says. Faults of one kernel run in one machine, one after the other, and a
 # machine that dies of one goes on with the next. Prints what each was found by; logs are in
-# build/mutants/<kernel>/out. Status 1: one was not found, or could not be tried.
+# build/mutants/<kernel>/out. Status 1: one was not found, or could not be tried. A test has
+# --seconds, with the unchanged module three times that.
 set -euo pipefail
 repo=$(cd "$(dirname "$0")/../.." && pwd)
 . "$repo/tests/run/found.sh"
@@ -129,7 +130,7 @@ while [ ${#left[@]} -gt 0 ]; do
 	rm -f "$out/now"
 	rc=0
 	"$repo/tests/vm/runner/vm.sh" --kernel "$kernel" --swap 512 --out "$out" \
-		--timeout $((120 + (${#left[@]} + ${#needed[@]}) * (seconds + 60))) \
+		--timeout $((120 + (${#left[@]} + 3 * ${#needed[@]}) * (seconds + 60))) \
 		--append "numa=fake=2 proc_mem.force_override=always" -- \
 		"$repo/tests/run/mutants-guest.sh" "$work" "$ops" "$seed" "$seconds" "${left[@]}" \
 		>"$out/all" 2>&1 </dev/null || rc=$?
