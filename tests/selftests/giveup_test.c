@@ -27,6 +27,8 @@
 #define FAR (LONG + 900 * HUGE)
 /* Mapping this much keeps the mmap lock for very long. */
 #define HOG_LONG (8UL << 30)
+/* More is never needed to make a round give up. */
+#define HOG_SHORT (256UL << 20)
 #define LET_GO_US 500
 /* The lock is given up often, so that a walk often stops half way. */
 #define TABLES_MAX "/sys/module/ckpt/parameters/tables_max"
@@ -217,6 +219,8 @@ static bool stop_half_way(const struct child *child, enum how how, struct round 
 		early += outcome == NOT_BEGUN;
 		late += outcome == COMPLETE;
 		len = (outcome == COMPLETE ? len / 2 * 3 : len / 8 * 7) & ~(PAGE - 1);
+		if (len > HOG_SHORT)
+			len = HOG_SHORT;
 		if (outcome == NOT_BEGUN) {
 			client_abort(&c, "giveup", r->epoch);
 			continue;
