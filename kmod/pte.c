@@ -146,7 +146,7 @@ static void take_marker(struct ckpt_walk *w, u32 i, pte_marker marker)
 	/* A write-protect marker of userfaultfd stands where there is no page. */
 }
 
-static void take_absent(struct ckpt_walk *w, pte_t *ptep, u64 addr, u32 i, pte_t pte)
+static void take_absent(struct ckpt_walk *w, u32 i, pte_t pte)
 {
 	enum ckpt_leaf leaf = ckpt_pte_leaf(pte);
 
@@ -159,8 +159,10 @@ static void take_absent(struct ckpt_walk *w, pte_t *ptep, u64 addr, u32 i, pte_t
 		/* A mark that was there when it was written may have gone with a merge. */
 		if (pte_swp_soft_dirty(pte) || w->marked || !w->framed || w->split_from)
 			w->run_flags[i] |= CKPT_RUN_DIRTY;
-		if (w->clear && pte_swp_soft_dirty(pte))
-			set_pte_at(w->mm, addr, ptep, pte_swp_clear_soft_dirty(pte));
+		/*
+		 * The bit stays, and comes back with the page: only there can be seen whether
+		 * direct I/O that began before the page went has yet to write it.
+		 */
 		break;
 	default:
 		/*
@@ -230,7 +232,7 @@ static void take_entries(struct ckpt_walk *w, pte_t *first, u64 addr, u64 end)
 		else if (pte_present(pte))
 			take_present(w, &first[i], addr, i, pte);
 		else
-			take_absent(w, &first[i], addr, i, pte);
+			take_absent(w, i, pte);
 	}
 }
 

@@ -37,6 +37,7 @@ enum {
 	RING_WRITE,	/* the kernel writes into page 5 of it */
 	RING_LET_GO,
 	DIRECT_START,	/* a thread reads BIG bytes from a slow disk */
+	DIRECT_OUT,	/* its pages are swapped out meanwhile */
 	DIRECT_WAIT,
 	CODE,		/* maps code that will be probed */
 	GUEST,		/* a virtual machine has the pages */
@@ -204,6 +205,9 @@ static void step(int n, uint64_t *shared)
 		shared[0] = (uint64_t)(uintptr_t)big;
 		done = !pthread_create(&reader, NULL, read_slowly, NULL);
 		break;
+	case DIRECT_OUT:
+		done = !madvise(big, BIG, MADV_PAGEOUT);
+		break;
 	case DIRECT_WAIT:
 		done = direct_wait();
 		break;
@@ -286,6 +290,37 @@ static void throttle(const char *rate)
 }
 
 /* The disk is so slow that takes come while it still reads. */
+/* A page that is swapped out while direct I/O is to write it, and read in again by who copies it. */
+static void test_direct_swapped(struct client *c, const struct child *child)
+{
+	int tries, found = 0, lost = 0;
+	uint64_t at, end;
+	bool out, before;
+	char last;
+
+	for (tries = 0; tries < 20 && found < 3; tries++) {
+		throttle("262144");
+		does(child, DIRECT_START, "direct I/O");
+		at = child->shared[0];
+		end = at + BIG - PAGE;
+		usleep(200000);
+		does(child, DIRECT_OUT, "its pages go");
+		out = entries_with(child->pid, end, 1, ENTRY_SWAPPED);
+		taken(c, child, end);
+		child_read(child->pid, end, &last, 1);
+		before = last == 1;
+		taken(c, child, end);
+		throttle("max");
+		does(child, DIRECT_WAIT, "the end of direct I/O");
+		if (!out || !before)
+			continue;
+		found++;
+		lost += !(taken(c, child, end) & CKPT_RUN_DIRTY);
+	}
+	check(found, "pages are swapped out while direct I/O is to write them (%d times)", found);
+	check(!lost, "what it wrote then is told (%d times not)", lost);
+}
+
 static void test_direct(struct client *c, const struct child *child)
 {
 	int i, in_flight = 0, told = 0;
@@ -405,6 +440,9 @@ int main(void)
 	test_ring(&c, &child, RING_HOLD, 0);
 	test_ring(&c, &child, RING_HOLD_HUGE, CKPT_RUN_HUGE);
 	test_direct(&c, &child);
+	swap_start();
+	test_direct_swapped(&c, &child);
+	swap_end();
 	test_probe(&c, &child);
 	test_guest(&c, &child);
 	child_end(&child);

@@ -268,6 +268,15 @@ static size_t settled(struct client *c, const struct child *child, uint64_t star
 }
 
 /* Nothing is written between two takes, then one page is. */
+static void read_all(pid_t pid, uint64_t start)
+{
+	char byte;
+	size_t i;
+
+	for (i = 0; i < NR; i++)
+		child_read(pid, start + i * PAGE, &byte, 1);
+}
+
 static void test_kind(struct client *c, const struct child *child, size_t k)
 {
 	const struct kind *kind = &kinds[k];
@@ -290,6 +299,9 @@ static void test_kind(struct client *c, const struct child *child, size_t k)
 	check(pages_state(&p, child->pid, start, &flags) == kind->state,
 	      "%s: its pages, too", kind->name);
 	pages_free(&p);
+	/* The bit of a page that was swapped out is cleared when it has come back. */
+	if (kind->state == CKPT_PAGE_SWAP)
+		read_all(child->pid, start);
 	still = settled(c, child, start, kind->want);
 	child_step(child, (int)(NR_KINDS + k));
 	client_take(c, "kinds", &p);
@@ -320,6 +332,11 @@ static void test_swap(struct client *c, const struct child *child)
 	client_take(c, "kinds", &p);
 	check(entries_with(child->pid, start, NR, ENTRY_SWAPPED) > NR / 2, "most is swapped out");
 	pages_free(&p);
+	/* The bit of a page that went is cleared when it has come back. */
+	read_all(child->pid, start);
+	settled(c, child, start, EXACT);
+	put("/sys/fs/cgroup/kinds/memory.reclaim", "8M");
+	check(entries_with(child->pid, start, NR, ENTRY_SWAPPED) > NR / 2, "and again");
 	/* what is not out yet may wait in a batch */
 	still = settled(c, child, start, EXACT);
 	check(still <= FEW, "swapped out: clean (%zu)", still);
