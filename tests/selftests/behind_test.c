@@ -290,7 +290,7 @@ static void throttle(const char *rate)
 }
 
 /* The disk is so slow that takes come while it still reads. */
-/* A page that is swapped out while direct I/O is to write it, and read in again by who copies it. */
+/* A page that is swapped out while direct I/O is to write it, and read in by who copies it. */
 static void test_direct_swapped(struct client *c, const struct child *child)
 {
 	int tries, found = 0, lost = 0;
