@@ -317,7 +317,9 @@ static void test_direct_swapped(struct client *c, const struct child *child)
 		found++;
 		lost += !(taken(c, child, end) & CKPT_RUN_DIRTY);
 	}
-	check(found, "pages are swapped out while direct I/O is to write them (%d times)", found);
+	/* Later kernels pin the pages, and what is pinned is not swapped out. */
+	check(found || kernel_from(6, 3),
+	      "pages are swapped out while direct I/O is to write them (%d times)", found);
 	check(!lost, "what it wrote then is told (%d times not)", lost);
 }
 
