@@ -5,6 +5,8 @@
  * What certainly has to do with no root is left out before anything else is asked, by the name
  * that it happened to and a hash of the numbers of the directories above.  So there are several
  * of each here: for one of 256 numbers a fault would not show.
+ *
+ * debug: slow
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

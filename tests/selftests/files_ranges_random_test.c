@@ -306,7 +306,7 @@ static void on(const char *root, const char *type, uint64_t seed, int epochs)
 int main(void)
 {
 	const char *epochs = getenv("CKPT_EPOCHS"), *seed = getenv("CKPT_SEED");
-	int n = epochs && *epochs ? atoi(epochs) : 40;
+	int n = epochs && *epochs ? atoi(epochs) : 20;
 	uint64_t first = seed && *seed ? strtoull(seed, NULL, 10) : 1;
 
 	on(disk_mount("ext4"), "ext4", first, n);

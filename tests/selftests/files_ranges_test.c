@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * files_ranges_test.c: which pages of a file are told, and when none are
+ *
+ * debug: slow
  */
 #define _GNU_SOURCE
 #include <errno.h>
