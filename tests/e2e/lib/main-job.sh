@@ -16,7 +16,7 @@ declare -A lines_of	# id: lines of the journal before and after that checkpoint
 end_seconds=${CKPT_END_SECONDS:-400}
 # six are what make check has time for in a VM
 checkpoints=8
-[ -z "${CKPT_IN_VM:-}" ] || [ -n "${CKPT_FULL:-}${CKPT_DEMO:-}" ] || checkpoints=6
+[ -z "${CKPT_IN_VM:-}" ] || [ -n "${CKPT_FULL:-}${CKPT_DEMO:-}" ] || checkpoints=4
 
 say() { printf '%s\n' "" "$@" | sed "s/^/$prefix/;s/ *$//"; }
 
