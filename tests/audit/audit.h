@@ -123,6 +123,7 @@ struct audit {
 	uint32_t pace;
 	uint32_t stop;
 	int32_t children;
+	uint32_t on_open;	/* a bit for each file that is held open and written on */
 	pid_t actor[PROCESSES];
 	struct entry log[PROCESSES][THREADS][LOG];
 	uint64_t done[PROCESSES][THREADS];

@@ -306,7 +306,9 @@ bool reader_epoch(struct reader *r)
 
 	phase_ends(&r->phases, PHASE_END);
 	r->epochs++;
-	r->runs_on = r->epochs % 3 == 1;
+	/* What is not open yet is not written on. */
+	r->runs_on = r->epochs % 3 == 1 &&
+		     __atomic_load_n(&audit->on_open, __ATOMIC_ACQUIRE) == (1U << RUN_ON_HELD) - 1;
 	reads_a_second(r->epochs % 3 ? READS : READS_HELD);
 	usleep((useconds_t)(rnd(&r->seed) % 100000 * audit->pace));
 	phase_ends(&r->phases, PHASE_WORK);

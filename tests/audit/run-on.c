@@ -23,6 +23,11 @@ static int open_file(int number, int flags)
 	return open(path, O_RDWR | O_CREAT | O_CLOEXEC | flags, 0644);
 }
 
+static void is_open(int number)
+{
+	__atomic_fetch_or(&audit->on_open, 1U << number, __ATOMIC_RELEASE);
+}
+
 static off_t anywhere(struct hand *h)
 {
 	return (off_t)(pick(h, FILE_SIZE / PAGE) * PAGE);
@@ -37,8 +42,10 @@ static void op_direct(struct hand *h)
 	struct iocb *list = &cb;
 	struct io_event event;
 
-	if (fd < 0)
+	if (fd < 0) {
 		fd = open_file(0, O_DIRECT);
+		is_open(0);
+	}
 	if (!h->file_aio && syscall(SYS_io_setup, 2, &h->file_aio))
 		return missed(h);
 	if (h->file_aio_busy && syscall(SYS_io_getevents, h->file_aio, 1, 1, &event, NULL) == 1 &&
@@ -56,8 +63,10 @@ static void op_write(struct hand *h)
 	static __thread int fd = -1;
 	char c = (char)rnd(&h->seed);
 
-	if (fd < 0)
+	if (fd < 0) {
 		fd = open_file(1, 0);
+		is_open(1);
+	}
 	if (pwrite(fd, &c, 1, anywhere(h)) != 1)
 		missed(h);
 }
@@ -72,6 +81,7 @@ static void op_store(struct hand *h)
 		p = mmap(NULL, FILE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 		if (ftruncate(fd, FILE_SIZE) || close(fd) || p == MAP_FAILED)
 			_exit(7);
+		is_open(2);
 	}
 	scribble(h, p + anywhere(h), PAGE);
 }
