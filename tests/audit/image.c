@@ -147,6 +147,7 @@ static void keep(struct image *img, struct image_page *page, const uint8_t *data
 		die("no memory for the image");
 	memcpy(page->now, data, PAGE);
 	page->there = true;
+	page->unread = false;
 	img->read++;
 }
 
@@ -176,7 +177,10 @@ size_t read_pages(pid_t pid, int mem, uint64_t addr, void *buf, size_t n)
 	return done + (more > 0 ? (size_t)more / PAGE : 0);
 }
 
-/* In a live round pages may be gone again; a later round says so. */
+/*
+ * In a live round pages may be gone again; a later round says so.  Or it says that they are there
+ * and clean: those that were moved away by a page table, and back to where they had been.
+ */
 static void copy(struct image *img, struct image_mm *mm, int fd, uint64_t addr, size_t n)
 {
 	static uint8_t buf[READ_PAGES * PAGE];
@@ -192,6 +196,7 @@ static void copy(struct image *img, struct image_mm *mm, int fd, uint64_t addr, 
 		return;
 	page = image_page(mm, addr + i * PAGE, true);
 	page->unproven = true;
+	page->unread = true;
 	page->there = false;
 	if (i + 1 < n)
 		copy(img, mm, fd, addr + (i + 1) * PAGE, n - i - 1);
@@ -207,7 +212,8 @@ static void take_run(struct image *img, struct image_mm *mm, int fd, bool doubt,
 	for (; addr < end; addr += PAGE) {
 		page = image_page(mm, addr, true);
 		page->stamp = img->stamp;
-		wanted = (r->flags & CKPT_RUN_DIRTY) || (doubt && page->unproven);
+		img->asked_again += page->unread && !(r->flags & CKPT_RUN_DIRTY);
+		wanted = (r->flags & CKPT_RUN_DIRTY) || page->unread || (doubt && page->unproven);
 		page->unproven = false;
 		if (wanted && addr + PAGE - from < READ_PAGES * PAGE)
 			continue;
@@ -227,6 +233,7 @@ static void drop_gone(struct image_page *page, uint64_t addr, void *data)
 	if (page->stamp == img->stamp)
 		return;
 	page->there = false;
+	page->unread = false;
 	page->unproven = false;
 	if (!page->had)
 		forget(page);
@@ -367,6 +374,7 @@ static void abort_page(struct image_page *page, uint64_t addr, void *data)
 	free(page->now);
 	page->now = NULL;
 	page->there = page->had;
+	page->unread = false;
 	page->unproven = false;
 	if (!page->had)
 		forget(page);

@@ -20,12 +20,13 @@
  * @compared: as of which round, if it is of shared memory
  * @had: it was in the parent
  * @there: it is in the parent + delta
+ * @unread: it was told dirty and could not be read, so it is not known until it is
  * @unproven: read through a pid that may have executed something else meanwhile
  */
 struct image_page {
 	uint8_t *old, *now;
 	uint32_t stamp, compared;
-	bool had, there, unproven;
+	bool had, there, unread, unproven;
 };
 
 #define IMAGE_CHUNKS 256
@@ -58,6 +59,7 @@ struct image_mm {
  * @stamp: of the round being taken in
  * @read: pages copied
  * @busy: times an mm was told to be busy
+ * @asked_again: pages that could not be read when they were told, and were told clean later
  * @dirty: pages copied and committed, by kind
  * @same: of them, those that were what they had been
  * @born: pages of address spaces that came in the epoch, as of a child just forked
@@ -66,7 +68,7 @@ struct image_mm {
 struct image {
 	struct image_mm *mms;
 	uint32_t stamp;
-	uint64_t read, busy;
+	uint64_t read, busy, asked_again;
 	uint64_t dirty[NR_KINDS], same[NR_KINDS];
 	uint64_t born, inherited;
 };

@@ -331,6 +331,31 @@ static void test_there_and_back(struct client *c, const struct child *child)
 	finished(c, &r, COMMIT);
 }
 
+/* A round has told a page, and where it was is nothing when the reader comes. */
+static void test_away_while_read(struct client *c, const struct child *child)
+{
+	uint64_t page = child->shared[4] + 5 * PAGE;
+	struct pages p;
+	struct round r;
+	uint32_t flags;
+	char byte;
+
+	fresh(c, child);
+	begin(c, &r);
+	want_told(c, child, child->shared[4], false, "a page is told");
+	child_step(child, AWAY);
+	check(child_read(child->pid, page, &byte, 1) < 0, "it cannot be read while it is away");
+	child_step(child, BACK);
+	next(c, &r);
+	if (client_pages(c, "moves", &p))
+		die("dump: %s", c->text);
+	check(pages_state(&p, child->pid, page, &flags) == CKPT_PAGE_ANON,
+	      "a next round says that it is there (flags %#x): who did not read it must", flags);
+	pages_free(&p);
+	check(child_read(child->pid, page, &byte, 1) == 1, "and now can");
+	finished(c, &r, COMMIT);
+}
+
 int main(void)
 {
 	struct client c;
@@ -348,6 +373,7 @@ int main(void)
 	test_gib(&c, &child);
 	test_left(&c, &child);
 	test_there_and_back(&c, &child);
+	test_away_while_read(&c, &child);
 	child_end(&child);
 	client_group_del(&c, "moves");
 	client_close(&c);
