@@ -20,7 +20,7 @@
  *
  * A BEGIN that fails opens no epoch.  A NEXT that fails, or whose reply does not
  * arrive, leaves the epoch open, and the next round tells again what the rounds
- * before it took.
+ * before it took; what a dump tells until then is not one round's.
  *
  * The socket closes when the last copy of its descriptor does: a forked child
  * that keeps one keeps the epoch open.
@@ -141,7 +141,7 @@ enum ckpt_group_state {
  * MM_FLAGS: why all pages of an mm with content are reported dirty (NEW,
  * NOTIFIERS), or why none of its areas is told (BUSY, OVERFLOW).
  */
-#define CKPT_MM_NEW		(1U << 0)	/* no complete take to compare with */
+#define CKPT_MM_NEW		(1U << 0)	/* no take that can be compared with */
 #define CKPT_MM_NOTIFIERS	(1U << 1)	/* mmu notifiers: bits not cleared */
 #define CKPT_MM_BUSY		(1U << 2)	/* lock not had: told by the next round */
 #define CKPT_MM_OVERFLOW	(1U << 3)	/* over a bound: runs not kept, copy everything */
