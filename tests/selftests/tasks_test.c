@@ -244,17 +244,6 @@ static void test_shared_mm(struct child *child)
 	pages_free(&p);
 }
 
-/* Move a process; its memory stays. */
-static void move_to(pid_t pid, const char *cgroup)
-{
-	char path[128], text[16];
-
-	snprintf(path, sizeof(path), "/sys/fs/cgroup/%s/cgroup.procs", cgroup);
-	snprintf(text, sizeof(text), "%d", pid);
-	if (put(path, text))
-		die("move %d to %s", pid, cgroup);
-}
-
 static void test_moves(struct child *child)
 {
 	uint64_t at = child->shared[0], cookie;
@@ -264,18 +253,18 @@ static void test_moves(struct child *child)
 	cookie = pages_mm_cookie(&p, child->pid);
 	pages_free(&p);
 	cgroup_make("tasks/below");
-	move_to(child->pid, "tasks/below");
+	cgroup_move(child->pid, "tasks/below");
 	child_step(child, WRITE);
 	client_take(&c, "tasks", &p);
 	check(pages_mm_cookie(&p, child->pid) == cookie && is_dirty(&p, child->pid, at, 6) &&
 	      !is_dirty(&p, child->pid, at, 9), "a nested cgroup is the group's, too");
 	pages_free(&p);
-	move_to(child->pid, "tasks_out");
+	cgroup_move(child->pid, "tasks_out");
 	child_step(child, WRITE);
 	client_take(&c, "tasks", &p);
 	check(!is_told(&p, child->pid), "who leaves the cgroup is told no more");
 	pages_free(&p);
-	move_to(child->pid, "tasks");
+	cgroup_move(child->pid, "tasks");
 	client_take(&c, "tasks", &p);
 	check(pages_mm_flags(&p, child->pid) == CKPT_MM_NEW &&
 	      pages_dirty(&p, child->pid, at, at + LEN) == NR, "who comes back is told whole");
@@ -293,19 +282,19 @@ static void test_short_moves(struct child *child)
 
 	client_take(&c, "tasks", &p);
 	pages_free(&p);
-	move_to(child->pid, "tasks_out");
+	cgroup_move(child->pid, "tasks_out");
 	child_step(child, WRITE);
-	move_to(child->pid, "tasks");
+	cgroup_move(child->pid, "tasks");
 	client_take(&c, "tasks", &p);
 	check(is_dirty(&p, child->pid, at, 6), "what was written outside, between takes, is told");
 	pages_free(&p);
 	child_step(child, WRITE);
 	if (client_begin(&c, "tasks", &r))
 		die("begin: %s", c.text);
-	move_to(child->pid, "tasks_out");
+	cgroup_move(child->pid, "tasks_out");
 	client_next(&c, "tasks", 0, &r);
 	client_abort(&c, "tasks", r.epoch);
-	move_to(child->pid, "tasks");
+	cgroup_move(child->pid, "tasks");
 	client_take(&c, "tasks", &p);
 	check(is_dirty(&p, child->pid, at, 6), "and what an epoch took of who left is given back");
 	pages_free(&p);
@@ -333,7 +322,7 @@ static void test_churn(void)
 				;
 		}
 	}
-	move_to(pid, "tasks");
+	cgroup_move(pid, "tasks");
 	client_begin(&c, "tasks", &r);
 	while (until--) {
 		bad |= client_next(&c, "tasks", until ? 0 : CKPT_EPOCH_FINAL, &r);
@@ -373,7 +362,7 @@ static pid_t start(void (*run)(void))
 	pid = fork();
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		move_to(getpid(), "tasks");
+		cgroup_move(getpid(), "tasks");
 		mem = map_anon(LEN, 0);
 		memset(mem, 1, LEN);
 		told[2] = (uint64_t)(uintptr_t)mem;

@@ -61,16 +61,6 @@ static void step(int n, uint64_t *shared)
 	}
 }
 
-static void move(pid_t pid, const char *cgroup)
-{
-	char path[128], text[32];
-
-	snprintf(path, sizeof(path), "/sys/fs/cgroup/%s/cgroup.procs", cgroup);
-	snprintf(text, sizeof(text), "%d", pid);
-	if (put(path, text))
-		die("move %d to %s", pid, cgroup);
-}
-
 static bool dirty(const struct pages *p, uint64_t offset)
 {
 	uint64_t addr = child.shared[MEMORY] + offset;
@@ -111,9 +101,9 @@ static void want_written(void)
 static void test_moved(void)
 {
 	child_step(&child, WRITE);
-	move(child.pid, "two");
+	cgroup_move(child.pid, "two");
 	take("two");
-	move(child.pid, "one");
+	cgroup_move(child.pid, "one");
 	want_all("a write that another group took is told");
 	want_written();
 }
@@ -122,7 +112,7 @@ static void test_moved(void)
 static void test_both(void)
 {
 	child_step(&child, PARTNER);
-	move((pid_t)child.shared[PID], "two");
+	cgroup_move((pid_t)child.shared[PID], "two");
 	take("two");
 	take("one");
 	child_step(&child, WRITE);

@@ -168,6 +168,16 @@ void cgroup_make(const char *name)
 		die("mkdir %s", path);
 }
 
+void cgroup_move(pid_t pid, const char *cgroup)
+{
+	char path[128], text[16];
+
+	snprintf(path, sizeof(path), "/sys/fs/cgroup/%s/cgroup.procs", cgroup);
+	snprintf(text, sizeof(text), "%d", pid);
+	if (put(path, text))
+		die("move %d to %s", pid, cgroup);
+}
+
 int cgroup_gone(const char *name)
 {
 	char path[256];

@@ -37,6 +37,8 @@ int get(const char *path, char *buf, size_t len);
 /* Make the cgroup /sys/fs/cgroup/NAME; removed by cgroup_gone. */
 void cgroup_make(const char *name);
 int cgroup_gone(const char *name);
+/* Move a process; its memory stays. */
+void cgroup_move(pid_t pid, const char *name);
 
 /**
  * struct child - a process that makes one step at a time
