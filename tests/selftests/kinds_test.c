@@ -25,7 +25,7 @@
 #define LEN (NR * PAGE)
 /* In the middle: what the kernel reads ahead or maps around it is in it as well. */
 #define WRITTEN 17
-/* Pages that the draining itself has put back into a batch. */
+/* Pages that the kernel holds for a moment, for work of its own. */
 #define FEW 4
 
 #ifndef MADV_GUARD_INSTALL
@@ -248,7 +248,7 @@ static void step(int n, uint64_t *shared)
 
 /*
  * How many pages are told when nothing was written.  Those that wait in an LRU batch look as if
- * direct I/O held them, and emptying the batches may put some back.
+ * direct I/O held them.
  */
 static size_t settled(struct client *c, const struct child *child, uint64_t start,
 		      enum want want)

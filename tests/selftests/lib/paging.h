@@ -19,7 +19,10 @@
 void swap_start(void);
 void swap_end(void);
 
-/* Empty the LRU batches of all CPUs: the pages in them have a reference more. */
+/*
+ * Empty the LRU batches of all CPUs: the pages in them have a reference more.  Compaction would
+ * do so as well, and put back into them what it has looked at.
+ */
 void batches_drain(void);
 
 /* How many of @nr pages have all of @bits in pagemap. */
