@@ -60,6 +60,7 @@ struct image_mm {
  * @read: pages copied
  * @busy: times an mm was told to be busy
  * @asked_again: pages that could not be read when they were told, and were told clean later
+ * @filled: absent pages that the kernel made present after they were told, with zeros
  * @dirty: pages copied and committed, by kind
  * @same: of them, those that were what they had been
  * @born: pages of address spaces that came in the epoch, as of a child just forked
@@ -68,7 +69,7 @@ struct image_mm {
 struct image {
 	struct image_mm *mms;
 	uint32_t stamp;
-	uint64_t read, busy, asked_again;
+	uint64_t read, busy, asked_again, filled;
 	uint64_t dirty[NR_KINDS], same[NR_KINDS];
 	uint64_t born, inherited;
 };

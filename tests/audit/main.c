@@ -180,8 +180,8 @@ static void summary(const struct reader *r)
 	phases_show(&r->phases);
 	note("%lu epochs, %lu committed", r->epochs, r->commits);
 	note("%" PRIu64 " pages copied, %" PRIu64 " compared; %" PRIu64 " busy; %lu vanished; %"
-	     PRIu64 " clean ones asked again", img->read, r->pages, img->busy, r->vanished,
-	     img->asked_again);
+	     PRIu64 " clean ones asked again; %" PRIu64 " filled with zeros since", img->read,
+	     r->pages, img->busy, r->vanished, img->asked_again, img->filled);
 	note("%" PRIu64 " pages of shared mappings compared, %" PRIu64 " told twice",
 	     r->shared_tally.mapped, r->twice);
 	note("%" PRIu64 " inodes compared, %" PRIu64 " had changed, %" PRIu64

@@ -38,7 +38,7 @@ struct look {
 	uint64_t entry[SLOT_PAGES];
 	bool readable[SLOT_PAGES];
 	uint8_t is[SLOT_PAGES * PAGE];
-	size_t checked, lost, gone;
+	size_t checked, lost, gone, filled;
 };
 
 /* Fill in what was told of @n pages from @addr on; runs before *@cursor end below. */
@@ -147,9 +147,16 @@ static void compare_page(struct look *k, uint64_t addr, size_t i)
 		return;		/* of the file for both, or not to be read (past its end) */
 	if (!has_content(k->state[i]) && k->state[i] != CKPT_PAGE_ZERO &&
 	    k->state[i] != CKPT_PAGE_GUARD && !absent && !(k->entry[i] & ENTRY_FILE)) {
-		k->checked++;
-		report(k, addr, i, "is the process's own");
-		return;
+		/*
+		 * khugepaged fills what is absent, of frozen processes, too: zeros are what was
+		 * told.  Of a file the process would not follow the file any more.
+		 */
+		if (k->area->flags & CKPT_AREA_FILE) {
+			k->checked++;
+			report(k, addr, i, "is the process's own");
+			return;
+		}
+		k->filled++;
 	}
 	if (has_content(k->state[i])) {
 		want = image_want(k->mm, addr);
@@ -277,7 +284,7 @@ size_t truth_memory(struct image *img, const struct pages *p, bool thorough,
 	size_t i, last, before;
 	char path[64];
 
-	k.checked = k.lost = k.gone = 0;
+	k.checked = k.lost = k.gone = k.filled = 0;
 	k.thorough = thorough;
 	for (i = 0; i < p->nr_areas; i = last) {
 		for (last = i; last < p->nr_areas && p->area[last].cookie == p->area[i].cookie;
@@ -300,5 +307,6 @@ size_t truth_memory(struct image *img, const struct pages *p, bool thorough,
 	}
 	*ret_checked = k.checked;
 	*ret_gone = k.gone;
+	img->filled += k.filled;
 	return k.lost;
 }
