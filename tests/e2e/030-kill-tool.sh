@@ -22,7 +22,7 @@ reached=$base/reached
 RANDOM=${CKPT_SEED:-3}
 # emulated, an instant takes ten times as long: some of them, others with each seed
 randoms=6 points=all
-[ -z "${CKPT_IN_VM:-}" ] || randoms=2 points=4
+[ -z "${CKPT_IN_VM:-}" ] || randoms=2 points=3
 [ -z "${CKPT_FULL:-}" ] || randoms=60 points=all
 
 # every fault point in the sources of what a checkpoint runs

@@ -13,7 +13,7 @@ set -euo pipefail
 . "$CKPT_REPO/tests/e2e/lib/story.sh"
 
 group=stores
-agent=("${small[@]}" --iterations 9)
+agent=("${small[@]}" --iterations 7)
 start_reference $group "${agent[@]}"
 start_group $group "${agent[@]}"
 turns=('a full' 'b full' 'a full' 'a incremental')

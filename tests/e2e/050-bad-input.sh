@@ -11,10 +11,10 @@ set -euo pipefail
 
 group=input
 sysfs=/sys/kernel/ckpt
-# a third of the refusals, another one every day; all of them with make e2e
+# a fifth of the refusals, others every day; all of them with make e2e
 RANDOM=${CKPT_SEED:-$(date +%-j)}
 note "seed ${CKPT_SEED:-$(date +%-j)}"
-drawn() { [ -n "${CKPT_FULL:-}" ] || [ $((RANDOM % 3)) = 0 ]; }
+drawn() { [ -n "${CKPT_FULL:-}" ] || [ $((RANDOM % 5)) = 0 ]; }
 
 state() {	# all that a refusal must leave as it is
 	# the lock of a name stays, and says nothing

@@ -3,15 +3,15 @@
 #
 # lint.sh: look at the sources; prints one TAP line per check
 #
-# A file that passed a slow check is not looked at again until it changes (or a header, for a
-# check that reads headers): the names of build/lint/ are hashes over all that matters.
+# A file that passed a slow check is not looked at again until something changes of all that
+# the check reads; the names in lint/ of the cache are hashes over that.
 set -uo pipefail
 repo=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$repo" || exit 1
 . tests/run/tap.sh
-stamps=$repo/build/lint
-log=$stamps/log
-mkdir -p "$stamps"
+stamps=${CKPT_CACHE:-$HOME/.cache/ckpt}/lint
+log=$repo/build/lint/log
+mkdir -p "$stamps" "${log%/*}"
 : >"$log"
 say() { echo "$*" | tee -a "$log"; }
 report() {	# NAME STATUS OUTPUT
@@ -27,19 +27,20 @@ list() {
 		[ ! -f "$f" ] || echo "$f"
 	done
 }
-headers=$(list '*.h' tests/lint tools/Makefile kmod/Kbuild | xargs cat | sha256sum)
 
-# per_file NAME INPUT COMMAND FILE...: COMMAND with each file, passes remembered; INPUT is what
-# the answer depends on besides
+# per_file NAME TOOL READER COMMAND FILE...: COMMAND with each file, passes remembered; READER
+# prints what is read of a file, TOOL is what else the answer depends on
 per_file() {
-	local name=$1 input=$2 command=$3 out
+	local name=$1 tool=$2 reader=$3 command=$4 out
 
-	shift 3
-	out=$(printf '%s\n' "$@" | input=$input name=$name command=$command stamps=$stamps \
-		xargs -r -P "$(nproc)" -n 1 bash -c '
-			key=$({ echo "$input $name $command $1"; cat "$1"; } | sha256sum)
+	shift 4
+	out=$(printf '%s\n' "$@" | tool=$tool reader=$reader name=$name command=$command \
+		stamps=$stamps xargs -r -P "$(nproc)" -n 1 bash -c '
+			set -o pipefail
+			key=$({ echo "$tool $name $command $1"; cat "$1"; $reader "$1"; } |
+				sha256sum) || { echo "$1: cannot be read"; exit 1; }
 			stamp=$stamps/${key%% *}
-			[ ! -e "$stamp" ] || exit 0
+			[ ! -e "$stamp" ] || exec touch "$stamp"
 			if out=$($command "$1" 2>&1); then
 				: >"$stamp"
 			else
@@ -85,11 +86,15 @@ if [ ${#tools_c[@]} -gt 0 ]; then
 	# nor does it know these builtins
 	cpu="-D__builtin_cpu_supports(x)=0 -D__builtin_ia32_crc32di(a,b)=((a)^(b))"
 	cpu="$cpu -D__builtin_ia32_crc32qi(a,b)=((a)^(b))"
-	per_file sparse "$headers" "sparse -Wsparse-error -Wno-unknown-attribute $statx $cpu \
--include linux/stat.h $flags" "${tools_c[@]}"
-	per_file clang-tidy "$headers" "tests/lint/tidy.sh $flags -- " "${tools_c[@]}"
+	with_headers="gcc -E -C $flags"
+	per_file sparse "$(sparse --version)" "$with_headers" "sparse -Wsparse-error \
+-Wno-unknown-attribute $statx $cpu -include linux/stat.h $flags" "${tools_c[@]}"
+	tidy=$(clang-tidy --version | grep version; cat tests/lint/{clang-tidy.yaml,tidy.sh})
+	per_file clang-tidy "$tidy" "$with_headers" "tests/lint/tidy.sh $flags -- " "${tools_c[@]}"
 fi
 source=$(tests/setup/linux-source.sh)
+checkpatch=$(cat "$source"/scripts/{checkpatch.pl,const_structs.checkpatch,spelling.txt} |
+	sha256sum)
 perl="$source/scripts/checkpatch.pl --no-tree --terse --show-types --quiet --no-summary \
 --max-line-length=100 -f"
 both=UNNECESSARY_ELSE,FILE_PATH_CHANGES,SPLIT_STRING,MACRO_ARG_REUSE,EMBEDDED_FUNCTION_NAME
@@ -102,13 +107,14 @@ user=$user,MACRO_WITH_FLOW_CONTROL,COMPLEX_MACRO,SPDX_LICENSE_TAG,ENOSYS,CONST_R
 user=$user,STATIC_CONST_CHAR_ARRAY,ARRAY_SIZE,LINUX_VERSION_CODE,BLOCK_COMMENT_STYLE
 user=$user,PREFER_PACKED,MISSING_SPACE,ASSIGN_IN_IF
 if [ ${#tools_all[@]} -gt 0 ]; then
-	per_file checkpatch "" "$perl --ignore $user" "${tools_all[@]}"
+	per_file checkpatch "$checkpatch" : "$perl --ignore $user" "${tools_all[@]}"
 fi
 if [ -e kmod/Kbuild ]; then
 	# user space has no BIT(), which checkpatch knows of include/uapi/ alone
-	per_file "checkpatch of the module" "" "$perl --strict --ignore $both" "${kernel_c[@]}"
-	per_file "checkpatch of the interface" "" "$perl --strict --ignore $both,BIT_MACRO" \
-		"${uapi_h[@]}"
+	per_file "checkpatch of the module" "$checkpatch" : \
+		"$perl --strict --ignore $both" "${kernel_c[@]}"
+	per_file "checkpatch of the interface" "$checkpatch" : \
+		"$perl --strict --ignore $both,BIT_MACRO" "${uapi_h[@]}"
 	# what the kernels' headers make of it differs; the newest one's only when asked for
 	for k in 6.1 6.12 $([ "${KERNEL:-}" != newest ] || echo newest); do
 		out=$(kdir=$(tests/vm/runner/kernel.sh "$k") &&
@@ -116,6 +122,7 @@ if [ -e kmod/Kbuild ]; then
 		report "sparse of the module on $k" $? "$out"
 	done
 fi
+find "$stamps" -type f -mtime +30 -delete
 pages=()
 [ ! -d docs/man ] || mapfile -t pages < <(list 'docs/man/*')
 if [ ${#pages[@]} -gt 0 ]; then

@@ -70,8 +70,9 @@ not_on_debug() {
 	echo "$unproven"
 }
 
-# On all kernels side by side: a machine of one test after the other leaves a processor idle.
-selftests() {
+# The unit tests, natively, and the selftests on all kernels side by side: a machine of one test
+# after the other leaves a processor idle.
+unit_and_selftests() {
 	local kernel kernels="6.1 6.12" pids="" pid rc=0 out=build/results/selftests
 
 	# half an hour of building has to be asked for; what is there counts
@@ -88,8 +89,10 @@ selftests() {
 	# what runs behind ignores the keyboard
 	trap 'trap - INT TERM; kill 0' INT TERM
 	rm -f $out-*
-	tests/run/selftests.sh --kernel 6.12 >$out-6.12 2>&1 &
+	make unit >$out-unit 2>&1 &
 	pids=$!
+	tests/run/selftests.sh --kernel 6.12 >$out-6.12 2>&1 &
+	pids="$pids $!"
 	if [ "${kernels%debug}" != "$kernels" ]; then
 		on_debug >$out-debug 2>&1 &
 		pids="$pids $!"
@@ -110,14 +113,11 @@ vm_tests() {	# each on the kernels of its header
 step setup tests/setup/packages.sh
 step tools make tools
 step lint tests/lint/lint.sh
-! have 'tests/unit/*_test.c' || step unit make unit
-if [ -e kmod/Kbuild ]; then
-	step kmod make kmod
-	step "kunit suites" needs 'tests/kunit/*_kunit.c'
-	step "selftest programs" needs 'tests/selftests/*_test.c'
-	step kunit make kunit
-	step selftest selftests
-fi
+step kmod make kmod
+step "kunit suites" needs 'tests/kunit/*_kunit.c'
+step "selftest programs" needs 'tests/selftests/*_test.c'
+step kunit make kunit
+step "unit and selftest" unit_and_selftests
 step vm-test vm_tests
 [ -z "$unproven" ] || echo "$unproven"
 tests/run/sum.sh "$CKPT_RESULTS" "$status"

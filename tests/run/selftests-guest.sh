@@ -11,6 +11,7 @@ for n in "$@"; do
 	mark="ckpt-test: $n starts"
 	echo "$mark" >/dev/kmsg
 	echo "# selftests/$n"
+	start=$SECONDS
 	timeout -k 5 "${CKPT_TEST_TIMEOUT:-180}" "build/selftests/$n" </dev/null 2>&1 |
 		tee "/out/$n.log"
 	rc=${PIPESTATUS[0]}
@@ -21,6 +22,7 @@ for n in "$@"; do
 		} | tee -a "/out/$n.log"
 	fi
 	echo "$rc" >"/out/$n.status"
+	echo "# selftests/$n: $((SECONDS - start)) s"
 	# 4: left out, and it says so
 	[ "$rc" = 0 ] || [ "$rc" = 4 ] || bad=1
 done

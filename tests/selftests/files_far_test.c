@@ -45,13 +45,14 @@ static const char *out(int n)
 
 static void start(void)
 {
-	char root[80];
+	char root[80], dir[80];
 	int n;
 
 	snprintf(root, sizeof(root), "%s/root", top);
 	shell("rm -rf %s && mkdir -p %s", top, root);
 	for (n = 0; n < FILES; n++) {
-		shell("mkdir %s/out%d", top, n);
+		snprintf(dir, sizeof(dir), "%s/out%d", top, n);
+		MUST(mkdir(dir, 0755));
 		append(in(n), "content");
 	}
 	changes_open(&c, "files-far");

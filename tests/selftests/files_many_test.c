@@ -27,7 +27,7 @@
 #define BYTES_SPARE (8L << 20)
 
 static struct changes c;
-static long files = 100000;
+static long files = 20000;
 
 static int open_one(long n)
 {

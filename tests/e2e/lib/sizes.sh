@@ -6,7 +6,7 @@
 # write-protected now and then may choose other instructions (docs/testing.md).
 if [ -n "${CKPT_IN_VM:-}" ]; then
 	# as many as the checkpoints of main-job.sh need
-	iterations=10
+	iterations=8
 	[ -z "${CKPT_FULL:-}${CKPT_DEMO:-}" ] || iterations=16
 	agent=(--iterations "${CKPT_ITERATIONS:-$iterations}" --seed 11 --state-mb 48
 		--think-ms 150 --optimize 0)
