@@ -393,3 +393,4 @@ static struct kunit_suite dirty_suite = {
 	.test_cases = dirty_cases,
 };
 kunit_test_suite(dirty_suite);
+MODULE_LICENSE("GPL");

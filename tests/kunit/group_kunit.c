@@ -386,3 +386,4 @@ static struct kunit_suite ckpt_group_suite = {
 };
 
 kunit_test_suite(ckpt_group_suite);
+MODULE_LICENSE("GPL");

@@ -136,3 +136,4 @@ static struct kunit_suite ckpt_place_suite = {
 };
 
 kunit_test_suite(ckpt_place_suite);
+MODULE_LICENSE("GPL");

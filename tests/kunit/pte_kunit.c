@@ -380,3 +380,4 @@ static struct kunit_suite ckpt_pte_suite = {
 };
 
 kunit_test_suite(ckpt_pte_suite);
+MODULE_LICENSE("GPL");

@@ -3,7 +3,7 @@
 #
 # run.sh: build the KUnit suites with the files they test and run them on user-mode Linux
 #
-# usage: run.sh [--kernel debug] [SUITE-GLOB]
+# usage: run.sh [--kernel debug] [NOUN]...     (all suites, without one)
 # --kernel debug runs them on the debug kernel of the VM instead, where KASAN and lockdep look on.
 # A suite tests/kunit/<noun>_kunit.c is linked with kmod/<noun>.c, or with what a line
 # " * needs: a.c b.c" of its first comment names. One with a line " * kernel: debug" is about
@@ -26,15 +26,17 @@ kmod=${CKPT_KMOD:-$repo/kmod}
 # one with a fault may leave something unused
 errors=${CKPT_KMOD:+-Wno-error}
 errors=${errors:--Werror}
-dir=$repo/build/kunit
-[ "$kernel" = uml ] || dir=$repo/build/kunit-$kernel
+# apart, since make would take what it built of other sources for that of older ones
+dir=$repo/build/kunit${CKPT_KMOD:+-faults}
+[ "$kernel" = uml ] || dir=$dir-$kernel
 
 shopt -s nullglob
 suites=("$repo"/tests/kunit/*_kunit.c)
-if [ ${#suites[@]} = 0 ]; then
-	echo "kunit: no suite in tests/kunit" >&2
-	exit 1
-fi
+[ $# = 0 ] || suites=("${@/#/$repo/tests/kunit/}")
+[ $# = 0 ] || suites=("${suites[@]/%/_kunit.c}")
+for s in "${suites[@]}"; do
+	[ -e "$s" ] || { echo "kunit: there is no $s" >&2; exit 1; }
+done
 if [ "$kernel" = uml ]; then
 	kdir=$("$repo/tests/kunit/uml.sh")
 	make=(make -s -C "$kdir" ARCH=um)
@@ -53,7 +55,10 @@ ln -sfn "$kmod/compat" "$dir/kmod/compat"
 for s in "${suites[@]}"; do
 	n=$(basename "$s" .c)
 	on=$(sed -n '1,/\*\//s/^ \* kernel: *//p' "$s")
-	[ "${on:-$kernel}" = "$kernel" ] || continue
+	if [ "${on:-$kernel}" != "$kernel" ]; then
+		[ $# = 0 ] || { echo "kunit: $n runs with KERNEL=$on alone" >&2; exit 1; }
+		continue
+	fi
 	ln -sfn "$s" "$dir/suites/$n.c"
 	objects+=("suites/$n.o")
 	needs=$(sed -n '1,/\*\//s/^ \* needs: *//p' "$s" | tr ',' ' ')
@@ -88,14 +93,13 @@ cmp -s "$dir/Kbuild.new" "$dir/Kbuild" || cp "$dir/Kbuild.new" "$dir/Kbuild"
 }
 grep -v 'Module.symvers' "$dir/build.log" || true
 
-glob=${1:+kunit.filter_glob=$1}
 on_uml() {
 	# plain-fpu.py: only the registers of SSE are kept, so nothing in there may use others
 	local hwcaps=-AVX,-AVX2,-AVX512F,-AVX512VL,-AVX512BW,-XSAVE,-XSAVEC
 
 	timeout -k 2 120 setarch -R "$repo/tests/kunit/plain-fpu.py" "$kdir/linux" mem=256M \
 		root=/dev/root rootfstype=hostfs rootflags=/ ro init="$repo/tests/kunit/init" \
-		con=null con0=fd:0,fd:1 time-travel=inf-cpu ${glob:-} CKPT_KUNIT="$dir" \
+		con=null con0=fd:0,fd:1 time-travel=inf-cpu CKPT_KUNIT="$dir" \
 		"GLIBC_TUNABLES=glibc.cpu.hwcaps=$hwcaps" </dev/null
 }
 in_vm() {
@@ -103,7 +107,7 @@ in_vm() {
 
 	rm -rf "$out"
 	mkdir -p "$out"
-	"$repo/tests/vm/runner/vm.sh" --kernel "$kernel" --out "$out" --append "${glob:-}" \
+	"$repo/tests/vm/runner/vm.sh" --kernel "$kernel" --out "$out" \
 		--env CKPT_KUNIT="$dir" ${CKPT_KMOD:+--env CKPT_LEAKS=no} \
 		-- tests/kunit/guest.sh >"$dir/vm.log" 2>&1 </dev/null || rc=$?
 	cat "$out/kunit" 2>/dev/null

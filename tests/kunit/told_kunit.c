@@ -245,3 +245,4 @@ static struct kunit_suite told_suite = {
 	.test_cases = told_cases,
 };
 kunit_test_suite(told_suite);
+MODULE_LICENSE("GPL");

@@ -45,7 +45,7 @@ suite() {	# SUITE LOG: run it on user-mode Linux, or on the debug kernel what ha
 	! grep -q '^ \* kernel: debug' "$repo/tests/kunit/${1#ckpt_}_kunit.c" ||
 		args=(--kernel debug)
 	CKPT_KMOD=$work/kmod CKPT_RESULTS=/dev/null \
-		"$repo/tests/kunit/run.sh" "${args[@]}" "$1*" >"$2" 2>&1
+		"$repo/tests/kunit/run.sh" "${args[@]}" "${1#ckpt_}" >"$2" 2>&1
 }
 control_suite() {	# SUITE: once, with the unchanged module
 	[ ! -e "$out/control.$1" ] || return 0
