@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -32,6 +33,29 @@ static void refused(const char *path, int os, const char *part)
 	check(strstr(err.text, part) && strstr(err.text, path), "saying: %s", err.text);
 }
 
+/* File systems that do not tell all that changes, or that hold no files. */
+static void refused_places(void)
+{
+	static const char *const kernels[] = {
+		"/proc", "/sys", "/sys/fs/cgroup", "/sys/kernel/debug", "/sys/kernel/debug/tracing",
+	};
+	char options[80];
+	size_t i;
+	int fd;
+
+	for (i = 0; i < sizeof(kernels) / sizeof(kernels[0]); i++)
+		refused(kernels[i], EOPNOTSUPP, "of the kernel's own");
+	/* Nobody answers what it asks, and nobody has to. */
+	shell("modprobe fuse && mkdir " MNT);
+	MUST(fd = open("/dev/fuse", O_RDWR | O_CLOEXEC));
+	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", fd);
+	MUST(mount("none", MNT, "fuse", 0, options));
+	refused(MNT, EOPNOTSUPP, "on a network or FUSE file system");
+	MUST(umount2(MNT, MNT_DETACH));
+	close(fd);
+	MUST(rmdir(MNT));
+}
+
 static void refusals(void)
 {
 	struct ckpt_err err = CKPT_ERR_INIT;
@@ -41,7 +65,7 @@ static void refusals(void)
 	refused("relative", EINVAL, "begins with /");
 	refused("/nonexistent", ENOENT, "leads to no directory");
 	refused("/etc/passwd", ENOTDIR, "leads to no directory");
-	refused("/proc", EOPNOTSUPP, "of the kernel's own");
+	refused_places();
 	changes_root(&c, TOP);
 	refused(TOP, EEXIST, "has this root already");
 	changes_root(&c, "/scratch");
