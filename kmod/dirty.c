@@ -7,6 +7,7 @@
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
+#include <linux/sort.h>
 #include <linux/string.h>
 
 #include "dirty.h"
@@ -231,6 +232,44 @@ u64 ckpt_tables_lookup(const struct ckpt_tables *tables, u32 *cursor, u64 addr)
 	if (*cursor == tables->nr || tables->table[*cursor].addr != addr)
 		return 0;
 	return tables->table[*cursor].id;
+}
+
+static int by_id(const void *a, const void *b)
+{
+	const struct ckpt_table *x = a, *y = b;
+
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static int by_addr(const void *a, const void *b)
+{
+	const struct ckpt_table *x = a, *y = b;
+
+	return x->addr < y->addr ? -1 : x->addr > y->addr;
+}
+
+/**
+ * ckpt_tables_drop_twins - forget what stood behind more than one pmd
+ * @tables: the tables; in order, and afterwards again
+ *
+ * Context: may sleep for long, there can be millions.
+ */
+void ckpt_tables_drop_twins(struct ckpt_tables *tables)
+{
+	struct ckpt_table *table = tables->table;
+	bool twin = false;
+	u32 i;
+
+	sort(table, tables->nr, sizeof(*table), by_id, NULL);
+	for (i = 0; i < tables->nr; i++) {
+		bool next = i + 1 < tables->nr && table[i].id == table[i + 1].id;
+
+		/* Nothing has this number, and nothing is compared with it as if it were there. */
+		if (twin || next)
+			table[i].id = 0;
+		twin = next;
+	}
+	sort(table, tables->nr, sizeof(*table), by_addr, NULL);
 }
 
 /**

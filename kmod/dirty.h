@@ -92,6 +92,7 @@ struct ckpt_tables {
 int ckpt_tables_reserve(struct ckpt_tables *tables, u32 max);
 void ckpt_tables_add(struct ckpt_tables *tables, u64 addr, u64 id);
 u64 ckpt_tables_lookup(const struct ckpt_tables *tables, u32 *cursor, u64 addr);
+void ckpt_tables_drop_twins(struct ckpt_tables *tables);
 void ckpt_tables_free(struct ckpt_tables *tables);
 
 /**

@@ -42,6 +42,21 @@
 #define CKPT_LOCK_TRIES		50
 #define CKPT_LOCK_WAIT_US	400
 
+/*
+ * Levels of directories above a name that are followed, under a lock; what is deeper may be in
+ * any root.
+ */
+#define CKPT_DEPTH_MAX		1024
+
+/* Descriptors of a process looked at in one hold of its locks. */
+#define CKPT_FDS_CHUNK		64
+
+/* Moves of memory within one address space between two takes; over it all of it is dirty. */
+#define CKPT_MOVES_MAX		16
+
+/* Calls of mremap at one time whose end is heard of; over it every address space is dirty. */
+#define CKPT_MOVES_ACTIVE	256
+
 /* Roots of one group. */
 #define CKPT_ROOTS_MAX		64
 

@@ -22,6 +22,7 @@
 #include <linux/pid.h>
 
 #include "dirty.h"
+#include "limits.h"
 
 struct ckpt_group;
 struct netlink_ext_ack;
@@ -39,9 +40,13 @@ struct netlink_ext_ack;
  * @merged: KSM may have worked on it, as a take or its tracepoint has seen; it may not any more
  * @probed: uprobes were set in it, as a take has seen
  * @unseen: the last look at the files it maps was put off to the next round
+ * @nr_moved: how many of @moved are there; more than CKPT_MOVES_MAX: there were others
+ * @moved: where memory has moved to since the last walk began
+ * @moves_missed: moves in the machine that were not heard of until then
  * @witness: the last walk has set up the witness
  * @cleared: another group has cleared bits of it since the last hold of its lock
  * @based: @areas and @tables are those of a complete take
+ * @pieces: for that take the lock of the address space was had more than once
  * @flags: CKPT_MM_* of the last round
  * @dirty_pages: reported dirty in the last round
  * @resident_pages: with a page or swap entry in the last round
@@ -63,9 +68,13 @@ struct ckpt_mm {
 	bool merged;
 	bool probed;
 	bool unseen;
+	unsigned int nr_moved;
+	struct ckpt_range moved[CKPT_MOVES_MAX];
+	unsigned long moves_missed;
 	bool witness;
 	bool cleared;
 	bool based;
+	bool pieces;
 	u32 flags;
 	u64 dirty_pages;
 	u64 resident_pages;

@@ -40,11 +40,11 @@
  * Who else clears soft-dirty bits is seen by a witness (witness.c).
  *
  * WHAT IS NOT SEEN
- * Memory that is moved away by whole page tables and back to the very same
- * place while a live round copies it: the copy may be of what was there in
- * between.  A debugger's forced write into an area that was made read-only and
- * writable again within an epoch, in which new memory was also merged into it.
- * docs/testing.md has the rest, of single kernels.
+ * Without kretprobes, memory that is moved away by whole page tables and back to
+ * the very same place while a live round copies it (moves.c).  A debugger's forced
+ * write into an area that was made read-only and writable again within an epoch,
+ * in which new memory was also merged into it.  docs/testing.md has the rest, of
+ * single kernels.
  */
 #include <linux/cgroup.h>
 #include <linux/delay.h>
@@ -62,6 +62,7 @@
 
 #include "limits.h"
 #include "members.h"
+#include "moves.h"
 #include "pagewalk.h"
 #include "pte.h"
 #include "told.h"
@@ -86,7 +87,8 @@ static bool is_page_cache(const struct vm_area_struct *vma)
 		return false;
 	inode = file_inode(vma->vm_file);
 	return S_ISREG(inode->i_mode) && !IS_DAX(inode) &&
-	       inode->i_sb->s_magic != SECRETMEM_MAGIC;
+	       inode->i_sb->s_magic != SECRETMEM_MAGIC &&
+	       inode->i_sb->s_magic != ANON_INODE_FS_MAGIC;
 }
 
 static u32 area_flags(struct vm_area_struct *vma)
@@ -166,7 +168,7 @@ static pmd_t *next_pmd(struct ckpt_walk *w, u64 *addr, u64 end)
 	for (; *addr < end && w->work < w->work_max; w->work++) {
 		pgd_t *pgd = pgd_offset(w->mm, *addr);
 		p4d_t *p4d;
-		pud_t *pud;
+		pud_t *pudp, pud;
 		pmd_t *pmd;
 
 		if (pgd_none(*pgd)) {
@@ -178,16 +180,18 @@ static pmd_t *next_pmd(struct ckpt_walk *w, u64 *addr, u64 end)
 			*addr = p4d_addr_end(*addr, end);
 			continue;
 		}
-		pud = pud_offset(p4d, *addr);
+		pudp = pud_offset(p4d, *addr);
+		/* Once: a fault that does not take the mmap lock may fill it in meanwhile. */
+		pud = READ_ONCE(*pudp);
 		/* Leaves at this level are hugetlb or DAX, which are not walked. */
-		if (pud_none(*pud) || WARN_ON_ONCE(!pud_present(*pud) || pud_bad(*pud))) {
+		if (pud_none(pud) || WARN_ON_ONCE(!pud_present(pud) || pud_bad(pud))) {
 			/* What is there is not known: all of the mm is reported. */
-			if (!pud_none(*pud))
+			if (!pud_none(pud))
 				w->overflow = true;
 			*addr = pud_addr_end(*addr, end);
 			continue;
 		}
-		pmd = pmd_offset(pud, *addr);
+		pmd = pmd_offset(&pud, *addr);
 		if (!pmd_none(READ_ONCE(*pmd)))
 			return pmd;
 		*addr = pmd_addr_end(*addr, end);
@@ -275,7 +279,7 @@ static int lock_mm(struct mm_struct *mm, bool final)
 /* Somebody else has cleared bits: what was written meanwhile is not known any more. */
 static void doubt_all(struct ckpt_walk *w)
 {
-	if (w->walked) {
+	if (w->holds) {
 		/* Also of what this walk has cleared: the next one tells all, too. */
 		w->unbased = true;
 		return;
@@ -295,7 +299,7 @@ static int walk_all(struct ckpt_walk *w, bool final)
 			return err;
 		if (!ckpt_witness_holds(w->m))
 			doubt_all(w);
-		w->walked = true;
+		w->holds++;
 		if (!w->m->flushing) {
 			w->m->flushing = true;
 			inc_tlb_flush_pending(w->mm);
@@ -325,6 +329,13 @@ static void finish(struct ckpt_walk *w, struct ckpt_told *told)
 	/* Runs that nobody gets tell nothing. */
 	if (!(m->flags & CKPT_MM_OVERFLOW))
 		left_out = ckpt_told_once(told, &w->areas, &w->runs);
+	/*
+	 * A table that moved while the lock was let go of was walked at two places: cleared at one
+	 * of them, and told for that one alone.  At neither it is what the next walk may go by.
+	 */
+	m->pieces = w->holds > 1;
+	if (m->pieces)
+		ckpt_tables_drop_twins(&w->tables);
 	swap(m->areas, w->areas);
 	swap(m->tables, w->tables);
 	/* What an overflow did not tell, the next round must. */
@@ -345,8 +356,11 @@ static void give_up(struct ckpt_walk *w)
 {
 	struct ckpt_mm *m = w->m;
 
-	/* A table that moved may move back: what was cleared there is not known by place. */
-	if (w->overflow || w->moved)
+	/*
+	 * A table that moved may move back: what was cleared there is not known by place.  Nor is
+	 * what somebody else has cleared, and the witness of that tells it but once.
+	 */
+	if (w->overflow || w->moved || w->unbased)
 		ckpt_ranges_set_whole(&m->carry);
 	else
 		ckpt_ranges_add_runs(&m->carry, &w->runs, CKPT_RANGES_MAX);
@@ -385,6 +399,7 @@ int ckpt_walk_mm(struct ckpt_mm *m, bool final, struct ckpt_told *told)
 	w->mm = m->mm;
 	w->runs_max = min_t(u32, READ_ONCE(runs_max), CKPT_RUNS_MAX);
 	w->work_max = max(READ_ONCE(tables_max), 1U) * CKPT_TABLE_WORK;
+	ckpt_moves_take(m);
 	err = walk_all(w, final);
 	if (err)
 		give_up(w);

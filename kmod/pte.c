@@ -13,6 +13,7 @@
 #include <linux/pgtable.h>
 #include <linux/sched/coredump.h>
 #include <linux/swap.h>
+#include <linux/userfaultfd_k.h>
 
 #include "leaf.h"
 #include "limits.h"
@@ -38,8 +39,11 @@ static void compare_table(struct ckpt_walk *w, u64 addr, u64 end, u64 id)
 	if (then == id)
 		return;
 	w->moved = true;
-	if ((then & 1) && !(id & 1)) {
-		/* Split since: each page must be the piece that belongs here. */
+	if ((then & 1) && !(id & 1) && !w->m->pieces && w->holds < 2) {
+		/*
+		 * Split since: each page must be the piece that belongs here.  Between two holds
+		 * of the lock it may have been walked as a table elsewhere and be back.
+		 */
 		w->split_from = then >> 1;
 		return;
 	}
@@ -81,11 +85,17 @@ static bool may_be_new(const struct ckpt_walk *w, struct page *page)
 
 /*
  * In an area that is marked a writable entry may be all that tells of a write,
- * and fork() takes that away: then the page is nobody's own any more.
+ * and fork() takes that away: then the page is nobody's own any more.  So does userfaultfd.
  */
 static bool unsure(const struct ckpt_walk *w, struct page *page)
 {
-	return w->marked && !PageAnonExclusive(page);
+	return w->marked && (!PageAnonExclusive(page) || userfaultfd_wp(w->vma));
+}
+
+/* As of a swap entry: what it was when it went may have been told by a mark that is gone. */
+static bool came_back(const struct ckpt_walk *w, struct page *page)
+{
+	return !w->framed && folio_test_swapcache(page_folio(page));
 }
 
 static void take_anon(struct ckpt_walk *w, pte_t *ptep, u64 addr, u32 i, pte_t pte,
@@ -99,7 +109,7 @@ static void take_anon(struct ckpt_walk *w, pte_t *ptep, u64 addr, u32 i, pte_t p
 		w->run_flags[i] |= CKPT_RUN_DIRTY | CKPT_RUN_KSM;
 		return;
 	}
-	if (written || w->uprobes || may_be_new(w, page) ||
+	if (written || w->uprobes || may_be_new(w, page) || came_back(w, page) ||
 	    (w->split_from && page_to_pfn(page) != w->split_from + i))
 		w->run_flags[i] |= CKPT_RUN_DIRTY;
 	if (!written || !w->clear)

@@ -29,7 +29,7 @@ struct ckpt_mm;
  * @uprobes: pages may have been replaced by a breakpoint's
  * @cleaned: a hardware dirty bit was taken away and no CPU was told yet
  * @unbased: this walk cannot be compared with by the next
- * @walked: the mmap lock was had
+ * @holds: how often the mmap lock was had
  * @overflow: not all runs were kept
  * @moved: a table is not where it was at the last take
  * @runs_max: how many runs are kept
@@ -62,11 +62,11 @@ struct ckpt_walk {
 	bool uprobes;
 	bool cleaned;
 	bool unbased;
-	bool walked;
 	bool overflow;
 	bool moved;
 	u64 pos;
 	u64 marked_to;
+	u32 holds;
 	u32 runs_max;
 	u64 work_max;
 	u64 work;

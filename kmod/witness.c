@@ -13,19 +13,21 @@
  * has one address space that both walk.  They tell one another.
  *
  * LOCKING
- * by_mm_lock guards the table; what is written of an address space in it is
- * written, and read, under its mmap write lock.
+ * by_mm_lock guards the table and what has moved; what else is written of an
+ * address space in it is written, and read, under its mmap write lock.
  */
 #include <linux/hashtable.h>
 #include <linux/mm.h>
 #include <linux/spinlock.h>
+#include <linux/string.h>
 
+#include "limits.h"
 #include "members.h"
 #include "witness.h"
 
 /* Of all groups. */
 static DEFINE_HASHTABLE(by_mm, 10);
-static DEFINE_SPINLOCK(by_mm_lock);
+static DEFINE_RAW_SPINLOCK(by_mm_lock);
 
 static struct vm_area_struct *find_witness(struct mm_struct *mm)
 {
@@ -44,13 +46,13 @@ static bool tell_others(struct ckpt_mm *m)
 	struct ckpt_mm *other;
 	bool cleared;
 
-	spin_lock(&by_mm_lock);
+	raw_spin_lock(&by_mm_lock);
 	cleared = m->cleared;
 	m->cleared = false;
 	hash_for_each_possible(by_mm, other, by_mm, (unsigned long)m->mm)
 		if (other != m && other->mm == m->mm)
 			other->cleared = true;
-	spin_unlock(&by_mm_lock);
+	raw_spin_unlock(&by_mm_lock);
 	return cleared;
 }
 
@@ -60,9 +62,9 @@ static bool tell_others(struct ckpt_mm *m)
  */
 void ckpt_witness_add(struct ckpt_mm *m)
 {
-	spin_lock(&by_mm_lock);
+	raw_spin_lock(&by_mm_lock);
 	hash_add(by_mm, &m->by_mm, (unsigned long)m->mm);
-	spin_unlock(&by_mm_lock);
+	raw_spin_unlock(&by_mm_lock);
 }
 
 /**
@@ -71,9 +73,9 @@ void ckpt_witness_add(struct ckpt_mm *m)
  */
 void ckpt_witness_del(struct ckpt_mm *m)
 {
-	spin_lock(&by_mm_lock);
+	raw_spin_lock(&by_mm_lock);
 	hash_del(&m->by_mm);
-	spin_unlock(&by_mm_lock);
+	raw_spin_unlock(&by_mm_lock);
 }
 
 /**
@@ -86,11 +88,53 @@ void ckpt_witness_merging(const struct mm_struct *mm)
 {
 	struct ckpt_mm *m;
 
-	spin_lock(&by_mm_lock);
+	raw_spin_lock(&by_mm_lock);
 	hash_for_each_possible(by_mm, m, by_mm, (unsigned long)mm)
 		if (m->mm == mm)
 			m->merged = true;
-	spin_unlock(&by_mm_lock);
+	raw_spin_unlock(&by_mm_lock);
+}
+
+/**
+ * ckpt_witness_moved - memory has come to a place of an address space
+ * @mm: any
+ * @start: first byte
+ * @end: first byte after it
+ *
+ * Context: any but interrupts.
+ */
+void ckpt_witness_moved(const struct mm_struct *mm, u64 start, u64 end)
+{
+	struct ckpt_mm *m;
+
+	raw_spin_lock(&by_mm_lock);
+	hash_for_each_possible(by_mm, m, by_mm, (unsigned long)mm) {
+		if (m->mm != mm || m->nr_moved > CKPT_MOVES_MAX)
+			continue;
+		if (m->nr_moved < CKPT_MOVES_MAX)
+			m->moved[m->nr_moved] = (struct ckpt_range){ .start = start, .end = end };
+		m->nr_moved++;
+	}
+	raw_spin_unlock(&by_mm_lock);
+}
+
+/**
+ * ckpt_witness_moves - take what ckpt_witness_moved() has said of an address space
+ * @m: it
+ * @ret: the places
+ *
+ * Return: how many; more than CKPT_MOVES_MAX: not all of them are there.
+ */
+unsigned int ckpt_witness_moves(struct ckpt_mm *m, struct ckpt_range ret[CKPT_MOVES_MAX])
+{
+	unsigned int n;
+
+	raw_spin_lock(&by_mm_lock);
+	n = m->nr_moved;
+	memcpy(ret, m->moved, sizeof(m->moved));
+	m->nr_moved = 0;
+	raw_spin_unlock(&by_mm_lock);
+	return n;
 }
 
 /**

@@ -174,6 +174,24 @@ static void areas_framed_asks_for_both_ends(struct kunit *test)
 
 /* --- tables --- */
 
+static void tables_of_two_places_are_forgotten(struct kunit *test)
+{
+	static const u64 ids[] = { 2, 9, 4, 2, 6, 9, 9 }, left[] = { 0, 0, 4, 0, 6, 0, 0 };
+	struct ckpt_tables tables = {};
+	u32 cursor = 0;
+	size_t i;
+
+	ckpt_tables_drop_twins(&tables);
+	KUNIT_EXPECT_EQ(test, tables.nr, 0U);
+	KUNIT_ASSERT_EQ(test, ckpt_tables_reserve(&tables, 10), 0);
+	for (i = 0; i < ARRAY_SIZE(ids); i++)
+		ckpt_tables_add(&tables, 0x200000 * i, ids[i]);
+	ckpt_tables_drop_twins(&tables);
+	for (i = 0; i < ARRAY_SIZE(ids); i++)
+		KUNIT_EXPECT_EQ(test, ckpt_tables_lookup(&tables, &cursor, 0x200000 * i), left[i]);
+	ckpt_tables_free(&tables);
+}
+
 static void tables_lookup_finds_by_address(struct kunit *test)
 {
 	struct ckpt_tables tables = {};
@@ -376,6 +394,7 @@ static struct kunit_case dirty_cases[] = {
 	KUNIT_CASE(areas_known_finds_any_part),
 	KUNIT_CASE(areas_framed_asks_for_both_ends),
 	KUNIT_CASE(tables_lookup_finds_by_address),
+	KUNIT_CASE(tables_of_two_places_are_forgotten),
 	KUNIT_CASE(runs_add_merges_and_splits),
 	KUNIT_CASE(runs_add_does_not_wrap),
 	KUNIT_CASE(runs_reserve_refuses_over_bound),

@@ -394,6 +394,7 @@ static void test_leader(void)
 {
 	pid_t pid = start(leader_ends);
 	struct pages p;
+	int tries;
 
 	wait_for(1);
 	batches_drain();
@@ -403,8 +404,14 @@ static void test_leader(void)
 	told[1] = 1;
 	wait_for(2);
 	client_take(&c, "tasks", &p);
-	check(is_dirty(&p, pid, told[2], 7) && !is_dirty(&p, pid, told[2], 9),
-	      "and what its thread writes");
+	check(is_dirty(&p, pid, told[2], 7), "and what its thread writes");
+	/* the kernel may hold a page for a moment, for work of its own */
+	for (tries = 0; is_dirty(&p, pid, told[2], 9) && tries < 5; tries++) {
+		pages_free(&p);
+		batches_drain();
+		client_take(&c, "tasks", &p);
+	}
+	check(tries < 5, "and not more (%d tries)", tries);
 	pages_free(&p);
 	kill(pid, SIGKILL);
 	/* a zombie until it is waited for */

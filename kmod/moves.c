@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Where memory has moved to
+ *
+ * mremap moves whole page tables and marks nothing.  A table that is at another
+ * place than at the last take is seen; one that went away and came back between
+ * two takes is not, and whoever copied its pages meanwhile has read something
+ * else, or nothing.  So what mremap has brought is dirty at the next take.
+ *
+ * It is heard of by a probe at the end of the system call.  A kernel without
+ * such probes tells as much as the tables do.
+ */
+#include <linux/err.h>
+#include <linux/kprobes.h>
+#include <linux/mm.h>
+#include <linux/pgtable.h>
+#include <linux/sched.h>
+
+#include "limits.h"
+#include "members.h"
+#include "moves.h"
+#include "witness.h"
+
+/* Of a call under way. */
+struct move {
+	unsigned long from;
+	unsigned long len;
+};
+
+static void begins(struct kretprobe_instance *instance, u64 from, u64 old_len, u64 new_len)
+{
+	struct move *move = (struct move *)instance->data;
+
+	*move = (struct move){ .from = from, .len = max(old_len, new_len) };
+}
+
+/* The arguments are in the registers of the process, where the first one points. */
+static int begins_64(struct kretprobe_instance *instance, struct pt_regs *regs)
+{
+	const struct pt_regs *user = (const struct pt_regs *)regs->di;
+
+	begins(instance, user->di, user->si, user->dx);
+	return 0;
+}
+
+static int begins_32(struct kretprobe_instance *instance, struct pt_regs *regs)
+{
+	const struct pt_regs *user = (const struct pt_regs *)regs->di;
+
+	begins(instance, (u32)user->bx, (u32)user->cx, (u32)user->dx);
+	return 0;
+}
+
+static int ends(struct kretprobe_instance *instance, struct pt_regs *regs)
+{
+	const struct move *move = (const struct move *)instance->data;
+	unsigned long to = regs_return_value(regs);
+
+	/* A table moves as a whole only to a place that lies alike in its 2 MiB. */
+	if (IS_ERR_VALUE(to) || to == move->from || (to ^ move->from) & ~PMD_MASK)
+		return 0;
+	ckpt_witness_moved(current->mm, to, to + PAGE_ALIGN(move->len));
+	return 0;
+}
+
+static struct kretprobe probes[] = {
+	{
+		.kp.symbol_name = "__x64_sys_mremap",
+		.entry_handler = begins_64,
+		.handler = ends,
+		.data_size = sizeof(struct move),
+		.maxactive = CKPT_MOVES_ACTIVE,
+	},
+	{
+		.kp.symbol_name = "__ia32_sys_mremap",
+		.entry_handler = begins_32,
+		.handler = ends,
+		.data_size = sizeof(struct move),
+		.maxactive = CKPT_MOVES_ACTIVE,
+	},
+};
+
+static bool listening[ARRAY_SIZE(probes)];
+
+/* Calls whose end was not heard of, because too many were under way. */
+static unsigned long missed(void)
+{
+	unsigned long n = 0;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(probes); i++)
+		n += READ_ONCE(probes[i].nmissed) + READ_ONCE(probes[i].kp.nmissed);
+	return n;
+}
+
+/**
+ * ckpt_moves_take - what has come since the last call is to be told dirty
+ * @m: the address space; it is walked after this
+ *
+ * Context: sleeps.
+ */
+void ckpt_moves_take(struct ckpt_mm *m)
+{
+	struct ckpt_range moved[CKPT_MOVES_MAX];
+	unsigned long not_heard = missed();
+	unsigned int n = ckpt_witness_moves(m, moved), i;
+
+	if (n > CKPT_MOVES_MAX || m->moves_missed != not_heard)
+		ckpt_ranges_set_whole(&m->carry);
+	else
+		for (i = 0; i < n; i++)
+			ckpt_ranges_add(&m->carry, moved[i].start, moved[i].end, CKPT_RANGES_MAX);
+	m->moves_missed = not_heard;
+}
+
+/**
+ * ckpt_moves_init - hear of them, if the kernel tells
+ */
+void ckpt_moves_init(void)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(probes); i++)
+		listening[i] = !register_kretprobe(&probes[i]);
+}
+
+/**
+ * ckpt_moves_exit - no more
+ */
+void ckpt_moves_exit(void)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(probes); i++)
+		if (listening[i])
+			unregister_kretprobe(&probes[i]);
+}
