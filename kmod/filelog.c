@@ -89,13 +89,18 @@ static void page_dirtied(void *data, struct folio *folio, struct address_space *
 			mapping_writably_mapped(mapping));
 }
 
-/* Direct I/O goes past the pages; it is told before it begins. */
+/* Direct I/O and what makes zeros go past the pages; they are told before they begin. */
 static void io_mapped(void *data, struct iomap_iter *iter, const void *ops, unsigned long caller)
 {
 	const unsigned int direct = IOMAP_DIRECT | IOMAP_WRITE;
 
 	if ((iter->flags & direct) == direct)
 		written(iter->inode, 0, 0, true);
+	/* One that fails for want of space has zeroed all the same, and makes no event. */
+	else if (iter->flags & IOMAP_ZERO)
+		written(iter->inode, iter->pos >> PAGE_SHIFT,
+			(offset_in_page(iter->pos) + iter->len + PAGE_SIZE - 1) >> PAGE_SHIFT,
+			false);
 }
 
 /*

@@ -102,6 +102,13 @@ static void entry_event(struct ckpt_sub *sub, u32 event, struct inode *inode, st
 
 	if (event & FS_CREATE && event & FS_ISDIR)
 		ckpt_layers_mkdir(sub);
+	/*
+	 * A root goes, or what may take its place: a snapshot of a subvolume has its numbers.
+	 * What is there then did not come by events.
+	 */
+	if (inode && S_ISDIR(inode->i_mode) && event & (FS_CREATE | FS_DELETE) &&
+	    ckpt_place_is_root(sub, inode))
+		ckpt_files_lose(sub->files);
 	/* Of a file in an outside directory, another link may be inside. */
 	if (outside && (!inode || S_ISDIR(inode->i_mode) || inode->i_nlink <= links))
 		return;

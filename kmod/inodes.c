@@ -5,6 +5,7 @@
 #include <linux/dcache.h>
 #include <linux/fs.h>
 #include <linux/list.h>
+#include <linux/magic.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
 
@@ -22,12 +23,14 @@
  */
 bool ckpt_inodes_by_number(struct super_block *sb)
 {
-	struct inode *root = d_inode(sb->s_root);
-	struct inode *found = ilookup(sb, root->i_ino);
-	bool same = found == root;
+	struct inode *root = d_inode(sb->s_root), *found;
 
+	/* Another hash, which may lead to the same place for one inode by chance. */
+	if (sb->s_magic == BTRFS_SUPER_MAGIC)
+		return false;
+	found = ilookup(sb, root->i_ino);
 	iput(found);
-	return same;
+	return found == root;
 }
 
 /**

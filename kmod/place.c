@@ -7,10 +7,12 @@
  */
 #include <linux/dcache.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <linux/rculist.h>
 #include <linux/seqlock.h>
 
 #include "fswatch.h"
+#include "limits.h"
 
 /* Walks before a place is unsure because of renames. */
 #define PLACE_TRIES 4
@@ -21,6 +23,8 @@
  *	ckpt_events_srcu
  * @inode: the inode
  *
+ * On ext4 the owner may set the generation as he likes, so there it does not count.
+ *
  * Context: does not sleep.
  * Return: true if it is.
  */
@@ -29,7 +33,8 @@ bool ckpt_place_is_root(const struct ckpt_sub *sub, const struct inode *inode)
 	const struct ckpt_root *root;
 
 	list_for_each_entry_rcu(root, &sub->roots, in_sub, srcu_read_lock_held(&ckpt_events_srcu))
-		if (root->ino == inode->i_ino && root->generation == inode->i_generation)
+		if (root->ino == inode->i_ino && (root->generation == inode->i_generation ||
+						  inode->i_sb->s_magic == EXT4_SUPER_MAGIC))
 			return true;
 	return false;
 }
@@ -47,13 +52,14 @@ bool ckpt_place_is_root(const struct ckpt_sub *sub, const struct inode *inode)
  */
 bool ckpt_place_far(const struct ckpt_watch *watch, struct dentry *dentry)
 {
-	unsigned int seq = raw_read_seqcount(&rename_lock.seqcount);
+	unsigned int seq = raw_read_seqcount(&rename_lock.seqcount), depth = 0;
 	const struct inode *inode;
 	struct dentry *parent;
 
 	for (;; dentry = parent) {
 		inode = d_inode_rcu(dentry);
-		if (!inode || READ_ONCE(watch->near[ckpt_near(inode->i_ino)]))
+		if (!inode || ++depth > CKPT_DEPTH_MAX ||
+		    READ_ONCE(watch->near[ckpt_near(inode->i_ino)]))
 			return false;
 		parent = READ_ONCE(dentry->d_parent);
 		if (parent == dentry)
@@ -69,12 +75,13 @@ static enum ckpt_place look_up(const struct ckpt_sub *sub, struct dentry *dentry
 {
 	enum ckpt_place place = CKPT_PLACE_UNSURE;
 	const struct inode *inode;
+	unsigned int depth = 0;
 	struct dentry *parent;
 
 	rcu_read_lock();
 	for (;; dentry = parent) {
 		inode = d_inode_rcu(dentry);
-		if (!inode)
+		if (!inode || ++depth > CKPT_DEPTH_MAX)
 			break;
 		if (ckpt_place_is_root(sub, inode)) {
 			place = CKPT_PLACE_INSIDE;

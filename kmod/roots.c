@@ -136,6 +136,9 @@ static const char *untrackable(const struct super_block *sb)
 	case MAGIC_VBOXSF:
 	case MAGIC_VMHGFS:
 		return "root-add: changes are not all seen on what other machines write, too";
+	case MSDOS_SUPER_MAGIC:
+	case EXFAT_SUPER_MAGIC:
+		return "root-add: files of this file system have no numbers that stay";
 	case PROC_SUPER_MAGIC:
 	case SYSFS_MAGIC:
 	case CGROUP2_SUPER_MAGIC:

@@ -52,12 +52,15 @@ static void suspect_file(struct ckpt_files *files, struct file *file, u32 flags)
 struct fd_walk {
 	struct ckpt_files *files;
 	bool force;	/* there is no memory for more nodes: losses are counted */
+	unsigned int left;	/* descriptors until the locks are let go of */
 };
 
 static int suspect_fd(const void *data, struct file *file, unsigned int fd)
 {
-	const struct fd_walk *walk = data;
+	struct fd_walk *walk = (struct fd_walk *)data;
 
+	if (!walk->left--)
+		return fd + 1;
 	if (!(file->f_mode & FMODE_WRITE))
 		return 0;
 	if (ckpt_files_scarce(walk->files) && !walk->force)
@@ -74,6 +77,8 @@ static void suspect_fds(struct ckpt_files *files, struct task_struct *task)
 	do {
 		ckpt_files_reserve(files, GFP_KERNEL);
 		walk.force = ckpt_files_scarce(files);
+		walk.left = CKPT_FDS_CHUNK;
+		cond_resched();
 		task_lock(task);
 		/* It stopped at descriptor stop - 1, which is not done yet. */
 		stop = task->files ? iterate_fd(task->files, stop ? stop - 1 : 0, suspect_fd, &walk)
@@ -142,6 +147,7 @@ static void suspect_maps(const struct task_look *look, struct mm_struct *mm)
 			continue;
 		ckpt_files_reserve(files, GFP_NOFS);
 		suspect_file(files, vma->vm_file, CKPT_INODE_F_MAPPED);
+		cond_resched();
 	}
 	mmap_read_unlock(mm);
 	m = look->again ? member(files, mm) : NULL;
@@ -169,7 +175,8 @@ static void suspect_task(const struct task_look *look, struct task_struct *task,
 	if (!mm)
 		return;
 	suspect_maps(look, mm);
-	mmput(mm);
+	/* If it is the last one: its end may wait for somebody whom the group has stopped. */
+	mmput_async(mm);
 }
 
 /* The tasks of the group at one moment, each with a reference; more are counted only. */

@@ -135,6 +135,23 @@ static void from_elsewhere(void)
 	changes_commit(&c);
 }
 
+/* A snapshot has the number and the generation of what it was taken of. */
+static void rolled_back(void)
+{
+	btrfs("snapshot root/sub keep");
+	append(MNT "/keep/f", "other work");
+	settle();
+	btrfs("delete root/sub");
+	btrfs("snapshot keep root/sub");
+	take();
+	check(c.round.lost, "the root is replaced by a snapshot of it: that is a loss");
+	settle();
+	append(ROOT "/sub/f", "after it");
+	take();
+	want(ROOT "/sub/f", CKPT_INODE_DATA, "and written afterwards");
+	changes_commit(&c);
+}
+
 int main(void)
 {
 	disk_mount("btrfs");
@@ -145,6 +162,7 @@ int main(void)
 	made_inside();
 	snapshot();
 	from_elsewhere();
+	rolled_back();
 	changes_close(&c);
 	disk_umount("btrfs");
 	return finish();

@@ -21,7 +21,21 @@
 
 #define MUST(call) do { if ((call) < 0) die("%s", #call); } while (0)
 
-enum { OPEN_WRITE, CLOSE, MAP, STORE, UNMAP, AIO, OPEN_READ, MAP_READ, OPEN_FANOTIFY };
+enum {
+	OPEN_WRITE,
+	CLOSE,
+	MAP,
+	STORE,
+	UNMAP,
+	AIO,
+	OPEN_READ,
+	MAP_READ,
+	OPEN_FANOTIFY,
+	OPEN_LATE,
+};
+
+/* Descriptors, a few times as many as are looked at in one go. */
+#define MANY 150
 
 static struct changes c;
 static char path[128];
@@ -67,6 +81,11 @@ static void step(int n, uint64_t *shared)
 	switch (n) {
 	case OPEN_FANOTIFY:
 		fd = fanotify_open();
+		break;
+	case OPEN_LATE:
+		for (int i = 0; i < MANY; i++)
+			dup(0);
+		fd = open(path, O_RDWR | O_CLOEXEC);
 		break;
 	case OPEN_WRITE:
 		fd = open(path, O_RDWR | O_CLOEXEC);
@@ -130,6 +149,11 @@ static void descriptor(const struct child *child)
 	child_step(child, AIO);
 	child_step(child, CLOSE);
 	want_end("opened, written asynchronously and closed between two takes");
+	child_step(child, OPEN_LATE);
+	want(true, CKPT_INODE_F_OPEN, "open behind many others");
+	want(true, CKPT_INODE_F_OPEN, "still open");
+	child_step(child, CLOSE);
+	want_end("closed there");
 	child_step(child, OPEN_FANOTIFY);
 	want(true, CKPT_INODE_F_OPEN, "open in the group by fanotify");
 	want(true, CKPT_INODE_F_OPEN, "still open");
