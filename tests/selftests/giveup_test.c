@@ -25,19 +25,23 @@
 #define LONG_LEN (1000 * HUGE)
 /* Of the long one, walked late: shared with a child, so that only a mark says it was written. */
 #define FAR (LONG + 900 * HUGE)
+/* Another one, in swap: only its bit says that it was written. */
+#define SWAPPED (LONG + 950 * HUGE)
 /* Mapping this much keeps the mmap lock for very long. */
 #define HOG_LONG (8UL << 30)
 /* More is never needed to make a round give up. */
 #define HOG_SHORT (256UL << 20)
 #define LET_GO_US 500
+/* So long a walk may go on when bits were cleared. */
+#define GO_ON_US 1000
 /* The lock is given up often, so that a walk often stops half way. */
 #define TABLES_MAX "/sys/module/ckpt/parameters/tables_max"
 
-enum { SETUP, WRITE, MOVE, BACK, WRITE_LONG, FORK, MARK };
+enum { SETUP, WRITE, MOVE, BACK, WRITE_LONG, FORK, MARK, SWAP };
 /* How a walk may find its memory. */
 enum how { PLAIN, MOVED, MARKED };
 /* Words of the shared page. */
-enum { HOGGING, IDLE, HOG_LEN };
+enum { HOGGING, IDLE, HOG_LEN, CLEARS_AFTER_US };
 
 static struct client c;
 
@@ -58,6 +62,11 @@ static void *hog(void *arg)
 		uint64_t hogging = shared[HOGGING];
 
 		shared[IDLE] = !hogging;
+		if (hogging && shared[CLEARS_AFTER_US]) {
+			usleep((useconds_t)shared[CLEARS_AFTER_US]);
+			put("/proc/self/clear_refs", "4");
+			usleep(GO_ON_US);
+		}
 		if (hogging)
 			keep_lock(shared[HOG_LEN]);
 		usleep(LET_GO_US);
@@ -112,6 +121,10 @@ static void step(int n, uint64_t *shared)
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			pause();
 		}
+		break;
+	case SWAP:
+		SWAPPED[0]++;
+		madvise(SWAPPED, PAGE, MADV_PAGEOUT);
 		break;
 	case MARK:
 		/* what is mapped anew joins its neighbours, and the mark is that of all */
@@ -286,6 +299,50 @@ static void test_marked(const struct child *child)
 	commit(&r);
 }
 
+/*
+ * Somebody else clears bits while a walk has let the lock go, the walk sees that, and then it gives
+ * up: that it has seen it must not be lost.
+ */
+static void test_cleared(const struct child *child)
+{
+	uint64_t len = HOG_SHORT, state = 3;
+	int tries, seen = 0, lost = 0, busy = 0, early = 0;
+	struct round r;
+	struct pages p;
+	uint32_t flags;
+
+	swap_start();
+	put(TABLES_MAX, "1");
+	for (tries = 0; tries < 200 && seen < 5; tries++) {
+		take();
+		take();
+		child_step(child, SWAP);
+		child->shared[CLEARS_AFTER_US] = 1 + rnd(&state) % 5000;
+		hog_start(child, len);
+		if (client_begin(&c, "giveup", &r) || client_pages(&c, "giveup", &p))
+			die("begin: %s", c.text);
+		flags = pages_mm_flags(&p, child->pid);
+		pages_free(&p);
+		hog_stop(child);
+		child->shared[CLEARS_AFTER_US] = 0;
+		busy += !!(flags & CKPT_MM_BUSY);
+		early += !!(flags & CKPT_MM_NEW);
+		seen += (flags & CKPT_MM_BUSY) && !(flags & CKPT_MM_NEW) &&
+			entries_with(child->pid, (uintptr_t)SWAPPED, 1, ENTRY_SWAPPED) &&
+			!entries_with(child->pid, (uintptr_t)SWAPPED, 1, ENTRY_SOFT_DIRTY);
+		if (client_next(&c, "giveup", 0, &r))
+			die("next: %s", c.text);
+		if (flags & CKPT_MM_BUSY)
+			lost += !is_dirty(child->pid, SWAPPED);
+		commit(&r);
+	}
+	put(TABLES_MAX, "16");
+	note("%d tries: %d gave up, %d saw it at once", tries, busy, early);
+	check(seen == 5, "bits are cleared, and a walk gives up: %d times", seen);
+	check(!lost, "what was written before is told by the next, but for %d times", lost);
+	swap_end();
+}
+
 static char state_of(pid_t pid)
 {
 	char path[64], text[512], *end;
@@ -368,6 +425,7 @@ int main(void)
 	child_step(&first, SETUP);
 	test_give_up(&first);
 	test_marked(&first);
+	test_cleared(&first);
 	child_start(&second, "giveup", step);
 	child_step(&second, SETUP);
 	take();
