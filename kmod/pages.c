@@ -68,13 +68,14 @@ void ckpt_pages_doubt(struct ckpt_walk *w, u64 addr, u64 end)
  *
  * Where nobody but this address space writes the pages, each is anonymous, at the place
  * where it was, and no kind of page may be there that its entry does not show: those of a file,
- * merged ones.  (A device's drivers have notifiers; what a child has of its pages is copied on a
- * write like any other.)
+ * merged ones, and those that came back from swap where that counts.  (A device's drivers have
+ * notifiers; what a child has of its pages is copied on a write like any other.)
  */
 bool ckpt_pages_plain(const struct ckpt_walk *w)
 {
-	return w->private && vma_is_anonymous(w->vma) && !w->marked && !w->split_from &&
-	       !w->readonly && !w->m->merged && !(w->m->flags & CKPT_MM_NOTIFIERS);
+	return w->private && vma_is_anonymous(w->vma) && w->framed && !w->marked &&
+	       !w->split_from && !w->readonly && !w->m->merged &&
+	       !(w->m->flags & CKPT_MM_NOTIFIERS);
 }
 
 /**

@@ -252,6 +252,24 @@ static void pte_special_first(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake->w.run_flags[0], CKPT_RUN_DIRTY);
 }
 
+/* Back from swap, in an area that may have had a mark when the page was written. */
+static void pte_came_back(struct kunit *test)
+{
+	fake->table[0] = pte_mkclean(pte_wrprotect(mk_pte(fake->page, PAGE_READONLY)));
+	KUNIT_EXPECT_TRUE(test, take());
+	KUNIT_EXPECT_EQ(test, fake->w.run_flags[0], 0);
+	SetPageSwapBacked(fake->page);
+	SetPageSwapCache(fake->page);
+	KUNIT_EXPECT_TRUE(test, take());
+	KUNIT_EXPECT_EQ(test, fake->w.run_flags[0], 0);
+	fake->w.framed = false;
+	KUNIT_EXPECT_TRUE(test, take());
+	KUNIT_EXPECT_EQ(test, fake->w.run_flags[0], CKPT_RUN_DIRTY);
+	KUNIT_EXPECT_EQ(test, fake->w.state[0], CKPT_PAGE_ANON);
+	ClearPageSwapCache(fake->page);
+	ClearPageSwapBacked(fake->page);
+}
+
 /* The processor sets the dirty bit after the entry was read: it must end up with the page. */
 static void pmd_dirty_between(struct kunit *test)
 {
@@ -364,6 +382,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(pte_table_gone),
 	KUNIT_CASE(pte_table_changed),
 	KUNIT_CASE(pte_special_first),
+	KUNIT_CASE(pte_came_back),
 	KUNIT_CASE(pmd_dirty_between),
 	KUNIT_CASE(pmd_dirty_between_marks),
 	KUNIT_CASE(pmd_strange_reference),
