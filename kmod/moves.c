@@ -13,6 +13,7 @@
 #include <linux/err.h>
 #include <linux/kprobes.h>
 #include <linux/mm.h>
+#include <linux/mman.h>
 #include <linux/pgtable.h>
 #include <linux/sched.h>
 
@@ -25,13 +26,19 @@
 struct move {
 	unsigned long from;
 	unsigned long len;
+	unsigned long to;	/* if it was asked for, else 0 */
 };
 
-static void begins(struct kretprobe_instance *instance, u64 from, u64 old_len, u64 new_len)
+static void begins(struct kretprobe_instance *instance, u64 from, u64 old_len, u64 new_len,
+		   u64 flags, u64 to)
 {
 	struct move *move = (struct move *)instance->data;
 
-	*move = (struct move){ .from = from, .len = max(old_len, new_len) };
+	*move = (struct move){
+		.from = from,
+		.len = max(old_len, new_len),
+		.to = flags & MREMAP_FIXED ? to : 0,
+	};
 }
 
 /* The arguments are in the registers of the process, where the first one points. */
@@ -39,7 +46,7 @@ static int begins_64(struct kretprobe_instance *instance, struct pt_regs *regs)
 {
 	const struct pt_regs *user = (const struct pt_regs *)regs->di;
 
-	begins(instance, user->di, user->si, user->dx);
+	begins(instance, user->di, user->si, user->dx, user->r10, user->r8);
 	return 0;
 }
 
@@ -47,7 +54,8 @@ static int begins_32(struct kretprobe_instance *instance, struct pt_regs *regs)
 {
 	const struct pt_regs *user = (const struct pt_regs *)regs->di;
 
-	begins(instance, (u32)user->bx, (u32)user->cx, (u32)user->dx);
+	begins(instance, (u32)user->bx, (u32)user->cx, (u32)user->dx, (u32)user->si,
+	       (u32)user->di);
 	return 0;
 }
 
@@ -56,8 +64,11 @@ static int ends(struct kretprobe_instance *instance, struct pt_regs *regs)
 	const struct move *move = (const struct move *)instance->data;
 	unsigned long to = regs_return_value(regs);
 
+	/* Of several areas, some may have moved before it failed (6.17 and later). */
+	if (IS_ERR_VALUE(to))
+		to = move->to ?: move->from;
 	/* A table moves as a whole only to a place that lies alike in its 2 MiB. */
-	if (IS_ERR_VALUE(to) || to == move->from || (to ^ move->from) & ~PMD_MASK)
+	if (to == move->from || (to ^ move->from) & ~PMD_MASK)
 		return 0;
 	ckpt_witness_moved(current->mm, to, to + PAGE_ALIGN(move->len));
 	return 0;

@@ -344,8 +344,9 @@ static bool take_huge(struct ckpt_walk *w, pmd_t *pmd, u64 addr, u64 end)
 		flags |= CKPT_RUN_DIRTY;
 	} else {
 		page = pmd_page(val);
-		compare_table(w, addr, end, (u64)pmd_pfn(val) << 1 | 1);
 		if (PageAnon(page) && w->private) {
+			/* Pages of a file, and the one of zeros, may stand at many places. */
+			compare_table(w, addr, end, (u64)pmd_pfn(val) << 1 | 1);
 			state = CKPT_PAGE_ANON;
 			take_huge_anon(w, pmd, val, &flags);
 		} else if (w->private && !READ_ONCE(page->mapping)) {
