@@ -13,7 +13,9 @@ set -euo pipefail
 . "$CKPT_REPO/tests/e2e/lib/story.sh"
 
 group=stores
-agent=("${small[@]}" --iterations 7)
+iterations=7
+[ -z "${CKPT_FULL:-}" ] || iterations=10
+agent=("${small[@]}" --iterations $iterations)
 start_reference $group "${agent[@]}"
 start_group $group "${agent[@]}"
 turns=('a full' 'b full' 'a full' 'a incremental')

@@ -22,6 +22,9 @@
 #define MNT TOP "/mnt"
 #define MUST(call) do { if ((call) < 0) die("%s", #call); } while (0)
 
+/* More than the module follows (kmod/limits.h). */
+#define LEVELS 1100
+
 static struct changes c;
 
 static void refused(const char *path, int os, const char *part)
@@ -46,7 +49,7 @@ static void refused_places(void)
 	for (i = 0; i < sizeof(kernels) / sizeof(kernels[0]); i++)
 		refused(kernels[i], EOPNOTSUPP, "of the kernel's own");
 	/* Nobody answers what it asks, and nobody has to. */
-	shell("modprobe fuse && mkdir " MNT);
+	shell("{ [ -e /dev/fuse ] || modprobe fuse; } && mkdir " MNT);
 	MUST(fd = open("/dev/fuse", O_RDWR | O_CLOEXEC));
 	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", fd);
 	MUST(mount("none", MNT, "fuse", 0, options));
@@ -116,6 +119,31 @@ static void unmounted(void)
 	MUST(rmdir(MNT));
 }
 
+/* Deeper than a name is followed: in every root, for all that is known. */
+static void deep(const char *top, const char *where)
+{
+	struct stat st;
+	int i;
+
+	MUST(chdir(top));
+	for (i = 0; i < LEVELS; i++) {
+		MUST(mkdir("d", 0755));
+		MUST(chdir("d"));
+	}
+	changes_settle(&c);
+	append("f", "x");
+	st = changes_id("f");
+	changes_take(&c);
+	check(changes_mask(&c, &st) & CKPT_INODE_DATA, "very deep %s: told", where);
+	changes_commit(&c);
+	MUST(unlink("f"));
+	for (i = 0; i < LEVELS; i++) {
+		MUST(chdir(".."));
+		MUST(rmdir("d"));
+	}
+	MUST(chdir("/"));
+}
+
 static void replaced(void)
 {
 	struct stat st;
@@ -125,6 +153,8 @@ static void replaced(void)
 	changes_open(&c, "files-roots");
 	changes_root(&c, TOP "/w");
 	changes_settle(&c);
+	deep(TOP "/w", "in a root");
+	deep(TOP, "outside");
 	if (system("rm -r " TOP "/w && mkdir " TOP "/w"))
 		die("replace");
 	changes_take(&c);

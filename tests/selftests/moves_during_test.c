@@ -27,7 +27,7 @@
 #define HIGH ((char *)0x1000000000UL)
 #define WRITTEN (5 * PAGE)
 #define TABLES_MAX "/sys/module/ckpt/parameters/tables_max"
-#define TRIES 60
+#define TRIES 200
 #define WANTED 3
 
 enum { SETUP_LOW, SETUP_HIGH, WRITE, LEAVE, RETURN, FILL };
@@ -132,6 +132,14 @@ static int told(const struct child *child, const char *place, uint32_t *ret_flag
 	return state;
 }
 
+static void commit(const struct round *r)
+{
+	uint8_t id[CKPT_ID_LEN] = { 9 };
+
+	if (client_commit(&c, "moves-during", r->epoch, id))
+		die("commit: %s", c.text);
+}
+
 static uint64_t now_us(void)
 {
 	struct timespec t;
@@ -140,18 +148,16 @@ static uint64_t now_us(void)
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-static uint64_t walk_us(void)
-{
-	uint64_t start = now_us(), end;
-	uint8_t id[CKPT_ID_LEN] = { 9 };
-	struct round r;
+/* How long did the last walk last?  Other machines may run beside this one, or end. */
+static uint64_t lasted;
 
-	if (client_begin(&c, "moves-during", &r))
+static void begin(struct round *r)
+{
+	uint64_t from = now_us();
+
+	if (client_begin(&c, "moves-during", r))
 		die("begin: %s", c.text);
-	end = now_us();
-	if (client_commit(&c, "moves-during", r.epoch, id))
-		die("commit: %s", c.text);
-	return end - start;
+	lasted = now_us() - from;
 }
 
 /*
@@ -161,7 +167,6 @@ static uint64_t walk_us(void)
 static bool twice(struct child *child, bool low, uint64_t delay, bool *ret_lost)
 {
 	volatile uint64_t *shared = child->shared;
-	uint8_t id[CKPT_ID_LEN] = { 9 };
 	uint32_t at_home, at_away, last;
 	int home_state, away_state;
 	struct round r;
@@ -176,8 +181,7 @@ static bool twice(struct child *child, bool low, uint64_t delay, bool *ret_lost)
 	shared[DELAY_US] = delay;
 	shared[WHAT] = low ? LEAVE : RETURN;
 	shared[GO] = 1;
-	if (client_begin(&c, "moves-during", &r))
-		die("begin: %s", c.text);
+	begin(&r);
 	while (!shared[GONE])
 		usleep(200);
 	home_state = told(child, low ? LOW : HIGH, &at_home);
@@ -188,8 +192,7 @@ static bool twice(struct child *child, bool low, uint64_t delay, bool *ret_lost)
 		die("next: %s", c.text);
 	told(child, low ? LOW : HIGH, &last);
 	*ret_lost = !((at_home | last) & CKPT_RUN_DIRTY);
-	if (client_commit(&c, "moves-during", r.epoch, id))
-		die("commit: %s", c.text);
+	commit(&r);
 	return home_state == CKPT_PAGE_ANON && !(at_home & CKPT_RUN_DIRTY) &&
 	       away_state == CKPT_PAGE_ANON && (at_away & CKPT_RUN_DIRTY);
 }
@@ -198,19 +201,21 @@ static void on(bool low)
 {
 	const char *how = low ? "moved ahead of the walk" : "moved home ahead of the walk";
 	int tries, seen = 0, lost = 0;
-	uint64_t state = 7, us;
+	uint64_t state = 7;
 	struct child child;
+	struct round r;
 	bool is_lost;
 
 	child_start(&child, "moves-during", step);
 	child_step(&child, low ? SETUP_LOW : SETUP_HIGH);
 	take();
-	us = walk_us();
+	begin(&r);
+	commit(&r);
 	for (tries = 0; tries < TRIES && seen < WANTED; tries++) {
-		seen += twice(&child, low, rnd(&state) % us, &is_lost);
+		seen += twice(&child, low, rnd(&state) % lasted, &is_lost);
 		lost += is_lost;
 	}
-	note("a walk takes %llu us; %d tries", (unsigned long long)us, tries);
+	note("a walk takes %llu us; %d tries", (unsigned long long)lasted, tries);
 	check(seen == WANTED, "%s: found at two places %d times", how, seen);
 	check(!lost, "%s: and not told %d times", how, lost);
 	child_end(&child);
@@ -219,7 +224,6 @@ static void on(bool low)
 /* Who copies what a live round told reads what is there then. */
 static void copied_meanwhile(void)
 {
-	uint8_t id[CKPT_ID_LEN] = { 9 };
 	struct child child;
 	struct round r;
 	uint32_t flags;
@@ -231,8 +235,7 @@ static void copied_meanwhile(void)
 	take();
 	take();
 	child_step(&child, WRITE);
-	if (client_begin(&c, "moves-during", &r))
-		die("begin: %s", c.text);
+	begin(&r);
 	told(&child, LOW, &flags);
 	check(flags & CKPT_RUN_DIRTY, "a live round tells what was written");
 	child_step(&child, LEAVE);
@@ -243,15 +246,12 @@ static void copied_meanwhile(void)
 	told(&child, LOW, &flags);
 	check(flags & CKPT_RUN_DIRTY,
 	      "the last tells it again: what was copied may be of what was there meanwhile");
-	if (client_commit(&c, "moves-during", r.epoch, id))
-		die("commit: %s", c.text);
+	commit(&r);
 	take();
-	if (client_begin(&c, "moves-during", &r))
-		die("begin: %s", c.text);
+	begin(&r);
 	told(&child, LOW, &flags);
 	check(!(flags & CKPT_RUN_DIRTY), "and no more after that");
-	if (client_commit(&c, "moves-during", r.epoch, id))
-		die("commit: %s", c.text);
+	commit(&r);
 	child_end(&child);
 }
 
