@@ -63,18 +63,11 @@ unsigned long ckpt_changeset_feed(struct ckpt_changeset *set, struct ckpt_node *
 	return n;
 }
 
-static struct hlist_head *bucket(const struct ckpt_changeset *set, const struct ckpt_change *key)
-{
-	u64 mixed = key->ino ^ hash_64(key->dev, 64) ^ ((u64)key->generation << 32);
-
-	return &set->buckets[hash_64(mixed, set->bits)];
-}
-
 static struct ckpt_node *find(const struct ckpt_changeset *set, const struct ckpt_change *key)
 {
 	struct ckpt_node *node;
 
-	hlist_for_each_entry(node, bucket(set, key), hash)
+	hlist_for_each_entry(node, ckpt_changeset_bucket(set, key), hash)
 		if (node->ino == key->ino && node->dev == key->dev &&
 		    node->generation == key->generation)
 			return node;
@@ -103,7 +96,7 @@ static struct ckpt_node *node_of(struct ckpt_changeset *set, const struct ckpt_c
 	node->dev = key->dev;
 	node->ino = key->ino;
 	node->generation = key->generation;
-	hlist_add_head(&node->hash, bucket(set, key));
+	hlist_add_head(&node->hash, ckpt_changeset_bucket(set, key));
 	return node;
 }
 
@@ -162,18 +155,6 @@ bool ckpt_changeset_record(struct ckpt_changeset *set, const struct ckpt_change 
 bool ckpt_changeset_knows(const struct ckpt_changeset *set, const struct ckpt_change *key)
 {
 	return find(set, key);
-}
-
-/**
- * ckpt_changeset_may_know - could there be a node of this key, asked without a lock
- * @set: the set; it may change meanwhile
- * @key: the key
- *
- * Return: false only if there was none at some moment of the call.
- */
-bool ckpt_changeset_may_know(const struct ckpt_changeset *set, const struct ckpt_change *key)
-{
-	return !hlist_empty(bucket(set, key));
 }
 
 /**

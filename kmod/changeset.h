@@ -20,6 +20,7 @@
 #ifndef _CKPT_CHANGESET_H
 #define _CKPT_CHANGESET_H
 
+#include <linux/hash.h>
 #include <linux/list.h>
 #include <linux/types.h>
 
@@ -101,7 +102,6 @@ unsigned long ckpt_changeset_feed(struct ckpt_changeset *set, struct ckpt_node *
 
 bool ckpt_changeset_record(struct ckpt_changeset *set, const struct ckpt_change *change);
 bool ckpt_changeset_knows(const struct ckpt_changeset *set, const struct ckpt_change *key);
-bool ckpt_changeset_may_know(const struct ckpt_changeset *set, const struct ckpt_change *key);
 void ckpt_changeset_lose(struct ckpt_changeset *set);
 void ckpt_changeset_lost_again(struct ckpt_changeset *set);
 
@@ -119,6 +119,27 @@ int ckpt_changeset_round_get(struct ckpt_changeset *set, unsigned long index,
 bool ckpt_changeset_round_drop(struct ckpt_changeset *set);
 bool ckpt_changeset_commit(struct ckpt_changeset *set);
 bool ckpt_changeset_abort(struct ckpt_changeset *set);
+
+static inline struct hlist_head *ckpt_changeset_bucket(const struct ckpt_changeset *set,
+						       const struct ckpt_change *key)
+{
+	u64 mixed = key->ino ^ hash_64(key->dev, 64) ^ ((u64)key->generation << 32);
+
+	return &set->buckets[hash_64(mixed, set->bits)];
+}
+
+/**
+ * ckpt_changeset_may_know - could there be a node of this key, asked without a lock
+ * @set: the set; it may change meanwhile
+ * @key: the key
+ *
+ * Return: false only if there was none at some moment of the call.
+ */
+static inline bool ckpt_changeset_may_know(const struct ckpt_changeset *set,
+					   const struct ckpt_change *key)
+{
+	return !hlist_empty(ckpt_changeset_bucket(set, key));
+}
 
 static inline u64 ckpt_changeset_lost(const struct ckpt_changeset *set)
 {

@@ -49,6 +49,7 @@ static void look(struct work_struct *work)
 
 	mutex_lock(&group->lock);
 	if (!group->dead) {
+		ckpt_files_look(group->files);
 		lost = ckpt_files_lost(group->files);
 		lost_now = lost && !events->told_lost;
 		gone_now = ckpt_group_state(group) == CKPT_GROUP_GONE && !events->told_gone;

@@ -166,14 +166,14 @@ bool ckpt_filelog_maybe(const struct inode *inode)
 static struct ckpt_filelog *log_new(struct ckpt_files *files, struct inode *inode)
 {
 	const struct export_operations *export = inode->i_sb->s_export_op;
-	struct ckpt_filelog *log = kzalloc(sizeof(*log), GFP_NOFS | __GFP_NOWARN);
+	struct ckpt_filelog *log = kzalloc(sizeof(*log), GFP_NOWAIT | __GFP_NOWARN);
 	int words = ARRAY_SIZE(log->handle);
 
 	if (!log)
 		return NULL;
-	log->live = kmalloc(sizeof(*log->live), GFP_NOFS | __GFP_NOWARN);
-	log->told = kmalloc(sizeof(*log->told), GFP_NOFS | __GFP_NOWARN);
-	log->taken = kmalloc(sizeof(*log->taken), GFP_NOFS | __GFP_NOWARN);
+	log->live = kmalloc(sizeof(*log->live), GFP_NOWAIT | __GFP_NOWARN);
+	log->told = kmalloc(sizeof(*log->told), GFP_NOWAIT | __GFP_NOWARN);
+	log->taken = kmalloc(sizeof(*log->taken), GFP_NOWAIT | __GFP_NOWARN);
 	if (!log->live || !log->told || !log->taken) {
 		ckpt_filelog_destroy(log);
 		return NULL;
@@ -200,7 +200,7 @@ static struct ckpt_filelog *log_new(struct ckpt_files *files, struct inode *inod
  * @sub: the subscription whose roots it may be in
  * @inode: the regular file
  *
- * Context: process context, may allocate.
+ * Context: process context, does not sleep.
  */
 void ckpt_filelog_start(struct ckpt_sub *sub, struct inode *inode)
 {

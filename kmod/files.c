@@ -68,6 +68,21 @@ void ckpt_files_reserve(struct ckpt_files *files, gfp_t gfp)
 }
 
 /**
+ * ckpt_files_spare - have a node for a change that is about to be recorded
+ * @files: the file side
+ *
+ * The kernel's reserves are for the last few alone.
+ *
+ * Context: any process context, does not sleep.
+ */
+void ckpt_files_spare(struct ckpt_files *files)
+{
+	ckpt_files_reserve(files, GFP_NOWAIT);
+	if (ckpt_files_scarce(files))
+		ckpt_files_reserve(files, GFP_ATOMIC);
+}
+
+/**
  * ckpt_files_record - record a change
  * @files: the file side
  * @inode: what changed
@@ -211,6 +226,27 @@ static void forget_came(struct ckpt_files *files)
 		WRITE_ONCE(sub->came_taken, false);
 }
 
+/* Nobody knows since when a deaf watch is deaf. */
+static void take_deaf(struct ckpt_files *files)
+{
+	struct ckpt_sub *sub;
+
+	list_for_each_entry(sub, &files->subs, in_files)
+		if (!ckpt_fswatch_hears(sub->watch))
+			ckpt_files_lose(files);
+}
+
+/**
+ * ckpt_files_look - look after what came up where nobody could
+ * @files: the file side; its group's lock is held
+ *
+ * Context: sleeps.
+ */
+void ckpt_files_look(struct ckpt_files *files)
+{
+	ckpt_layers_made(files);
+}
+
 /**
  * ckpt_files_take - one round: what is live joins the taken set
  * @files: the file side; its group's lock is held
@@ -222,6 +258,7 @@ void ckpt_files_take(struct ckpt_files *files, bool final)
 {
 	lockdep_assert_held(&files->group->lock);
 	take_came(files);
+	take_deaf(files);
 	ckpt_roots_check(files);
 	ckpt_layers_take(files);
 	ckpt_suspect_find(files, !files->open, final);

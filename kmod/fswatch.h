@@ -3,7 +3,7 @@
  * Watched super blocks, and what the files of the file side share
  *
  * REFCNT
- * A watch (one mark on one super block) lives while a group has a root there;
+ * A watch (one mark per super block) lives while a group has a root there;
  * its ->users counts the subscriptions under watches_lock.  The memory goes
  * with the mark's last reference, which fsnotify may hold a little longer.
  *
@@ -23,12 +23,15 @@
 #ifndef _CKPT_FSWATCH_H
 #define _CKPT_FSWATCH_H
 
+#include <linux/dcache.h>
 #include <linux/fs.h>
 #include <linux/fsnotify_backend.h>
 #include <linux/hash.h>
 #include <linux/kdev_t.h>
 #include <linux/list.h>
 #include <linux/magic.h>
+#include <linux/percpu.h>
+#include <linux/seqlock.h>
 #include <linux/spinlock.h>
 #include <linux/srcu.h>
 
@@ -48,6 +51,9 @@ extern struct srcu_struct ckpt_events_srcu;
  * @dead: @sb was shut down; its pointer means nothing
  * @sb: the super block, not referenced
  * @dev: its device as reported
+ * @hooked: events come by the hooks, and the mark is on the directory at the top
+ * @hash: among the watches that the hooks tell of
+ * @rcu: to free it
  * @hashed: ilookup finds the inodes of this kind of file system
  * @dirty_fn: what dirties the pages of its files, once it is known to be fit for logs
  * @near: by a hash of the inode number, how many roots there are [watches_lock]
@@ -61,9 +67,38 @@ struct ckpt_watch {
 	bool dead;
 	struct super_block *sb;
 	u64 dev;
+	bool hooked;
+	struct hlist_node hash;
+	struct rcu_head rcu;
 	bool hashed;
 	const void *dirty_fn;
 	u32 near[1 << CKPT_NEAR_BITS];
+};
+
+#define CKPT_MADE_MAX 8
+
+/**
+ * struct ckpt_made - work directories of overlays that were being mounted
+ * @in: the first of them, by inode number and generation, until the second take after the last
+ *	mount
+ * @in.mounts: mounts that nobody has looked for
+ * @in.looked: somebody has looked for one before
+ * @in.age: takes since then
+ * @nr: how many of @in
+ * @more: mounts on others that nobody has looked for
+ * @ask: nobody has looked since the last mount
+ */
+struct ckpt_made {
+	struct ckpt_made_in {
+		unsigned long ino;
+		u32 generation;
+		unsigned int mounts;
+		bool looked;
+		u8 age;
+	} in[CKPT_MADE_MAX];
+	unsigned int nr;
+	unsigned int more;
+	bool ask;
 };
 
 /**
@@ -77,6 +112,7 @@ struct ckpt_watch {
  * @came_taken: or before it, and that is not committed
  * @moved_in: a directory came into a root from elsewhere; the next take looks
  *	for who writes below it, or the one under way does at its end
+ * @made: overlays mounted of late [files->lock]
  * @layered: an overlay has, or had since the last take, its upper layer in or above a root
  */
 struct ckpt_sub {
@@ -88,6 +124,7 @@ struct ckpt_sub {
 	bool came;
 	bool came_taken;
 	bool moved_in;
+	struct ckpt_made made;
 	bool layered;
 };
 
@@ -137,6 +174,7 @@ struct ckpt_files {
 
 /* files.c */
 void ckpt_files_reserve(struct ckpt_files *files, gfp_t gfp);
+void ckpt_files_spare(struct ckpt_files *files);
 bool ckpt_files_scarce(const struct ckpt_files *files);
 void ckpt_files_record(struct ckpt_files *files, const struct inode *inode, u32 mask, u32 flags);
 void ckpt_files_watch(struct ckpt_files *files, const struct inode *inode, u32 flags);
@@ -155,14 +193,67 @@ void ckpt_fswatch_near(struct ckpt_watch *watch, unsigned long ino, bool root);
 void ckpt_fswatch_subscribe(struct ckpt_sub *sub);
 void ckpt_fswatch_unsubscribe(struct ckpt_sub *sub);
 struct super_block *ckpt_fswatch_sb_get(struct ckpt_watch *watch);
+bool ckpt_fswatch_hears(struct ckpt_watch *watch);
+struct ckpt_watch *ckpt_fswatch_of(const struct super_block *sb);
 
 /* place.c */
+
+/**
+ * struct ckpt_far - a directory that is in no root of anybody
+ * @sb: its super block
+ * @ino: its inode number
+ * @generation: i_generation of it
+ * @renames: so many there had been on the machine
+ * @changes: so many calls of ckpt_place_forget()
+ * @watch: that of @sb
+ *
+ * What happens in one place happens to one file after the other, so each processor knows the
+ * last such directory.  It is known by its numbers while none is deleted, and stays where it is
+ * while none is renamed.  On file systems that do not find their inodes by number two may have
+ * the same, so there nothing is remembered.
+ */
+struct ckpt_far {
+	const struct super_block *sb;
+	unsigned long ino;
+	u32 generation;
+	unsigned int renames;
+	unsigned int changes;
+	const struct ckpt_watch *watch;
+};
+
+DECLARE_PER_CPU(struct ckpt_far, ckpt_last_far);
+extern atomic_t ckpt_far_changes;
+
 enum ckpt_place { CKPT_PLACE_UNSURE, CKPT_PLACE_INSIDE, CKPT_PLACE_OUTSIDE };
 
+void ckpt_place_forget(void);
 bool ckpt_place_far(const struct ckpt_watch *watch, struct dentry *dentry);
 bool ckpt_place_is_root(const struct ckpt_sub *sub, const struct inode *inode);
 enum ckpt_place ckpt_place_of_dir(const struct ckpt_sub *sub, struct inode *dir);
 bool ckpt_place_outside(const struct ckpt_sub *sub, struct inode *inode, struct dentry *dentry);
+
+/**
+ * ckpt_place_last - is a file certainly in no root of anybody, asked in the fewest steps
+ * @dentry: its name, in use
+ * @sb: its super block
+ *
+ * Context: preemption is off.
+ * Return: the watch of @sb only if it is, at one moment of the call; NULL says nothing.
+ */
+static __always_inline const struct ckpt_watch *
+ckpt_place_last(const struct dentry *dentry, const struct super_block *sb)
+{
+	unsigned int renames = raw_read_seqcount(&rename_lock.seqcount);
+	const struct ckpt_far *last = this_cpu_ptr(&ckpt_last_far);
+	const struct inode *dir = d_inode_rcu(READ_ONCE(dentry->d_parent));
+
+	if (!dir || last->ino != dir->i_ino || last->sb != sb ||
+	    last->generation != dir->i_generation || last->renames != renames ||
+	    last->changes != atomic_read(&ckpt_far_changes) ||
+	    read_seqcount_retry(&rename_lock.seqcount, renames))
+		return NULL;
+	return last->watch;
+}
 
 /* inodes.c */
 bool ckpt_inodes_by_number(struct super_block *sb);
@@ -172,7 +263,8 @@ void ckpt_inodes_each(struct super_block *sb, bool (*pick)(struct inode *inode, 
 /* layers.c */
 bool ckpt_layers_above(struct dentry *dentry);
 void ckpt_layers_find(struct ckpt_sub *sub, struct super_block *sb);
-void ckpt_layers_mkdir(struct ckpt_sub *sub);
+void ckpt_layers_mkdir(struct ckpt_sub *sub, struct inode *dir, const struct dentry *dentry);
+void ckpt_layers_made(struct ckpt_files *files);
 void ckpt_layers_take(struct ckpt_files *files);
 
 /* suspect.c */

@@ -9,16 +9,21 @@
  *
  * The kernel marks the directory that is an upper layer (I_OVL_INUSE), before it makes
  * a directory in the work directory of the same file system, of which there is an
- * event.  So an overlay is found although it is gone again at the next take.
+ * event.  Then there is a look at all directories in memory, a moment later, since the event
+ * comes where nobody may sleep.  The look has seen the upper layer of that overlay if its work
+ * directory is in use after it, for at the unmount that is given back first; and if nobody
+ * has mounted another one there meanwhile.  Otherwise it may have been anywhere.
  */
 #include <linux/compat.h>
 #include <linux/dcache.h>
 #include <linux/fs.h>
 #include <linux/list.h>
 #include <linux/sched.h>
+#include <linux/string.h>
 #include <asm/syscall.h>
 #include <asm/unistd.h>
 
+#include "events.h"
 #include "files.h"
 #include "fswatch.h"
 #include "group.h"
@@ -83,6 +88,7 @@ static bool root_below(struct inode *root)
 
 struct find {
 	struct ckpt_sub *sub;
+	bool layer;	/* the inode that was picked is one */
 	bool any;	/* some overlay has a layer on this super block */
 	bool related;	/* in a root, or with a root in it */
 	unsigned int roots;
@@ -101,9 +107,10 @@ static unsigned int nr_roots(const struct ckpt_sub *sub, const struct inode *at)
 
 static bool pick(struct inode *inode, void *data)
 {
-	const struct find *find = data;
+	struct find *find = data;
 
-	return is_layer(inode) || ckpt_place_is_root(find->sub, inode);
+	find->layer = is_layer(inode);
+	return find->layer || ckpt_place_is_root(find->sub, inode);
 }
 
 /* Renames elsewhere, of which there may be many, must not count as a layer in a root. */
@@ -121,11 +128,12 @@ static bool layer_outside(const struct ckpt_sub *sub, struct inode *inode)
 	return place == CKPT_PLACE_OUTSIDE;
 }
 
+/* It may be none any more: what counts is what it was when it was picked. */
 static void visit(struct inode *inode, void *data)
 {
 	struct find *find = data;
 
-	if (is_layer(inode)) {
+	if (find->layer) {
 		find->any = true;
 		find->related |= !layer_outside(find->sub, inode);
 	}
@@ -133,6 +141,16 @@ static void visit(struct inode *inode, void *data)
 		find->roots += nr_roots(find->sub, inode);
 		find->related |= root_below(inode);
 	}
+}
+
+/* Return: true if there is one, or may be. */
+static bool find_layers(struct ckpt_sub *sub, struct super_block *sb)
+{
+	struct find find = { .sub = sub };
+
+	ckpt_inodes_each(sb, pick, visit, &find);
+	/* Of a root that is not in memory nobody knows what is above it. */
+	return find.related || (find.any && find.roots < nr_roots(sub, NULL));
 }
 
 /**
@@ -146,33 +164,153 @@ static void visit(struct inode *inode, void *data)
  */
 void ckpt_layers_find(struct ckpt_sub *sub, struct super_block *sb)
 {
-	struct find find = { .sub = sub };
-
-	ckpt_inodes_each(sb, pick, visit, &find);
-	/* Of a root that is not in memory nobody knows what is above it. */
-	if (!find.related && !(find.any && find.roots < nr_roots(sub, NULL)))
+	if (!find_layers(sub, sb))
 		return;
 	WRITE_ONCE(sub->layered, true);
 	ckpt_files_lose(sub->files);
 }
 
+static struct ckpt_made_in *made_in(struct ckpt_made *made, const struct inode *dir)
+{
+	unsigned int i;
+
+	for (i = 0; i < made->nr; i++)
+		if (made->in[i].ino == dir->i_ino && made->in[i].generation == dir->i_generation)
+			return &made->in[i];
+	return NULL;
+}
+
 /**
  * ckpt_layers_mkdir - a directory was made on a watched super block
  * @sub: a subscription to it; the caller is in a read section of ckpt_events_srcu
+ * @dir: where
+ * @dentry: its name, or NULL
  *
- * Context: sleeps.
+ * Context: does not sleep.
  */
-void ckpt_layers_mkdir(struct ckpt_sub *sub)
+void ckpt_layers_mkdir(struct ckpt_sub *sub, struct inode *dir, const struct dentry *dentry)
 {
+	struct ckpt_files *files = sub->files;
+	struct ckpt_made *made = &sub->made;
+	struct ckpt_made_in *in;
+
+	/* The second directory of the same mount. */
+	if (!mounting() || (dentry && !strcmp(dentry->d_name.name, "index")))
+		return;
+	spin_lock(&files->lock);
+	in = made_in(made, dir);
+	if (!in && made->nr < ARRAY_SIZE(made->in)) {
+		in = &made->in[made->nr++];
+		*in = (struct ckpt_made_in){ .ino = dir->i_ino, .generation = dir->i_generation };
+	}
+	if (in) {
+		in->mounts++;
+		in->age = 0;
+	} else {
+		made->more++;
+	}
+	WRITE_ONCE(made->ask, true);
+	spin_unlock(&files->lock);
+	ckpt_events_look(files->group);
+}
+
+struct in_use {
+	struct ckpt_made *made;
+	unsigned int seen[CKPT_MADE_MAX];
+};
+
+static bool count_in_use(struct inode *inode, void *data)
+{
+	struct in_use *in_use = data;
+	const struct ckpt_made_in *in = is_layer(inode) ? made_in(in_use->made, inode) : NULL;
+
+	if (in)
+		in_use->seen[in - in_use->made->in]++;
+	return false;
+}
+
+/*
+ * Has the look seen all overlays that @before tells of?  Each was the only one on its work
+ * directory, and is there still, by a number that no other one has (btrfs).
+ */
+static bool all_seen(struct ckpt_sub *sub, struct super_block *sb, struct ckpt_made *before)
+{
+	struct in_use in_use = { .made = before };
+	bool all = !before->more;
+	unsigned int i;
+
+	ckpt_inodes_each(sb, count_in_use, NULL, &in_use);
+	spin_lock(&sub->files->lock);
+	for (i = 0; i < before->nr; i++) {
+		struct ckpt_made_in *in = &sub->made.in[i];
+
+		if (in->looked && !in->mounts)
+			continue;
+		all &= in->mounts == before->in[i].mounts && in->mounts + in->looked == 1 &&
+		       in_use.seen[i] == 1;
+		in->mounts -= before->in[i].mounts;
+		in->looked = true;
+	}
+	sub->made.more -= before->more;
+	spin_unlock(&sub->files->lock);
+	return all;
+}
+
+/* Overlays were mounted: where are they? */
+static void look_for_made(struct ckpt_sub *sub)
+{
+	struct ckpt_files *files = sub->files;
+	struct ckpt_made before;
 	struct super_block *sb;
 
-	if (!mounting())
+	if (!READ_ONCE(sub->made.ask))
 		return;
+	spin_lock(&files->lock);
+	WRITE_ONCE(sub->made.ask, false);
+	before = sub->made;
+	spin_unlock(&files->lock);
 	sb = ckpt_fswatch_sb_get(sub->watch);
 	if (!sb)
 		return;
-	ckpt_layers_find(sub, sb);
+	if (find_layers(sub, sb))
+		WRITE_ONCE(sub->layered, true);
+	if (!all_seen(sub, sb, &before) || READ_ONCE(sub->layered))
+		ckpt_files_lose(files);
 	deactivate_super(sb);
+}
+
+/* One that comes to the same work directory now cannot have hidden another at its look. */
+static void forget_made(struct ckpt_sub *sub)
+{
+	struct ckpt_made *made = &sub->made;
+	unsigned int i = 0;
+
+	spin_lock(&sub->files->lock);
+	while (i < made->nr) {
+		if (made->in[i].looked && !made->in[i].mounts && made->in[i].age++)
+			made->in[i] = made->in[--made->nr];
+		else
+			i++;
+	}
+	spin_unlock(&sub->files->lock);
+}
+
+/**
+ * ckpt_layers_made - look for the overlays that have been mounted since the last call
+ * @files: the file side; its group's lock is held
+ *
+ * Context: sleeps.
+ */
+void ckpt_layers_made(struct ckpt_files *files)
+{
+	struct ckpt_sub *sub;
+	int idx;
+
+	lockdep_assert_held(&files->group->lock);
+	idx = srcu_read_lock(&ckpt_events_srcu);
+	list_for_each_entry(sub, &files->subs, in_files)
+		look_for_made(sub);
+	srcu_read_unlock(&ckpt_events_srcu, idx);
 }
 
 /**
@@ -189,11 +327,12 @@ void ckpt_layers_take(struct ckpt_files *files)
 	struct ckpt_sub *sub;
 	int idx;
 
-	lockdep_assert_held(&files->group->lock);
+	ckpt_layers_made(files);
 	idx = srcu_read_lock(&ckpt_events_srcu);
 	list_for_each_entry(sub, &files->subs, in_files) {
 		bool layered = xchg(&sub->layered, false);
 
+		forget_made(sub);
 		if (!layered)
 			continue;
 		ckpt_files_lose(files);

@@ -8,6 +8,7 @@
 #include <linux/dcache.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
+#include <linux/percpu.h>
 #include <linux/rculist.h>
 #include <linux/seqlock.h>
 
@@ -39,21 +40,27 @@ bool ckpt_place_is_root(const struct ckpt_sub *sub, const struct inode *inode)
 	return false;
 }
 
+DEFINE_PER_CPU(struct ckpt_far, ckpt_last_far);
+atomic_t ckpt_far_changes = ATOMIC_INIT(0);
+
 /**
- * ckpt_place_far - is a name certainly not in a root of anybody
- * @watch: the super block; the caller is in a read section of RCU
- * @dentry: the name, in use
+ * ckpt_place_forget - what was far may not be so any more
  *
- * The same as asking each subscription, in as few steps as there are: most of what happens
- * on a super block is far from any root, and pays for it.  It gives up where it is unsure.
+ * A root has come, a watch has died, or a directory has gone, whose number another one may get.
+ * Who reads the count that this makes sees that.
  *
  * Context: any.
- * Return: true only if it is certain, at one moment of the call.
  */
-bool ckpt_place_far(const struct ckpt_watch *watch, struct dentry *dentry)
+void ckpt_place_forget(void)
 {
-	unsigned int seq = raw_read_seqcount(&rename_lock.seqcount), depth = 0;
+	atomic_inc_return_release(&ckpt_far_changes);
+}
+
+/* No root is at or above a name, as far as there are numbers of roots. */
+static bool none_above(const struct ckpt_watch *watch, struct dentry *dentry)
+{
 	const struct inode *inode;
+	unsigned int depth = 0;
 	struct dentry *parent;
 
 	for (;; dentry = parent) {
@@ -63,11 +70,52 @@ bool ckpt_place_far(const struct ckpt_watch *watch, struct dentry *dentry)
 			return false;
 		parent = READ_ONCE(dentry->d_parent);
 		if (parent == dentry)
-			break;
+			return dentry == dentry->d_sb->s_root;
 	}
+}
+
+/**
+ * ckpt_place_far - is a name certainly not in a root of anybody
+ * @watch: the super block; the caller is in a read section of RCU
+ * @dentry: the name, in use
+ *
+ * The same as asking each subscription, in as few steps as there are: most of what happens
+ * on a super block is far from any root, and pays for it.  It gives up where it is unsure.
+ *
+ * Context: any but that of an interrupt.
+ * Return: true only if it is certain, at one moment of the call.
+ */
+bool ckpt_place_far(const struct ckpt_watch *watch, struct dentry *dentry)
+{
+	/* Before all else: pairs with ckpt_place_forget(). */
+	const unsigned int changes = atomic_read_acquire(&ckpt_far_changes);
+	struct ckpt_far far = {
+		.sb = watch->sb,
+		.watch = watch,
+		.renames = raw_read_seqcount(&rename_lock.seqcount),
+		.changes = changes,
+	};
+	const struct inode *inode = d_inode_rcu(dentry), *dir = NULL;
+
 	/* An odd count is that of a rename under way, which may be so at both ends of the walk. */
-	return dentry == dentry->d_sb->s_root && !(seq & 1) &&
-	       !read_seqcount_retry(&rename_lock.seqcount, seq);
+	if (far.renames & 1)
+		return false;
+	/* A file is where its directory is. */
+	if (watch->hashed && inode && !S_ISDIR(inode->i_mode))
+		dir = d_inode_rcu(READ_ONCE(dentry->d_parent));
+	if (dir) {
+		far.ino = dir->i_ino;
+		far.generation = dir->i_generation;
+	}
+	if (!none_above(watch, dentry) ||
+	    read_seqcount_retry(&rename_lock.seqcount, far.renames))
+		return false;
+	/* One that is dead by now is not to be known after @changes. */
+	if (dir && !READ_ONCE(watch->dead)) {
+		*get_cpu_ptr(&ckpt_last_far) = far;
+		put_cpu_ptr(&ckpt_last_far);
+	}
+	return true;
 }
 
 /* Is a root at or above a dentry?  A rename meanwhile makes the answer void. */

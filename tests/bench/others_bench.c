@@ -102,6 +102,8 @@ static void without_root(const char *name)
 		check(false, "%s: a write in the root is told", name);
 	changes_commit(&c);
 	changes_close(&c);
+	while (changes_hooked())
+		usleep(100000);
 }
 
 static double run(int work, int call)

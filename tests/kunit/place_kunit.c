@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit suite of kmod/place.c: what a rename in the middle of a walk does to the answer
+ * KUnit suite of kmod/place.c: what a rename in the middle of a walk does to the answer, and
+ * what is remembered of it
  *
  * needs: changeset.c
  *
@@ -47,11 +48,16 @@ static const struct inode *fake_inode(const struct dentry *dentry)
 
 static int set_up(struct kunit *test)
 {
+	int err;
+
 	fake = kzalloc(sizeof(*fake), GFP_KERNEL);
 	if (!fake)
 		return -ENOMEM;
 	INIT_LIST_HEAD(&fake->sub.roots);
-	return kern_path("/", LOOKUP_FOLLOW, &fake->path);
+	err = kern_path("/", LOOKUP_FOLLOW, &fake->path);
+	if (!err)
+		fake->watch.sb = fake->path.dentry->d_sb;
+	return err;
 }
 
 static void tear_down(struct kunit *test)
@@ -92,6 +98,68 @@ static void place_far(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, is_far(0));
 }
 
+/* The file is far; is that known from the last time, without a walk? */
+static bool known_far(struct kunit *test, const struct file *file, bool walk)
+{
+	struct dentry *dentry = file->f_path.dentry;
+	const struct ckpt_watch *watch;
+
+	preempt_disable();
+	if (walk)
+		KUNIT_EXPECT_TRUE(test, ckpt_place_far(&fake->watch, dentry));
+	watch = ckpt_place_last(dentry, fake->watch.sb);
+	preempt_enable();
+	if (watch)
+		KUNIT_EXPECT_PTR_EQ(test, watch, (const struct ckpt_watch *)&fake->watch);
+	return watch;
+}
+
+static struct file *a_file(struct kunit *test)
+{
+	struct file *file = filp_open("/etc/passwd", O_RDONLY, 0);
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR(file));
+	fake->watch.hashed = true;
+	ckpt_place_forget();
+	return file;
+}
+
+static void place_last(struct kunit *test)
+{
+	struct file *file = a_file(test);
+	struct inode *dir = d_inode(file->f_path.dentry->d_parent);
+
+	KUNIT_EXPECT_FALSE_MSG(test, known_far(test, file, false), "nobody has looked");
+	KUNIT_EXPECT_TRUE(test, known_far(test, file, true));
+	KUNIT_EXPECT_TRUE_MSG(test, known_far(test, file, false), "and it stays so");
+	preempt_disable();
+	KUNIT_EXPECT_TRUE_MSG(test, !ckpt_place_last(file->f_path.dentry, NULL),
+			      "another super block");
+	preempt_enable();
+	dir->i_generation++;
+	KUNIT_EXPECT_FALSE_MSG(test, known_far(test, file, false), "another directory");
+	dir->i_generation--;
+	KUNIT_EXPECT_TRUE(test, known_far(test, file, false));
+	filp_close(file, NULL);
+}
+
+static void place_forgotten(struct kunit *test)
+{
+	struct file *file = a_file(test);
+
+	KUNIT_EXPECT_TRUE(test, known_far(test, file, true));
+	write_seqlock(&rename_lock);
+	KUNIT_EXPECT_FALSE_MSG(test, known_far(test, file, false), "a rename");
+	write_sequnlock(&rename_lock);
+	KUNIT_EXPECT_FALSE_MSG(test, known_far(test, file, false), "and after it");
+	KUNIT_EXPECT_TRUE(test, known_far(test, file, true));
+	ckpt_place_forget();
+	KUNIT_EXPECT_FALSE_MSG(test, known_far(test, file, false), "it was said to forget");
+	fake->watch.hashed = false;
+	KUNIT_EXPECT_FALSE_MSG(test, known_far(test, file, true), "numbers that are not unique");
+	filp_close(file, NULL);
+}
+
 static enum ckpt_place where(unsigned int renames)
 {
 	int idx = srcu_read_lock(&ckpt_events_srcu);
@@ -124,6 +192,8 @@ static void place_inside(struct kunit *test)
 
 static struct kunit_case cases[] = {
 	KUNIT_CASE(place_far),
+	KUNIT_CASE(place_last),
+	KUNIT_CASE(place_forgotten),
 	KUNIT_CASE(place_inside),
 	{}
 };

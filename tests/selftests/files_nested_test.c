@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include <stdio.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "lib/changes.h"
@@ -13,6 +14,9 @@
 
 #define TOP "/scratch/nested"
 #define MNT "/mnt/nested"
+#define BIG "/tmp/nested"
+#define MANY 40000
+#define TIMES 40
 
 static struct changes c;
 
@@ -113,6 +117,60 @@ static void mounted_beside(void)
 	done();
 }
 
+static void mount_at_once(const char *upper)
+{
+	char options[256];
+
+	shell("rm -rf " BIG "/work && mkdir " BIG "/work");
+	snprintf(options, sizeof(options), "lowerdir=" BIG "/lower,upperdir=" BIG "/%s,workdir="
+		 BIG "/work", upper);
+	if (mount("none", MNT, "overlay", 0, options))
+		die("mount an overlay");
+}
+
+static void unmount(void)
+{
+	if (umount(MNT))
+		die("umount " MNT);
+}
+
+/*
+ * The module looks a moment after the mount, and that takes as long as there are inodes: it comes
+ * by the work directory, which is new, before the upper one.  By then another one may be where
+ * it was.
+ */
+static void gone_at_once(void)
+{
+	unsigned int i, missed = 0;
+	struct stat st;
+
+	shell("rm -rf " BIG " && mkdir -p " BIG "/root/upper " BIG "/lower " BIG "/beside " BIG
+	      "/many && cd " BIG "/many && seq %u | xargs touch", MANY);
+	append(BIG "/root/upper/file", "first");
+	changes_open(&c, "nested");
+	changes_root(&c, BIG "/root");
+	changes_settle(&c);
+	st = changes_id(BIG "/root/upper/file");
+	for (i = 0; i < TIMES; i++) {
+		mount_at_once("root/upper");
+		append(MNT "/file", "x");
+		unmount();
+		if (i % 2)
+			mount_at_once("beside");
+		changes_take(&c);
+		missed += !changes_mask(&c, &st) && !c.round.lost;
+		changes_commit(&c);
+		if (i % 2)
+			unmount();
+	}
+	check(!missed, "mounted, written and unmounted at once, %u times: missed %u times", TIMES,
+	      missed);
+	changes_settle(&c);
+	want_quiet("afterwards");
+	changes_close(&c);
+	shell("rm -rf " BIG);
+}
+
 /* It is there before, and comes into the root as a part of a tree. */
 static void moved_in(void)
 {
@@ -164,6 +222,7 @@ int main(void)
 	mounted_between(TOP "/root/work");
 	mounted_between(TOP "/work");
 	mounted_beside();
+	gone_at_once();
 	moved_in();
 	root_in_upper(TOP "/root/upper", "file");
 	root_in_upper(TOP "/root/upper/deep", "deep/file");

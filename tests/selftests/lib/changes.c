@@ -200,3 +200,18 @@ void append(const char *path, const char *text)
 	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text) || close(fd))
 		die("append to %s", path);
 }
+
+bool changes_hooked(void)
+{
+	char line[512];
+	bool hooked = false;
+	FILE *f = fopen("/sys/kernel/tracing/enabled_functions", "re");
+
+	if (!f)
+		return false;
+	while (fgets(line, sizeof(line), f))
+		hooked |= !strncmp(line, "fsnotify ", 9) ||
+			  !strncmp(line, "__fsnotify_parent ", 18);
+	fclose(f);
+	return hooked;
+}

@@ -62,6 +62,9 @@ bool changes_want(const struct changes *c, const struct stat *st, uint32_t mask,
 /* One case: the last round names @n inodes, not counting those only suspect. */
 bool changes_count(const struct changes *c, size_t n, const char *what);
 
+/* Does the module hear by hooks at the kernel's functions?  They stay a moment longer. */
+bool changes_hooked(void);
+
 /* Write @text at the end of a file, or into a new one.  Dies on errors. */
 void append(const char *path, const char *text);
 
