@@ -23,6 +23,7 @@
 #define PRESENT (3ull << 62)	/* present or swapped */
 #define FILE_PAGE (1ull << 61)
 #define WAIT_MS 20000
+#define TRIES 10
 
 char cycle_cgroup[64];
 char *cycle_cgroup_dir;
@@ -110,6 +111,26 @@ static void through_codec(struct ckpt_image *image)
 	ckpt_buf_done(&b);
 }
 
+/* On a busy machine a tree may not come to rest in time, and is told to be tried again. */
+static void begin(const struct ckpt_stop_params *params, struct ckpt_stop **ret)
+{
+	struct ckpt_err err = CKPT_ERR_INIT;
+	int i;
+
+	for (i = 0; i < TRIES; i++) {
+		cycle_check(ckpt_stop_open(params, ret, &err), &err);
+		if (!ckpt_stop_begin(*ret, &err))
+			return;
+		ckpt_stop_close(*ret);
+		*ret = NULL;
+		if (!strstr(err.text, "did not freeze"))
+			break;
+		print_message("# %s\n", err.text);
+		err = (struct ckpt_err)CKPT_ERR_INIT;
+	}
+	cycle_check(-1, &err);
+}
+
 void cycle_save(struct saved *s)
 {
 	cleanup_stop struct ckpt_stop *stop = NULL;
@@ -118,7 +139,7 @@ void cycle_save(struct saved *s)
 	struct ckpt_err err = CKPT_ERR_INIT;
 	size_t i;
 
-	cycle_check(ckpt_stop_open(&params, &stop, &err) || ckpt_stop_begin(stop, &err), &err);
+	begin(&params, &stop);
 	if (cycle_while_stopped)
 		cycle_while_stopped();
 	cycle_check(ckpt_stop_collect(stop, &s->image, &err), &err);
