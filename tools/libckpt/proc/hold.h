@@ -166,6 +166,11 @@ void ckpt_hold_release(struct ckpt_hold *hold);
 struct user_regs_struct ckpt_held_regs(const struct ckpt_held_thread *t);
 /* The same for a thread that goes through signal delivery before it runs. */
 struct user_regs_struct ckpt_held_regs_deferred(const struct ckpt_held_thread *t);
+/*
+ * A call that has ended with EINTR because of the stop alone is made again when the thread goes
+ * on, also where nobody is left who could see to it then.  Its registers are known.
+ */
+int ckpt_held_forgive(struct ckpt_held_thread *t, struct ckpt_err *err);
 
 /* hold.c: all of the above in order. */
 int ckpt_hold_stop(struct ckpt_hold *hold, struct ckpt_err *err);

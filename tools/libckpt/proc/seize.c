@@ -215,6 +215,19 @@ static void forgive_eintr(struct ckpt_held_thread *t)
 	t->regs_changed = true;
 }
 
+int ckpt_held_forgive(struct ckpt_held_thread *t, struct ckpt_err *err)
+{
+	struct iovec iov = { &t->regs, sizeof(t->regs) };
+
+	if (!ckpt_restart_eintr(&t->regs))
+		return 0;
+	forgive_eintr(t);
+	if (ptrace(PTRACE_SETREGSET, t->tid, NT_PRSTATUS, &iov))
+		return ckpt_fail(err, CKPT_FAILED, errno,
+				 "cannot set the registers of thread %d", t->tid);
+	return 0;
+}
+
 /* The signals that are due by now; the mask stays that of the call. */
 static void look_at_pending(struct ckpt_hold *hold, const struct ckpt_held_proc *p,
 			    struct ckpt_held_thread *t)

@@ -187,8 +187,8 @@ static int get_registers(struct ckpt_hold *hold, struct ckpt_held_proc *p,
 			"pid %d (%s) runs 32-bit code, which this version cannot restore", p->pid,
 			p->comm);
 	t->regs_known = true;
-	if (get_call(p, t, err) || get_rseq(t, err) || get_xstate(t, err) ||
-	    get_status(hold, p, t, err))
+	if (get_call(p, t, err) || ckpt_held_forgive(t, err) || get_rseq(t, err) ||
+	    get_xstate(t, err) || get_status(hold, p, t, err))
 		return -1;
 	return check_dispatch(p, t, err);
 }
