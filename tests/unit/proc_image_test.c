@@ -62,6 +62,7 @@ static void make_file(struct ckpt_file *f, size_t n_pipes)
 	f->writable = rnd(2);
 	f->pipe_write = rnd(2);
 	f->pipe = f->kind == CKPT_FILE_PIPE ? rnd(n_pipes) : CKPT_NONE;
+	f->object = rnd(100);
 	f->capture_pid = f->capture_fd = 0;
 	f->capture_start = f->capture_end = 0;
 	f->ctime_ns = 0;
@@ -167,6 +168,43 @@ static void make_task(struct ckpt_task *t, int pid, int ppid, const struct ckpt_
 		make_thread(&t->threads[i], pid + i);
 }
 
+/* One of each that is waited for, and the descriptors of all. */
+static void make_objects(struct ckpt_image *image)
+{
+	static const uint32_t kinds[] = {
+		CKPT_FILE_EVENTFD, CKPT_FILE_TIMERFD, CKPT_FILE_SIGNALFD, CKPT_FILE_EPOLL,
+	};
+	size_t before = image->n_files, i;
+
+	image->eventfds = calloc(1, sizeof(*image->eventfds));
+	image->timerfds = calloc(1, sizeof(*image->timerfds));
+	image->signalfds = calloc(1, sizeof(*image->signalfds));
+	image->epolls = calloc(1, sizeof(*image->epolls));
+	image->n_eventfds = image->n_timerfds = image->n_signalfds = image->n_epolls = 1;
+	fill(&image->eventfds->count, sizeof(image->eventfds->count));
+	image->eventfds->semaphore = rnd(2);
+	fill(image->timerfds, sizeof(*image->timerfds));
+	image->timerfds->value_ns &= INT64_MAX;
+	image->timerfds->interval_ns &= INT64_MAX;
+	fill(image->signalfds, sizeof(*image->signalfds));
+	image->epolls->n_targets = rnd(4);
+	image->epolls->targets = calloc(4, sizeof(*image->epolls->targets));
+	for (i = 0; i < image->epolls->n_targets; i++) {
+		fill(&image->epolls->targets[i], sizeof(*image->epolls->targets));
+		image->epolls->targets[i].fd &= INT32_MAX;
+		image->epolls->targets[i].file = rnd(before);
+	}
+	image->n_files += 4;
+	image->files = realloc(image->files, image->n_files * sizeof(*image->files));
+	for (i = before; i < image->n_files; i++) {
+		make_file(&image->files[i], 0);
+		free(image->files[i].path);
+		image->files[i].path = NULL;
+		image->files[i].kind = kinds[i - before];
+		image->files[i].object = 0;
+	}
+}
+
 static struct ckpt_image make_image(void)
 {
 	struct ckpt_image image = { .monotonic_ns = rnd(1ull << 60), .private_pidns = rnd(2) };
@@ -189,6 +227,8 @@ static struct ckpt_image make_image(void)
 	image.files = calloc(image.n_files, sizeof(*image.files));
 	for (i = 0; i < image.n_files; i++)
 		make_file(&image.files[i], i ? image.n_pipes : 0);
+	if (rnd(2))
+		make_objects(&image);
 	image.n_mms = 1 + rnd(3);
 	image.mms = calloc(image.n_mms, sizeof(*image.mms));
 	for (i = 0; i < image.n_mms; i++)

@@ -245,6 +245,67 @@ static void fdinfo_fields(void **state)
 	assert_int_equal(ckpt_parse_fdinfo("flags:\t0\n", &f), -1);
 }
 
+static void eventfd_fields(void **state)
+{
+	struct ckpt_eventfd e;
+	bool known;
+
+	(void)state;
+	assert_int_equal(ckpt_parse_eventfd("pos:\t0\nflags:\t02\nmnt_id:\t15\n"
+		"eventfd-count:               1f\neventfd-id: 3\neventfd-semaphore: 1\n", &e,
+		&known), 0);
+	assert_true(known && e.semaphore && e.count == 0x1f);
+	assert_int_equal(ckpt_parse_eventfd("eventfd-count: fffffffffffffffe\neventfd-id: 3\n", &e,
+					    &known), 0);
+	assert_true(!known && !e.semaphore && e.count == UINT64_MAX - 1);
+	assert_int_equal(ckpt_parse_eventfd("eventfd-id: 3\n", &e, &known), -1);
+}
+
+static void timerfd_fields(void **state)
+{
+	struct ckpt_timerfd t;
+
+	(void)state;
+	assert_int_equal(ckpt_parse_timerfd("pos:\t0\nclockid: 7\nticks: 3\nsettime flags: 03\n"
+		"it_value: (5, 999999999)\nit_interval: (0, 20000000)\n", &t), 0);
+	assert_int_equal(t.clock, 7);
+	assert_int_equal(t.ticks, 3);
+	assert_int_equal(t.flags, 3);
+	assert_int_equal(t.value_ns, 5999999999);
+	assert_int_equal(t.interval_ns, 20000000);
+	assert_int_equal(ckpt_parse_timerfd("clockid: 7\nticks: 3\nsettime flags: 03\n"
+		"it_value: (5, 1000000000)\nit_interval: (0, 0)\n", &t), -1);
+	assert_int_equal(ckpt_parse_timerfd("clockid: 7\nticks: 3\n", &t), -1);
+}
+
+static void signalfd_fields(void **state)
+{
+	struct ckpt_signalfd s;
+
+	(void)state;
+	assert_int_equal(ckpt_parse_signalfd("pos:\t0\nsigmask:\t8000000000000201\n", &s), 0);
+	assert_int_equal(s.mask, 0x8000000000000201);
+	assert_int_equal(ckpt_parse_signalfd("pos:\t0\n", &s), -1);
+}
+
+static void epoll_lines(void **state)
+{
+	const char *at = "pos:\t0\nflags:\t02\n"
+		"tfd:        9 events:       19 data: 123456789abcdef0  pos:0 ino:1d2 sdev:d\n"
+		"tfd:       12 events: 4000001d data:                c  pos:77 ino:ff sdev:f\n";
+	struct ckpt_epoll_target t;
+	uint64_t ino;
+
+	(void)state;
+	assert_int_equal(ckpt_parse_epoll_line(&at, &t, &ino), 1);
+	assert_true(t.fd == 9 && t.events == 0x19 && t.data == 0x123456789abcdef0 && ino == 0x1d2);
+	assert_int_equal(ckpt_parse_epoll_line(&at, &t, &ino), 1);
+	assert_true(t.fd == 12 && t.events == 0x4000001d && t.data == 12 && ino == 0xff);
+	assert_int_equal(ckpt_parse_epoll_line(&at, &t, &ino), 0);
+	at = "tfd: nine\n";
+	assert_int_equal(ckpt_parse_epoll_line(&at, &t, &ino), -1);
+}
+
 static const char limits[] =
 	"Limit                     Soft Limit           Hard Limit           Units     \n"
 	"Max cpu time              unlimited            unlimited            seconds   \n"
@@ -306,6 +367,10 @@ int main(void)
 		cmocka_unit_test(status_needs_every_field),
 		cmocka_unit_test(stat_fields),
 		cmocka_unit_test(fdinfo_fields),
+		cmocka_unit_test(eventfd_fields),
+		cmocka_unit_test(timerfd_fields),
+		cmocka_unit_test(signalfd_fields),
+		cmocka_unit_test(epoll_lines),
 		cmocka_unit_test(limit_fields),
 		cmocka_unit_test(timens_offsets),
 	};

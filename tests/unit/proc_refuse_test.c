@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/inotify.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -45,9 +46,22 @@ static void refuses_itself(void **state)
 	assert_non_null(strstr(err.text, "ckpt-tool itself"));
 }
 
-static void hold_epoll(void)
+static void hold_inotify(void)
 {
-	if (epoll_create1(0) < 0)
+	if (inotify_init1(0) < 0)
+		_exit(1);
+}
+
+/* A one-shot that has fired, of a pipe in which there is nothing any more. */
+static void hold_fired(void)
+{
+	struct epoll_event e = { .events = EPOLLIN | EPOLLONESHOT };
+	int ends[2], epoll = epoll_create1(0);
+	char byte;
+
+	if (pipe(ends) || write(ends[1], "x", 1) != 1 ||
+	    epoll_ctl(epoll, EPOLL_CTL_ADD, ends[0], &e) || epoll_wait(epoll, &e, 1, 0) != 1 ||
+	    read(ends[0], &byte, 1) != 1)
 		_exit(1);
 }
 
@@ -340,7 +354,8 @@ static void hold_left_group(void)
 static void refuses_by_name(void **state)
 {
 	static const struct proc_group_refusal cases[] = {
-		{ hold_epoll, "an epoll descriptor" },
+		{ hold_inotify, "an inotify descriptor" },
+		{ hold_fired, "once, which has happened, with nothing to tell now" },
 		{ hold_socket, "a socket descriptor" },
 		{ hold_lock, "a file lock on descriptor" },
 		{ hold_shared_memory, "shared anonymous memory" },

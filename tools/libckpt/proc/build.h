@@ -145,9 +145,28 @@ int ckpt_build_owners(struct ckpt_restore *r, struct ckpt_err *err);
 int ckpt_build_fill_pipe(int fd, const struct ckpt_pipe *p, struct ckpt_err *err);
 /* A descriptor of init in this process; -1 with @err set. */
 int ckpt_build_borrow(struct ckpt_restore *r, int fd, struct ckpt_err *err);
+/* Move descriptor @fd of init to fd_base + @index. */
+int ckpt_build_place(struct ckpt_restore *r, int64_t fd, size_t index, struct ckpt_err *err);
+/* The same for one that was just made, with the flags of its description. */
+int ckpt_build_place_new(struct ckpt_restore *r, int64_t fd, size_t index, struct ckpt_err *err);
 /* Open @path in init with @flags as descriptor fd_base + @index. */
 int ckpt_build_open(struct ckpt_restore *r, const char *path, uint32_t flags, uint32_t mode,
 		    size_t index, struct ckpt_err *err);
+
+/* eventfd-build.c, timerfd-build.c, signalfd-build.c, epoll-build.c: what file @index leads to */
+int ckpt_build_eventfd(struct ckpt_restore *r, size_t index, struct ckpt_err *err);
+int ckpt_build_timerfd(struct ckpt_restore *r, size_t index, struct ckpt_err *err);
+int ckpt_build_signalfd(struct ckpt_restore *r, size_t index, struct ckpt_err *err);
+int ckpt_build_epoll(struct ckpt_restore *r, size_t index, struct ckpt_err *err);
+/* Can this kernel make one that has expired? */
+bool ckpt_timerfd_has_ticks(void);
+/* Timers run from now on; the last thing before the tree does. */
+int ckpt_build_timerfds_arm(struct ckpt_restore *r, struct ckpt_err *err);
+/* What epolls watch, when all files are open. */
+int ckpt_build_epolls(struct ckpt_restore *r, struct ckpt_err *err);
+/* Is descriptor @text, fdinfo of file @f, what the image has? */
+int ckpt_verify_object(const struct ckpt_restore *r, const struct ckpt_file *f, const char *text,
+		       struct ckpt_err *err);
 
 /* task-build.c: processes, sessions, groups; zombie-build.c; thread-build.c */
 int ckpt_build_tasks(struct ckpt_restore *r, struct ckpt_err *err);

@@ -31,13 +31,23 @@ int ckpt_build_borrow(struct ckpt_restore *r, int fd, struct ckpt_err *err)
 	return own;
 }
 
-static int move_fd(struct ckpt_restore *r, int fd, size_t index, struct ckpt_err *err)
+int ckpt_build_place(struct ckpt_restore *r, int64_t fd, size_t index, struct ckpt_err *err)
 {
 	if (ckpt_site_call(&r->init_site, err, "place a descriptor", SYS_dup3,
 			   ARGS(fd, r->fd_base + index, O_CLOEXEC)) < 0 ||
 	    ckpt_site_call(&r->init_site, err, "close a descriptor", SYS_close, ARGS(fd)) < 0)
 		return -1;
 	return 0;
+}
+
+int ckpt_build_place_new(struct ckpt_restore *r, int64_t fd, size_t index, struct ckpt_err *err)
+{
+	const uint32_t flags = r->image->files[index].flags & (O_NONBLOCK | O_APPEND);
+
+	if (ckpt_build_place(r, fd, index, err))
+		return -1;
+	return ckpt_site_call(&r->init_site, err, "set flags of a descriptor", SYS_fcntl,
+			      ARGS(r->fd_base + index, F_SETFL, flags)) < 0 ? -1 : 0;
 }
 
 int ckpt_build_open(struct ckpt_restore *r, const char *path, uint32_t flags, uint32_t mode,
@@ -51,7 +61,7 @@ int ckpt_build_open(struct ckpt_restore *r, const char *path, uint32_t flags, ui
 		return -1;
 	if (fd < 0)
 		return ckpt_fail(err, CKPT_FAILED, -fd, "cannot open %s", path);
-	return move_fd(r, fd, index, err);
+	return ckpt_build_place(r, fd, index, err);
 }
 
 /* Open what is behind another descriptor of init once more. */
@@ -310,6 +320,14 @@ static int build_file(struct ckpt_restore *r, size_t index, struct ckpt_err *err
 		return open_fifo(r, index, err);
 	case CKPT_FILE_OUTER:
 		return copy_outer(r, index, err);
+	case CKPT_FILE_EVENTFD:
+		return ckpt_build_eventfd(r, index, err);
+	case CKPT_FILE_TIMERFD:
+		return ckpt_build_timerfd(r, index, err);
+	case CKPT_FILE_SIGNALFD:
+		return ckpt_build_signalfd(r, index, err);
+	case CKPT_FILE_EPOLL:
+		return ckpt_build_epoll(r, index, err);
 	}
 	twin = f->deleted ? earlier_link(r->image, index) : CKPT_NONE;
 	if (twin != CKPT_NONE)
@@ -345,7 +363,7 @@ int ckpt_build_files(struct ckpt_restore *r, struct ckpt_err *err)
 				return -1;
 		}
 	}
-	return ckpt_build_pipes(r, err);
+	return ckpt_build_pipes(r, err) || ckpt_build_epolls(r, err) ? -1 : 0;
 }
 
 int ckpt_build_owners(struct ckpt_restore *r, struct ckpt_err *err)

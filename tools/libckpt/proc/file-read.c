@@ -10,89 +10,12 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "proc/procfs.h"
 #include "proc/read.h"
-
-#define MEM_MAJOR 1
-
-/* null, zero, full, random, urandom */
-static bool plain_device(uint64_t rdev)
-{
-	unsigned int m = minor(rdev);
-
-	return major(rdev) == MEM_MAJOR && (m == 3 || m == 5 || m == 7 || m == 8 || m == 9);
-}
-
-/* Tell the kinds of anonymous descriptors by the text of their link. */
-static const char *anonymous(const char *link)
-{
-	static const struct {
-		const char *link, *what;
-	} kinds[] = {
-		{ "anon_inode:[eventpoll]", "an epoll" },
-		{ "anon_inode:[eventfd]", "an eventfd" },
-		{ "anon_inode:[signalfd]", "a signalfd" },
-		{ "anon_inode:[timerfd]", "a timerfd" },
-		{ "anon_inode:[io_uring]", "an io_uring" },
-		{ "anon_inode:[pidfd]", "a pidfd" },
-		{ "pidfd:", "a pidfd" },
-		{ "anon_inode:[userfaultfd]", "a userfaultfd" },
-		{ "anon_inode:[fanotify]", "a fanotify" },
-		{ "anon_inode:inotify", "an inotify" },
-		{ "anon_inode:[perf_event]", "a perf event" },
-		{ "anon_inode:bpf", "a BPF" },
-		{ "socket:", "a socket" },
-		{ "/memfd:", "a memfd" },
-		{ "/secretmem", "a memfd_secret" },
-		{ "anon_inode:", "an anonymous" },
-		{ "net:[", "a namespace" },
-		{ "mnt:[", "a namespace" },
-	};
-
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		if (!strncmp(link, kinds[i].link, strlen(kinds[i].link)))
-			return kinds[i].what;
-	}
-	return NULL;
-}
-
-int ckpt_fd_check(pid_t pid, const char *comm, int fd, const char *link, uint32_t mode,
-		  uint64_t rdev, struct ckpt_err *err)
-{
-	const char *what = anonymous(link);
-
-	if (!what) {
-		switch (mode & S_IFMT) {
-		case S_IFREG:
-		case S_IFDIR:
-			what = *link == '/' ? NULL : "an anonymous";
-			break;
-		case S_IFIFO:
-			break;
-		case S_IFCHR:
-			what = plain_device(rdev) || fd <= 2 ? NULL : "a device";
-			break;
-		case S_IFBLK:
-			what = "a block device";
-			break;
-		case S_IFSOCK:
-			what = "a socket";
-			break;
-		default:
-			what = "an unknown";
-		}
-	}
-	if (!what)
-		return 0;
-	return ckpt_fail(err, CKPT_REFUSED, 0,
-		"pid %d (%s) holds %s descriptor %d (%s), which this version cannot restore", pid,
-		comm, what, fd, link);
-}
 
 static bool leads_to(struct ckpt_held_proc *p, const char *path, const struct stat *st)
 {
@@ -251,21 +174,6 @@ int ckpt_read_named(struct ckpt_reader *r, struct ckpt_held_proc *p, const char 
 	return add_file(r, &f, ret, err);
 }
 
-/* The kind of an open file that ckpt_fd_check let pass. */
-static uint32_t kind_of(const struct ckpt_file *f)
-{
-	switch (f->mode & S_IFMT) {
-	case S_IFREG:
-		return CKPT_FILE_REG;
-	case S_IFDIR:
-		return CKPT_FILE_DIR;
-	case S_IFIFO:
-		return strncmp(f->path, "pipe:", 5) ? CKPT_FILE_FIFO : CKPT_FILE_PIPE;
-	default:
-		return plain_device(f->rdev) ? CKPT_FILE_CHR : CKPT_FILE_OUTER;
-	}
-}
-
 static int check_state(struct ckpt_held_proc *p, int fd, const struct ckpt_file *f,
 		       const struct ckpt_proc_fdinfo *info, struct ckpt_err *err)
 {
@@ -295,6 +203,25 @@ static bool same_description(const struct ckpt_file *a, const struct ckpt_file *
 		       b->capture_fd) == 0;
 }
 
+/* What it leads to, as far as that is not a file or looked at when all tables are known. */
+static int read_object(struct ckpt_reader *r, struct ckpt_file *f, const char *fdinfo,
+		       struct ckpt_err *err)
+{
+	switch (f->kind) {
+	case CKPT_FILE_PIPE:
+		f->pipe_write = (f->flags & O_ACCMODE) == O_WRONLY;
+		return 0;
+	case CKPT_FILE_EVENTFD:
+		return ckpt_read_eventfd(r, f, fdinfo, err);
+	case CKPT_FILE_TIMERFD:
+		return ckpt_read_timerfd(r, f, fdinfo, err);
+	case CKPT_FILE_SIGNALFD:
+		return ckpt_read_signalfd(r, f, fdinfo, err);
+	default:
+		return 0;
+	}
+}
+
 static int read_fd(struct ckpt_reader *r, struct ckpt_held_proc *p, int fd, struct ckpt_fd *ret,
 		   struct ckpt_err *err)
 {
@@ -317,7 +244,7 @@ static int read_fd(struct ckpt_reader *r, struct ckpt_held_proc *p, int fd, stru
 	if (e || ckpt_parse_fdinfo((char *)r->hold->scratch.data, &info))
 		return ckpt_fail(err, CKPT_FAILED, -e, "cannot read descriptor %d of pid %d", fd,
 				 p->pid);
-	f.kind = kind_of(&f);
+	f.kind = ckpt_fd_kind(&f);
 	f.pos = info.pos;
 	f.flags = info.flags;
 	f.writable = (f.flags & O_ACCMODE) != O_RDONLY && !(f.flags & O_PATH);
@@ -331,12 +258,12 @@ static int read_fd(struct ckpt_reader *r, struct ckpt_held_proc *p, int fd, stru
 			return 0;
 		}
 	}
-	if (ckpt_read_owner(r, p, &f, err))
+	if (ckpt_read_owner(r, p, &f, err) ||
+	    read_object(r, &f, (char *)r->hold->scratch.data, err))
 		return -1;
-	if (f.kind == CKPT_FILE_PIPE) {
+	if (f.path[0] != '/') {
 		free(f.path);
 		f.path = NULL;
-		f.pipe_write = (f.flags & O_ACCMODE) == O_WRONLY;
 	}
 	return add_file(r, &f, &ret->file, err);
 }

@@ -65,11 +65,28 @@ static int check_mm(const struct ckpt_image *image, const struct ckpt_mm *mm, st
 	return 0;
 }
 
+static size_t n_objects(const struct ckpt_image *image, uint32_t kind)
+{
+	switch (kind) {
+	case CKPT_FILE_EVENTFD:
+		return image->n_eventfds;
+	case CKPT_FILE_TIMERFD:
+		return image->n_timerfds;
+	case CKPT_FILE_SIGNALFD:
+		return image->n_signalfds;
+	default:
+		return image->n_epolls;
+	}
+}
+
 static int check_file(const struct ckpt_image *image, const struct ckpt_file *f,
 		      struct ckpt_err *err)
 {
-	if (f->kind > CKPT_FILE_OUTER || f->space > CKPT_SPACE_MAX)
+	if (f->kind > CKPT_FILE_EPOLL || f->space > CKPT_SPACE_MAX)
 		return BAD("a file is of no known kind");
+	if (f->kind >= CKPT_FILE_EVENTFD)
+		return f->object < n_objects(image, f->kind) ? 0 :
+		       BAD("a descriptor is of nothing");
 	if (f->kind == CKPT_FILE_PIPE && f->pipe >= image->n_pipes)
 		return BAD("a pipe end has no pipe");
 	if (f->kind == CKPT_FILE_FIFO && !in_or_none(f->pipe, image->n_pipes))
@@ -86,6 +103,28 @@ static int check_pipe(const struct ckpt_pipe *p, struct ckpt_err *err)
 {
 	if (!p->capacity || p->capacity > PIPE_MAX || p->len > p->capacity)
 		return BAD("a pipe holds %zu bytes in %u", p->len, p->capacity);
+	return 0;
+}
+
+static int check_timerfd(const struct ckpt_timerfd *t, struct ckpt_err *err)
+{
+	if (t->value_ns < 0 || t->interval_ns < 0)
+		return BAD("a timer that is read has a negative time");
+	return 0;
+}
+
+static int check_epoll(const struct ckpt_image *image, const struct ckpt_epoll *e,
+		       struct ckpt_err *err)
+{
+	for (size_t i = 0; i < e->n_targets; i++) {
+		const struct ckpt_epoll_target *t = &e->targets[i];
+
+		if (t->fd < 0 || t->file >= image->n_files)
+			return BAD("an epoll watches what is not there");
+		if (image->files[t->file].kind == CKPT_FILE_EPOLL &&
+		    &image->epolls[image->files[t->file].object] == e)
+			return BAD("an epoll watches itself");
+	}
 	return 0;
 }
 
@@ -253,6 +292,14 @@ int ckpt_image_check(const struct ckpt_image *image, struct ckpt_err *err)
 	}
 	for (i = 0; i < image->n_pipes; i++) {
 		if (check_pipe(&image->pipes[i], err))
+			return -1;
+	}
+	for (i = 0; i < image->n_timerfds; i++) {
+		if (check_timerfd(&image->timerfds[i], err))
+			return -1;
+	}
+	for (i = 0; i < image->n_epolls; i++) {
+		if (check_epoll(image, &image->epolls[i], err))
 			return -1;
 	}
 	for (i = 0; i < image->n_fdtables; i++) {

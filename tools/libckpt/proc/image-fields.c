@@ -81,6 +81,7 @@ static const struct ckpt_field file_fields[] = {
 	INT(18, ckpt_file, owner_sig),
 	LATER_UINT(19, ckpt_file, uid),
 	LATER_UINT(20, ckpt_file, gid),
+	LATER_UINT(21, ckpt_file, object),
 };
 static const struct ckpt_shape file_shape = SHAPE(ckpt_file, file_fields);
 
@@ -92,6 +93,39 @@ static const struct ckpt_field pipe_fields[] = {
 	UINT(5, ckpt_pipe, gid),
 };
 static const struct ckpt_shape pipe_shape = SHAPE(ckpt_pipe, pipe_fields);
+
+static const struct ckpt_field eventfd_fields[] = {
+	UINT(1, ckpt_eventfd, count),
+	BOOL(2, ckpt_eventfd, semaphore),
+};
+static const struct ckpt_shape eventfd_shape = SHAPE(ckpt_eventfd, eventfd_fields);
+
+static const struct ckpt_field timerfd_fields[] = {
+	UINT(1, ckpt_timerfd, clock),
+	UINT(2, ckpt_timerfd, flags),
+	UINT(3, ckpt_timerfd, ticks),
+	INT(4, ckpt_timerfd, value_ns),
+	INT(5, ckpt_timerfd, interval_ns),
+};
+static const struct ckpt_shape timerfd_shape = SHAPE(ckpt_timerfd, timerfd_fields);
+
+static const struct ckpt_field signalfd_fields[] = {
+	UINT(1, ckpt_signalfd, mask),
+};
+static const struct ckpt_shape signalfd_shape = SHAPE(ckpt_signalfd, signalfd_fields);
+
+static const struct ckpt_field epoll_target_fields[] = {
+	INT(1, ckpt_epoll_target, fd),
+	UINT(2, ckpt_epoll_target, events),
+	UINT(3, ckpt_epoll_target, data),
+	UINT(4, ckpt_epoll_target, file),
+};
+static const struct ckpt_shape epoll_target_shape = SHAPE(ckpt_epoll_target, epoll_target_fields);
+
+static const struct ckpt_field epoll_fields[] = {
+	LIST(1, ckpt_epoll, targets, n_targets, epoll_target_shape),
+};
+static const struct ckpt_shape epoll_shape = SHAPE(ckpt_epoll, epoll_fields);
 
 static const struct ckpt_field fd_fields[] = {
 	INT(1, ckpt_fd, fd),
@@ -197,5 +231,9 @@ static const struct ckpt_field image_fields[] = {
 	STR(13, ckpt_image, label),
 	LATER_BYTES(14, ckpt_image, cpus),
 	LATER_BOOL(15, ckpt_image, label_known),
+	LIST(16, ckpt_image, eventfds, n_eventfds, eventfd_shape),
+	LIST(17, ckpt_image, timerfds, n_timerfds, timerfd_shape),
+	LIST(18, ckpt_image, signalfds, n_signalfds, signalfd_shape),
+	LIST(19, ckpt_image, epolls, n_epolls, epoll_shape),
 };
 const struct ckpt_shape ckpt_image_shape = SHAPE(ckpt_image, image_fields);

@@ -20,12 +20,12 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "proc/image-file.h"
 
 #define CKPT_NSIG 64
 #define CKPT_NLIMITS 16
 #define CKPT_RSEQ_MAX 256u	/* bytes of an rseq area */
 #define CKPT_CPUS_LEN 128	/* bytes of a set of CPUs */
-#define CKPT_NONE UINT32_MAX	/* index: there is none */
 
 /* What backs an area of an address space. */
 enum ckpt_area_kind {
@@ -107,83 +107,6 @@ struct ckpt_mm {
 	bool thp_disabled;
 	uint32_t membarrier;
 	uint32_t coredump_filter;
-};
-
-enum ckpt_file_kind {
-	CKPT_FILE_REG,
-	CKPT_FILE_DIR,
-	CKPT_FILE_CHR,		/* /dev/null, zero, full, random, urandom alone */
-	CKPT_FILE_PIPE,		/* an end of image->pipes[pipe] */
-	CKPT_FILE_FIFO,		/* a named one, opened by path */
-	CKPT_FILE_OUTER,	/* leads out of the tree; fds 0-2 alone: restore gives its own */
-};
-
-/**
- * struct ckpt_file - an open file description, or a file that is only mapped
- *
- * Two descriptors with the same index share position and flags.
- *
- * @kind: enum ckpt_file_kind
- * @path: absolute path in the group's mount namespace; NULL for pipes
- * @flags: open(2) flags as in fdinfo, O_CLOEXEC never in it
- * @pos: position, bytes
- * @dev, @ino, @mode, @size, @mtime_ns, @ctime_ns, @uid, @gid: as seen at capture
- * @ctime_ns: likewise; not stored
- * @deleted: no link leads to it; its content is in @space
- * @writable: somebody can write it: fd with write mode or MAP_SHARED+MAYWRITE
- * @space: content of a deleted file or of one outside the roots; flow fills it; 0 none
- * @pipe: index in image->pipes
- * @pipe_write: which end
- * @owner_*: F_GETOWN_EX type/pid and F_GETSIG, 0 when unset
- * @capture_pid, @capture_fd: where flow can reach it while stopped; not stored;
- *	fd -1: through /proc/PID/map_files at @capture_addr
- */
-struct ckpt_file {
-	uint32_t kind;
-	char *path;
-	uint32_t flags;
-	uint64_t pos;
-	uint64_t dev, ino;
-	uint32_t mode;
-	uint64_t rdev;
-	uint64_t size;
-	int64_t mtime_ns, ctime_ns;
-	uint32_t uid, gid;
-	bool deleted;
-	bool writable;
-	uint32_t space;
-	uint32_t pipe;
-	bool pipe_write;
-	int32_t owner_type, owner_pid, owner_sig;
-	int32_t capture_pid, capture_fd;
-	uint64_t capture_start, capture_end;
-};
-
-/**
- * struct ckpt_pipe - a pipe with what is in it
- * @ino: identity at capture
- * @capacity: F_GETPIPE_SZ, bytes
- * @data: unread bytes
- * @uid, @gid: owner
- */
-struct ckpt_pipe {
-	uint64_t ino;
-	uint32_t capacity;
-	uint8_t *data;
-	size_t len;
-	uint32_t uid, gid;
-};
-
-struct ckpt_fd {
-	int32_t fd;
-	bool cloexec;
-	uint32_t file;
-};
-
-/* A descriptor table; tasks with the same index share it (CLONE_FILES). */
-struct ckpt_fdtable {
-	struct ckpt_fd *fds;
-	size_t n_fds;
 };
 
 struct ckpt_sigaction {
@@ -314,6 +237,14 @@ struct ckpt_image {
 	size_t n_files;
 	struct ckpt_pipe *pipes;
 	size_t n_pipes;
+	struct ckpt_eventfd *eventfds;
+	size_t n_eventfds;
+	struct ckpt_timerfd *timerfds;
+	size_t n_timerfds;
+	struct ckpt_signalfd *signalfds;
+	size_t n_signalfds;
+	struct ckpt_epoll *epolls;
+	size_t n_epolls;
 	struct ckpt_fdtable *fdtables;
 	size_t n_fdtables;
 	uint64_t monotonic_ns, boottime_ns, realtime_ns;

@@ -103,17 +103,25 @@ static int forbid_cores(pid_t pid)
 	return prlimit(pid, RLIMIT_CORE, &limit, NULL);
 }
 
-/* The first descriptor above every one of the image. */
+static void raise_above(uint32_t *base, int32_t fd)
+{
+	if (fd >= (int64_t)*base)
+		*base = (uint32_t)fd + 1;
+}
+
+/* The first descriptor above every one of the image, those that an epoll remembers included. */
 static uint32_t fd_base(const struct ckpt_image *image)
 {
 	uint32_t base = 64;
 	size_t i, j;
 
 	for (i = 0; i < image->n_fdtables; i++) {
-		for (j = 0; j < image->fdtables[i].n_fds; j++) {
-			if (image->fdtables[i].fds[j].fd >= (int64_t)base)
-				base = image->fdtables[i].fds[j].fd + 1;
-		}
+		for (j = 0; j < image->fdtables[i].n_fds; j++)
+			raise_above(&base, image->fdtables[i].fds[j].fd);
+	}
+	for (i = 0; i < image->n_epolls; i++) {
+		for (j = 0; j < image->epolls[i].n_targets; j++)
+			raise_above(&base, image->epolls[i].targets[j].fd);
 	}
 	return base;
 }

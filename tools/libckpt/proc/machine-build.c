@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -204,6 +205,24 @@ static int check_pipes(const struct ckpt_image *image, uint64_t eff, struct ckpt
 	return 0;
 }
 
+static int check_timerfds(const struct ckpt_image *image, uint64_t eff, struct ckpt_err *err)
+{
+	for (size_t i = 0; i < image->n_timerfds; i++) {
+		const struct ckpt_timerfd *t = &image->timerfds[i];
+
+		if ((t->clock == CLOCK_REALTIME_ALARM || t->clock == CLOCK_BOOTTIME_ALARM) &&
+		    !HAS(eff, CAP_WAKE_ALARM))
+			return ckpt_fail(err, CKPT_REFUSED, 0,
+					 "ckpt-tool lacks CAP_WAKE_ALARM, without which a timerfd "
+					 "cannot wake the machine");
+		if (t->ticks && !ckpt_timerfd_has_ticks())
+			return ckpt_fail(err, CKPT_REFUSED, 0,
+					 "the tree has a timerfd that has expired, as this kernel "
+					 "can make none (CONFIG_CHECKPOINT_RESTORE)");
+	}
+	return 0;
+}
+
 static int check_numbers(const struct ckpt_image *image, struct ckpt_err *err)
 {
 	uint64_t pid_max = setting("/proc/sys/kernel/pid_max", INT32_MAX);
@@ -235,7 +254,8 @@ int ckpt_machine_check(const struct ckpt_image *image, struct ckpt_err *err)
 	if (page == MAP_FAILED)
 		return ckpt_fail(err, CKPT_FAILED, errno, "no memory for a page");
 	ret = check_numbers(image, err) || check_pipes(image, own.cap_eff, err) ||
-	      check_deleted(image, own.cap_eff, err) ? -1 : 0;
+	      check_deleted(image, own.cap_eff, err) ||
+	      check_timerfds(image, own.cap_eff, err) ? -1 : 0;
 	for (i = 0; i < image->n_tasks && !ret; i++) {
 		const struct ckpt_task *t = &image->tasks[i];
 

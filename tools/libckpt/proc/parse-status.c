@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Parsers of status, stat, fdinfo, limits and timens_offsets. */
+/* Parsers of status, stat, limits and timens_offsets. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -7,10 +7,10 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "proc/parse-field.h"
 #include "proc/parse.h"
 
-/* Text behind "@key:" at the start of a line, or NULL. */
-static const char *field(const char *text, const char *key)
+const char *ckpt_field(const char *text, const char *key)
 {
 	size_t len = strlen(key);
 
@@ -28,9 +28,9 @@ static const char *field(const char *text, const char *key)
 	return NULL;
 }
 
-static int get_u64(const char *text, const char *key, int base, uint64_t *ret)
+int ckpt_field_u64(const char *text, const char *key, int base, uint64_t *ret)
 {
-	const char *p = field(text, key);
+	const char *p = ckpt_field(text, key);
 	char *end;
 
 	if (!p || *p == '\n')
@@ -44,7 +44,7 @@ static int get_i32(const char *text, const char *key, int32_t *ret)
 {
 	uint64_t v;
 
-	if (get_u64(text, key, 10, &v) || v > INT32_MAX)
+	if (ckpt_field_u64(text, key, 10, &v) || v > INT32_MAX)
 		return -1;
 	*ret = v;
 	return 0;
@@ -53,7 +53,7 @@ static int get_i32(const char *text, const char *key, int32_t *ret)
 /* The last of the numbers of a line: the innermost namespace. */
 static int get_last(const char *text, const char *key, int32_t *ret, uint32_t *ret_count)
 {
-	const char *p = field(text, key);
+	const char *p = ckpt_field(text, key);
 	uint32_t n = 0;
 
 	while (p && *p && *p != '\n') {
@@ -75,7 +75,7 @@ static int get_last(const char *text, const char *key, int32_t *ret, uint32_t *r
 
 static int get_ids(const char *text, const char *key, uint32_t ret[4])
 {
-	const char *p = field(text, key);
+	const char *p = ckpt_field(text, key);
 
 	if (!p || sscanf(p, "%u %u %u %u", &ret[0], &ret[1], &ret[2], &ret[3]) != 4)
 		return -1;
@@ -84,32 +84,32 @@ static int get_ids(const char *text, const char *key, uint32_t ret[4])
 
 static int get_caps(const char *text, struct ckpt_proc_status *s)
 {
-	return get_u64(text, "CapInh", 16, &s->cap_inh) ||
-	       get_u64(text, "CapPrm", 16, &s->cap_prm) ||
-	       get_u64(text, "CapEff", 16, &s->cap_eff) ||
-	       get_u64(text, "CapBnd", 16, &s->cap_bnd) ||
-	       get_u64(text, "CapAmb", 16, &s->cap_amb);
+	return ckpt_field_u64(text, "CapInh", 16, &s->cap_inh) ||
+	       ckpt_field_u64(text, "CapPrm", 16, &s->cap_prm) ||
+	       ckpt_field_u64(text, "CapEff", 16, &s->cap_eff) ||
+	       ckpt_field_u64(text, "CapBnd", 16, &s->cap_bnd) ||
+	       ckpt_field_u64(text, "CapAmb", 16, &s->cap_amb);
 }
 
 static int get_signals(const char *text, struct ckpt_proc_status *s)
 {
-	return get_u64(text, "SigPnd", 16, &s->sig_pending) ||
-	       get_u64(text, "ShdPnd", 16, &s->sig_shared) ||
-	       get_u64(text, "SigBlk", 16, &s->sig_blocked) ||
-	       get_u64(text, "SigIgn", 16, &s->sig_ignored) ||
-	       get_u64(text, "SigCgt", 16, &s->sig_caught);
+	return ckpt_field_u64(text, "SigPnd", 16, &s->sig_pending) ||
+	       ckpt_field_u64(text, "ShdPnd", 16, &s->sig_shared) ||
+	       ckpt_field_u64(text, "SigBlk", 16, &s->sig_blocked) ||
+	       ckpt_field_u64(text, "SigIgn", 16, &s->sig_ignored) ||
+	       ckpt_field_u64(text, "SigCgt", 16, &s->sig_caught);
 }
 
 int ckpt_parse_status(const char *text, struct ckpt_proc_status *ret)
 {
 	struct ckpt_proc_status s = { 0 };
-	const char *state = field(text, "State");
+	const char *state = ckpt_field(text, "State");
 	uint64_t v;
 
 	if (!state)
 		return -1;
 	s.state = *state;
-	s.groups = field(text, "Groups");
+	s.groups = ckpt_field(text, "Groups");
 	if (get_i32(text, "Tgid", &s.tgid) || get_i32(text, "Pid", &s.pid) ||
 	    get_i32(text, "PPid", &s.ppid) || get_i32(text, "TracerPid", &s.tracer) ||
 	    get_last(text, "NSpid", &s.ns_pid, &s.pid_levels) ||
@@ -119,15 +119,15 @@ int ckpt_parse_status(const char *text, struct ckpt_proc_status *ret)
 	if (get_ids(text, "Uid", s.uid) || get_ids(text, "Gid", s.gid) || !s.groups ||
 	    get_signals(text, &s) || get_caps(text, &s))
 		return -1;
-	if (!get_u64(text, "Umask", 8, &v))	/* a zombie has none */
+	if (!ckpt_field_u64(text, "Umask", 8, &v))	/* a zombie has none */
 		s.umask = v;
-	if (!get_u64(text, "NoNewPrivs", 10, &v))
+	if (!ckpt_field_u64(text, "NoNewPrivs", 10, &v))
 		s.no_new_privs = v;
-	if (!get_u64(text, "Seccomp", 10, &v))
+	if (!ckpt_field_u64(text, "Seccomp", 10, &v))
 		s.seccomp = v;
-	if (!get_u64(text, "VmLck", 10, &v))
+	if (!ckpt_field_u64(text, "VmLck", 10, &v))
 		s.locked_kb = v;
-	if (!get_u64(text, "THP_enabled", 10, &v))
+	if (!ckpt_field_u64(text, "THP_enabled", 10, &v))
 		s.thp_disabled = !v;
 	*ret = s;
 	return 0;
@@ -225,20 +225,6 @@ int ckpt_parse_stat(const char *text, struct ckpt_proc_stat *ret)
 	if (n < 52)
 		return -1;
 	*ret = s;
-	return 0;
-}
-
-int ckpt_parse_fdinfo(const char *text, struct ckpt_proc_fdinfo *ret)
-{
-	struct ckpt_proc_fdinfo f = { 0 };
-	uint64_t flags;
-
-	if (get_u64(text, "pos", 10, &f.pos) || get_u64(text, "flags", 8, &flags))
-		return -1;
-	f.cloexec = flags & O_CLOEXEC;
-	f.flags = flags & ~(uint64_t)O_CLOEXEC;
-	f.locked = field(text, "lock") != NULL;
-	*ret = f;
 	return 0;
 }
 

@@ -152,6 +152,21 @@ struct ckpt_proc_fdinfo {
 
 int ckpt_parse_fdinfo(const char *text, struct ckpt_proc_fdinfo *ret);
 
+/* What fdinfo has besides; @ret_semaphore_known: this kernel says whether it is one (6.7). */
+int ckpt_parse_eventfd(const char *text, struct ckpt_eventfd *ret, bool *ret_semaphore_known);
+int ckpt_parse_timerfd(const char *text, struct ckpt_timerfd *ret);
+int ckpt_parse_signalfd(const char *text, struct ckpt_signalfd *ret);
+
+/**
+ * ckpt_parse_epoll_line - the next descriptor that an epoll watches
+ * @at: fdinfo; moved behind the line
+ * @ret: but for its file
+ * @ret_ino: inode number of that
+ *
+ * Return: 1, 0 at the end, -1 for a line of another form.
+ */
+int ckpt_parse_epoll_line(const char **at, struct ckpt_epoll_target *ret, uint64_t *ret_ino);
+
 /* /proc/PID/limits, by RLIMIT_* number; RLIM_INFINITY for "unlimited". */
 int ckpt_parse_limits(const char *text, struct ckpt_rlimit ret[CKPT_NLIMITS]);
 

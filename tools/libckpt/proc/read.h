@@ -128,8 +128,11 @@ int ckpt_read_fdtable(struct ckpt_reader *r, struct ckpt_held_proc *p, uint32_t 
 /* A file reached through @name below /proc/PID (exe, cwd, map_files/...). */
 int ckpt_read_named(struct ckpt_reader *r, struct ckpt_held_proc *p, const char *name,
 		    uint32_t flags, uint32_t *ret, struct ckpt_err *err);
+
+/* file-kind.c: refuse what is not restored; the kind of what is, from its link and stat */
 int ckpt_fd_check(pid_t pid, const char *comm, int fd, const char *link, uint32_t mode,
 		  uint64_t rdev, struct ckpt_err *err);
+uint32_t ckpt_fd_kind(const struct ckpt_file *f);
 
 /*
  * filesystem-read.c: is what @name below /proc/PID leads to on a file system
@@ -149,6 +152,17 @@ int ckpt_read_owner(const struct ckpt_reader *r, const struct ckpt_held_proc *p,
 
 /* pipe-read.c: after every table is read. */
 int ckpt_read_pipes(struct ckpt_reader *r, struct ckpt_err *err);
+
+/* eventfd-read.c, timerfd-read.c, signalfd-read.c: of a descriptor, from its fdinfo */
+int ckpt_read_eventfd(struct ckpt_reader *r, struct ckpt_file *f, const char *fdinfo,
+		      struct ckpt_err *err);
+int ckpt_read_timerfd(struct ckpt_reader *r, struct ckpt_file *f, const char *fdinfo,
+		      struct ckpt_err *err);
+int ckpt_read_signalfd(struct ckpt_reader *r, struct ckpt_file *f, const char *fdinfo,
+		       struct ckpt_err *err);
+/* epoll-read.c: after every table is read; and then, which eventfds are semaphores. */
+int ckpt_read_epolls(struct ckpt_reader *r, struct ckpt_err *err);
+int ckpt_read_semaphores(struct ckpt_reader *r, struct ckpt_err *err);
 
 /* limits-read.c */
 int ckpt_read_limits(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt_task *task,

@@ -228,7 +228,8 @@ int ckpt_restore_run(struct ckpt_restore *r, struct ckpt_restore_result *ret,
 	static const struct step detach_step = { "restore.detach", detach };
 	uint64_t start = now_ns();
 
-	if (run_steps(r, arm_steps, sizeof(arm_steps) / sizeof(arm_steps[0]), err) ||
+	if (ckpt_build_timerfds_arm(r, err) ||
+	    run_steps(r, arm_steps, sizeof(arm_steps) / sizeof(arm_steps[0]), err) ||
 	    freeze(r, err) || ckpt_build_init_leave(r, err) || run_step(r, &detach_step, err))
 		return -1;
 	if (ckpt_fault("restore.release"))

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Open files of a process image, and what they lead to
+ */
+#ifndef CKPT_PROC_IMAGE_FILE_H
+#define CKPT_PROC_IMAGE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CKPT_NONE UINT32_MAX	/* index: there is none */
+
+enum ckpt_file_kind {
+	CKPT_FILE_REG,
+	CKPT_FILE_DIR,
+	CKPT_FILE_CHR,		/* /dev/null, zero, full, random, urandom alone */
+	CKPT_FILE_PIPE,		/* an end of image->pipes[pipe] */
+	CKPT_FILE_FIFO,		/* a named one, opened by path */
+	CKPT_FILE_OUTER,	/* leads out of the tree; fds 0-2 alone: restore gives its own */
+	CKPT_FILE_EVENTFD,	/* image->eventfds[object], and so on */
+	CKPT_FILE_TIMERFD,
+	CKPT_FILE_SIGNALFD,
+	CKPT_FILE_EPOLL,
+};
+
+/**
+ * struct ckpt_file - an open file description, or a file that is only mapped
+ *
+ * Two descriptors with the same index share position and flags.
+ *
+ * @kind: enum ckpt_file_kind
+ * @path: absolute path in the group's mount namespace; NULL for what has no name
+ * @flags: open(2) flags as in fdinfo, O_CLOEXEC never in it
+ * @pos: position, bytes
+ * @dev, @ino, @mode, @size, @mtime_ns, @ctime_ns, @uid, @gid: as seen at capture
+ * @ctime_ns: likewise; not stored
+ * @deleted: no link leads to it; its content is in @space
+ * @writable: somebody can write it: fd with write mode or MAP_SHARED+MAYWRITE
+ * @space: content of a deleted file or of one outside the roots; flow fills it; 0 none
+ * @pipe: index in image->pipes
+ * @pipe_write: which end
+ * @object: index of what the descriptor is in the list of its kind
+ * @owner_*: F_GETOWN_EX type/pid and F_GETSIG, 0 when unset
+ * @capture_pid, @capture_fd: where flow can reach it while stopped; not stored;
+ *	fd -1: through /proc/PID/map_files at @capture_addr
+ */
+struct ckpt_file {
+	uint32_t kind;
+	char *path;
+	uint32_t flags;
+	uint64_t pos;
+	uint64_t dev, ino;
+	uint32_t mode;
+	uint64_t rdev;
+	uint64_t size;
+	int64_t mtime_ns, ctime_ns;
+	uint32_t uid, gid;
+	bool deleted;
+	bool writable;
+	uint32_t space;
+	uint32_t pipe;
+	bool pipe_write;
+	uint32_t object;
+	int32_t owner_type, owner_pid, owner_sig;
+	int32_t capture_pid, capture_fd;
+	uint64_t capture_start, capture_end;
+};
+
+/**
+ * struct ckpt_pipe - a pipe with what is in it
+ * @ino: identity at capture
+ * @capacity: F_GETPIPE_SZ, bytes
+ * @data: unread bytes
+ * @uid, @gid: owner
+ */
+struct ckpt_pipe {
+	uint64_t ino;
+	uint32_t capacity;
+	uint8_t *data;
+	size_t len;
+	uint32_t uid, gid;
+};
+
+/**
+ * struct ckpt_eventfd - a counter
+ * @count: what was added and not read yet
+ * @semaphore: a read takes one (EFD_SEMAPHORE)
+ * @unsure: the kernel did not tell the latter; not stored
+ */
+struct ckpt_eventfd {
+	uint64_t count;
+	bool semaphore;
+	bool unsure;
+};
+
+/**
+ * struct ckpt_timerfd - a timer that is read
+ * @clock: CLOCK_*
+ * @flags: those of timerfd_settime
+ * @ticks: expirations not read yet
+ * @value_ns: until the next one; 0: it is not armed
+ * @interval_ns: between two
+ */
+struct ckpt_timerfd {
+	uint32_t clock;
+	uint32_t flags;
+	uint64_t ticks;
+	int64_t value_ns, interval_ns;
+};
+
+/* Signals that are read; @mask has a bit for each. */
+struct ckpt_signalfd {
+	uint64_t mask;
+};
+
+/**
+ * struct ckpt_epoll_target - a descriptor that an epoll watches
+ * @fd: its number when it was added, by which it is changed and removed
+ * @events: EPOLL*; none but flags: a one-shot that has fired
+ * @data: as epoll_ctl was given it
+ * @file: index in image->files
+ */
+struct ckpt_epoll_target {
+	int32_t fd;
+	uint32_t events;
+	uint64_t data;
+	uint32_t file;
+};
+
+struct ckpt_epoll {
+	struct ckpt_epoll_target *targets;
+	size_t n_targets;
+};
+
+struct ckpt_fd {
+	int32_t fd;
+	bool cloexec;
+	uint32_t file;
+};
+
+/* A descriptor table; tasks with the same index share it (CLONE_FILES). */
+struct ckpt_fdtable {
+	struct ckpt_fd *fds;
+	size_t n_fds;
+};
+
+#endif
