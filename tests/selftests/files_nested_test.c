@@ -16,7 +16,7 @@
 #define MNT "/mnt/nested"
 #define BIG "/tmp/nested"
 #define MANY 40000
-#define TIMES 40
+#define TIMES 12
 
 static struct changes c;
 
