@@ -186,6 +186,8 @@ static void make_objects(struct ckpt_image *image)
 	fill(image->timerfds, sizeof(*image->timerfds));
 	image->timerfds->value_ns &= INT64_MAX;
 	image->timerfds->interval_ns &= INT64_MAX;
+	image->timerfds->clock = rnd(2);
+	image->timerfds->flags &= 1;
 	fill(image->signalfds, sizeof(*image->signalfds));
 	image->epolls->n_targets = rnd(4);
 	image->epolls->targets = calloc(4, sizeof(*image->epolls->targets));

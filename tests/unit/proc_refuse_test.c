@@ -16,7 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/inotify.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -62,6 +65,46 @@ static void hold_fired(void)
 	if (pipe(ends) || write(ends[1], "x", 1) != 1 ||
 	    epoll_ctl(epoll, EPOLL_CTL_ADD, ends[0], &e) || epoll_wait(epoll, &e, 1, 0) != 1 ||
 	    read(ends[0], &byte, 1) != 1)
+		_exit(1);
+}
+
+static void watch_signals(void)
+{
+	struct epoll_event e = { .events = EPOLLIN };
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	if (epoll_ctl(epoll_create1(0), EPOLL_CTL_ADD, signalfd(-1, &set, 0), &e))
+		_exit(1);
+}
+
+/* An epoll that a one-shot has told of. */
+static void watch_fired_epoll(void)
+{
+	struct epoll_event e = { .events = EPOLLIN | EPOLLONESHOT };
+	int inner = epoll_create1(0), outer = epoll_create1(0);
+
+	if (epoll_ctl(inner, EPOLL_CTL_ADD, eventfd(1, 0), &e) ||
+	    epoll_ctl(outer, EPOLL_CTL_ADD, inner, &e) || epoll_wait(outer, &e, 1, 0) != 1)
+		_exit(1);
+}
+
+static void hold_cancelled_timer(void)
+{
+	const struct itimerspec spec = { .it_value.tv_sec = 4000000000 };
+
+	if (timerfd_settime(timerfd_create(CLOCK_REALTIME, 0),
+			    TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &spec, NULL))
+		_exit(1);
+}
+
+static void hold_path_of_epoll(void)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", epoll_create1(0));
+	if (open(path, O_PATH) < 0)
 		_exit(1);
 }
 
@@ -355,6 +398,10 @@ static void refuses_by_name(void **state)
 {
 	static const struct proc_group_refusal cases[] = {
 		{ hold_inotify, "an inotify descriptor" },
+		{ watch_signals, "a signalfd" },
+		{ watch_fired_epoll, "once, which has happened, an epoll" },
+		{ hold_cancelled_timer, "a timer on descriptor" },
+		{ hold_path_of_epoll, "a path of what has none" },
 		{ hold_fired, "once, which has happened, with nothing to tell now" },
 		{ hold_socket, "a socket descriptor" },
 		{ hold_lock, "a file lock on descriptor" },

@@ -67,8 +67,25 @@ static int find_target(const struct ckpt_image *image, const struct ckpt_file *f
 }
 
 /*
+ * A signalfd wakes who watches it as the process that added it: of that nothing is known.  What
+ * leads out of the tree is another file after a restore, which nobody can watch perhaps.
+ */
+static int check_target(const struct ckpt_file *f, const struct ckpt_epoll_target *t,
+			const struct ckpt_file *target, struct ckpt_err *err)
+{
+	if (target->kind == CKPT_FILE_SIGNALFD)
+		return REFUSE(f, t, "a signalfd");
+	if (target->kind == CKPT_FILE_OUTER)
+		return REFUSE(f, t, "which leads out of the tree");
+	if (t->events & EPOLLWAKEUP)
+		return REFUSE(f, t, "and keeps the machine awake meanwhile (EPOLLWAKEUP)");
+	return 0;
+}
+
+/*
  * A one-shot that has fired is off until somebody arms it again.  It is made so by letting it
- * fire once more, for which there must be something to tell.
+ * fire once more, for which there must be something to tell.  Timers run last, and to poll an
+ * epoll from here may take out of it what only the tree can see.
  */
 static int check_fired(const struct ckpt_file *f, const struct ckpt_epoll_target *t,
 		       const struct ckpt_file *target, struct ckpt_err *err)
@@ -78,11 +95,14 @@ static int check_fired(const struct ckpt_file *f, const struct ckpt_epoll_target
 
 	if (t->events & ~(uint32_t)FLAGS)
 		return 0;
+	if (target->kind == CKPT_FILE_TIMERFD || target->kind == CKPT_FILE_EPOLL)
+		return REFUSE(f, t, "once, which has happened, %s",
+			      target->kind == CKPT_FILE_EPOLL ? "an epoll" : "a timerfd");
 	fd = ckpt_borrow_fd(target, err);
 	if (fd < 0)
 		return -1;
 	p.fd = fd;
-	if (poll(&p, 1, 0) < 0)
+	if (poll(&p, 1, 0) < 0 && errno != EINTR)
 		return ckpt_fail(err, CKPT_FAILED, errno, "cannot poll a descriptor");
 	return p.revents ? 0 : REFUSE(f, t, "once, which has happened, with nothing to tell now");
 }
@@ -100,6 +120,7 @@ static int read_targets(struct ckpt_reader *r, const struct ckpt_file *f, struct
 			return ckpt_fail(err, CKPT_FAILED, 0, "no memory for an epoll");
 		e->targets = list;
 		if (find_target(r->image, f, e, &t, ino, err) ||
+		    check_target(f, &t, &r->image->files[t.file], err) ||
 		    check_fired(f, &t, &r->image->files[t.file], err))
 			return -1;
 		list[e->n_targets - 1] = t;

@@ -45,8 +45,11 @@ static int try_semaphore(const struct ckpt_file *f, struct ckpt_eventfd *e, stru
 	if (fd < 0 || give(fd, more, err) || take(fd, &got, err))
 		return -1;
 	e->semaphore = got == 1;
-	if (!e->semaphore)
+	if (!e->semaphore) {
+		/* somebody outside may have added to it since it was looked at */
+		e->count = got - more;
 		return give(fd, e->count, err);
+	}
 	/* one is gone; what was added goes as well */
 	for (; more > 1; more--) {
 		if (take(fd, &got, err))

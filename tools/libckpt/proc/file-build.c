@@ -42,7 +42,7 @@ int ckpt_build_place(struct ckpt_restore *r, int64_t fd, size_t index, struct ck
 
 int ckpt_build_place_new(struct ckpt_restore *r, int64_t fd, size_t index, struct ckpt_err *err)
 {
-	const uint32_t flags = r->image->files[index].flags & (O_NONBLOCK | O_APPEND);
+	const uint32_t flags = r->image->files[index].flags & (O_NONBLOCK | O_APPEND | O_NOATIME);
 
 	if (ckpt_build_place(r, fd, index, err))
 		return -1;

@@ -186,6 +186,8 @@ static int check_state(struct ckpt_held_proc *p, int fd, const struct ckpt_file 
 	else if ((f->kind == CKPT_FILE_PIPE || f->kind == CKPT_FILE_FIFO) &&
 		 (f->flags & O_DIRECT))
 		what = "a pipe in packet mode";
+	else if (f->kind >= CKPT_FILE_EVENTFD && f->flags & O_PATH)
+		what = "a path of what has none";
 	else if (f->flags & O_ASYNC)
 		what = "signal-driven I/O";
 	if (!what)

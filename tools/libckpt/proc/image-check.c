@@ -13,6 +13,7 @@
 #define XSTATE_MAX 65536u
 #define AUXV_MAX 1024u
 #define PIPE_MAX (1u << 31)
+#define EPOLL_DEPTH 5
 
 #define BAD(...) ckpt_fail(err, CKPT_DAMAGED, 0, "process image: " __VA_ARGS__)
 
@@ -106,11 +107,39 @@ static int check_pipe(const struct ckpt_pipe *p, struct ckpt_err *err)
 	return 0;
 }
 
-static int check_timerfd(const struct ckpt_timerfd *t, struct ckpt_err *err)
+static int check_timerfd(const struct ckpt_image *image, const struct ckpt_timerfd *t,
+			 struct ckpt_err *err)
 {
-	if (t->value_ns < 0 || t->interval_ns < 0)
-		return BAD("a timer that is read has a negative time");
-	return 0;
+	if (t->value_ns < 0 || t->interval_ns < 0 ||
+	    t->value_ns > INT64_MAX - (int64_t)image->realtime_ns)
+		return BAD("a timer that is read has an impossible time");
+	if (t->flags & ~TFD_TIMER_ABSTIME)
+		return BAD("a timer that is read has unknown flags");
+	switch (t->clock) {
+	case CLOCK_REALTIME:
+	case CLOCK_MONOTONIC:
+	case CLOCK_BOOTTIME:
+	case CLOCK_REALTIME_ALARM:
+	case CLOCK_BOOTTIME_ALARM:
+		return 0;
+	default:
+		return BAD("a timer that is read has no known clock");
+	}
+}
+
+/* Epolls that watch epolls, as deep as the kernel lets them. */
+static bool too_deep(const struct ckpt_image *image, const struct ckpt_epoll *e, unsigned int depth)
+{
+	if (depth > EPOLL_DEPTH)
+		return true;
+	for (size_t i = 0; i < e->n_targets; i++) {
+		const struct ckpt_file *f = &image->files[e->targets[i].file];
+
+		if (f->kind == CKPT_FILE_EPOLL &&
+		    too_deep(image, &image->epolls[f->object], depth + 1))
+			return true;
+	}
+	return false;
 }
 
 static int check_epoll(const struct ckpt_image *image, const struct ckpt_epoll *e,
@@ -121,9 +150,6 @@ static int check_epoll(const struct ckpt_image *image, const struct ckpt_epoll *
 
 		if (t->fd < 0 || t->file >= image->n_files)
 			return BAD("an epoll watches what is not there");
-		if (image->files[t->file].kind == CKPT_FILE_EPOLL &&
-		    &image->epolls[image->files[t->file].object] == e)
-			return BAD("an epoll watches itself");
 	}
 	return 0;
 }
@@ -295,12 +321,20 @@ int ckpt_image_check(const struct ckpt_image *image, struct ckpt_err *err)
 			return -1;
 	}
 	for (i = 0; i < image->n_timerfds; i++) {
-		if (check_timerfd(&image->timerfds[i], err))
+		if (check_timerfd(image, &image->timerfds[i], err))
 			return -1;
 	}
 	for (i = 0; i < image->n_epolls; i++) {
 		if (check_epoll(image, &image->epolls[i], err))
 			return -1;
+	}
+	for (i = 0; i < image->n_epolls; i++) {
+		if (too_deep(image, &image->epolls[i], 0))
+			return BAD("an epoll watches itself");
+	}
+	for (i = 0; i < image->n_eventfds; i++) {
+		if (image->eventfds[i].count == UINT64_MAX)
+			return BAD("an eventfd has an impossible count");
 	}
 	for (i = 0; i < image->n_fdtables; i++) {
 		if (check_fdtable(image, &image->fdtables[i], err))

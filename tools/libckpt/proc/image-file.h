@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/timerfd.h>
+#include <time.h>
 
 #define CKPT_NONE UINT32_MAX	/* index: there is none */
 
@@ -108,6 +110,13 @@ struct ckpt_timerfd {
 	uint64_t ticks;
 	int64_t value_ns, interval_ns;
 };
+
+/* It expires at a time of day, not after a time. */
+static inline bool ckpt_timerfd_of_day(const struct ckpt_timerfd *t)
+{
+	return t->flags & TFD_TIMER_ABSTIME &&
+	       (t->clock == CLOCK_REALTIME || t->clock == CLOCK_REALTIME_ALARM);
+}
 
 /* Signals that are read; @mask has a bit for each. */
 struct ckpt_signalfd {

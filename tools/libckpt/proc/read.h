@@ -163,6 +163,8 @@ int ckpt_read_signalfd(struct ckpt_reader *r, struct ckpt_file *f, const char *f
 /* epoll-read.c: after every table is read; and then, which eventfds are semaphores. */
 int ckpt_read_epolls(struct ckpt_reader *r, struct ckpt_err *err);
 int ckpt_read_semaphores(struct ckpt_reader *r, struct ckpt_err *err);
+/* Last: a timer that was due and not handled yet looked as if it were not set. */
+int ckpt_read_timerfds_again(struct ckpt_reader *r, struct ckpt_err *err);
 
 /* limits-read.c */
 int ckpt_read_limits(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt_task *task,

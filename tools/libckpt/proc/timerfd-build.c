@@ -6,6 +6,8 @@
  */
 #include <errno.h>
 #include <linux/ioctl.h>
+#include <poll.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -14,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "proc/build.h"
+#include "proc/parse.h"
 
 #define NS_PER_S 1000000000ll
 #ifndef TFD_IOC_SET_TICKS
@@ -42,27 +45,54 @@ static struct timespec time_of(int64_t ns)
 	return (struct timespec){ .tv_sec = ns / NS_PER_S, .tv_nsec = ns % NS_PER_S };
 }
 
+static int set_ticks(int own, uint64_t ticks, struct ckpt_err *err)
+{
+	if (ioctl(own, TFD_IOC_SET_TICKS, &ticks))
+		return ckpt_fail(err, CKPT_FAILED, errno, "cannot set the ticks of a timerfd");
+	return 0;
+}
+
+/*
+ * Ticks that are set take the place of what has expired meanwhile.  A timer expires once until it
+ * is read, so there is one at most, and it shows by the time that is left: none.
+ */
+static int add_ticks(int own, const struct ckpt_timerfd *t, struct ckpt_err *err)
+{
+	struct pollfd p = { .fd = own, .events = POLLIN };
+	cleanup_free char *text = NULL;
+	struct ckpt_timerfd now;
+	char path[64];
+
+	if (t->value_ns == 1)	/* it stood still when it was read: that one is counted */
+		return poll(&p, 1, 1000) == 1 ? set_ticks(own, t->ticks, err) :
+		       ckpt_fail(err, CKPT_FAILED, 0, "a timerfd does not expire");
+	if (set_ticks(own, t->ticks + (poll(&p, 1, 0) == 1), err))
+		return -1;
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", own);
+	if (ckpt_build_text(path, &text, err) || ckpt_parse_timerfd(text, &now))
+		return ckpt_fail(err, CKPT_FAILED, 0, "cannot look at a timerfd");
+	return t->value_ns && !now.value_ns && now.ticks == t->ticks ?
+		set_ticks(own, t->ticks + 1, err) : 0;
+}
+
 static int arm(struct ckpt_restore *r, size_t index, struct ckpt_err *err)
 {
 	const struct ckpt_timerfd *t = &r->image->timerfds[r->image->files[index].object];
-	bool of_day = t->flags & TFD_TIMER_ABSTIME &&
-		      (t->clock == CLOCK_REALTIME || t->clock == CLOCK_REALTIME_ALARM);
+	bool of_day = t->value_ns && ckpt_timerfd_of_day(t);
 	const struct itimerspec spec = {
 		.it_interval = time_of(t->interval_ns),
 		.it_value = time_of(t->value_ns + (of_day ? (int64_t)r->image->realtime_ns : 0)),
 	};
 	cleanup_close int own = -1;
 
-	if (!t->value_ns && !t->ticks)
+	if (!t->value_ns && !t->interval_ns && !t->ticks)
 		return 0;
 	own = ckpt_build_borrow(r, r->fd_base + index, err);
 	if (own < 0)
 		return -1;
-	if (t->value_ns && timerfd_settime(own, of_day ? t->flags : 0, &spec, NULL))
+	if (timerfd_settime(own, of_day ? TFD_TIMER_ABSTIME : 0, &spec, NULL))
 		return ckpt_fail(err, CKPT_FAILED, errno, "cannot set a timerfd");
-	if (t->ticks && ioctl(own, TFD_IOC_SET_TICKS, &t->ticks))
-		return ckpt_fail(err, CKPT_FAILED, errno, "cannot set the ticks of a timerfd");
-	return 0;
+	return t->ticks ? add_ticks(own, t, err) : 0;
 }
 
 int ckpt_build_timerfds_arm(struct ckpt_restore *r, struct ckpt_err *err)

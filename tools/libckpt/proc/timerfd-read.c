@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -44,6 +45,47 @@ static int count_on(struct ckpt_reader *r, const struct ckpt_file *f, struct ckp
 	return 0;
 }
 
+/* A time of day counts from when the clocks were read, as the image tells it. */
+static void since_clocks(const struct ckpt_image *image, struct ckpt_timerfd *t)
+{
+	int64_t now, most = INT64_MAX - image->realtime_ns;
+	struct timespec ts;
+
+	if (!t->value_ns || !ckpt_timerfd_of_day(t) || clock_gettime(CLOCK_REALTIME, &ts))
+		return;
+	now = ts.tv_sec * 1000000000ll + ts.tv_nsec - image->realtime_ns;
+	t->value_ns = t->value_ns > most - now ? most : t->value_ns + now;
+	if (t->value_ns < 1)
+		t->value_ns = 1;
+}
+
+int ckpt_read_timerfds_again(struct ckpt_reader *r, struct ckpt_err *err)
+{
+	struct ckpt_image *image = r->image;
+
+	for (size_t i = 0; i < image->n_files; i++) {
+		const struct ckpt_file *f = &image->files[i];
+		struct ckpt_timerfd *t;
+		struct ckpt_held_proc *p;
+		char name[32];
+		int e;
+
+		if (f->kind != CKPT_FILE_TIMERFD)
+			continue;
+		t = &image->timerfds[f->object];
+		if (t->value_ns || t->ticks)
+			continue;
+		p = ckpt_tree_find(r->hold, f->capture_pid);
+		snprintf(name, sizeof(name), "fdinfo/%d", f->capture_fd);
+		e = ckpt_procfs_read(p->dir, name, &r->hold->scratch);
+		if (e || ckpt_parse_timerfd((char *)r->hold->scratch.data, t))
+			return fail(f, -e, err);
+		if (t->ticks && t->interval_ns && !t->value_ns && count_on(r, f, t, err))
+			return -1;
+	}
+	return 0;
+}
+
 int ckpt_read_timerfd(struct ckpt_reader *r, struct ckpt_file *f, const char *fdinfo,
 		      struct ckpt_err *err)
 {
@@ -52,8 +94,16 @@ int ckpt_read_timerfd(struct ckpt_reader *r, struct ckpt_file *f, const char *fd
 
 	if (ckpt_parse_timerfd(fdinfo, &t))
 		return fail(f, 0, err);
+	if (t.flags & TFD_TIMER_CANCEL_ON_SET)
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+			"pid %d has a timer on descriptor %d that ends when the clock is set, "
+			"which this version cannot restore", f->capture_pid, f->capture_fd);
 	if (t.ticks && t.interval_ns && !t.value_ns && count_on(r, f, &t, err))
 		return -1;
+	/* The kernel shows the ticks a moment after the time that is left. */
+	if (t.ticks && !t.interval_ns)
+		t.value_ns = 0;
+	since_clocks(image, &t);
 	list = ckpt_grow(image->timerfds, &image->n_timerfds, sizeof(*list));
 	if (!list)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of timerfds");
