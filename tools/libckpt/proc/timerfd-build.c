@@ -45,6 +45,12 @@ static struct timespec time_of(int64_t ns)
 	return (struct timespec){ .tv_sec = ns / NS_PER_S, .tv_nsec = ns % NS_PER_S };
 }
 
+/* It repeats, has expired, and nobody has read it since: that one is among its ticks. */
+static bool stands_still(const struct ckpt_timerfd *t)
+{
+	return t->interval_ns && t->ticks && !t->value_ns;
+}
+
 static int set_ticks(int own, uint64_t ticks, struct ckpt_err *err)
 {
 	if (ioctl(own, TFD_IOC_SET_TICKS, &ticks))
@@ -63,7 +69,7 @@ static int add_ticks(int own, const struct ckpt_timerfd *t, struct ckpt_err *err
 	struct ckpt_timerfd now;
 	char path[64];
 
-	if (t->value_ns == 1)	/* it stood still when it was read: that one is counted */
+	if (stands_still(t))
 		return poll(&p, 1, 1000) == 1 ? set_ticks(own, t->ticks, err) :
 		       ckpt_fail(err, CKPT_FAILED, 0, "a timerfd does not expire");
 	if (set_ticks(own, t->ticks + (poll(&p, 1, 0) == 1), err))
@@ -81,7 +87,8 @@ static int arm(struct ckpt_restore *r, size_t index, struct ckpt_err *err)
 	bool of_day = t->value_ns && ckpt_timerfd_of_day(t);
 	const struct itimerspec spec = {
 		.it_interval = time_of(t->interval_ns),
-		.it_value = time_of(t->value_ns + (of_day ? (int64_t)r->image->realtime_ns : 0)),
+		.it_value = time_of(stands_still(t) ? 1 : t->value_ns +
+				    (of_day ? (int64_t)r->image->realtime_ns : 0)),
 	};
 	cleanup_close int own = -1;
 

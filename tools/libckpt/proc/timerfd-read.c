@@ -4,7 +4,8 @@
  *
  * One that repeats stands still from its first expiration on until somebody reads it or asks for
  * its time: only then the kernel counts those that there have been since, and when the next
- * one is.  So it is asked.
+ * one is.  So it is asked.  If it has expired once more by the time it is looked at, it stands
+ * still again: ticks, and no time that is left.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -37,12 +38,7 @@ static int count_on(struct ckpt_reader *r, const struct ckpt_file *f, struct ckp
 		return fail(f, errno, err);
 	snprintf(name, sizeof(name), "fdinfo/%d", f->capture_fd);
 	e = ckpt_procfs_read(p->dir, name, &r->hold->scratch);
-	if (e || ckpt_parse_timerfd((char *)r->hold->scratch.data, ret))
-		return fail(f, -e, err);
-	/* It may have expired once more since then, and stands still again. */
-	if (!ret->value_ns)
-		ret->value_ns = 1;
-	return 0;
+	return e || ckpt_parse_timerfd((char *)r->hold->scratch.data, ret) ? fail(f, -e, err) : 0;
 }
 
 /* A time of day counts from when the clocks were read, as the image tells it. */
@@ -57,6 +53,19 @@ static void since_clocks(const struct ckpt_image *image, struct ckpt_timerfd *t)
 	t->value_ns = t->value_ns > most - now ? most : t->value_ns + now;
 	if (t->value_ns < 1)
 		t->value_ns = 1;
+}
+
+/* @t as fdinfo shows it, made what is to be stored. */
+static int settle(struct ckpt_reader *r, const struct ckpt_file *f, struct ckpt_timerfd *t,
+		  struct ckpt_err *err)
+{
+	if (t->ticks && t->interval_ns && !t->value_ns && count_on(r, f, t, err))
+		return -1;
+	/* The kernel shows the ticks a moment after the time that is left. */
+	if (t->ticks && !t->interval_ns)
+		t->value_ns = 0;
+	since_clocks(r->image, t);
+	return 0;
 }
 
 int ckpt_read_timerfds_again(struct ckpt_reader *r, struct ckpt_err *err)
@@ -80,7 +89,7 @@ int ckpt_read_timerfds_again(struct ckpt_reader *r, struct ckpt_err *err)
 		e = ckpt_procfs_read(p->dir, name, &r->hold->scratch);
 		if (e || ckpt_parse_timerfd((char *)r->hold->scratch.data, t))
 			return fail(f, -e, err);
-		if (t->ticks && t->interval_ns && !t->value_ns && count_on(r, f, t, err))
+		if (settle(r, f, t, err))
 			return -1;
 	}
 	return 0;
@@ -98,12 +107,8 @@ int ckpt_read_timerfd(struct ckpt_reader *r, struct ckpt_file *f, const char *fd
 		return ckpt_fail(err, CKPT_REFUSED, 0,
 			"pid %d has a timer on descriptor %d that ends when the clock is set, "
 			"which this version cannot restore", f->capture_pid, f->capture_fd);
-	if (t.ticks && t.interval_ns && !t.value_ns && count_on(r, f, &t, err))
+	if (settle(r, f, &t, err))
 		return -1;
-	/* The kernel shows the ticks a moment after the time that is left. */
-	if (t.ticks && !t.interval_ns)
-		t.value_ns = 0;
-	since_clocks(image, &t);
 	list = ckpt_grow(image->timerfds, &image->n_timerfds, sizeof(*list));
 	if (!list)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of timerfds");
