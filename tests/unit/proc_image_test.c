@@ -401,6 +401,28 @@ SPOIL(exit_signal, i->tasks[0].exit_signal = 65)
 SPOIL(zombie_status, i->tasks[1].exit_code = SIGCHLD)
 SPOIL(nobody, (ckpt_image_done(i), strcpy(i->kernel, "x")))
 
+/* The files of what is waited for are the last four, in the order of their kinds. */
+static void with_objects(struct ckpt_image *i)
+{
+	if (!i->n_epolls)
+		make_objects(i);
+	i->epolls->n_targets = 1;
+	i->epolls->targets[0] = (struct ckpt_epoll_target){ .fd = 3 };
+}
+
+#define SPOIL_OBJECT(name, change) SPOIL(name, (with_objects(i), (change)))
+
+SPOIL_OBJECT(object, i->files[i->n_files - 4].object = 1)
+SPOIL_OBJECT(eventfd, i->eventfds->count = UINT64_MAX)
+SPOIL_OBJECT(clock, i->timerfds->clock = 5)
+SPOIL_OBJECT(timer_flags, i->timerfds->flags = 2)
+SPOIL_OBJECT(timer_time, i->timerfds->value_ns = -1)
+SPOIL_OBJECT(timer_day, (i->realtime_ns = 2, i->timerfds->value_ns = INT64_MAX - 1))
+SPOIL_OBJECT(realtime, i->realtime_ns = UINT64_MAX)
+SPOIL_OBJECT(watched, i->epolls->targets[0].file = i->n_files)
+SPOIL_OBJECT(watched_fd, i->epolls->targets[0].fd = -1)
+SPOIL_OBJECT(watches_itself, i->epolls->targets[0].file = i->n_files - 1)
+
 static void test_unknown_record(void **state)
 {
 	struct ckpt_image image = make_image(), back;
@@ -433,6 +455,9 @@ int main(void)
 		BAD_TEST(twice), BAD_TEST(parent), BAD_TEST(cycle), BAD_TEST(comm), BAD_TEST(path),
 		BAD_TEST(xstate), BAD_TEST(affinity), BAD_TEST(nobody),
 		BAD_TEST(exit_signal), BAD_TEST(zombie_status),
+		BAD_TEST(object), BAD_TEST(eventfd), BAD_TEST(clock), BAD_TEST(timer_flags),
+		BAD_TEST(timer_time), BAD_TEST(timer_day), BAD_TEST(realtime), BAD_TEST(watched),
+		BAD_TEST(watched_fd), BAD_TEST(watches_itself),
 	};
 	const char *given = getenv("SEED");
 

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -109,6 +110,15 @@ static void have_root(struct ckpt_image *image)
 {
 	drop(CAP_SYS_CHROOT);
 	image->tasks[0].root = image->tasks[0].cwd;
+}
+
+static void wake_the_machine(struct ckpt_image *image)
+{
+	static struct ckpt_timerfd alarm = { .clock = CLOCK_BOOTTIME_ALARM };
+
+	drop(CAP_WAKE_ALARM);
+	image->timerfds = &alarm;
+	image->n_timerfds = 1;
 }
 
 static void have_more_files_than_any(struct ckpt_image *image)
@@ -264,6 +274,7 @@ static void refuses_what_the_machine_lacks(void **state)
 		{ have_locked_memory, "lacks CAP_IPC_LOCK" },
 		{ be_spared, "lacks CAP_SYS_RESOURCE" },
 		{ have_root, "lacks CAP_SYS_CHROOT" },
+		{ wake_the_machine, "lacks CAP_WAKE_ALARM" },
 		{ have_more_files_than_any, "raise fs.nr_open" },
 		{ have_higher_limit, "had a higher hard resource limit" },
 		{ have_barriers, "memory barriers that this kernel lacks" },

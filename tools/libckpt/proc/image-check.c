@@ -75,8 +75,10 @@ static size_t n_objects(const struct ckpt_image *image, uint32_t kind)
 		return image->n_timerfds;
 	case CKPT_FILE_SIGNALFD:
 		return image->n_signalfds;
-	default:
+	case CKPT_FILE_EPOLL:
 		return image->n_epolls;
+	default:
+		return 0;
 	}
 }
 
@@ -110,7 +112,7 @@ static int check_pipe(const struct ckpt_pipe *p, struct ckpt_err *err)
 static int check_timerfd(const struct ckpt_image *image, const struct ckpt_timerfd *t,
 			 struct ckpt_err *err)
 {
-	if (t->value_ns < 0 || t->interval_ns < 0 ||
+	if (image->realtime_ns > INT64_MAX || t->value_ns < 0 || t->interval_ns < 0 ||
 	    t->value_ns > INT64_MAX - (int64_t)image->realtime_ns)
 		return BAD("a timer that is read has an impossible time");
 	if (t->flags & ~TFD_TIMER_ABSTIME)
