@@ -22,14 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static int wrong;
-
-#define OK(condition) do { \
-	if (!(condition)) { \
-		printf("line %d: %s (errno %d)\n", __LINE__, #condition, errno); \
-		wrong++; \
-	} \
-} while (0)
+#include "ok.h"
 
 #define MUST(call) ({ \
 	int must_ = (call); \

@@ -26,16 +26,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ok.h"
+
 #define PAGE 4096
-
-static int wrong;
-
-#define OK(condition) do { \
-	if (!(condition)) { \
-		printf("line %d: %s (errno %d)\n", __LINE__, #condition, errno); \
-		wrong++; \
-	} \
-} while (0)
 
 /* ids and relatives */
 static pid_t pid, ppid, pgid, sid, worker, ended, killed, left_group, orphan, other_user;
