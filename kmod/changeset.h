@@ -9,8 +9,9 @@
  *
  * LOCKING
  * The caller's spinlock is held around every call, except
- * ckpt_changeset_round_get: rounds change only in the calls of an epoch,
- * which exclude one another.  Calls that visit many nodes work in chunks, so
+ * ckpt_changeset_may_know, and ckpt_changeset_round_get: rounds change only
+ * in the calls of an epoch, which exclude one another.  Calls that visit many
+ * nodes work in chunks, so
  * that the lock can be given up in between.
  *
  * LIFETIME

@@ -232,7 +232,7 @@ void ckpt_fswatch_unsubscribe(struct ckpt_sub *sub)
 	list_del_rcu(&sub->in_watch);
 	mutex_unlock(&watches_lock);
 	synchronize_srcu(&ckpt_events_srcu);
-	/* of_nobody() reads under RCU alone */
+	/* What is of nobody is found out under RCU alone. */
 	synchronize_rcu();
 }
 

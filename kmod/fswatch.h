@@ -8,7 +8,7 @@
  * with the mark's last reference, which fsnotify may hold a little longer.
  *
  * LOCKING
- * group->lock > watches_lock > fsnotify's mark_mutex.  Subscriptions and their
+ * group->lock > watches_lock > hooks_lock, fsnotify's mark_mutex.  Subscriptions and their
  * roots change under group->lock and are read by event handlers under
  * ckpt_events_srcu, the subscriptions also under RCU alone.  files->lock is
  * taken in the writer's context; below it are only the locks of filelog.h.
