@@ -319,6 +319,15 @@ static void outside(void)
 	check(changes_mask(&c, &st), "the last link outside the root is unlinked");
 	MUST(link(at("a/f"), link2));
 	changes_commit(&c);
+	changes_settle(&c);
+	append(path, "z");
+	MUST(rename(path, link2));
+	changes_take(&c);
+	check(changes_mask(&c, &st) & CKPT_INODE_META,
+	      "something is renamed over the link outside the root");
+	MUST(unlink(link2));
+	MUST(link(at("a/f"), link2));
+	changes_commit(&c);
 	a_nameless_comes_in(dir);
 	/* A tree moves in: its top is named, and the events below it count from now on. */
 	snprintf(path, sizeof(path), "%s/tree", dir);

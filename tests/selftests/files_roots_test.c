@@ -56,7 +56,10 @@ static void refused_places(void)
 	refused(MNT, EOPNOTSUPP, "on a network or FUSE file system");
 	MUST(umount2(MNT, MNT_DETACH));
 	close(fd);
-	MUST(rmdir(MNT));
+	shell("truncate -s 1M " TOP "/fat && mkfs.vfat " TOP "/fat >/dev/null && "
+	      "mount -o loop " TOP "/fat " MNT);
+	refused(MNT, EOPNOTSUPP, "no numbers that stay");
+	shell("umount " MNT " && rm " TOP "/fat && rmdir " MNT);
 }
 
 static void refusals(void)
