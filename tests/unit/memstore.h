@@ -160,9 +160,18 @@ static inline struct ckpt_sink mem_sink(struct memstore *s)
 				   .space_new = mem_space_new };
 }
 
+/* Reading changes nothing: another thread may as well. */
+static inline int mem_fork(void *self, struct ckpt_source *ret, struct ckpt_err *err)
+{
+	(void)err;
+	*ret = (struct ckpt_source){ .self = self, .get = mem_get, .next = mem_next };
+	return 0;
+}
+
 static inline struct ckpt_source mem_source(struct memstore *s)
 {
-	return (struct ckpt_source){ .self = s, .get = mem_get, .next = mem_next };
+	return (struct ckpt_source){ .self = s, .get = mem_get, .next = mem_next,
+				     .fork = mem_fork };
 }
 
 static inline void mem_done(struct memstore *s)

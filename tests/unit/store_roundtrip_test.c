@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What is put into checkpoints comes out of each of them, whatever came before or went since. */
+#include <stdatomic.h>
+
+#include "base/threads.h"
 #include "store_model.h"
 
 static uint64_t checkpoint(struct ckpt_store *store, struct model *m, uint64_t parent,
@@ -170,6 +173,68 @@ static void more_than_the_staging_memory(void **state)
 	model_remove(path);
 }
 
+/* One reader, read by several threads: @next is the page whose turn it is. */
+struct crowd {
+	struct ckpt_source source;
+	atomic_uint next, right, failed;
+};
+
+#define CROWD_PAGES 6000
+
+static void *read_some(void *arg)
+{
+	struct crowd *c = arg;
+	uint8_t data[CKPT_PAGE_LEN], want[CKPT_PAGE_LEN];
+	struct ckpt_err err = CKPT_ERR_INIT;
+	enum ckpt_page_kind kind;
+	struct ckpt_source fork;
+	uint32_t p;
+
+	if (c->source.fork(c->source.self, &fork, &err)) {
+		atomic_fetch_add(&c->failed, 1);
+		return NULL;
+	}
+	while ((p = atomic_fetch_add(&c->next, 1)) < CROWD_PAGES) {
+		model_fill(p + 3, want);
+		if (fork.get(fork.self, 1, p, data, &kind, &err))
+			atomic_fetch_add(&c->failed, 1);
+		else if (!memcmp(data, want, sizeof(want)) && kind == CKPT_PAGE_IS_DATA)
+			atomic_fetch_add(&c->right, 1);
+	}
+	fork.close(fork.self);
+	return NULL;
+}
+
+static void several_threads_read(void **state)
+{
+	char path[200];
+	struct ckpt_store *store = model_open(model_path(path, sizeof(path)));
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_writer *w = model_begin(store, "crowd", 0);
+	struct ckpt_sink sink = ckpt_writer_sink(w);
+	uint8_t data[CKPT_PAGE_LEN];
+	struct crowd crowd = { 0 };
+	struct ckpt_reader *r;
+	uint32_t space;
+
+	(void)state;
+	must(sink.space_new(sink.self, &space, &err));
+	assert_int_equal(space, 1);
+	for (uint32_t p = 0; p < CROWD_PAGES; p++) {
+		model_fill(p + 3, data);
+		must(sink.put(sink.self, space, p, data, 1, &err));
+	}
+	model_commit(w);
+	r = ckpt_reader_open(store, "crowd", 0, &err);
+	crowd.source = ckpt_reader_source(r);
+	ckpt_threads_run(CKPT_THREADS_MAX, read_some, &crowd);
+	assert_int_equal(crowd.failed, 0);
+	assert_int_equal(crowd.right, CROWD_PAGES);
+	ckpt_reader_close(r);
+	ckpt_store_close(store);
+	model_remove(path);
+}
+
 static void blobs_notes_and_figures_come_back(void **state)
 {
 	char path[200], text[] = "the quick brown fox";
@@ -230,6 +295,7 @@ int main(void)
 		cmocka_unit_test(what_equals_the_parent_is_not_stored),
 		cmocka_unit_test(the_map_does_not_depend_on_the_order),
 		cmocka_unit_test(more_than_the_staging_memory),
+		cmocka_unit_test(several_threads_read),
 		cmocka_unit_test(blobs_notes_and_figures_come_back),
 	};
 

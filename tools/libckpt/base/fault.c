@@ -33,7 +33,7 @@ int ckpt_fault(const char *name)
 		return 0;
 	if (spec[len] == ':')
 		nth = strtoul(spec + len + 1, NULL, 10);
-	if (++hits != nth)
+	if (__atomic_add_fetch(&hits, 1, __ATOMIC_RELAXED) != nth)
 		return 0;
 	tell(name);
 	action = strchr(spec, '=');

@@ -56,6 +56,9 @@ struct ckpt_sink {
  *	byte was checked against its block's hash
  * @next: first page >= *page of @space that is not absent, with the number of
  *	consecutive pages of the same kind; returns 1 found, 0 none, -1 error
+ * @fork: the same pages for another thread; @ret is closed by its @close, before this one
+ *	ends, and this one is not used meanwhile; NULL: one thread at a time
+ * @close: of what @fork made
  */
 struct ckpt_source {
 	void *self;
@@ -63,6 +66,8 @@ struct ckpt_source {
 		   enum ckpt_page_kind *ret_kind, struct ckpt_err *err);
 	int (*next)(void *self, uint32_t space, uint64_t *page, uint64_t *ret_count,
 		    enum ckpt_page_kind *ret_kind, struct ckpt_err *err);
+	int (*fork)(void *self, struct ckpt_source *ret, struct ckpt_err *err);
+	void (*close)(void *self);
 };
 
 /* A byte string as a space: padded with zeros, the length kept by the caller. */

@@ -77,7 +77,7 @@ int ckpt_cache_add(struct ckpt_cache *c, const struct ckpt_hash *name, uint8_t *
 		free(data);
 		return -1;
 	}
-	while (c->oldest && c->len + len > CKPT_CACHE_LEN_MAX)
+	while (c->oldest && c->len + len > (c->len_max ? c->len_max : CKPT_CACHE_LEN_MAX))
 		forget(c, c->oldest);
 	*e = (struct ckpt_cached){ .name = *name, .data = data, .len = len, .chain = *at };
 	*at = e;

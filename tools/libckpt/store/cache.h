@@ -10,11 +10,13 @@
 
 struct ckpt_cached;
 
+/* @len_max: bytes it may hold, 0: CKPT_CACHE_LEN_MAX */
 struct ckpt_cache {
 	struct ckpt_cached *bucket[CKPT_CACHE_BUCKETS];
 	struct ckpt_cached *newest;
 	struct ckpt_cached *oldest;
 	size_t len;
+	size_t len_max;
 };
 
 void ckpt_cache_done(struct ckpt_cache *c);

@@ -2,13 +2,12 @@
 /* Check: reading many blocks on all processors. */
 #include <fcntl.h>
 #include <pthread.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/threads.h"
 #include "store/check.h"
 
 struct work {
@@ -158,24 +157,11 @@ static int locate(struct run *run, struct ckpt_block_check *blocks, size_t n,
 	return -1;
 }
 
-/* The calling thread checks too; the others take no signals. */
 static void check_all(struct run *run)
 {
-	pthread_t thread[CKPT_CHECK_THREADS];
-	unsigned int n = 0, cpus;
-	sigset_t all, before;
-	cpu_set_t set;
+	unsigned int n = ckpt_threads_wanted();
 
-	cpus = sched_getaffinity(0, sizeof(set), &set) ? 1 : CPU_COUNT(&set);
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &before);
-	while (n + 1 < cpus && n + 1 < run->n && n < CKPT_CHECK_THREADS &&
-	       !pthread_create(&thread[n], NULL, check, run))
-		n++;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	check(run);
-	while (n)
-		pthread_join(thread[--n], NULL);
+	ckpt_threads_run(run->n < n ? run->n : n, check, run);
 }
 
 int ckpt_check_blocks(struct ckpt_objects *o, struct ckpt_block_check *blocks, size_t n,

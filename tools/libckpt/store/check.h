@@ -5,8 +5,6 @@
 
 #include "store/objects.h"
 
-#define CKPT_CHECK_THREADS 8
-
 /**
  * struct ckpt_block_check - one block to check
  * @name: of the block

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Coder: hashing and compressing objects on all processors. */
-#include <pthread.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zstd.h>
 
 #include "base/cleanup.h"
+#include "base/threads.h"
 #include "store/coder.h"
 #include "store/twin.h"
 
@@ -30,7 +28,7 @@ struct tools {
 struct ckpt_coder {
 	int level;
 	unsigned int threads;
-	struct tools tools[CKPT_CODER_THREADS];
+	struct tools tools[CKPT_THREADS_MAX];
 	struct room room[CKPT_CODER_BATCH];
 };
 
@@ -49,7 +47,7 @@ void ckpt_coder_free(struct ckpt_coder *c)
 {
 	if (!c)
 		return;
-	for (size_t i = 0; i < CKPT_CODER_THREADS; i++) {
+	for (size_t i = 0; i < CKPT_THREADS_MAX; i++) {
 		ZSTD_freeCCtx(c->tools[i].zstd);
 		ckpt_twins_done(&c->tools[i].twins);
 	}
@@ -63,18 +61,15 @@ void ckpt_coder_free(struct ckpt_coder *c)
 struct ckpt_coder *ckpt_coder_new(int level, struct ckpt_err *err)
 {
 	struct ckpt_coder *c = calloc(1, sizeof(*c));
-	cpu_set_t cpus;
 
 	if (!c) {
 		ckpt_fail(err, CKPT_FAILED, 0, "no memory to compress");
 		return NULL;
 	}
-	for (size_t i = 0; i < CKPT_CODER_THREADS; i++)
+	for (size_t i = 0; i < CKPT_THREADS_MAX; i++)
 		c->tools[i].twins = (struct ckpt_twins)CKPT_TWINS_INIT;
 	c->level = level;
-	c->threads = sched_getaffinity(0, sizeof(cpus), &cpus) ? 1 : CPU_COUNT(&cpus);
-	if (c->threads > CKPT_CODER_THREADS)
-		c->threads = CKPT_CODER_THREADS;
+	c->threads = ckpt_threads_wanted();
 	return c;
 }
 
@@ -146,31 +141,12 @@ static void *work(void *arg)
 	return NULL;
 }
 
-/* Helpers take no signals: those are for the threads of the caller. */
-static unsigned int start(struct run *run, unsigned int wanted, pthread_t *thread)
-{
-	sigset_t all, before;
-	unsigned int n = 0;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &before);
-	while (n < wanted && !pthread_create(&thread[n], NULL, work, run))
-		n++;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return n;
-}
-
 int ckpt_coder_run(struct ckpt_coder *c, struct ckpt_code_job *jobs, size_t n,
 		   struct ckpt_pack_out *pack, struct ckpt_err *err)
 {
 	struct run run = { .coder = c, .jobs = jobs, .n = n, .pack = pack };
-	unsigned int wanted = (n < c->threads ? n : c->threads), started;
-	pthread_t thread[CKPT_CODER_THREADS];
 
-	started = wanted > 1 ? start(&run, wanted - 1, thread) : 0;
-	work(&run);
-	for (unsigned int i = 0; i < started; i++)
-		pthread_join(thread[i], NULL);
+	ckpt_threads_run(n < c->threads ? n : c->threads, work, &run);
 	if (atomic_load(&run.failed))
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory to compress");
 	for (size_t i = 0; i < n; i++)

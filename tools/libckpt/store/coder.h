@@ -6,7 +6,6 @@
 #include "store/pack.h"
 
 #define CKPT_CODER_BATCH 16
-#define CKPT_CODER_THREADS 8
 
 /**
  * struct ckpt_code_job - one object

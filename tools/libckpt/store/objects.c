@@ -103,16 +103,37 @@ void ckpt_objects_init(struct ckpt_objects *o, int dir, const char *path)
 	*o = (struct ckpt_objects){ .dir = dir, .path = path };
 }
 
+int ckpt_objects_view(const struct ckpt_objects *from, size_t cache_len, struct ckpt_objects *ret,
+		      struct ckpt_err *err)
+{
+	struct ckpt_pack *packs = calloc(from->npacks + 1, sizeof(*packs));
+
+	if (!packs)
+		return ckpt_fail(err, CKPT_FAILED, 0,
+				 "no memory for the packs of store '%s'", from->path);
+	for (uint32_t i = 0; i < from->npacks; i++) {
+		packs[i] = from->packs[i];
+		packs[i].fd = -1;
+	}
+	*ret = (struct ckpt_objects){
+		.dir = from->dir, .view = true, .path = from->path, .packs = packs,
+		.npacks = from->npacks, .table = from->table, .cache.len_max = cache_len,
+	};
+	return 0;
+}
+
 void ckpt_objects_done(struct ckpt_objects *o)
 {
 	for (uint32_t i = 0; i < o->npacks; i++) {
 		if (o->packs[i].fd >= 0)
 			close(o->packs[i].fd);
-		free(o->packs[i].damage);
+		if (!o->view)
+			free(o->packs[i].damage);
 	}
 	free(o->packs);
 	ckpt_object_reader_done(&o->reader);
-	ckpt_object_table_done(&o->table);
+	if (!o->view)
+		ckpt_object_table_done(&o->table);
 	ckpt_cache_done(&o->cache);
 	*o = (struct ckpt_objects){ .dir = -1 };
 }
@@ -222,10 +243,12 @@ static int add_pack(struct ckpt_objects *o, const char *name, struct ckpt_err *e
 
 int ckpt_objects_refresh(struct ckpt_objects *o, struct ckpt_err *err)
 {
-	int fd = openat(o->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = o->view ? -1 : openat(o->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	cleanup_closedir DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *e;
 
+	if (o->view)
+		return 0;
 	if (!d) {
 		ckpt_fail(err, CKPT_FAILED, errno, "cannot read the packs of store '%s'", o->path);
 		if (fd >= 0)

@@ -5,6 +5,8 @@
  * The indexes of all packs are held in memory; a name that is not found makes
  * the directory be read once more, as another writer may have added a pack.
  * Plain bytes of recently read objects are kept, up to 64 MiB.
+ *
+ * LOCKING: none; one thread at a time.  Another thread takes a view.
  */
 #ifndef CKPT_STORE_OBJECTS_H
 #define CKPT_STORE_OBJECTS_H
@@ -53,8 +55,13 @@ struct ckpt_pack {
 	char *damage;
 };
 
+/**
+ * struct ckpt_objects - of one store
+ * @view: the packs and the table are those of another one, which does not change
+ */
 struct ckpt_objects {
 	int dir;
+	bool view;
 	const char *path;
 	struct ckpt_pack *packs;
 	uint32_t npacks;
@@ -67,6 +74,15 @@ struct ckpt_objects {
 /* @dir and @path stay the caller's and must outlive @o. */
 void ckpt_objects_init(struct ckpt_objects *o, int dir, const char *path);
 void ckpt_objects_done(struct ckpt_objects *o);
+/**
+ * ckpt_objects_view - the same objects, with descriptors and a cache of its own
+ * @from: stays as it is, unused, until the view is done
+ * @cache_len: bytes to keep of recently read objects
+ *
+ * Packs that are added later are not seen.
+ */
+int ckpt_objects_view(const struct ckpt_objects *from, size_t cache_len, struct ckpt_objects *ret,
+		      struct ckpt_err *err);
 /* Take in packs that were added since. */
 int ckpt_objects_refresh(struct ckpt_objects *o, struct ckpt_err *err);
 

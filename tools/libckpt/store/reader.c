@@ -9,10 +9,15 @@
 #include "store/map.h"
 #include "store/reader.h"
 
+/* What a fork keeps of objects that it has read; the blocks of a few MiB lie together. */
+#define FORK_CACHE_LEN (8u << 20)
+
+/* @view: of a fork, which has no store and of the manifest only what messages name */
 struct ckpt_reader {
 	struct ckpt_store *store;
 	struct ckpt_manifest manifest;
 	struct ckpt_map map;
+	struct ckpt_objects view;
 };
 
 void ckpt_reader_close(struct ckpt_reader *r)
@@ -196,9 +201,35 @@ static int next(void *self, uint32_t space, uint64_t *page, uint64_t *ret_count,
 	return 1;
 }
 
+static void close_fork(void *self)
+{
+	struct ckpt_reader *r = self;
+
+	ckpt_objects_done(&r->view);
+	free(r);
+}
+
+static int fork_source(void *self, struct ckpt_source *ret, struct ckpt_err *err)
+{
+	const struct ckpt_reader *of = self;
+	struct ckpt_reader *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for another reader");
+	if (ckpt_objects_view(of->map.objects, FORK_CACHE_LEN, &r->view, err)) {
+		free(r);
+		return -1;
+	}
+	memcpy(r->manifest.name, of->manifest.name, sizeof(r->manifest.name));
+	r->manifest.id = of->manifest.id;
+	r->map = (struct ckpt_map){ .objects = &r->view, .root = of->map.root };
+	*ret = (struct ckpt_source){ .self = r, .get = get, .next = next, .close = close_fork };
+	return 0;
+}
+
 struct ckpt_source ckpt_reader_source(struct ckpt_reader *r)
 {
-	return (struct ckpt_source){ .self = r, .get = get, .next = next };
+	return (struct ckpt_source){ .self = r, .get = get, .next = next, .fork = fork_source };
 }
 
 int ckpt_reader_blob(struct ckpt_reader *r, const char *name, struct ckpt_buf *ret,

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The stored pages of an address space, in batches, on all processors. */
+#ifndef CKPT_PROC_MEMORY_EACH_H
+#define CKPT_PROC_MEMORY_EACH_H
+
+#include "proc/build.h"
+#include "proc/memory.h"
+
+#define CKPT_BATCH_PAGES 256u	/* pages moved at a time: 1 MiB */
+
+/**
+ * struct ckpt_batch - consecutive pages of one area
+ * @page: the first, address >> 12
+ * @n: how many, CKPT_BATCH_PAGES at most
+ * @expected: what the source has
+ * @found: room for as many, to read the target into
+ * @target: the address space
+ * @pid: of the task in the image, for messages
+ */
+struct ckpt_batch {
+	uint64_t page;
+	size_t n;
+	uint8_t *expected, *found;
+	struct ckpt_memory target;
+	int32_t pid;
+};
+
+typedef int (*ckpt_batch_fn)(struct ckpt_batch *b, struct ckpt_err *err);
+
+/**
+ * ckpt_memory_each - call @fn for all stored pages of a task
+ * @fn: called in several threads, each with batches of its own, in no order; the first
+ *	failure ends it
+ * @ret_pages: how many pages there were, may be NULL
+ *
+ * Left out are pages of zeros where zeros are anyway.
+ */
+int ckpt_memory_each(const struct ckpt_restore *r, const struct ckpt_build_task *t,
+		     ckpt_batch_fn fn, uint64_t *ret_pages, struct ckpt_err *err);
+
+#endif
