@@ -2,12 +2,15 @@
 /* Memory of a checkpoint: the copy made while every task is stopped. */
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "flow/memory.h"
+#include "proc/gather.h"
 #include "track/tracker.h"
 
 /* One mm in the final round. */
 struct final {
 	struct ckpt_mem *mem;
+	struct ckpt_gather *gather;	/* what is to be copied in the end */
 	struct ckpt_mem_mm *mm;
 	struct ckpt_stage *stage;
 	const struct ckpt_sink *sink;	/* the stage as a sink */
@@ -15,8 +18,8 @@ struct final {
 	struct ckpt_ranges held;	/* pages the space holds afterwards */
 };
 
-/* Largest piece copied at once, pages; bounds what one hole makes us read again. */
-#define PIECE 1024u
+/* Largest piece copied at once, pages: what one processor does before it takes the next. */
+#define PIECE 256u
 
 static int no_memory(struct ckpt_err *err)
 {
@@ -39,28 +42,34 @@ static int drop(struct final *f, uint64_t start, uint64_t end, struct ckpt_err *
 static int copy(struct final *f, uint64_t page, uint64_t end, struct ckpt_err *err)
 {
 	while (page < end) {
-		size_t want = end - page < PIECE ? end - page : PIECE, got;
-		void *room = ckpt_stage_room(f->stage, want, err);
+		size_t n = end - page < PIECE ? end - page : PIECE;
+		void *room = ckpt_stage_room(f->stage, n, err);
 
-		if (!room)
+		if (!room || ckpt_gather_add(f->gather, &f->mm->from, page << CKPT_PAGE_SHIFT, room,
+					     n * CKPT_PAGE_LEN, err) ||
+		    ckpt_stage_put_room(f->stage, f->mm->space, page, n, err))
 			return -1;
-		got = ckpt_memory_read(&f->mm->from, page << CKPT_PAGE_SHIFT, room,
-				       want * CKPT_PAGE_LEN) / CKPT_PAGE_LEN;
-		if (!got && ckpt_memory_gone(&f->mm->from))
-			return ckpt_fail(err, CKPT_FAILED, 0,
-					 "pid %d was killed while it was stopped; try again",
-					 f->mm->pid);
-		if (!got)
-			return ckpt_fail(err, CKPT_REFUSED, 0,
-					 "cannot read page %#llx of pid %d, which has content",
-					 (unsigned long long)page << CKPT_PAGE_SHIFT, f->mm->pid);
-		if (ckpt_stage_put_room(f->stage, f->mm->space, page, got, err))
-			return -1;
-		f->mem->pages_read += got;
-		f->mem->final_pages += got;
-		page += got;
+		f->mem->pages_read += n;
+		f->mem->final_pages += n;
+		page += n;
 	}
 	return 0;
+}
+
+/* All copies that were noted. */
+static int copy_all(struct ckpt_gather *gather, struct ckpt_err *err)
+{
+	const struct ckpt_gather_read *bad = ckpt_gather_run(gather);
+
+	if (!bad)
+		return 0;
+	if (!bad->got && ckpt_memory_gone(&bad->from))
+		return ckpt_fail(err, CKPT_FAILED, 0,
+				 "pid %d was killed while it was stopped; try again",
+				 bad->from.pid);
+	return ckpt_fail(err, CKPT_REFUSED, 0,
+			 "cannot read page %#llx of pid %d, which has content",
+			 (unsigned long long)bad->addr + bad->got, bad->from.pid);
 }
 
 /* Clean pages: what nobody has yet is copied all the same. */
@@ -205,33 +214,31 @@ static int do_areas(struct final *f, const struct ckpt_mm *mm, const struct ckpt
 	return drop(f, at, CKPT_PAGE_MAX + 1, err);
 }
 
-static int final_mm(struct ckpt_mem *mem, const struct ckpt_take_mm *take, struct ckpt_mm *mm,
-		    struct ckpt_stage *stage, const struct ckpt_sink *sink, struct ckpt_err *err)
+/* @f: has all but what is of this mm alone. */
+static int final_mm(struct final *f, const struct ckpt_take_mm *take, struct ckpt_mm *mm,
+		    struct ckpt_err *err)
 {
-	struct final f = { .mem = mem, .stage = stage, .sink = sink };
-	int ret;
-
-	f.mm = ckpt_mem_entry(mem, take->cookie, mm->pid, sink, err);
+	f->held = (struct ckpt_ranges){ 0 };
+	f->mm = ckpt_mem_entry(f->mem, take->cookie, mm->pid, f->sink, err);
 	/* Found by an old pid while its owner has another now: two must not share a space. */
-	if (f.mm && f.mm->claimed)
-		f.mm = ckpt_mem_new(mem, take->cookie, sink, err);
-	if (!f.mm || ckpt_mem_prove(f.mm, take->pid, err))
+	if (f->mm && f->mm->claimed)
+		f->mm = ckpt_mem_new(f->mem, take->cookie, f->sink, err);
+	if (!f->mm || ckpt_mem_prove(f->mm, take->pid, err))
 		return -1;
 	/* Whatever it was opened through before: this process stands still. */
-	ckpt_memory_close(&f.mm->from);
-	if (ckpt_mem_open(f.mm, mm->pid, err))
+	ckpt_memory_close(&f->mm->from);
+	if (ckpt_mem_open(f->mm, mm->pid, err))
 		return -1;
-	f.mm->claimed = true;
-	mm->space = f.mm->space;
-	ret = do_areas(&f, mm, take, err);
-	if (ret) {
-		ckpt_ranges_done(&f.held);
+	f->mm->claimed = true;
+	mm->space = f->mm->space;
+	if (do_areas(f, mm, take, err)) {
+		ckpt_ranges_done(&f->held);
 		return -1;
 	}
-	ckpt_ranges_done(&f.mm->have);
-	ckpt_ranges_done(&f.mm->stored);
-	f.mm->have = f.held;
-	if (ckpt_ranges_join(&f.mm->stored, &f.held))
+	ckpt_ranges_done(&f->mm->have);
+	ckpt_ranges_done(&f->mm->stored);
+	f->mm->have = f->held;
+	if (ckpt_ranges_join(&f->mm->stored, &f->held))
 		return no_memory(err);
 	return 0;
 }
@@ -276,11 +283,10 @@ static int drop_unseen(struct ckpt_mem *mem, const struct ckpt_image *image,
 	return 0;
 }
 
-int ckpt_mem_final(struct ckpt_mem *mem, const struct ckpt_take *take, struct ckpt_image *image,
-		   struct ckpt_stage *stage, const struct ckpt_sink *sink, struct ckpt_err *err)
+/* Every mm of the image; what is to be copied is noted in f->gather. */
+static int final_mms(struct final *f, const struct ckpt_take *take, struct ckpt_image *image,
+		     struct ckpt_err *err)
 {
-	for (size_t i = 0; i < mem->n_mms; i++)
-		mem->mms[i].claimed = false;
 	for (size_t i = 0; i < image->n_mms; i++) {
 		struct ckpt_mm *mm = &image->mms[i];
 		struct ckpt_take own = { 0 };
@@ -288,10 +294,26 @@ int ckpt_mem_final(struct ckpt_mem *mem, const struct ckpt_take *take, struct ck
 		int ret = final_take(take, mm, &own, &word, err);
 
 		if (!ret)
-			ret = final_mm(mem, word, mm, stage, sink, err);
+			ret = final_mm(f, word, mm, err);
 		ckpt_take_done(&own);
 		if (ret)
 			return -1;
 	}
-	return drop_unseen(mem, image, sink, err);
+	return 0;
+}
+
+int ckpt_mem_final(struct ckpt_mem *mem, const struct ckpt_take *take, struct ckpt_image *image,
+		   struct ckpt_stage *stage, const struct ckpt_sink *sink, struct ckpt_err *err)
+{
+	cleanup_with(ckpt_gather_done) struct ckpt_gather gather = { 0 };
+	struct final f = { .mem = mem, .gather = &gather, .stage = stage, .sink = sink };
+
+	for (size_t i = 0; i < mem->n_mms; i++)
+		mem->mms[i].claimed = false;
+	if (!final_mms(&f, take, image, err) && !copy_all(&gather, err))
+		return drop_unseen(mem, image, sink, err);
+	/* what was noted and not copied counts as had: nothing is known any more */
+	for (size_t i = 0; i < mem->n_mms; i++)
+		ckpt_ranges_done(&mem->mms[i].have);
+	return -1;
 }
