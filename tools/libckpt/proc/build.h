@@ -158,11 +158,18 @@ int ckpt_build_eventfd(struct ckpt_restore *r, size_t index, struct ckpt_err *er
 int ckpt_build_timerfd(struct ckpt_restore *r, size_t index, struct ckpt_err *err);
 int ckpt_build_signalfd(struct ckpt_restore *r, size_t index, struct ckpt_err *err);
 int ckpt_build_epoll(struct ckpt_restore *r, size_t index, struct ckpt_err *err);
+/* pidfd-build.c: all of them, in init, when every process and thread is there */
+int ckpt_build_pidfds(struct ckpt_restore *r, struct ckpt_err *err);
+/* Does descriptor @text, fdinfo, lead where the image says? */
+int ckpt_verify_pidfd(const struct ckpt_restore *r, const struct ckpt_pidfd *p, const char *text,
+		      struct ckpt_err *err);
+/* Can this kernel make one of a thread (Linux 6.9)? */
+bool ckpt_pidfd_has_threads(void);
 /* Can this kernel make one that has expired? */
 bool ckpt_timerfd_has_ticks(void);
 /* Timers run from now on; the last thing before the tree does. */
 int ckpt_build_timerfds_arm(struct ckpt_restore *r, struct ckpt_err *err);
-/* What epolls watch, when all files are open. */
+/* What epolls watch, when all files are open, pidfds as well. */
 int ckpt_build_epolls(struct ckpt_restore *r, struct ckpt_err *err);
 /* Is descriptor @text, fdinfo of file @f, what the image has? */
 int ckpt_verify_object(const struct ckpt_restore *r, const struct ckpt_file *f, const char *text,
@@ -171,6 +178,9 @@ int ckpt_verify_object(const struct ckpt_restore *r, const struct ckpt_file *f, 
 /* task-build.c: processes, sessions, groups; zombie-build.c; thread-build.c */
 int ckpt_build_tasks(struct ckpt_restore *r, struct ckpt_err *err);
 int ckpt_build_zombies(struct ckpt_restore *r, struct ckpt_err *err);
+/* Let a process end with wait status @code; ptrace has let go of it then. */
+int ckpt_build_end(struct ckpt_restore *r, const struct ckpt_site *s, int code,
+		   struct ckpt_err *err);
 int ckpt_build_threads(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
 
 /* clone-build.c: a new process or thread, made by @s */
@@ -190,8 +200,9 @@ int ckpt_mm_try(const struct ckpt_area *a, void *page);
 int ckpt_build_memory(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
 int ckpt_memory_verify(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
 
-/* fd-build.c: descriptor table, cwd, root */
+/* fd-build.c: descriptor table, cwd, root; and then what leads to processes */
 int ckpt_build_fds(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
+int ckpt_build_late_fds(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
 
 /* signal-build.c, sched-build.c, creds-build.c, attr-build.c */
 int ckpt_build_signals(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);

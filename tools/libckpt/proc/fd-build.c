@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Descriptor tables, working directory and root of processes. */
+/*
+ * Descriptor tables, working directory and root of processes
+ *
+ * What is open in init before there are processes they inherit.  What can only be opened when
+ * they are there, each takes over from init afterwards.
+ */
 #include <fcntl.h>
+#include <stdbool.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -25,6 +31,12 @@ static int build_dirs(struct ckpt_restore *r, const struct ckpt_site *s,
 	return 0;
 }
 
+/* Is it open in init only when all processes and threads are there? */
+static bool is_late(const struct ckpt_restore *r, const struct ckpt_fd *fd)
+{
+	return r->image->files[fd->file].kind == CKPT_FILE_PIDFD;
+}
+
 int ckpt_build_fds(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err)
 {
 	const struct ckpt_fdtable *table = &r->image->fdtables[t->task->fdtable];
@@ -38,6 +50,8 @@ int ckpt_build_fds(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckp
 	for (i = 0; i < table->n_fds; i++) {
 		const struct ckpt_fd *fd = &table->fds[i];
 
+		if (is_late(r, fd))
+			continue;
 		if (ckpt_site_call(&s, err, "place a descriptor", SYS_dup3,
 				   ARGS(r->fd_base + fd->file, fd->fd,
 					fd->cloexec ? O_CLOEXEC : 0)) < 0)
@@ -48,4 +62,54 @@ int ckpt_build_fds(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckp
 		return -1;
 	return ckpt_site_call(&s, err, "set its umask", SYS_umask, ARGS(t->task->umask)) < 0
 		? -1 : 0;
+}
+
+/* Take over a descriptor of init, which the number it gets first may be meant for. */
+static int fetch(const struct ckpt_restore *r, const struct ckpt_site *s, const struct ckpt_fd *fd,
+		 struct ckpt_err *err)
+{
+	int64_t got = ckpt_site_call(s, err, "take over a descriptor of init", SYS_pidfd_getfd,
+				     ARGS(r->fd_base, r->fd_base + fd->file, 0));
+
+	if (got < 0)
+		return -1;
+	if (got == fd->fd)
+		return ckpt_site_call(s, err, "set a descriptor's flag", SYS_fcntl,
+				      ARGS(got, F_SETFD, fd->cloexec ? FD_CLOEXEC : 0)) < 0 ?
+		       -1 : 0;
+	if (ckpt_site_call(s, err, "place a descriptor", SYS_dup3,
+			   ARGS(got, fd->fd, fd->cloexec ? O_CLOEXEC : 0)) < 0 ||
+	    ckpt_site_call(s, err, "close a descriptor", SYS_close, ARGS(got)) < 0)
+		return -1;
+	return 0;
+}
+
+/* Init itself as descriptor fd_base of @s, above all of its own. */
+static int open_init(const struct ckpt_restore *r, const struct ckpt_site *s, struct ckpt_err *err)
+{
+	const int32_t pid = r->image->private_pidns ? 1 : r->init.pid;
+	int64_t fd = ckpt_site_call(s, err, "open init", SYS_pidfd_open, ARGS(pid, 0));
+
+	if (fd < 0 ||
+	    ckpt_site_call(s, err, "place a descriptor", SYS_dup3,
+			   ARGS(fd, r->fd_base, O_CLOEXEC)) < 0 ||
+	    ckpt_site_call(s, err, "close a descriptor", SYS_close, ARGS(fd)) < 0)
+		return -1;
+	return 0;
+}
+
+int ckpt_build_late_fds(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err)
+{
+	const struct ckpt_fdtable *table = &r->image->fdtables[t->task->fdtable];
+	const struct ckpt_site s = ckpt_build_site(r, t, 0);
+	size_t i, n = 0;
+
+	for (i = 0; i < table->n_fds; i++) {
+		if (!is_late(r, &table->fds[i]))
+			continue;
+		if ((!n++ && open_init(r, &s, err)) || fetch(r, &s, &table->fds[i], err))
+			return -1;
+	}
+	return n && ckpt_site_call(&s, err, "close a descriptor", SYS_close,
+				   ARGS(r->fd_base)) < 0 ? -1 : 0;
 }

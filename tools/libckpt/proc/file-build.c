@@ -315,6 +315,7 @@ static int build_file(struct ckpt_restore *r, size_t index, struct ckpt_err *err
 
 	switch (f->kind) {
 	case CKPT_FILE_PIPE:
+	case CKPT_FILE_PIDFD:	/* when there are processes */
 		return 0;
 	case CKPT_FILE_FIFO:
 		return open_fifo(r, index, err);
@@ -363,7 +364,7 @@ int ckpt_build_files(struct ckpt_restore *r, struct ckpt_err *err)
 				return -1;
 		}
 	}
-	return ckpt_build_pipes(r, err) || ckpt_build_epolls(r, err) ? -1 : 0;
+	return ckpt_build_pipes(r, err);
 }
 
 int ckpt_build_owners(struct ckpt_restore *r, struct ckpt_err *err)

@@ -25,6 +25,7 @@ static uint32_t anonymous_kind(const char *link)
 	} kinds[] = {
 		{ "anon_inode:[eventfd]", CKPT_FILE_EVENTFD },
 		{ "anon_inode:[eventpoll]", CKPT_FILE_EPOLL },
+		{ "anon_inode:[pidfd]", CKPT_FILE_PIDFD },
 		{ "anon_inode:[signalfd]", CKPT_FILE_SIGNALFD },
 		{ "anon_inode:[timerfd]", CKPT_FILE_TIMERFD },
 	};
@@ -33,7 +34,8 @@ static uint32_t anonymous_kind(const char *link)
 		if (!strcmp(link, kinds[i].link))
 			return kinds[i].kind;
 	}
-	return CKPT_NONE;
+	/* what Linux 6.9 and some after it call it, with a number */
+	return strncmp(link, "pidfd:", 6) ? CKPT_NONE : CKPT_FILE_PIDFD;
 }
 
 /* Tell the kinds of anonymous descriptors by the text of their link. */
@@ -43,8 +45,6 @@ static const char *anonymous(const char *link)
 		const char *link, *what;
 	} kinds[] = {
 		{ "anon_inode:[io_uring]", "an io_uring" },
-		{ "anon_inode:[pidfd]", "a pidfd" },
-		{ "pidfd:", "a pidfd" },
 		{ "anon_inode:[userfaultfd]", "a userfaultfd" },
 		{ "anon_inode:[fanotify]", "a fanotify" },
 		{ "anon_inode:inotify", "an inotify" },

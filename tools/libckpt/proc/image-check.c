@@ -6,7 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/pages.h"
-#include "proc/image.h"
+#include "proc/image-check.h"
 
 #define ADDRESS_MAX 0x00ffffffffffffffull
 #define XSTATE_MIN 576u		/* legacy area and header */
@@ -77,6 +77,8 @@ static size_t n_objects(const struct ckpt_image *image, uint32_t kind)
 		return image->n_signalfds;
 	case CKPT_FILE_EPOLL:
 		return image->n_epolls;
+	case CKPT_FILE_PIDFD:
+		return image->n_pidfds;
 	default:
 		return 0;
 	}
@@ -85,7 +87,7 @@ static size_t n_objects(const struct ckpt_image *image, uint32_t kind)
 static int check_file(const struct ckpt_image *image, const struct ckpt_file *f,
 		      struct ckpt_err *err)
 {
-	if (f->kind > CKPT_FILE_EPOLL || f->space > CKPT_SPACE_MAX)
+	if (f->kind > CKPT_FILE_PIDFD || f->space > CKPT_SPACE_MAX)
 		return BAD("a file is of no known kind");
 	if (f->kind >= CKPT_FILE_EVENTFD)
 		return f->object < n_objects(image, f->kind) ? 0 :
@@ -177,8 +179,7 @@ static int check_fdtable(const struct ckpt_image *image, const struct ckpt_fdtab
 		  1ull << (SIGTSTP - 1) | 1ull << (SIGTTIN - 1) | 1ull << (SIGTTOU - 1) | \
 		  1ull << (SIGURG - 1) | 1ull << (SIGWINCH - 1))
 
-/* A wait status that a process can end with. */
-static bool ends(int32_t status)
+bool ckpt_image_ends(int32_t status)
 {
 	int sig = status & 0x7f;
 
@@ -223,7 +224,7 @@ static int check_task(const struct ckpt_image *image, const struct ckpt_task *t,
 	if (t->exit_signal < 0 || t->exit_signal > CKPT_NSIG ||
 	    !are_signals(t->pending, t->n_pending))
 		return BAD("task %d has a signal of no number", t->pid);
-	if (t->state == CKPT_TASK_ZOMBIE && !ends(t->exit_code))
+	if (t->state == CKPT_TASK_ZOMBIE && !ckpt_image_ends(t->exit_code))
 		return BAD("zombie %d has ended with 0x%x", t->pid, t->exit_code);
 	if (t->state == CKPT_TASK_ZOMBIE)
 		return t->n_threads ? BAD("zombie %d has threads", t->pid) : 0;
@@ -346,5 +347,6 @@ int ckpt_image_check(const struct ckpt_image *image, struct ckpt_err *err)
 		if (check_task(image, &image->tasks[i], err))
 			return -1;
 	}
-	return check_ids(image, err) ? -1 : check_parents(image, err);
+	return check_ids(image, err) || check_parents(image, err) ||
+	       ckpt_image_check_pidfds(image, err) ? -1 : 0;
 }

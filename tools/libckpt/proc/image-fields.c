@@ -127,6 +127,12 @@ static const struct ckpt_field epoll_fields[] = {
 };
 static const struct ckpt_shape epoll_shape = SHAPE(ckpt_epoll, epoll_fields);
 
+static const struct ckpt_field pidfd_fields[] = {
+	INT(1, ckpt_pidfd, pid),
+	INT(2, ckpt_pidfd, exit_code),
+};
+static const struct ckpt_shape pidfd_shape = SHAPE(ckpt_pidfd, pidfd_fields);
+
 static const struct ckpt_field fd_fields[] = {
 	INT(1, ckpt_fd, fd),
 	BOOL(2, ckpt_fd, cloexec),
@@ -235,5 +241,6 @@ static const struct ckpt_field image_fields[] = {
 	LIST(17, ckpt_image, timerfds, n_timerfds, timerfd_shape),
 	LIST(18, ckpt_image, signalfds, n_signalfds, signalfd_shape),
 	LIST(19, ckpt_image, epolls, n_epolls, epoll_shape),
+	LIST(29, ckpt_image, pidfds, n_pidfds, pidfd_shape),
 };
 const struct ckpt_shape ckpt_image_shape = SHAPE(ckpt_image, image_fields);

@@ -24,6 +24,7 @@ enum ckpt_file_kind {
 	CKPT_FILE_TIMERFD,
 	CKPT_FILE_SIGNALFD,
 	CKPT_FILE_EPOLL,
+	CKPT_FILE_PIDFD = 12,
 };
 
 /**
@@ -140,6 +141,16 @@ struct ckpt_epoll_target {
 struct ckpt_epoll {
 	struct ckpt_epoll_target *targets;
 	size_t n_targets;
+};
+
+/**
+ * struct ckpt_pidfd - a process, or a thread of one, that a descriptor leads to
+ * @pid: in the tree; 0: it is gone, and has been waited for
+ * @exit_code: of one that is gone, as wait status; 0 where the kernel did not tell it
+ */
+struct ckpt_pidfd {
+	int32_t pid;
+	int32_t exit_code;
 };
 
 struct ckpt_fd {

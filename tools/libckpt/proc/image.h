@@ -245,6 +245,8 @@ struct ckpt_image {
 	size_t n_signalfds;
 	struct ckpt_epoll *epolls;
 	size_t n_epolls;
+	struct ckpt_pidfd *pidfds;
+	size_t n_pidfds;
 	struct ckpt_fdtable *fdtables;
 	size_t n_fdtables;
 	uint64_t monotonic_ns, boottime_ns, realtime_ns;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Machine: what this kernel, its settings and our own rights let a restore do. */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/membarrier.h>
 #include <linux/prctl.h>
@@ -223,10 +224,22 @@ static int check_timerfds(const struct ckpt_image *image, uint64_t eff, struct c
 	return 0;
 }
 
+static int check_pidfds(const struct ckpt_image *image, struct ckpt_err *err)
+{
+	for (size_t i = 0; i < image->n_files; i++) {
+		if (image->files[i].kind == CKPT_FILE_PIDFD && image->files[i].flags & O_EXCL &&
+		    !ckpt_pidfd_has_threads())
+			return ckpt_fail(err, CKPT_REFUSED, 0,
+					 "the tree has a pidfd of a thread, as this kernel makes "
+					 "none (Linux 6.9 does)");
+	}
+	return 0;
+}
+
 static int check_numbers(const struct ckpt_image *image, struct ckpt_err *err)
 {
 	uint64_t pid_max = setting("/proc/sys/kernel/pid_max", INT32_MAX);
-	uint64_t ghosts = ckpt_build_first_ghost(image) + image->n_tasks;
+	uint64_t ghosts = ckpt_build_first_ghost(image) + image->n_tasks + image->n_pidfds;
 	struct rlimit own;
 
 	if (ghosts >= pid_max)
@@ -255,7 +268,7 @@ int ckpt_machine_check(const struct ckpt_image *image, struct ckpt_err *err)
 		return ckpt_fail(err, CKPT_FAILED, errno, "no memory for a page");
 	ret = check_numbers(image, err) || check_pipes(image, own.cap_eff, err) ||
 	      check_deleted(image, own.cap_eff, err) ||
-	      check_timerfds(image, own.cap_eff, err) ? -1 : 0;
+	      check_timerfds(image, own.cap_eff, err) || check_pidfds(image, err) ? -1 : 0;
 	for (i = 0; i < image->n_tasks && !ret; i++) {
 		const struct ckpt_task *t = &image->tasks[i];
 

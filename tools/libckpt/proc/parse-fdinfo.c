@@ -72,6 +72,13 @@ int ckpt_parse_signalfd(const char *text, struct ckpt_signalfd *ret)
 	return ckpt_field_u64(text, "sigmask", 16, &ret->mask);
 }
 
+int ckpt_parse_pidfd(const char *text, int32_t *ret_pid)
+{
+	const char *p = ckpt_field(text, "Pid");
+
+	return p && sscanf(p, "%" SCNd32, ret_pid) == 1 ? 0 : -1;
+}
+
 int ckpt_parse_epoll_line(const char **at, struct ckpt_epoll_target *ret, uint64_t *ret_ino)
 {
 	const char *p = *at, *end;

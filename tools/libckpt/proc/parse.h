@@ -157,6 +157,9 @@ int ckpt_parse_eventfd(const char *text, struct ckpt_eventfd *ret, bool *ret_sem
 int ckpt_parse_timerfd(const char *text, struct ckpt_timerfd *ret);
 int ckpt_parse_signalfd(const char *text, struct ckpt_signalfd *ret);
 
+/* As this process calls it; -1: it is gone, 0: it is in another pid namespace. */
+int ckpt_parse_pidfd(const char *text, int32_t *ret_pid);
+
 /**
  * ckpt_parse_epoll_line - the next descriptor that an epoll watches
  * @at: fdinfo; moved behind the line

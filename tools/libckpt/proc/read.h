@@ -160,6 +160,9 @@ int ckpt_read_timerfd(struct ckpt_reader *r, struct ckpt_file *f, const char *fd
 		      struct ckpt_err *err);
 int ckpt_read_signalfd(struct ckpt_reader *r, struct ckpt_file *f, const char *fdinfo,
 		       struct ckpt_err *err);
+/* pidfd-read.c: when all tasks are known */
+int ckpt_read_pidfd(struct ckpt_reader *r, struct ckpt_file *f, const char *fdinfo,
+		    struct ckpt_err *err);
 /* epoll-read.c: after every table is read; and then, which eventfds are semaphores. */
 int ckpt_read_epolls(struct ckpt_reader *r, struct ckpt_err *err);
 int ckpt_read_semaphores(struct ckpt_reader *r, struct ckpt_err *err);

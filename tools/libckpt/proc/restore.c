@@ -42,6 +42,11 @@ static const struct step build_steps[] = {
 	{ "restore.lock", ckpt_build_mm_finish },
 	{ "restore.fds", ckpt_build_fds },
 	{ "restore.threads", ckpt_build_threads },
+};
+
+/* When there are all that a descriptor may lead to; before anybody loses a right. */
+static const struct step late_steps[] = {
+	{ "restore.late", ckpt_build_late_fds },
 	{ "restore.signals", ckpt_build_signals },
 	{ "restore.attrs", ckpt_build_attrs },
 	{ "restore.pending", ckpt_build_pending },
@@ -129,7 +134,10 @@ static int build(struct ckpt_restore *r, struct ckpt_err *err)
 	if (ckpt_fault("restore.files"))
 		return ckpt_fail(err, CKPT_FAILED, 0, "restore.files: fault injected");
 	if (ckpt_build_files(r, err) || ckpt_build_tasks(r, err) || ckpt_build_zombies(r, err) ||
-	    run_steps(r, build_steps, sizeof(build_steps) / sizeof(build_steps[0]), err))
+	    run_steps(r, build_steps, sizeof(build_steps) / sizeof(build_steps[0]), err) ||
+	    ckpt_build_pidfds(r, err) ||
+	    run_steps(r, late_steps, sizeof(late_steps) / sizeof(late_steps[0]), err) ||
+	    ckpt_build_epolls(r, err))
 		return -1;
 	if (ckpt_fault("restore.owners"))
 		return ckpt_fail(err, CKPT_FAILED, 0, "restore.owners: fault injected");

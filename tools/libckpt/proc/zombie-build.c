@@ -55,23 +55,30 @@ static int wait_end(const struct ckpt_site *s, int wanted, struct ckpt_err *err)
 	return 0;
 }
 
+int ckpt_build_end(struct ckpt_restore *r, const struct ckpt_site *s, int code,
+		   struct ckpt_err *err)
+{
+	int sig = code & 0x7f;
+
+	if (sig == SIGKILL)
+		kill(s->tid, SIGKILL);
+	else if (sig ? start_call(s, SYS_tkill, s->name, sig, err)
+		     : start_call(s, SYS_exit_group, code >> 8, 0, err))
+		return -1;
+	if (wait_end(s, code, err))
+		return -1;
+	ckpt_build_forget(r, s->tid);
+	return 0;
+}
+
 static int end(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err)
 {
 	const struct ckpt_site s = ckpt_build_site(r, t, 0);
-	int code = t->task->exit_code, sig = code & 0x7f;
 
 	/* images of old do not have them: it stays who ckpt-tool is */
 	if (t->task->creds_known && ckpt_build_creds(&s, &t->task->creds, err))
 		return -1;
-	if (sig == SIGKILL)
-		kill(s.tid, SIGKILL);
-	else if (sig ? start_call(&s, SYS_tkill, t->task->pid, sig, err)
-		     : start_call(&s, SYS_exit_group, code >> 8, 0, err))
-		return -1;
-	if (wait_end(&s, code, err))
-		return -1;
-	ckpt_build_forget(r, t->host);
-	return 0;
+	return ckpt_build_end(r, &s, t->task->exit_code, err);
 }
 
 int ckpt_build_zombies(struct ckpt_restore *r, struct ckpt_err *err)
