@@ -17,7 +17,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/inotify.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <sys/file.h>
@@ -47,12 +46,6 @@ static void refuses_itself(void **state)
 	assert_null(stop);
 	assert_int_equal(err.status, CKPT_REFUSED);
 	assert_non_null(strstr(err.text, "ckpt-tool itself"));
-}
-
-static void hold_inotify(void)
-{
-	if (inotify_init1(0) < 0)
-		_exit(1);
 }
 
 /* A one-shot that has fired, of a pipe in which there is nothing any more. */
@@ -397,7 +390,6 @@ static void hold_left_group(void)
 static void refuses_by_name(void **state)
 {
 	static const struct proc_group_refusal cases[] = {
-		{ hold_inotify, "an inotify descriptor" },
 		{ watch_signals, "a signalfd" },
 		{ watch_fired_epoll, "once, which has happened, an epoll" },
 		{ hold_cancelled_timer, "a timer on descriptor" },

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A program that watches processes by pidfds
+ * A program that watches processes by pidfds, and files and directories by inotifies
+ *
+ * Usage: watchers [DIRECTORY]; that one is watched for all that happens to it, and nobody else
+ * may look at it meanwhile.
  *
  * Prints "ready" once all is set up, waits until there is a file "go" in its directory, checks
  * that everything is as it was, and prints what is wrong, or "all well".
@@ -16,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -244,14 +248,256 @@ static void check_processes(void)
 	check_threads();
 }
 
-int main(void)
+/* --- files --- */
+
+#define ALL (IN_ALL_EVENTS | IN_EXCL_UNLINK)
+
+static const char *quiet = "quiet";
+static int some, many, none, everything, waited_for, seen_by, busy;
+static int wd_dir, wd_file, wd_link, wd_once, wd_moved, wd_twice, wd_all, wd_last;
+static int shared_wd, asks[2], answers[2];
+static pthread_t watcher, counter;
+static volatile int made, lost;
+static volatile uint32_t told_mask;
+static char told_name[32];
+
+/* The next event of an inotify that does not block: its mask, 0 when there is none. */
+static uint32_t next(int fd, int *ret_wd, char name[32])
+{
+	static struct {
+		char data[4096] __attribute__((aligned(8)));
+		ssize_t len, at;
+	} got[64];
+	struct inotify_event *e;
+
+	if (got[fd].at == got[fd].len) {
+		got[fd].at = 0;
+		got[fd].len = read(fd, got[fd].data, sizeof(got[fd].data));
+		if (got[fd].len <= 0) {
+			got[fd].len = 0;
+			return 0;
+		}
+	}
+	e = (struct inotify_event *)&got[fd].data[got[fd].at];
+	got[fd].at += sizeof(*e) + e->len;
+	if (ret_wd)
+		*ret_wd = e->wd;
+	if (name)
+		snprintf(name, 32, "%.31s", e->len ? e->name : "");
+	return e->mask;
+}
+
+static bool is_next(int fd, int wd, uint32_t mask, const char *name)
+{
+	char got[32];
+	int got_wd;
+	uint32_t got_mask = next(fd, &got_wd, got);
+
+	if (got_mask == mask && got_wd == wd && !strcmp(got, name))
+		return true;
+	printf("watch %d: 0x%x '%s', not watch %d: 0x%x '%s'\n", got_mask ? got_wd : 0, got_mask,
+	       got_mask ? got : "", wd, mask, name);
+	return false;
+}
+
+static void make_file(const char *path)
+{
+	close(MUST(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644)));
+}
+
+static void write_file(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_APPEND);
+
+	OK(fd >= 0 && write(fd, "x", 1) == 1 && !close(fd));
+}
+
+static void *wait_for_files(void *arg)
+{
+	char data[256] __attribute__((aligned(8)));
+	struct inotify_event *e = (struct inotify_event *)data;
+
+	if (read(waited_for, data, sizeof(data)) > 0) {
+		snprintf(told_name, sizeof(told_name), "%.31s", e->name);
+		told_mask = e->mask;
+	}
+	return arg;
+}
+
+/* Reads all that it is told at once, of who looks at the directory as well. */
+static void *count_files(void *arg)
+{
+	char data[4096] __attribute__((aligned(8)));
+	ssize_t len, at;
+
+	while ((len = read(busy, data, sizeof(data))) > 0) {
+		for (at = 0; at < len;) {
+			struct inotify_event *e = (struct inotify_event *)(data + at);
+
+			made += (e->mask & IN_CREATE) != 0;
+			lost += (e->mask & (IN_IGNORED | IN_Q_OVERFLOW | IN_DELETE)) != 0;
+			at += sizeof(*e) + e->len;
+		}
+	}
+	return arg;
+}
+
+/* Reads, when it is asked, what its parent watches as well. */
+static pid_t child_that_reads(void)
+{
+	pid_t pid = MUST(fork());
+	char byte;
+
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (read(asks[0], &byte, 1) != 1 || !(next(many, NULL, NULL) & IN_ATTRIB))
+		byte = 'n';
+	_exit(write(answers[1], &byte, 1) != 1);
+}
+
+static pid_t files_child;
+
+static void make_watches(void)
+{
+	struct epoll_event e;
+	char path[32];
+	int i, old;
+
+	OK(!system("rm -rf dir many busy file link moved 'a name with space'"));
+	MUST(mkdir("dir", 0755));
+	MUST(mkdir("many", 0755));
+	MUST(mkdir("a name with space", 0755));
+	make_file("file");
+	make_file("dir/before");
+	MUST(symlink("file", "link"));
+	some = MUST(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+	old = MUST(inotify_add_watch(some, "many", IN_CREATE));
+	wd_dir = MUST(inotify_add_watch(some, "dir", IN_CREATE | IN_DELETE | IN_MOVE));
+	MUST(inotify_rm_watch(some, old));
+	wd_file = MUST(inotify_add_watch(some, "file", IN_MODIFY | IN_EXCL_UNLINK));
+	wd_link = MUST(inotify_add_watch(some, "link", IN_DONT_FOLLOW | IN_ATTRIB));
+	wd_once = MUST(inotify_add_watch(some, "a name with space", IN_CREATE | IN_ONESHOT));
+	make_file("moves");
+	wd_moved = MUST(inotify_add_watch(some, "moves", IN_MODIFY));
+	MUST(rename("moves", "moved"));
+	while (next(some, NULL, NULL))
+		;
+	wd_last = wd_moved;
+	none = MUST(inotify_init1(0));
+	everything = MUST(inotify_init1(IN_NONBLOCK));
+	if (mkdir(quiet, 0755) && errno != EEXIST)
+		MUST(-1);
+	wd_all = MUST(inotify_add_watch(everything, quiet, ALL));
+	wd_twice = MUST(inotify_add_watch(everything, "file", IN_CLOSE_WRITE));
+	many = MUST(inotify_init1(IN_NONBLOCK));
+	for (i = 0; i < 100; i++) {
+		snprintf(path, sizeof(path), "many/%d", i);
+		make_file(path);
+		shared_wd = MUST(inotify_add_watch(many, path, IN_ATTRIB));
+	}
+	MUST(mkdir("busy", 0755));
+	busy = MUST(inotify_init1(0));
+	MUST(inotify_add_watch(busy, "busy", IN_ALL_EVENTS));
+	waited_for = MUST(inotify_init1(0));
+	MUST(inotify_add_watch(waited_for, "dir", IN_CREATE));
+	seen_by = MUST(epoll_create1(0));
+	watch(seen_by, some, EPOLLIN, 5);
+	MUST(epoll_wait(seen_by, &e, 1, 0));
+	MUST(pipe(asks));
+	MUST(pipe(answers));
+	files_child = child_that_reads();
+	pthread_create(&watcher, NULL, wait_for_files, NULL);
+	pthread_create(&counter, NULL, count_files, NULL);
+}
+
+static void check_some(void)
+{
+	struct epoll_event e;
+
+	OK(!next(some, NULL, NULL) && errno == EAGAIN);
+	OK(!epoll_wait(seen_by, &e, 1, 0));
+	make_file("dir/new");
+	OK(epoll_wait(seen_by, &e, 1, 0) == 1 && e.data.u64 == 5);
+	OK(is_next(some, wd_dir, IN_CREATE, "new"));
+	write_file("dir/new");
+	OK(!rename("dir/new", "dir/newer") && !unlink("dir/before"));
+	OK(is_next(some, wd_dir, IN_MOVED_FROM, "new"));
+	OK(is_next(some, wd_dir, IN_MOVED_TO, "newer"));
+	OK(is_next(some, wd_dir, IN_DELETE, "before"));
+	write_file("file");
+	OK(is_next(some, wd_file, IN_MODIFY, ""));
+	OK(!lchown("link", getuid(), -1));
+	OK(is_next(some, wd_link, IN_ATTRIB, ""));
+	write_file("moved");
+	OK(is_next(some, wd_moved, IN_MODIFY, ""));
+	make_file("a name with space/1");
+	make_file("a name with space/2");
+	OK(is_next(some, wd_once, IN_CREATE, "1"));
+	OK(is_next(some, wd_once, IN_IGNORED, ""));
+	OK(!inotify_rm_watch(some, wd_file));
+	OK(is_next(some, wd_file, IN_IGNORED, ""));
+	OK(inotify_add_watch(some, "file", IN_MODIFY) == wd_last + 1);
+	OK(!next(some, NULL, NULL));
+}
+
+static void check_everything(void)
+{
+	OK(is_next(everything, wd_twice, IN_CLOSE_WRITE, ""));
+	OK(!next(everything, NULL, NULL));
+	OK(inotify_add_watch(everything, quiet, IN_OPEN | IN_MASK_ADD) == wd_all);
+	close(open(quiet, O_RDONLY));
+	OK(is_next(everything, wd_all, IN_OPEN | IN_ISDIR, ""));
+	OK(is_next(everything, wd_all, IN_CLOSE_NOWRITE | IN_ISDIR, ""));
+	OK(!next(everything, NULL, NULL));
+}
+
+static void check_busy(void)
+{
+	OK(!made && !lost);
+	make_file("busy/1");
+	make_file("busy/2");
+	for (int i = 0; i < 100 && made < 2; i++)
+		usleep(10000);
+	OK(made == 2 && !lost);
+}
+
+static void check_watches(void)
+{
+	int status = -1;
+	char byte = 'y';
+
+	OK(fcntl(some, F_GETFD) == FD_CLOEXEC && fcntl(some, F_GETFL) & O_NONBLOCK);
+	OK(!fcntl(none, F_GETFD) && !(fcntl(none, F_GETFL) & O_NONBLOCK));
+	OK(!told_mask);
+	check_some();
+	check_everything();
+	check_busy();
+	OK(inotify_add_watch(none, "dir", IN_CREATE) == 1);
+	pthread_join(watcher, NULL);
+	OK(told_mask == IN_CREATE && !strcmp(told_name, "new"));
+	OK(!next(many, NULL, NULL));
+	OK(!chmod("many/99", 0600) && !chmod("many/7", 0600));
+	OK(is_next(many, shared_wd, IN_ATTRIB, ""));
+	/* two events at once: the second was read here as well */
+	OK(is_next(many, 8, IN_ATTRIB, ""));
+	OK(!chmod("many/50", 0600));
+	OK(write(asks[1], "y", 1) == 1 && read(answers[0], &byte, 1) == 1 && byte == 'y');
+	OK(waitpid(files_child, &status, 0) == files_child && !status);
+}
+
+int main(int argc, char **argv)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (argc > 1)
+		quiet = argv[1];
 	make_processes();
+	make_watches();
 	puts("all is set up");
 	puts("ready");
 	while (access("go", F_OK))
 		usleep(20000);
+	check_watches();
 	check_processes();
 	puts(wrong ? "not well" : "all well");
 	return wrong != 0;

@@ -131,13 +131,20 @@ group_pids() {	# NAME: pids of all its processes
 	done < <(find "$dir" -name cgroup.procs)
 }
 
+# Somebody is in its cgroup; one who has all but ended is there as well, and has no pid any more
+group_populated() {
+	local dir
+
+	dir=$(group_dir "$1" 2>/dev/null) && grep -qs "populated 1" "$dir/cgroup.events"
+}
+
 kill_group() {	# NAME: kill -9 of every process, until none is left
 	local pids
 
 	for _ in {1..200}; do
 		pids=$(group_pids "$1")
-		[ -n "$pids" ] || return 0
-		kill -9 $pids 2>/dev/null || true
+		[ -n "$pids" ] || group_populated "$1" || return 0
+		[ -z "$pids" ] || kill -9 $pids 2>/dev/null || true
 		sleep 0.05
 	done
 	return 1

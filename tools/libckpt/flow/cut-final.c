@@ -85,7 +85,7 @@ static int take_final(struct ckpt_cut *cut, struct ckpt_take *take, struct ckpt_
 static int cut_stopped(struct ckpt_cut *cut, struct ckpt_take *take,
 		       struct ckpt_inode_take *inodes, struct ckpt_err *err)
 {
-	bool lists;
+	bool lists, beside;
 
 	cut->outer.stopped_ns = ckpt_fs_now_ns();
 	if (ckpt_stop_collect_start(cut->stop, err))
@@ -97,12 +97,14 @@ static int cut_stopped(struct ckpt_cut *cut, struct ckpt_take *take,
 	if (cut->epoch.lost)
 		cut->files.by_changes = false;
 	lists = cut->files.by_changes;
-	if (lists && ckpt_files_round(&cut->files, inodes, NULL, true, &cut->stage_sink, err))
+	beside = lists && !ckpt_stop_sees_reads(cut->stop);
+	if (beside && ckpt_files_round(&cut->files, inodes, NULL, true, &cut->stage_sink, err))
 		return -1;
 	if (ckpt_stop_collect_wait(cut->stop, &cut->image, err))
 		return -1;
 	ckpt_fault("checkpoint.collected");
-	if (!lists && ckpt_files_round(&cut->files, NULL, &cut->image, true, &cut->stage_sink, err))
+	if (!beside && ckpt_files_round(&cut->files, lists ? inodes : NULL,
+					lists ? NULL : &cut->image, true, &cut->stage_sink, err))
 		return -1;
 	if (ckpt_mem_final(&cut->mem, take, &cut->image, cut->stage, &cut->stage_sink, err))
 		return -1;

@@ -158,6 +158,16 @@ int ckpt_build_eventfd(struct ckpt_restore *r, size_t index, struct ckpt_err *er
 int ckpt_build_timerfd(struct ckpt_restore *r, size_t index, struct ckpt_err *err);
 int ckpt_build_signalfd(struct ckpt_restore *r, size_t index, struct ckpt_err *err);
 int ckpt_build_epoll(struct ckpt_restore *r, size_t index, struct ckpt_err *err);
+/* inotify-build.c: an inotify that watches nothing yet; and then what all of them watch. */
+int ckpt_build_inotify(struct ckpt_restore *r, size_t index, struct ckpt_err *err);
+int ckpt_build_watches(struct ckpt_restore *r, struct ckpt_err *err);
+/* Does descriptor @text, fdinfo, watch what the image says? */
+int ckpt_verify_inotify(const struct ckpt_inotify *wanted, const char *text,
+			struct ckpt_err *err);
+/* Can this kernel give a watch its number? */
+bool ckpt_inotify_has_numbers(void);
+/* Can this user have @n more? Return: 0 or -1. */
+int ckpt_inotify_room(size_t n);
 /* pidfd-build.c: all of them, in init, when every process and thread is there */
 int ckpt_build_pidfds(struct ckpt_restore *r, struct ckpt_err *err);
 /* Does descriptor @text, fdinfo, lead where the image says? */

@@ -329,6 +329,8 @@ static int build_file(struct ckpt_restore *r, size_t index, struct ckpt_err *err
 		return ckpt_build_signalfd(r, index, err);
 	case CKPT_FILE_EPOLL:
 		return ckpt_build_epoll(r, index, err);
+	case CKPT_FILE_INOTIFY:
+		return ckpt_build_inotify(r, index, err);
 	}
 	twin = f->deleted ? earlier_link(r->image, index) : CKPT_NONE;
 	if (twin != CKPT_NONE)

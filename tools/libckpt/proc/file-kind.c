@@ -26,6 +26,7 @@ static uint32_t anonymous_kind(const char *link)
 		{ "anon_inode:[eventfd]", CKPT_FILE_EVENTFD },
 		{ "anon_inode:[eventpoll]", CKPT_FILE_EPOLL },
 		{ "anon_inode:[pidfd]", CKPT_FILE_PIDFD },
+		{ CKPT_INOTIFY_LINK, CKPT_FILE_INOTIFY },
 		{ "anon_inode:[signalfd]", CKPT_FILE_SIGNALFD },
 		{ "anon_inode:[timerfd]", CKPT_FILE_TIMERFD },
 	};
@@ -47,7 +48,6 @@ static const char *anonymous(const char *link)
 		{ "anon_inode:[io_uring]", "an io_uring" },
 		{ "anon_inode:[userfaultfd]", "a userfaultfd" },
 		{ "anon_inode:[fanotify]", "a fanotify" },
-		{ "anon_inode:inotify", "an inotify" },
 		{ "anon_inode:[perf_event]", "a perf event" },
 		{ "anon_inode:bpf", "a BPF" },
 		{ "socket:", "a socket" },

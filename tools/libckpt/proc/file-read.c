@@ -219,6 +219,8 @@ static int read_object(struct ckpt_reader *r, struct ckpt_file *f, const char *f
 		return ckpt_read_timerfd(r, f, fdinfo, err);
 	case CKPT_FILE_SIGNALFD:
 		return ckpt_read_signalfd(r, f, fdinfo, err);
+	case CKPT_FILE_INOTIFY:
+		return ckpt_read_inotify(r, f, fdinfo, err);
 	case CKPT_FILE_PIDFD:
 		return ckpt_read_pidfd(r, f, fdinfo, err);
 	default:

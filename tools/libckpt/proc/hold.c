@@ -61,6 +61,7 @@ void ckpt_hold_done(struct ckpt_hold *hold)
 	for (size_t i = 0; i < hold->n_seen; i++)
 		free(hold->seen[i].smaps);
 	free(hold->seen);
+	free(hold->queues);
 	free(hold->label);
 	ckpt_buf_done(&hold->scratch);
 	if (hold->cgroup >= 0)
@@ -126,15 +127,23 @@ static void give_up(struct ckpt_hold *hold)
 	ckpt_hold_release(hold);
 }
 
+enum outcome {
+	FAILED = -1,
+	STOPPED,
+	IN_VFORK,	/* a vfork is in flight */
+	UNREAD,		/* events wait to be read */
+};
+
 /*
- * One attempt. Return: 0 stopped; 1 a vfork is in flight and everything runs
- * again; -1 failed and everything runs again.
+ * One attempt: unless it is stopped, everything runs again.  @ret_why: what to refuse when
+ * it comes to nothing else.
  */
-static int attempt(struct ckpt_hold *hold, pid_t *ret_parent, pid_t *ret_child,
-		   struct ckpt_err *err)
+static enum outcome attempt(struct ckpt_hold *hold, struct ckpt_err *ret_why,
+			    struct ckpt_err *err)
 {
+	enum outcome out = FAILED;
 	struct ckpt_held_proc *who = NULL;
-	pid_t tid = 0;
+	pid_t tid = 0, parent, child;
 	int r;
 
 	hold->began_ns = ckpt_now_ns();
@@ -149,8 +158,14 @@ static int attempt(struct ckpt_hold *hold, pid_t *ret_parent, pid_t *ret_child,
 	if (r < 0)
 		goto fail;
 	if (r > 0) {
-		if (ckpt_tree_vfork(hold, ret_parent, ret_child) > 0)
-			goto vfork;
+		if (ckpt_tree_vfork(hold, &parent, &child) > 0) {
+			ckpt_fail(ret_why, CKPT_REFUSED, 0,
+				"pid %d shares the address space of its parent %d for longer than "
+				"%u ms (vfork or CLONE_VM), which this version cannot restore",
+				child, parent, hold->vfork_ms);
+			out = IN_VFORK;
+			goto fail;
+		}
 		ckpt_fail(err, CKPT_FAILED, 0,
 			"thread %d of pid %d (%s) did not stop in %u ms, it cannot be "
 			"interrupted; the tree runs on, try again",
@@ -168,35 +183,36 @@ static int attempt(struct ckpt_hold *hold, pid_t *ret_parent, pid_t *ret_child,
 	/* now and not before: a freeze that comes in between must not hold what we inject */
 	if (ckpt_freeze_foreign(hold, err))
 		goto fail;
-	return 0;
-
-vfork:
-	ckpt_hold_release(hold);
-	return 1;
+	r = ckpt_queues_check(hold, ret_why, err);
+	if (!r)
+		return STOPPED;
+	if (r > 0)
+		out = UNREAD;
 fail:
 	ckpt_hold_release(hold);
-	return -1;
+	return out;
 }
 
 int ckpt_hold_stop(struct ckpt_hold *hold, struct ckpt_err *err)
 {
 	uint64_t until = ckpt_now_ns() + hold->vfork_ms * MS;
 	unsigned int wait_us = 500;
-	pid_t parent, child;
 
 	for (;;) {
-		int r;
+		struct ckpt_err why = CKPT_ERR_INIT;
+		enum outcome out;
 
 		ckpt_hold_forget(hold);
-		r = attempt(hold, &parent, &child, err);
-		if (r <= 0)
-			return r;
-		if (ckpt_now_ns() > until)
-			return ckpt_fail(err, CKPT_REFUSED, 0,
-				"pid %d shares the address space of its parent %d for longer than "
-				"%u ms (vfork or CLONE_VM), which this version cannot restore",
-				child, parent, hold->vfork_ms);
+		out = attempt(hold, &why, err);
+		if (out <= STOPPED)
+			return out;
+		if (ckpt_now_ns() > until) {
+			*err = why;
+			return -1;
+		}
 		ckpt_sleep_us(wait_us);
-		wait_us = wait_us < 8000 ? wait_us * 2 : wait_us;
+		/* a vfork is over in a moment; who has events to read needs the processor for it */
+		if (wait_us < (out == IN_VFORK ? 8000 : 256000))
+			wait_us *= 2;
 	}
 }

@@ -84,6 +84,12 @@ struct ckpt_seen {
 	bool used;
 };
 
+/* An inotify that a process was seen to have. */
+struct ckpt_held_queue {
+	pid_t pid;
+	int fd;
+};
+
 /**
  * struct ckpt_hold - the tree
  * @cgroup, @freeze, @events: descriptors, -1 in pid mode
@@ -92,6 +98,8 @@ struct ckpt_seen {
  * @caller: the process that asked; it must not be in the tree
  * @unhurried: the caller holds the tree long anyway: what is slow is read within the stop
  * @began_ns: CLOCK_MONOTONIC of the first act on the running tree
+ * @queues: inotifies, as the scan found them
+ * @sees_reads: one of them is told of files that are opened or read
  * @cpus: those that a task of its cgroup has that asks for none, as the scan found them
  * @label: security label of all of the tree, as the scan found it; NULL: none
  * @scratch: for one /proc text at a time
@@ -107,6 +115,9 @@ struct ckpt_hold {
 	size_t n_procs;
 	struct ckpt_seen *seen;
 	size_t n_seen;
+	struct ckpt_held_queue *queues;
+	size_t n_queues;
+	bool sees_reads;
 	uint8_t cpus[CKPT_CPUS_LEN];
 	char *label;
 	struct ckpt_buf scratch;
@@ -171,6 +182,15 @@ struct user_regs_struct ckpt_held_regs_deferred(const struct ckpt_held_thread *t
  * on, also where nobody is left who could see to it then.  Its registers are known.
  */
 int ckpt_held_forgive(struct ckpt_held_thread *t, struct ckpt_err *err);
+
+/* inotify-queue.c: know of an inotify, and by its fdinfo (or NULL) of what it is told. */
+int ckpt_queue_note(struct ckpt_hold *hold, pid_t pid, int fd, const char *fdinfo,
+		    struct ckpt_err *err);
+/* Bytes of events that wait in one, or -1. */
+int ckpt_queue_waiting(pid_t pid, int fd, struct ckpt_err *err);
+int ckpt_queue_refuse(pid_t pid, int fd, int bytes, struct ckpt_err *err);
+/* Return: 0 none waits in any that is known; 1 some do, with a refusal in @ret_why; -1. */
+int ckpt_queues_check(struct ckpt_hold *hold, struct ckpt_err *ret_why, struct ckpt_err *err);
 
 /* hold.c: all of the above in order. */
 int ckpt_hold_stop(struct ckpt_hold *hold, struct ckpt_err *err);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Consistency of images: what watches processes. */
+/* Consistency of images: what watches files and processes. */
 #include <fcntl.h>
+#include <sys/inotify.h>
 
 #include "proc/image-check.h"
 
@@ -40,6 +41,33 @@ int ckpt_image_check_pidfds(const struct ckpt_image *image, struct ckpt_err *err
 		if (f->kind == CKPT_FILE_PIDFD && !(f->flags & O_EXCL) &&
 		    rank_of(image, image->pidfds[f->object].pid) == 1)
 			return BAD("a pidfd of a thread is none of a thread");
+	}
+	return 0;
+}
+
+static int check_watch(const struct ckpt_watch *w, struct ckpt_err *err)
+{
+	if (w->mask & ~(uint32_t)(IN_ALL_EVENTS | IN_ONESHOT | IN_EXCL_UNLINK) ||
+	    !(w->mask & IN_ALL_EVENTS))
+		return BAD("watch %d is for impossible events", w->wd);
+	if (!w->path || w->path[0] != '/')
+		return BAD("watch %d has no absolute path", w->wd);
+	return 0;
+}
+
+int ckpt_image_check_inotifies(const struct ckpt_image *image, struct ckpt_err *err)
+{
+	for (size_t i = 0; i < image->n_inotifies; i++) {
+		const struct ckpt_inotify *in = &image->inotifies[i];
+		int32_t last = 0;
+
+		for (size_t j = 0; j < in->n_watches; j++) {
+			if (in->watches[j].wd <= last)
+				return BAD("watches are not in order");
+			last = in->watches[j].wd;
+			if (check_watch(&in->watches[j], err))
+				return -1;
+		}
 	}
 	return 0;
 }

@@ -77,6 +77,8 @@ static size_t n_objects(const struct ckpt_image *image, uint32_t kind)
 		return image->n_signalfds;
 	case CKPT_FILE_EPOLL:
 		return image->n_epolls;
+	case CKPT_FILE_INOTIFY:
+		return image->n_inotifies;
 	case CKPT_FILE_PIDFD:
 		return image->n_pidfds;
 	default:
@@ -348,5 +350,6 @@ int ckpt_image_check(const struct ckpt_image *image, struct ckpt_err *err)
 			return -1;
 	}
 	return check_ids(image, err) || check_parents(image, err) ||
-	       ckpt_image_check_pidfds(image, err) ? -1 : 0;
+	       ckpt_image_check_pidfds(image, err) ||
+	       ckpt_image_check_inotifies(image, err) ? -1 : 0;
 }

@@ -10,5 +10,6 @@ bool ckpt_image_ends(int32_t status);
 
 /* image-check-watch.c: when ids are known to be sound. Return: 0, -1 with CKPT_DAMAGED */
 int ckpt_image_check_pidfds(const struct ckpt_image *image, struct ckpt_err *err);
+int ckpt_image_check_inotifies(const struct ckpt_image *image, struct ckpt_err *err);
 
 #endif

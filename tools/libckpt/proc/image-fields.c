@@ -127,6 +127,19 @@ static const struct ckpt_field epoll_fields[] = {
 };
 static const struct ckpt_shape epoll_shape = SHAPE(ckpt_epoll, epoll_fields);
 
+static const struct ckpt_field watch_fields[] = {
+	INT(1, ckpt_watch, wd),
+	UINT(2, ckpt_watch, mask),
+	STR(3, ckpt_watch, path),
+	BOOL(4, ckpt_watch, dir),
+};
+static const struct ckpt_shape watch_shape = SHAPE(ckpt_watch, watch_fields);
+
+static const struct ckpt_field inotify_fields[] = {
+	LIST(1, ckpt_inotify, watches, n_watches, watch_shape),
+};
+static const struct ckpt_shape inotify_shape = SHAPE(ckpt_inotify, inotify_fields);
+
 static const struct ckpt_field pidfd_fields[] = {
 	INT(1, ckpt_pidfd, pid),
 	INT(2, ckpt_pidfd, exit_code),
@@ -241,6 +254,7 @@ static const struct ckpt_field image_fields[] = {
 	LIST(17, ckpt_image, timerfds, n_timerfds, timerfd_shape),
 	LIST(18, ckpt_image, signalfds, n_signalfds, signalfd_shape),
 	LIST(19, ckpt_image, epolls, n_epolls, epoll_shape),
+	LIST(28, ckpt_image, inotifies, n_inotifies, inotify_shape),
 	LIST(29, ckpt_image, pidfds, n_pidfds, pidfd_shape),
 };
 const struct ckpt_shape ckpt_image_shape = SHAPE(ckpt_image, image_fields);

@@ -24,6 +24,7 @@ enum ckpt_file_kind {
 	CKPT_FILE_TIMERFD,
 	CKPT_FILE_SIGNALFD,
 	CKPT_FILE_EPOLL,
+	CKPT_FILE_INOTIFY = 11,
 	CKPT_FILE_PIDFD = 12,
 };
 
@@ -141,6 +142,26 @@ struct ckpt_epoll_target {
 struct ckpt_epoll {
 	struct ckpt_epoll_target *targets;
 	size_t n_targets;
+};
+
+/**
+ * struct ckpt_watch - a file or directory that an inotify watches
+ * @wd: its number there
+ * @mask: IN_*, with IN_ONESHOT and IN_EXCL_UNLINK
+ * @path: a name of it, whose last part is no link to follow
+ * @dir: it is a directory
+ */
+struct ckpt_watch {
+	int32_t wd;
+	uint32_t mask;
+	char *path;
+	bool dir;
+};
+
+/* No event waits in it; @watches: by rising number. */
+struct ckpt_inotify {
+	struct ckpt_watch *watches;
+	size_t n_watches;
 };
 
 /**

@@ -245,6 +245,8 @@ struct ckpt_image {
 	size_t n_signalfds;
 	struct ckpt_epoll *epolls;
 	size_t n_epolls;
+	struct ckpt_inotify *inotifies;
+	size_t n_inotifies;
 	struct ckpt_pidfd *pidfds;
 	size_t n_pidfds;
 	struct ckpt_fdtable *fdtables;

@@ -384,6 +384,7 @@ void ckpt_keeper_main(const struct ckpt_stop_params *params, int sock, int memfd
 	/* on failure the reply says why, and the caller closes */
 	if (!ckpt_hold_init(&k.hold, &own, caller, &reply.err))
 		ckpt_scan_tree(&k.hold, &reply.err);
+	reply.sees_reads = k.hold.sees_reads;
 	if (!answer(&k, &reply))
 		_exit(0);
 	while (next_request(&k, &request)) {

@@ -3,6 +3,7 @@
 #ifndef CKPT_PROC_KEEPER_H
 #define CKPT_PROC_KEEPER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -25,12 +26,14 @@ struct ckpt_keeper_request {
 /**
  * struct ckpt_keeper_reply - one for each request
  * @freeze_ns: RELEASE and KILL
+ * @sees_reads: OPEN: as in struct ckpt_hold
  * @image_len, @aside_len: COLLECT: what is in the memfd, the second at CKPT_ASIDE_AT
  * @err: when its status is not CKPT_OK the request failed and nothing is held
  */
 struct ckpt_keeper_reply {
 	uint64_t freeze_ns;
 	uint64_t image_len, aside_len;
+	bool sees_reads;
 	struct ckpt_err err;
 };
 

@@ -25,6 +25,7 @@
 #define AT_RSEQ_FEATURE_SIZE 27
 #endif
 #define RSEQ_OLD_LEN 32		/* what kernels before 6.3 take alone */
+#define TRIED 256		/* inotifies that are made for a trial, at most */
 #define MAP_ROOM 16		/* areas that the building itself needs at times */
 
 #define HAS(set, cap) ((set) >> (cap) & 1)
@@ -224,6 +225,27 @@ static int check_timerfds(const struct ckpt_image *image, uint64_t eff, struct c
 	return 0;
 }
 
+static int check_inotifies(const struct ckpt_image *image, struct ckpt_err *err)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < image->n_inotifies; i++)
+		n += image->inotifies[i].n_watches;
+	if (n && !ckpt_inotify_has_numbers())
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+				 "the tree has inotify watches, whose numbers this kernel lets "
+				 "nobody choose (CONFIG_CHECKPOINT_RESTORE)");
+	if (ckpt_inotify_room(image->n_inotifies < TRIED ? image->n_inotifies : TRIED))
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+				 "the tree has %zu inotifies; raise fs.inotify.max_user_instances, "
+				 "of which too few are left", image->n_inotifies);
+	if (n > setting("/proc/sys/fs/inotify/max_user_watches", UINT64_MAX))
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+				 "the tree has %zu inotify watches; raise "
+				 "fs.inotify.max_user_watches", n);
+	return 0;
+}
+
 static int check_pidfds(const struct ckpt_image *image, struct ckpt_err *err)
 {
 	for (size_t i = 0; i < image->n_files; i++) {
@@ -268,7 +290,8 @@ int ckpt_machine_check(const struct ckpt_image *image, struct ckpt_err *err)
 		return ckpt_fail(err, CKPT_FAILED, errno, "no memory for a page");
 	ret = check_numbers(image, err) || check_pipes(image, own.cap_eff, err) ||
 	      check_deleted(image, own.cap_eff, err) ||
-	      check_timerfds(image, own.cap_eff, err) || check_pidfds(image, err) ? -1 : 0;
+	      check_timerfds(image, own.cap_eff, err) ||
+	      check_inotifies(image, err) || check_pidfds(image, err) ? -1 : 0;
 	for (i = 0; i < image->n_tasks && !ret; i++) {
 		const struct ckpt_task *t = &image->tasks[i];
 

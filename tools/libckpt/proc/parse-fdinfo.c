@@ -79,15 +79,20 @@ int ckpt_parse_pidfd(const char *text, int32_t *ret_pid)
 	return p && sscanf(p, "%" SCNd32, ret_pid) == 1 ? 0 : -1;
 }
 
-int ckpt_parse_epoll_line(const char **at, struct ckpt_epoll_target *ret, uint64_t *ret_ino)
+/* The next line that begins with @word, or the end. */
+static const char *find_line(const char *p, const char *word)
 {
-	const char *p = *at, *end;
-
-	while (*p && strncmp(p, "tfd:", 4)) {
+	while (*p && strncmp(p, word, strlen(word))) {
 		p = strchrnul(p, '\n');
 		p += *p == '\n';
 	}
-	*at = p;
+	return p;
+}
+
+int ckpt_parse_epoll_line(const char **at, struct ckpt_epoll_target *ret, uint64_t *ret_ino)
+{
+	const char *p = *at = find_line(*at, "tfd:"), *end;
+
 	if (!*p)
 		return 0;
 	end = strchrnul(p, '\n');
@@ -95,6 +100,46 @@ int ckpt_parse_epoll_line(const char **at, struct ckpt_epoll_target *ret, uint64
 	if (sscanf(p, "tfd: %" SCNd32 " events: %" SCNx32 " data: %" SCNx64 " pos:%*d ino:%" SCNx64,
 		   &ret->fd, &ret->events, &ret->data, ret_ino) != 4)
 		return -1;
+	*at = end + (*end == '\n');
+	return 1;
+}
+
+/* What stands behind the mask: "fhandle-bytes:LEN fhandle-type:TYPE f_handle:BYTES", or nothing. */
+static int get_handle(const char *p, struct ckpt_proc_watch *w)
+{
+	uint32_t type;
+	int n = -1;
+
+	if (*p == '\n' || !*p)
+		return 0;
+	if (sscanf(p, "fhandle-bytes:%" SCNx32 " fhandle-type:%" SCNx32 " f_handle:%n",
+		   &w->handle_len, &type, &n) != 2 || n < 0 ||
+	    w->handle_len > sizeof(w->handle))
+		return -1;
+	w->handle_type = type;
+	p += n;
+	for (uint32_t i = 0; i < w->handle_len; i++, p += 2) {
+		if (sscanf(p, "%2" SCNx8, &w->handle[i]) != 1)
+			return -1;
+	}
+	return 0;
+}
+
+int ckpt_parse_watch_line(const char **at, struct ckpt_proc_watch *ret)
+{
+	const char *p = *at = find_line(*at, "inotify "), *end = strchrnul(p, '\n');
+	struct ckpt_proc_watch w = { 0 };
+	uint32_t wd;
+	int n = -1;
+
+	if (!*p)
+		return 0;
+	if (sscanf(p, "inotify wd:%" SCNx32 " ino:%" SCNx64 " sdev:%" SCNx32 " mask:%" SCNx32
+		   " ignored_mask:%*x %n", &wd, &w.ino, &w.dev, &w.mask, &n) != 4 || n < 0 ||
+	    wd > INT32_MAX || p + n > end + 1 || get_handle(p + n > end ? end : p + n, &w))
+		return -1;
+	w.wd = wd;
+	*ret = w;
 	*at = end + (*end == '\n');
 	return 1;
 }

@@ -157,6 +157,24 @@ int ckpt_parse_eventfd(const char *text, struct ckpt_eventfd *ret, bool *ret_sem
 int ckpt_parse_timerfd(const char *text, struct ckpt_timerfd *ret);
 int ckpt_parse_signalfd(const char *text, struct ckpt_signalfd *ret);
 
+/**
+ * struct ckpt_proc_watch - a watch of an inotify
+ * @dev: of the file system, as the kernel numbers it
+ * @handle_len: bytes of @handle, as for open_by_handle_at; 0: there is none
+ */
+struct ckpt_proc_watch {
+	int32_t wd;
+	uint32_t mask;
+	uint64_t ino;
+	uint32_t dev;
+	uint32_t handle_len;
+	int32_t handle_type;
+	uint8_t handle[128];
+};
+
+/* The next watch, like ckpt_parse_epoll_line. */
+int ckpt_parse_watch_line(const char **at, struct ckpt_proc_watch *ret);
+
 /* As this process calls it; -1: it is gone, 0: it is in another pid namespace. */
 int ckpt_parse_pidfd(const char *text, int32_t *ret_pid);
 

@@ -103,6 +103,36 @@ static int check_files(const struct ckpt_restore_params *p, struct ckpt_err *err
 	return 0;
 }
 
+/* What is watched is there, and is a directory or not as it was. */
+static int check_watched(const struct ckpt_restore_params *p, const struct ckpt_watch *w,
+			 struct ckpt_err *err)
+{
+	struct stat st;
+
+	if (p->later && p->later(p->later_arg, w->path))
+		return 0;
+	if (lstat(w->path, &st))
+		return ckpt_fail(err, CKPT_REFUSED, errno, "%s is watched by the checkpoint",
+				 w->path);
+	if (S_ISDIR(st.st_mode) != w->dir)
+		return ckpt_fail(err, CKPT_REFUSED, 0, "%s is watched by the checkpoint, and is %s",
+				 w->path, w->dir ? "no directory now" : "a directory now");
+	return 0;
+}
+
+static int check_watches(const struct ckpt_restore_params *p, struct ckpt_err *err)
+{
+	for (size_t i = 0; i < p->image->n_inotifies; i++) {
+		const struct ckpt_inotify *in = &p->image->inotifies[i];
+
+		for (size_t j = 0; j < in->n_watches; j++) {
+			if (check_watched(p, &in->watches[j], err))
+				return -1;
+		}
+	}
+	return 0;
+}
+
 static int check_task_cpus(const struct ckpt_image *image, const struct ckpt_task *t,
 			   const struct ckpt_cpus *c, struct ckpt_err *err)
 {
@@ -161,6 +191,7 @@ int ckpt_restore_check(const struct ckpt_restore_params *params, struct ckpt_err
 	    ckpt_image_restorable(image, err) || check_label(image, err) ||
 	    check_cpus(params, err) ||
 	    check_pids(image, err) || check_files(params, err) ||
+	    check_watches(params, err) ||
 	    ckpt_machine_check(image, err) || ckpt_vdso_check(image, err) ||
 	    ckpt_xstate_check(image, err))
 		return -1;

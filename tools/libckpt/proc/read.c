@@ -215,6 +215,7 @@ int ckpt_read_tree(struct ckpt_hold *hold, struct ckpt_image *ret, struct ckpt_e
 	int failed = read_all(&r, err);
 
 	free(r.mapped);
+	ckpt_points_done(&r.points);
 	memcpy(image.cpus, hold->cpus, sizeof(image.cpus));
 	image.label_known = true;
 	if (!failed && hold->label) {

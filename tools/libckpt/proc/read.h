@@ -9,6 +9,8 @@
 #ifndef CKPT_PROC_READ_H
 #define CKPT_PROC_READ_H
 
+#include <sys/stat.h>
+
 #include "proc/hold.h"
 #include "proc/image.h"
 #include "proc/inject.h"
@@ -21,10 +23,21 @@ struct ckpt_mapped {
 };
 
 /**
+ * struct ckpt_points - our own mounts, as ways to watched inodes; none: all zero
+ * @at: the one that is our working directory, or NULL
+ */
+struct ckpt_points {
+	struct ckpt_point *list;
+	size_t n;
+	struct ckpt_point *at;
+};
+
+/**
  * struct ckpt_reader - an image being made
  * @hold: the tree, all of it stopped
  * @image: arrays grown with ckpt_grow
  * @mapped: files found through areas so far
+ * @points: mounts, once something watched was looked for
  * @vdso_hashed: image->vdso_hash is filled
  */
 struct ckpt_reader {
@@ -32,6 +45,7 @@ struct ckpt_reader {
 	struct ckpt_image *image;
 	struct ckpt_mapped *mapped;
 	size_t n_mapped;
+	struct ckpt_points points;
 	bool vdso_hashed;
 };
 
@@ -160,6 +174,21 @@ int ckpt_read_timerfd(struct ckpt_reader *r, struct ckpt_file *f, const char *fd
 		      struct ckpt_err *err);
 int ckpt_read_signalfd(struct ckpt_reader *r, struct ckpt_file *f, const char *fdinfo,
 		       struct ckpt_err *err);
+#define CKPT_INOTIFY_LINK "anon_inode:inotify"
+
+/* inotify-read.c: with an empty queue */
+int ckpt_read_inotify(struct ckpt_reader *r, struct ckpt_file *f, const char *fdinfo,
+		      struct ckpt_err *err);
+
+/*
+ * watch-path.c: the path and stat of a watched inode, found without an event.
+ * Return: 1, 0 when it has none that leads to it, -1.
+ */
+int ckpt_watch_path(struct ckpt_points *points, const struct ckpt_proc_watch *w, char **ret_path,
+		    struct stat *ret, struct ckpt_err *err);
+/* Goes back to "/" as well. */
+void ckpt_points_done(struct ckpt_points *points);
+
 /* pidfd-read.c: when all tasks are known */
 int ckpt_read_pidfd(struct ckpt_reader *r, struct ckpt_file *f, const char *fdinfo,
 		    struct ckpt_err *err);

@@ -141,8 +141,8 @@ static int build(struct ckpt_restore *r, struct ckpt_err *err)
 		return -1;
 	if (ckpt_fault("restore.owners"))
 		return ckpt_fail(err, CKPT_FAILED, 0, "restore.owners: fault injected");
-	/* when there are threads to own a file */
-	return ckpt_build_owners(r, err);
+	/* when there are threads to own a file; and nothing touches one after that */
+	return ckpt_build_owners(r, err) || ckpt_build_watches(r, err) ? -1 : 0;
 }
 
 int ckpt_restore_preflight(const struct ckpt_restore_params *params, struct ckpt_err *err)

@@ -42,7 +42,18 @@ static int scan_named(struct ckpt_held_proc *p, struct ckpt_err *err)
 	return 0;
 }
 
-static int scan_fds(struct ckpt_held_proc *p, struct ckpt_err *err)
+static int scan_inotify(struct ckpt_hold *hold, struct ckpt_held_proc *p, int fd,
+			struct ckpt_err *err)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "fdinfo/%d", fd);
+	if (ckpt_procfs_read(p->dir, name, &hold->scratch))
+		return 0;	/* closed meanwhile */
+	return ckpt_queue_note(hold, p->pid, fd, (char *)hold->scratch.data, err);
+}
+
+static int scan_fds(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckpt_err *err)
 {
 	cleanup_free int *fds = NULL;
 	ssize_t n = ckpt_procfs_numbers(p->dir, "fd", &fds);
@@ -60,7 +71,8 @@ static int scan_fds(struct ckpt_held_proc *p, struct ckpt_err *err)
 		if (ckpt_procfs_link(p->dir, name, &link) || fstatat(p->dir, name, &st, 0))
 			continue;	/* closed meanwhile */
 		if (ckpt_fd_check(p->pid, p->comm, fds[i], link, st.st_mode, st.st_rdev, err) ||
-		    scan_file(p, name, link, st.st_mode, err))
+		    scan_file(p, name, link, st.st_mode, err) ||
+		    (!strcmp(link, CKPT_INOTIFY_LINK) && scan_inotify(hold, p, fds[i], err)))
 			return -1;
 	}
 	return 0;
@@ -189,7 +201,7 @@ int ckpt_scan_tree(struct ckpt_hold *hold, struct ckpt_err *err)
 			continue;
 		if (scan_status(hold, p, err) || scan_namespaces(&spaces, p, err) ||
 		    ckpt_labels_check(p, &labels, err) ||
-		    scan_named(p, err) || scan_fds(p, err) || scan_timers(hold, p, err) ||
+		    scan_named(p, err) || scan_fds(hold, p, err) || scan_timers(hold, p, err) ||
 		    scan_areas(hold, p, err) || ckpt_policy_check(hold, p, err))
 			return -1;
 	}

@@ -19,10 +19,12 @@
 /**
  * struct ckpt_stop - the caller's end
  * @freeze: cgroup.freeze, for the case that the keeper dies; -1 without cgroup
+ * @sees_reads: ckpt_stop_sees_reads
  */
 struct ckpt_stop {
 	int sock, memfd, freeze;
 	pid_t keeper;
+	bool sees_reads;
 };
 
 static int keeper_died(struct ckpt_stop *stop, struct ckpt_err *err)
@@ -99,6 +101,7 @@ int ckpt_stop_open(const struct ckpt_stop_params *params, struct ckpt_stop **ret
 	ckpt_fault("stop.forked");
 	if (get_reply(stop, &reply, err))
 		goto fail;
+	stop->sees_reads = reply.sees_reads;
 	if (params->cgroup)
 		stop->freeze = open_freeze(params->cgroup);
 	ckpt_fault("stop.opened");
@@ -108,6 +111,11 @@ int ckpt_stop_open(const struct ckpt_stop_params *params, struct ckpt_stop **ret
 fail:
 	ckpt_stop_close(stop);
 	return -1;
+}
+
+bool ckpt_stop_sees_reads(const struct ckpt_stop *stop)
+{
+	return stop->sees_reads;
 }
 
 int ckpt_stop_begin(struct ckpt_stop *stop, struct ckpt_err *err)

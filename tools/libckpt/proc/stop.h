@@ -54,7 +54,8 @@ struct ckpt_stop;
  *	it are refused; NULL: the tree below @pid
  * @pid: root of the tree when there is no cgroup; else 0
  * @freeze_ms: bound for reaching the stop; 0: 500
- * @vfork_ms: how long a vfork or posix_spawn in flight is waited out; 0: 2000
+ * @vfork_ms: how long a vfork or posix_spawn in flight is waited out, and events of an
+ *	inotify that the tree has not read; 0: 2000
  * @hold_ms: how long the keeper waits for the next call before it lets go; 0:
  *	10000; with more than that the flags of memory are read within the stop, so
  *	that nothing is left to be checked after it
@@ -85,6 +86,13 @@ struct ckpt_stop_params {
  */
 int ckpt_stop_open(const struct ckpt_stop_params *params, struct ckpt_stop **ret,
 		   struct ckpt_err *err);
+
+/*
+ * Is the tree told by an inotify when somebody opens or reads a file?  Then no file may be opened
+ * that it may watch from ckpt_stop_begin on until it was collected: an event that waits unread is
+ * refused.
+ */
+bool ckpt_stop_sees_reads(const struct ckpt_stop *stop);
 
 /**
  * ckpt_stop_begin - stop every thread of the tree

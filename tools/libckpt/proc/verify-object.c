@@ -79,6 +79,8 @@ int ckpt_verify_object(const struct ckpt_restore *r, const struct ckpt_file *f, 
 		return verify_signalfd(&r->image->signalfds[f->object], text, err);
 	case CKPT_FILE_EPOLL:
 		return verify_epoll(&r->image->epolls[f->object], text, err);
+	case CKPT_FILE_INOTIFY:
+		return ckpt_verify_inotify(&r->image->inotifies[f->object], text, err);
 	case CKPT_FILE_PIDFD:
 		return ckpt_verify_pidfd(r, &r->image->pidfds[f->object], text, err);
 	default:

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Inotifies over a restore and over a stop, and those that are refused. Natively as root. */
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "lib/proc_group.h"
+#include "lib/restore_cycle.h"
+
+#define PROGRAM "build/workloads/watchers"
+#define DIR "/tmp/ckpt-test-watched"
+#define MOUNT DIR "/a mount"
+
+/* Twice: what was restored is as good as what was there. */
+static void restored(bool private)
+{
+	cleanup_with(cycle_saved_done) struct saved first = { 0 };
+	cleanup_with(cycle_saved_done) struct saved second = { 0 };
+	cleanup_free char *program = realpath(PROGRAM, NULL);
+	char *argv[] = { program, NULL };
+	struct ckpt_restore_result result;
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_restore *r = NULL;
+	int status;
+
+	if (!program)
+		fail_msg("%s is not there; make workloads", PROGRAM);
+	cycle_start_and_save(argv, private, "ready", &first);
+	assert_int_equal(first.image.n_inotifies, 6);
+	cycle_restore(&first, &r, &result);
+	cycle_save(&second);
+	cycle_check(ckpt_restore_wait(r, &status, &err), &err);
+	cycle_close_saved(r);
+	assert_int_equal(second.image.n_inotifies, 6);
+	cycle_go_on(&second);
+}
+
+static void test_restored(void **state)
+{
+	(void)state;
+	restored(true);
+}
+
+static void test_restored_in_place(void **state)
+{
+	(void)state;
+	restored(false);
+}
+
+static void make_dir(void)
+{
+	mkdir(DIR, 0755);
+	close(open(DIR "/file", O_CREAT | O_RDWR, 0644));
+}
+
+static int watch_dir(uint32_t mask)
+{
+	int fd = inotify_init1(IN_NONBLOCK);
+
+	make_dir();
+	if (inotify_add_watch(fd, DIR, mask) < 0 || inotify_add_watch(fd, DIR "/file", mask) < 0)
+		_exit(1);
+	return fd;
+}
+
+static void leave_unread(void)
+{
+	int fd = watch_dir(IN_OPEN);
+
+	close(open(DIR "/file", O_RDONLY));
+	(void)fd;
+}
+
+static void *read_later(void *arg)
+{
+	char data[4096];
+
+	/* the first stop finds what is there; then it is taken away, slowly */
+	usleep(300000);
+	while (read((int)(intptr_t)arg, data, sizeof(data)) > 0)
+		;
+	return NULL;
+}
+
+static void read_soon(void)
+{
+	int fd = watch_dir(IN_OPEN);
+	pthread_t t;
+
+	close(open(DIR "/file", O_RDONLY));
+	pthread_create(&t, NULL, read_later, (void *)(intptr_t)fd);
+}
+
+static void watch_deleted(void)
+{
+	int fd;
+
+	watch_dir(IN_MODIFY);
+	fd = open(DIR "/file", O_RDWR);
+	if (fd < 0 || unlink(DIR "/file") || close(fd))
+		_exit(1);
+}
+
+/* Nothing tells of it while the file is open. */
+static void watch_unlinked(void)
+{
+	int fd;
+
+	make_dir();
+	fd = open(DIR "/file", O_RDONLY);
+	watch_dir(IN_MODIFY);
+	if (fd < 0 || unlink(DIR "/file"))
+		_exit(1);
+}
+
+static void watch_procfs(void)
+{
+	if (inotify_add_watch(inotify_init1(0), "/proc/self", IN_MODIFY) < 0)
+		_exit(PROC_GROUP_NONE);
+}
+
+static void test_refused(void **state)
+{
+	static const struct proc_group_refusal cases[] = {
+		{ leave_unread, "bytes of events of inotify" },
+		{ watch_deleted, "bytes of events of inotify" },
+		{ watch_unlinked, "to which no path is known" },
+		{ watch_procfs, "to which no path is known" },
+	};
+
+	(void)state;
+	proc_group_refusals(cases, sizeof(cases) / sizeof(cases[0]));
+}
+
+/* An open that waits for a reader is waited out. */
+static void test_read_meanwhile(void **state)
+{
+	struct ckpt_stop_params params = { .pid = proc_group_spawn(NULL, read_soon) };
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_image image;
+
+	(void)state;
+	assert_true(params.pid > 0);
+	if (proc_group_cycle(&params, &image, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(image.n_inotifies, 1);
+	assert_int_equal(image.inotifies->n_watches, 2);
+	assert_string_equal(image.inotifies->watches[0].path, DIR);
+	assert_true(image.inotifies->watches[0].dir);
+	assert_string_equal(image.inotifies->watches[1].path, DIR "/file");
+	assert_false(image.inotifies->watches[1].dir);
+	ckpt_image_done(&image);
+	kill(params.pid, SIGKILL);
+	waitpid(params.pid, NULL, 0);
+}
+
+/* A directory that is told of all that happens to it, below a mount and a name to be escaped. */
+static void watch_all(void)
+{
+	int fd = watch_dir(IN_ALL_EVENTS);
+
+	if (inotify_add_watch(fd, MOUNT, IN_ALL_EVENTS) < 0 ||
+	    inotify_add_watch(fd, MOUNT "/below", IN_ALL_EVENTS) < 0 || dup2(fd, 50) != 50)
+		_exit(1);
+}
+
+static int unread(pid_t pid, int fd)
+{
+	cleanup_close int pidfd = syscall(SYS_pidfd_open, pid, 0);
+	cleanup_close int own = syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+	int bytes = -1;
+
+	assert_int_equal(ioctl(own, FIONREAD, &bytes), 0);
+	return bytes;
+}
+
+/* A stop finds all that is watched, and tells nobody that it has looked. */
+static void test_no_event(void **state)
+{
+	struct ckpt_stop_params params = { 0 };
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_image image;
+
+	(void)state;
+	make_dir();
+	mkdir(MOUNT, 0755);
+	assert_int_equal(mount("none", MOUNT, "tmpfs", 0, NULL), 0);
+	assert_int_equal(mkdir(MOUNT "/below", 0755), 0);
+	params.pid = proc_group_spawn(NULL, watch_all);
+	assert_true(params.pid > 0);
+	for (int i = 0; i < 3; i++) {
+		if (proc_group_cycle(&params, &image, &err))
+			fail_msg("%s", err.text);
+		assert_int_equal(image.inotifies->n_watches, 4);
+		assert_string_equal(image.inotifies->watches[2].path, MOUNT);
+		assert_string_equal(image.inotifies->watches[3].path, MOUNT "/below");
+		ckpt_image_done(&image);
+		assert_int_equal(unread(params.pid, 50), 0);
+	}
+	kill(params.pid, SIGKILL);
+	waitpid(params.pid, NULL, 0);
+	assert_int_equal(umount2(MOUNT, MNT_DETACH), 0);
+	rmdir(MOUNT);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_restored),
+		cmocka_unit_test(test_restored_in_place),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_read_meanwhile),
+		cmocka_unit_test(test_no_event),
+	};
+	int failed = cmocka_run_group_tests_name("proc inotifies", tests, cycle_setup,
+						 cycle_teardown);
+
+	unlink(DIR "/file");
+	rmdir(DIR);
+	return failed;
+}

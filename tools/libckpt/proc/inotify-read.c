@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Inotifies: what they watch
+ *
+ * Of what waits in their queues only the length is told, and who reads it takes it away: so it
+ * must have been read.  Which number the next watch gets is not told either.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "proc/procfs.h"
+#include "proc/read.h"
+
+static int by_number(const void *a, const void *b)
+{
+	const struct ckpt_watch *x = a, *y = b;
+
+	return (x->wd > y->wd) - (x->wd < y->wd);
+}
+
+static int add_watch(struct ckpt_reader *r, const struct ckpt_file *f, struct ckpt_inotify *in,
+		     const struct ckpt_proc_watch *w, struct ckpt_err *err)
+{
+	struct ckpt_watch *list = ckpt_grow(in->watches, &in->n_watches, sizeof(*list)), *watch;
+	struct stat st;
+	int found;
+
+	if (!list)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a watch");
+	in->watches = list;
+	watch = &list[in->n_watches - 1];
+	found = ckpt_watch_path(&r->points, w, &watch->path, &st, err);
+	if (found < 0)
+		return -1;
+	if (!found)
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+			"pid %d watches inode %lu of device %u:%u by inotify %d, to which no path "
+			"is known (deleted, forgotten, or on a file system that tells none), which "
+			"this version cannot restore", f->capture_pid, w->ino, w->dev >> 20,
+			w->dev & 0xfffff, f->capture_fd);
+	watch->wd = w->wd;
+	watch->mask = w->mask;
+	watch->dir = S_ISDIR(st.st_mode);
+	return 0;
+}
+
+static int read_watches(struct ckpt_reader *r, const struct ckpt_file *f, struct ckpt_inotify *in,
+			const char *fdinfo, struct ckpt_err *err)
+{
+	struct ckpt_proc_watch w;
+	int more;
+
+	while ((more = ckpt_parse_watch_line(&fdinfo, &w)) > 0) {
+		if (add_watch(r, f, in, &w, err))
+			return -1;
+	}
+	if (more < 0)
+		return ckpt_fail(err, CKPT_FAILED, 0, "cannot read inotify %d of pid %d",
+				 f->capture_fd, f->capture_pid);
+	if (in->n_watches)
+		qsort(in->watches, in->n_watches, sizeof(*in->watches), by_number);
+	return 0;
+}
+
+int ckpt_read_inotify(struct ckpt_reader *r, struct ckpt_file *f, const char *fdinfo,
+		      struct ckpt_err *err)
+{
+	struct ckpt_image *image = r->image;
+	struct ckpt_inotify *list = ckpt_grow(image->inotifies, &image->n_inotifies,
+					      sizeof(*list));
+	int waiting;
+
+	if (!list)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of inotifies");
+	image->inotifies = list;
+	f->object = image->n_inotifies - 1;
+	if (read_watches(r, f, &list[f->object], fdinfo, err))
+		return -1;
+	/* last: a watch that has gone meanwhile has left an event */
+	waiting = ckpt_queue_waiting(f->capture_pid, f->capture_fd, err);
+	if (waiting > 0)
+		return ckpt_queue_refuse(f->capture_pid, f->capture_fd, waiting, err);
+	return waiting || ckpt_queue_note(r->hold, f->capture_pid, f->capture_fd, NULL, err) ?
+	       -1 : 0;
+}
