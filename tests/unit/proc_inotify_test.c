@@ -218,6 +218,117 @@ static void test_no_event(void **state)
 	rmdir(MOUNT);
 }
 
+static void preflight(struct ckpt_image *image, const char *says)
+{
+	const struct ckpt_restore_params params = { .image = image };
+	struct ckpt_err err = CKPT_ERR_INIT;
+	int r = ckpt_restore_preflight(&params, &err);
+
+	if (!says && r)
+		fail_msg("%s", err.text);
+	if (says && (!r || !strstr(err.text, says)))
+		fail_msg("'%s' does not say '%s'", err.text, says);
+	if (says)
+		assert_int_equal(err.status, CKPT_REFUSED);
+}
+
+static void watch_nothing_else(void)
+{
+	/* the test's session is in use when its end is awaited */
+	setsid();
+	watch_dir(IN_CREATE);
+}
+
+/* What is not there any more is refused before anything is changed. */
+static void test_refused_restore(void **state)
+{
+	struct ckpt_stop_params params = { .pid = proc_group_spawn(NULL, watch_nothing_else) };
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_inotify *in;
+	struct ckpt_image image;
+
+	(void)state;
+	assert_true(params.pid > 0);
+	if (proc_group_cycle(&params, &image, &err))
+		fail_msg("%s", err.text);
+	kill(params.pid, SIGKILL);
+	waitpid(params.pid, NULL, 0);
+	in = image.inotifies;
+	preflight(&image, NULL);
+	assert_int_equal(unlink(DIR "/file"), 0);
+	preflight(&image, "/file is watched by the checkpoint");
+	assert_int_equal(mkdir(DIR "/file", 0755), 0);
+	preflight(&image, "is watched by the checkpoint, and is a directory now");
+	assert_int_equal(rmdir(DIR "/file"), 0);
+	make_dir();
+	in->watches[1].dir = true;
+	preflight(&image, "is watched by the checkpoint, and is no directory now");
+	ckpt_image_done(&image);
+}
+
+#define MERGED MOUNT "/merged"
+
+static const char *const known[] = { MOUNT, MERGED "/gone", MERGED "/file", MERGED };
+
+/* As a caller that knows files, not all of which are what is asked for. */
+static char *path_of(const void *arg, uint64_t ino, size_t nth)
+{
+	(void)ino;
+	assert_ptr_equal(arg, known);
+	return nth < sizeof(known) / sizeof(known[0]) ? strdup(known[nth]) : NULL;
+}
+
+static void watch_merged(void)
+{
+	int fd = inotify_init1(0);
+
+	if (inotify_add_watch(fd, MERGED, IN_CREATE) < 0 ||
+	    inotify_add_watch(fd, MERGED "/file", IN_MODIFY) < 0)
+		_exit(1);
+}
+
+static bool mount_merged(void)
+{
+	make_dir();
+	mkdir(MOUNT, 0755);
+	assert_int_equal(mount("none", MOUNT, "tmpfs", 0, NULL), 0);
+	if (mkdir(MOUNT "/l", 0755) || mkdir(MOUNT "/u", 0755) || mkdir(MOUNT "/w", 0755) ||
+	    mkdir(MERGED, 0755) || mknod(MOUNT "/l/file", S_IFREG | 0644, 0))
+		return false;
+	return !mount("none", MERGED, "overlay", 0,
+		      "lowerdir=/tmp/ckpt-test-watched/a mount/l,"
+		      "upperdir=/tmp/ckpt-test-watched/a mount/u,"
+		      "workdir=/tmp/ckpt-test-watched/a mount/w");
+}
+
+/* overlayfs opens no handle: there a path is one that the caller knows. */
+static void test_known_paths(void **state)
+{
+	struct ckpt_stop_params params = { 0 };
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_image image;
+
+	(void)state;
+	if (mount_merged()) {
+		params.pid = proc_group_spawn(NULL, watch_merged);
+		assert_true(params.pid > 0);
+		proc_group_refused(&params, "to which no path is known");
+		params.path_of = path_of;
+		params.path_arg = known;
+		if (proc_group_cycle(&params, &image, &err))
+			fail_msg("%s", err.text);
+		assert_int_equal(image.inotifies->n_watches, 2);
+		assert_string_equal(image.inotifies->watches[0].path, MERGED);
+		assert_string_equal(image.inotifies->watches[1].path, MERGED "/file");
+		ckpt_image_done(&image);
+		kill(params.pid, SIGKILL);
+		waitpid(params.pid, NULL, 0);
+		umount2(MERGED, MNT_DETACH);
+	}
+	umount2(MOUNT, MNT_DETACH);
+	rmdir(MOUNT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -226,6 +337,8 @@ int main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_read_meanwhile),
 		cmocka_unit_test(test_no_event),
+		cmocka_unit_test(test_known_paths),
+		cmocka_unit_test(test_refused_restore),
 	};
 	int failed = cmocka_run_group_tests_name("proc inotifies", tests, cycle_setup,
 						 cycle_teardown);

@@ -49,7 +49,11 @@ static size_t stage_pages(const struct ckpt_cut *cut)
 static int open_stop(struct ckpt_cut *cut, struct ckpt_err *err)
 {
 	const struct ckpt_tagged *group = cut->params->group;
-	struct ckpt_stop_params params = { .pid = group->cgroup ? 0 : group->root_pid };
+	struct ckpt_stop_params params = {
+		.pid = group->cgroup ? 0 : group->root_pid,
+		.path_of = ckpt_files_path,
+		.path_arg = &cut->files,
+	};
 	cleanup_free char *dir = NULL;
 
 	if (group->cgroup && ckpt_cgroup_dir(group->cgroup, &dir, err))

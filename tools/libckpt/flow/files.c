@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Files of a checkpoint. */
 #include <linux/magic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/vfs.h>
@@ -132,4 +133,30 @@ int ckpt_files_round(struct ckpt_files *files, const struct ckpt_inode_take *cha
 		return -1;
 	files->by_changes = files->inodes_known && !final;
 	return 0;
+}
+
+/* Where a name is, from "/" on. */
+static char *whole_path(const struct ckpt_fs_node *n)
+{
+	struct ckpt_fs_root *root;
+	cleanup_free char *path = ckpt_fs_path(n->dir, n->name, &root);
+	char *whole;
+
+	return path && asprintf(&whole, "%s/%s", root->path, path) >= 0 ? whole : NULL;
+}
+
+char *ckpt_files_path(const void *files, uint64_t ino, size_t nth)
+{
+	const struct ckpt_fs_table *table = ((const struct ckpt_files *)files)->table;
+	const struct ckpt_fs_inode *i = NULL;
+
+	while ((i = ckpt_fs_by_ino(table, ino, i))) {
+		if (i->root && !nth--)
+			return strdup(i->root->path);
+		for (const struct ckpt_fs_node *n = i->names; n; n = n->other) {
+			if (!nth--)
+				return whole_path(n);
+		}
+	}
+	return NULL;
 }

@@ -57,4 +57,7 @@ int ckpt_files_round(struct ckpt_files *files, const struct ckpt_inode_take *cha
 		     const struct ckpt_image *image, bool final, const struct ckpt_sink *sink,
 		     struct ckpt_err *err);
 
+/* As ckpt_stop_params.path_of, with struct ckpt_files as its argument: names in the roots. */
+char *ckpt_files_path(const void *files, uint64_t ino, size_t nth);
+
 #endif

@@ -25,6 +25,8 @@ int ckpt_hold_init(struct ckpt_hold *hold, const struct ckpt_stop_params *params
 		.root = params->pid,
 		.unhurried = params->hold_ms > CKPT_HOLD_MS,
 		.caller = caller,
+		.path_of = params->path_of,
+		.path_arg = params->path_arg,
 		.freeze_ms = params->freeze_ms ? params->freeze_ms : 500,
 		.vfork_ms = params->vfork_ms ? params->vfork_ms : 2000,
 	};

@@ -96,6 +96,7 @@ struct ckpt_held_queue {
  * @root: pid in pid mode
  * @frozen: we wrote 1 to cgroup.freeze and not yet 0
  * @caller: the process that asked; it must not be in the tree
+ * @path_of, @path_arg: as in struct ckpt_stop_params
  * @unhurried: the caller holds the tree long anyway: what is slow is read within the stop
  * @began_ns: CLOCK_MONOTONIC of the first act on the running tree
  * @queues: inotifies, as the scan found them
@@ -110,6 +111,8 @@ struct ckpt_hold {
 	bool frozen, unhurried;
 	pid_t caller;
 	uint32_t freeze_ms, vfork_ms;
+	char *(*path_of)(const void *arg, uint64_t ino, size_t nth);
+	const void *path_arg;
 	uint64_t began_ns;
 	struct ckpt_held_proc *procs;
 	size_t n_procs;

@@ -184,8 +184,9 @@ int ckpt_read_inotify(struct ckpt_reader *r, struct ckpt_file *f, const char *fd
  * watch-path.c: the path and stat of a watched inode, found without an event.
  * Return: 1, 0 when it has none that leads to it, -1.
  */
-int ckpt_watch_path(struct ckpt_points *points, const struct ckpt_proc_watch *w, char **ret_path,
-		    struct stat *ret, struct ckpt_err *err);
+int ckpt_watch_path(struct ckpt_points *points, const struct ckpt_hold *hold,
+		    const struct ckpt_proc_watch *w, char **ret_path, struct stat *ret,
+		    struct ckpt_err *err);
 /* Goes back to "/" as well. */
 void ckpt_points_done(struct ckpt_points *points);
 

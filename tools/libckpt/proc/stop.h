@@ -59,6 +59,10 @@ struct ckpt_stop;
  * @hold_ms: how long the keeper waits for the next call before it lets go; 0:
  *	10000; with more than that the flags of memory are read within the stop, so
  *	that nothing is left to be checked after it
+ * @path_of: names that the caller knows of an inode, or of others of that number: the @nth,
+ *	absolute and allocated, or NULL; asked for what is watched where the kernel tells no
+ *	path, by the keeper, in its copy of the caller's memory; NULL: none
+ * @path_arg: passed on
  * @keep_fd: a descriptor that the keeper has open until its end, a lock say; NULL: none
  */
 struct ckpt_stop_params {
@@ -67,6 +71,8 @@ struct ckpt_stop_params {
 	uint32_t freeze_ms;
 	uint32_t vfork_ms;
 	uint32_t hold_ms;
+	char *(*path_of)(const void *arg, uint64_t ino, size_t nth);
+	const void *path_arg;
 	const int *keep_fd;
 };
 

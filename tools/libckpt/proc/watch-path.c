@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Paths of watched inodes: by their file handles, through a mount of ours
+ * Paths of watched inodes: by their file handles, through a mount of ours, or as known already
  *
  * Whoever opens a file makes an event that the very watch may be for; O_PATH makes none.  A mount
  * to start from may not be open in that way, but the working directory may be.
@@ -19,6 +19,10 @@
 #include "proc/procfs.h"
 #include "proc/read.h"
 
+#ifndef AT_HANDLE_FID
+#define AT_HANDLE_FID 0x200	/* Linux 6.5 */
+#endif
+
 /**
  * struct ckpt_point - a mount
  * @id: as in mountinfo
@@ -31,6 +35,11 @@ struct ckpt_point {
 	uint32_t dev;
 	char *path;
 	int fd;
+};
+
+union handle {
+	struct file_handle head;
+	char room[sizeof(struct file_handle) + sizeof(((struct ckpt_proc_watch *)0)->handle)];
 };
 
 /* Undo the \\ooo of mountinfo. */
@@ -128,10 +137,7 @@ static char *path_of(int fd, struct stat *ret)
 static char *try_point(struct ckpt_points *points, struct ckpt_point *p,
 		       const struct ckpt_proc_watch *w, struct stat *ret)
 {
-	union {
-		struct file_handle head;
-		char room[sizeof(struct file_handle) + sizeof(w->handle)];
-	} handle = { .head = { w->handle_len, w->handle_type } };
+	union handle handle = { .head = { w->handle_len, w->handle_type } };
 	cleanup_close int fd = -1;
 
 	if (p->dev != w->dev || !enter(points, p))
@@ -141,19 +147,61 @@ static char *try_point(struct ckpt_points *points, struct ckpt_point *p,
 	return fd < 0 ? NULL : path_of(fd, ret);
 }
 
-int ckpt_watch_path(struct ckpt_points *points, const struct ckpt_proc_watch *w, char **ret_path,
-		    struct stat *ret, struct ckpt_err *err)
+/*
+ * Is it the watched inode that @fd has open?  By its handle, even where that opens nothing, or
+ * where there is none by its numbers.
+ */
+static bool is_watched(int fd, const struct ckpt_proc_watch *w, struct stat *ret)
+{
+	union handle h = { .head = { .handle_bytes = sizeof(w->handle) } };
+	int mount;
+
+	if (fstat(fd, ret))
+		return false;
+	if (!w->handle_len)
+		return ret->st_ino == w->ino &&
+		       ret->st_dev == makedev(w->dev >> 20, w->dev & 0xfffff);
+	if (name_to_handle_at(fd, "", &h.head, &mount, AT_EMPTY_PATH) &&
+	    name_to_handle_at(fd, "", &h.head, &mount, AT_EMPTY_PATH | AT_HANDLE_FID))
+		return false;
+	return h.head.handle_type == w->handle_type && h.head.handle_bytes == w->handle_len &&
+	       !memcmp(h.head.f_handle, w->handle, w->handle_len);
+}
+
+/*
+ * What the caller knows: overlayfs opens no handles unless it is to be exported, and who watches
+ * a file keeps the inode, of which the kernel may forget the name.
+ */
+static char *try_known(const struct ckpt_hold *hold, const struct ckpt_proc_watch *w,
+		       struct stat *ret)
+{
+	for (size_t nth = 0; hold->path_of; nth++) {
+		cleanup_free char *path = hold->path_of(hold->path_arg, w->ino, nth);
+		cleanup_close int fd = -1;
+
+		if (!path)
+			break;
+		fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		if (fd >= 0 && is_watched(fd, w, ret))
+			return take_ptr(path);
+	}
+	return NULL;
+}
+
+int ckpt_watch_path(struct ckpt_points *points, const struct ckpt_hold *hold,
+		    const struct ckpt_proc_watch *w, char **ret_path, struct stat *ret,
+		    struct ckpt_err *err)
 {
 	char *path = NULL;
 
 	if (!points->list && load(points, err))
 		return -1;
-	if (!w->handle_len)
-		return 0;
-	if (points->at)
+	if (points->at && w->handle_len)
 		path = try_point(points, points->at, w, ret);
-	for (size_t i = 0; i < points->n && !path; i++)
+	for (size_t i = 0; i < points->n && w->handle_len && !path; i++)
 		path = try_point(points, &points->list[i], w, ret);
+	if (!path)
+		path = try_known(hold, w, ret);
 	if (!path)
 		return 0;
 	*ret_path = path;
