@@ -64,6 +64,9 @@ void ckpt_hold_done(struct ckpt_hold *hold)
 		free(hold->seen[i].smaps);
 	free(hold->seen);
 	free(hold->queues);
+	for (size_t i = 0; i < hold->n_watches; i++)
+		free(hold->watches[i].path);
+	free(hold->watches);
 	free(hold->label);
 	ckpt_buf_done(&hold->scratch);
 	if (hold->cgroup >= 0)

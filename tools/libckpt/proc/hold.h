@@ -91,6 +91,16 @@ struct ckpt_held_queue {
 };
 
 /**
+ * struct ckpt_seen_watch - what is watched, as found before the freeze
+ * @dev, @ino: of what is at @path
+ */
+struct ckpt_seen_watch {
+	struct ckpt_proc_watch watch;
+	uint64_t dev, ino;
+	char *path;
+};
+
+/**
  * struct ckpt_hold - the tree
  * @cgroup, @freeze, @events: descriptors, -1 in pid mode
  * @root: pid in pid mode
@@ -100,6 +110,7 @@ struct ckpt_held_queue {
  * @unhurried: the caller holds the tree long anyway: what is slow is read within the stop
  * @began_ns: CLOCK_MONOTONIC of the first act on the running tree
  * @queues: inotifies, as the scan found them
+ * @watches: what they watched then
  * @sees_reads: one of them is told of files that are opened or read
  * @cpus: those that a task of its cgroup has that asks for none, as the scan found them
  * @label: security label of all of the tree, as the scan found it; NULL: none
@@ -120,6 +131,8 @@ struct ckpt_hold {
 	size_t n_seen;
 	struct ckpt_held_queue *queues;
 	size_t n_queues;
+	struct ckpt_seen_watch *watches;
+	size_t n_watches;
 	bool sees_reads;
 	uint8_t cpus[CKPT_CPUS_LEN];
 	char *label;

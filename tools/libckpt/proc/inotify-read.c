@@ -31,7 +31,8 @@ static int add_watch(struct ckpt_reader *r, const struct ckpt_file *f, struct ck
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a watch");
 	in->watches = list;
 	watch = &list[in->n_watches - 1];
-	found = ckpt_watch_path(&r->points, r->hold, w, &watch->path, &st, err);
+	watch->path = ckpt_watch_seen(r->hold, w, &st);
+	found = watch->path ? 1 : ckpt_watch_path(&r->points, r->hold, w, &watch->path, &st, err);
 	if (found < 0)
 		return -1;
 	if (!found)

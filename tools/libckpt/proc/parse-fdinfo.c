@@ -104,6 +104,11 @@ int ckpt_parse_epoll_line(const char **at, struct ckpt_epoll_target *ret, uint64
 	return 1;
 }
 
+static int digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 /* What stands behind the mask: "fhandle-bytes:LEN fhandle-type:TYPE f_handle:BYTES", or nothing. */
 static int get_handle(const char *p, struct ckpt_proc_watch *w)
 {
@@ -119,8 +124,9 @@ static int get_handle(const char *p, struct ckpt_proc_watch *w)
 	w->handle_type = type;
 	p += n;
 	for (uint32_t i = 0; i < w->handle_len; i++, p += 2) {
-		if (sscanf(p, "%2" SCNx8, &w->handle[i]) != 1)
+		if (digit(p[0]) < 0 || digit(p[1]) < 0)
 			return -1;
+		w->handle[i] = digit(p[0]) << 4 | digit(p[1]);
 	}
 	return 0;
 }

@@ -190,6 +190,14 @@ int ckpt_watch_path(struct ckpt_points *points, const struct ckpt_hold *hold,
 /* Goes back to "/" as well. */
 void ckpt_points_done(struct ckpt_points *points);
 
+/* watch-seen.c: paths of what an inotify of the running tree watches; when all are known, sort. */
+int ckpt_watches_see(struct ckpt_hold *hold, struct ckpt_points *points, const char *fdinfo,
+		     struct ckpt_err *err);
+void ckpt_watches_sort(struct ckpt_hold *hold);
+/* Where it was then, if it is there; NULL: look for it. */
+char *ckpt_watch_seen(const struct ckpt_hold *hold, const struct ckpt_proc_watch *w,
+		      struct stat *ret);
+
 /* pidfd-read.c: when all tasks are known */
 int ckpt_read_pidfd(struct ckpt_reader *r, struct ckpt_file *f, const char *fdinfo,
 		    struct ckpt_err *err);

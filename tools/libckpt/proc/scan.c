@@ -42,18 +42,24 @@ static int scan_named(struct ckpt_held_proc *p, struct ckpt_err *err)
 	return 0;
 }
 
-static int scan_inotify(struct ckpt_hold *hold, struct ckpt_held_proc *p, int fd,
-			struct ckpt_err *err)
+static int scan_inotify(struct ckpt_hold *hold, struct ckpt_held_proc *p, int fd, const char *link,
+			struct ckpt_points *points, struct ckpt_err *err)
 {
+	const char *fdinfo;
 	char name[32];
 
+	if (strcmp(link, CKPT_INOTIFY_LINK))
+		return 0;
 	snprintf(name, sizeof(name), "fdinfo/%d", fd);
 	if (ckpt_procfs_read(p->dir, name, &hold->scratch))
 		return 0;	/* closed meanwhile */
-	return ckpt_queue_note(hold, p->pid, fd, (char *)hold->scratch.data, err);
+	fdinfo = (char *)hold->scratch.data;
+	return ckpt_queue_note(hold, p->pid, fd, fdinfo, err) ||
+	       ckpt_watches_see(hold, points, fdinfo, err) ? -1 : 0;
 }
 
-static int scan_fds(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckpt_err *err)
+static int scan_fds(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckpt_points *points,
+		    struct ckpt_err *err)
 {
 	cleanup_free int *fds = NULL;
 	ssize_t n = ckpt_procfs_numbers(p->dir, "fd", &fds);
@@ -72,7 +78,7 @@ static int scan_fds(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckp
 			continue;	/* closed meanwhile */
 		if (ckpt_fd_check(p->pid, p->comm, fds[i], link, st.st_mode, st.st_rdev, err) ||
 		    scan_file(p, name, link, st.st_mode, err) ||
-		    (!strcmp(link, CKPT_INOTIFY_LINK) && scan_inotify(hold, p, fds[i], err)))
+		    scan_inotify(hold, p, fds[i], link, points, err))
 			return -1;
 	}
 	return 0;
@@ -187,6 +193,7 @@ int ckpt_scan_tree(struct ckpt_hold *hold, struct ckpt_err *err)
 {
 	cleanup_with(ckpt_spaces_done) struct ckpt_spaces spaces = CKPT_SPACES_NONE;
 	cleanup_with(ckpt_labels_done) struct ckpt_labels labels = { 0 };
+	cleanup_with(ckpt_points_done) struct ckpt_points points = { 0 };
 	struct ckpt_cpus cpus;
 
 	if (scan_list(hold, err) || ckpt_cgroup_check(hold, err) ||
@@ -200,11 +207,12 @@ int ckpt_scan_tree(struct ckpt_hold *hold, struct ckpt_err *err)
 		if (p->zombie)
 			continue;
 		if (scan_status(hold, p, err) || scan_namespaces(&spaces, p, err) ||
-		    ckpt_labels_check(p, &labels, err) ||
-		    scan_named(p, err) || scan_fds(hold, p, err) || scan_timers(hold, p, err) ||
+		    ckpt_labels_check(p, &labels, err) || scan_named(p, err) ||
+		    scan_fds(hold, p, &points, err) || scan_timers(hold, p, err) ||
 		    scan_areas(hold, p, err) || ckpt_policy_check(hold, p, err))
 			return -1;
 	}
+	ckpt_watches_sort(hold);
 	ckpt_hold_forget(hold);
 	return 0;
 }
