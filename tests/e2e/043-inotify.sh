@@ -17,7 +17,8 @@ set -euo pipefail
 group=watchers
 file=$base/$group/said
 
-start_program $group "$file" sh -c "cd '$base/$group' && exec '$programs/watchers' '$base/quiet' >'$file'"
+start_program $group "$file" sh -c \
+	"cd '$base/$group' && exec '$programs/watchers' '$base/quiet' >'$file'"
 take $group
 for point in keeper.mapped keeper.looked keeper.asked keeper.answered; do
 	CKPT_FAULT=$point "$inject_tool" checkpoint $group >"$base/killed" 2>&1 || true

@@ -16,11 +16,11 @@
 
 static void test_pidfd(void **state)
 {
+	static const char live[] = "pos:\t0\nflags:\t02000002\nPid:\t4711\nNSpid:\t4711\t5\n";
 	int32_t pid = 0;
 
 	(void)state;
-	assert_int_equal(ckpt_parse_pidfd("pos:\t0\nflags:\t02000002\nPid:\t4711\nNSpid:\t4711\t5\n",
-					  &pid), 0);
+	assert_int_equal(ckpt_parse_pidfd(live, &pid), 0);
 	assert_int_equal(pid, 4711);
 	assert_int_equal(ckpt_parse_pidfd("pos:\t0\nPid:\t-1\nNSpid:\t-1\n", &pid), 0);
 	assert_int_equal(pid, -1);

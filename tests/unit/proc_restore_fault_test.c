@@ -101,8 +101,8 @@ static void test_faults(void **state)
 {
 	static const char * const points[] = {
 		"spawned", "files", "born", "areas", "memory:2", "lock", "fds", "threads:2",
-		"late", "signals", "attrs", "pending", "owners", "verify", "timers", "regs", "regs:2",
-		"detach", "detach:2", "release",
+		"late", "signals", "attrs", "pending", "owners", "verify", "timers", "regs",
+		"regs:2", "detach", "detach:2", "release",
 	};
 	cleanup_with(cycle_saved_done) struct saved s = { 0 };
 	cleanup_free char *program = NULL;

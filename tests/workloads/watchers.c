@@ -25,17 +25,15 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "ok.h"
 
 #define MUST(call) ({ \
 	int must_ = (call); \
-	if (must_ < 0) { \
-		printf("line %d: %s (errno %d)\n", __LINE__, #call, errno); \
+	OK(must_ >= 0); \
+	if (must_ < 0) \
 		exit(1); \
-	} \
 	must_; \
 })
 
@@ -252,10 +250,11 @@ static void check_processes(void)
 
 #define ALL (IN_ALL_EVENTS | IN_EXCL_UNLINK)
 
-static const char *quiet = "quiet";
+static const char *quiet;
 static int some, many, none, everything, waited_for, seen_by, busy;
 static int wd_dir, wd_file, wd_link, wd_once, wd_moved, wd_twice, wd_all, wd_last;
 static int shared_wd, asks[2], answers[2];
+static pid_t files_child;
 static pthread_t watcher, counter;
 static volatile int made, lost;
 static volatile uint32_t told_mask;
@@ -293,11 +292,7 @@ static bool is_next(int fd, int wd, uint32_t mask, const char *name)
 	int got_wd;
 	uint32_t got_mask = next(fd, &got_wd, got);
 
-	if (got_mask == mask && got_wd == wd && !strcmp(got, name))
-		return true;
-	printf("watch %d: 0x%x '%s', not watch %d: 0x%x '%s'\n", got_mask ? got_wd : 0, got_mask,
-	       got_mask ? got : "", wd, mask, name);
-	return false;
+	return got_mask == mask && got_wd == wd && !strcmp(got, name);
 }
 
 static void make_file(const char *path)
@@ -356,8 +351,6 @@ static pid_t child_that_reads(void)
 	_exit(write(answers[1], &byte, 1) != 1);
 }
 
-static pid_t files_child;
-
 static void make_watches(void)
 {
 	struct epoll_event e;
@@ -385,6 +378,8 @@ static void make_watches(void)
 		;
 	wd_last = wd_moved;
 	none = MUST(inotify_init1(0));
+	MUST(fcntl(none, F_SETOWN, getpid()));
+	MUST(fcntl(none, F_SETSIG, SIGUSR2));
 	everything = MUST(inotify_init1(IN_NONBLOCK));
 	if (mkdir(quiet, 0755) && errno != EEXIST)
 		MUST(-1);
@@ -469,6 +464,7 @@ static void check_watches(void)
 
 	OK(fcntl(some, F_GETFD) == FD_CLOEXEC && fcntl(some, F_GETFL) & O_NONBLOCK);
 	OK(!fcntl(none, F_GETFD) && !(fcntl(none, F_GETFL) & O_NONBLOCK));
+	OK(fcntl(none, F_GETOWN) == getpid() && fcntl(none, F_GETSIG) == SIGUSR2);
 	OK(!told_mask);
 	check_some();
 	check_everything();
@@ -489,8 +485,7 @@ static void check_watches(void)
 int main(int argc, char **argv)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (argc > 1)
-		quiet = argv[1];
+	quiet = argc > 1 ? argv[1] : "quiet";
 	make_processes();
 	make_watches();
 	puts("all is set up");
