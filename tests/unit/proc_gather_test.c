@@ -58,7 +58,8 @@ static void other_end(struct other *o)
 	munmap(o->at, LEN);
 }
 
-static void add(struct ckpt_gather *g, const struct other *o, uint8_t *to, uint32_t page, uint32_t n)
+static void add(struct ckpt_gather *g, const struct other *o, uint8_t *to, uint32_t page,
+		uint32_t n)
 {
 	struct ckpt_err err = CKPT_ERR_INIT;
 
