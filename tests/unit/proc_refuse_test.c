@@ -19,7 +19,6 @@
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -104,14 +103,6 @@ static void hold_path_of_epoll(void)
 static void hold_socket(void)
 {
 	if (socket(AF_UNIX, SOCK_STREAM, 0) < 0)
-		_exit(1);
-}
-
-static void hold_lock(void)
-{
-	int fd = open("/proc/self/exe", O_RDONLY);
-
-	if (flock(fd, LOCK_SH))
 		_exit(1);
 }
 
@@ -396,7 +387,6 @@ static void refuses_by_name(void **state)
 		{ hold_path_of_epoll, "a path of what has none" },
 		{ hold_fired, "once, which has happened, with nothing to tell now" },
 		{ hold_socket, "a socket descriptor" },
-		{ hold_lock, "a file lock on descriptor" },
 		{ hold_shared_memory, "shared anonymous memory" },
 		{ hold_timer, "a POSIX timer" },
 		{ hold_proc_file, "a file of procfs" },

@@ -214,6 +214,15 @@ int ckpt_memory_verify(struct ckpt_restore *r, struct ckpt_build_task *t, struct
 int ckpt_build_fds(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
 int ckpt_build_late_fds(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
 
+/*
+ * lock-build.c: locks, when no descriptor of the process is closed any more; those held by others
+ * that are in the way; is what @text, fdinfo of descriptor @fd, shows what the image has?
+ */
+int ckpt_build_locks(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
+int ckpt_locks_free(const struct ckpt_restore_params *params, struct ckpt_err *err);
+int ckpt_verify_locks(const struct ckpt_restore *r, const struct ckpt_task *task,
+		      const struct ckpt_fd *fd, const char *text, struct ckpt_err *err);
+
 /* signal-build.c, sched-build.c, creds-build.c, attr-build.c */
 int ckpt_build_signals(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
 int ckpt_build_pending(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);

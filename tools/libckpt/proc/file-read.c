@@ -179,8 +179,9 @@ static int check_state(struct ckpt_held_proc *p, int fd, const struct ckpt_file 
 {
 	const char *what = NULL;
 
-	if (info->locked)
-		what = "a file lock";
+	/* before the signals that it raises */
+	if (info->leased)
+		what = "a lease";
 	else if (f->deleted && f->kind == CKPT_FILE_DIR)
 		what = "a deleted directory";
 	else if ((f->kind == CKPT_FILE_PIPE || f->kind == CKPT_FILE_FIFO) &&
@@ -261,7 +262,7 @@ static int read_fd(struct ckpt_reader *r, struct ckpt_held_proc *p, int fd, stru
 	for (uint32_t i = 0; i < r->image->n_files; i++) {
 		if (same_description(&r->image->files[i], &f)) {
 			ret->file = i;
-			return 0;
+			return info.locked ? ckpt_read_locks(r, p, fd, i, true, err) : 0;
 		}
 	}
 	if (ckpt_read_owner(r, p, &f, err) ||
@@ -271,7 +272,9 @@ static int read_fd(struct ckpt_reader *r, struct ckpt_held_proc *p, int fd, stru
 		free(f.path);
 		f.path = NULL;
 	}
-	return add_file(r, &f, &ret->file, err);
+	if (add_file(r, &f, &ret->file, err))
+		return -1;
+	return info.locked ? ckpt_read_locks(r, p, fd, ret->file, false, err) : 0;
 }
 
 int ckpt_read_fdtable(struct ckpt_reader *r, struct ckpt_held_proc *p, uint32_t *ret,

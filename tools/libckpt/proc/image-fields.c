@@ -158,6 +158,16 @@ static const struct ckpt_field fdtable_fields[] = {
 };
 static const struct ckpt_shape fdtable_shape = SHAPE(ckpt_fdtable, fdtable_fields);
 
+static const struct ckpt_field lock_fields[] = {
+	UINT(1, ckpt_lock, kind),
+	BOOL(2, ckpt_lock, write),
+	UINT(3, ckpt_lock, file),
+	INT(4, ckpt_lock, pid),
+	UINT(5, ckpt_lock, start),
+	UINT(6, ckpt_lock, end),
+};
+static const struct ckpt_shape lock_shape = SHAPE(ckpt_lock, lock_fields);
+
 static const struct ckpt_field thread_fields[] = {
 	INT(1, ckpt_thread, tid),
 	BYTES(2, ckpt_thread, comm),
@@ -256,5 +266,6 @@ static const struct ckpt_field image_fields[] = {
 	LIST(19, ckpt_image, epolls, n_epolls, epoll_shape),
 	LIST(28, ckpt_image, inotifies, n_inotifies, inotify_shape),
 	LIST(29, ckpt_image, pidfds, n_pidfds, pidfd_shape),
+	LIST(35, ckpt_image, locks, n_locks, lock_shape),
 };
 const struct ckpt_shape ckpt_image_shape = SHAPE(ckpt_image, image_fields);

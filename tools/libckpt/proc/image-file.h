@@ -174,6 +174,30 @@ struct ckpt_pidfd {
 	int32_t exit_code;
 };
 
+enum ckpt_lock_kind {
+	CKPT_LOCK_FLOCK = 0,	/* flock(2): of the open file description, all of the file */
+	CKPT_LOCK_POSIX = 1,	/* fcntl(2) F_SETLK: of a process */
+	CKPT_LOCK_OFD = 2,	/* F_OFD_SETLK: of the open file description */
+};
+
+/**
+ * struct ckpt_lock - a lock that is held on a file
+ * @kind: enum ckpt_lock_kind
+ * @write: exclusive
+ * @file: index in image->files: what it was made through
+ * @pid: of the process that owns it, or of one that has the description and makes it
+ * @start, @end: first and last byte; INT64_MAX: to the end, wherever that is
+ * @setter: host pid of who made it (flock alone), 0: nobody knows; not stored
+ */
+struct ckpt_lock {
+	uint32_t kind;
+	bool write;
+	uint32_t file;
+	int32_t pid;
+	uint64_t start, end;
+	int32_t setter;
+};
+
 struct ckpt_fd {
 	int32_t fd;
 	bool cloexec;

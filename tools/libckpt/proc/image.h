@@ -251,6 +251,8 @@ struct ckpt_image {
 	size_t n_pidfds;
 	struct ckpt_fdtable *fdtables;
 	size_t n_fdtables;
+	struct ckpt_lock *locks;
+	size_t n_locks;
 	uint64_t monotonic_ns, boottime_ns, realtime_ns;
 	bool private_pidns;
 	uint8_t vdso_hash[32];
@@ -270,6 +272,8 @@ int ckpt_image_encode(const struct ckpt_image *image, struct ckpt_buf *ret, stru
  * Return: 0, or -1 with the first contradiction as the error (CKPT_DAMAGED).
  */
 int ckpt_image_check(const struct ckpt_image *image, struct ckpt_err *err);
+/* lock-check.c: the same of its locks alone; everything else is sound. */
+int ckpt_locks_check(const struct ckpt_image *image, struct ckpt_err *err);
 /*
  * Can a machine ever restore it?  @image is sound.
  * Return: 0, or -1 with the first obstacle as the error (CKPT_REFUSED).

@@ -13,6 +13,8 @@
 int ckpt_parse_fdinfo(const char *text, struct ckpt_proc_fdinfo *ret)
 {
 	struct ckpt_proc_fdinfo f = { 0 };
+	struct ckpt_lock_line lock;
+	const char *at = text;
 	uint64_t flags;
 
 	if (ckpt_field_u64(text, "pos", 10, &f.pos) || ckpt_field_u64(text, "flags", 8, &flags))
@@ -20,6 +22,8 @@ int ckpt_parse_fdinfo(const char *text, struct ckpt_proc_fdinfo *ret)
 	f.cloexec = flags & O_CLOEXEC;
 	f.flags = flags & ~(uint64_t)O_CLOEXEC;
 	f.locked = ckpt_field(text, "lock") != NULL;
+	while (f.locked && ckpt_parse_lock_line(&at, true, &lock) > 0)
+		f.leased |= lock.kind == CKPT_NONE;
 	*ret = f;
 	return 0;
 }

@@ -142,12 +142,13 @@ int ckpt_parse_stat(const char *text, struct ckpt_proc_stat *ret);
  * struct ckpt_proc_fdinfo - /proc/PID/fdinfo/FD
  * @flags: open(2) flags without O_CLOEXEC
  * @locked: a file lock or lease is held through it
+ * @leased: a lease, or what is not known
  */
 struct ckpt_proc_fdinfo {
 	uint64_t pos;
 	uint32_t flags;
 	bool cloexec;
-	bool locked;
+	bool locked, leased;
 };
 
 int ckpt_parse_fdinfo(const char *text, struct ckpt_proc_fdinfo *ret);
@@ -187,6 +188,30 @@ int ckpt_parse_pidfd(const char *text, int32_t *ret_pid);
  * Return: 1, 0 at the end, -1 for a line of another form.
  */
 int ckpt_parse_epoll_line(const char **at, struct ckpt_epoll_target *ret, uint64_t *ret_ino);
+
+/**
+ * struct ckpt_lock_line - a line of /proc/locks, or behind "lock:" in fdinfo
+ * @kind: enum ckpt_lock_kind; CKPT_NONE: a lease, or what is not known
+ * @waits: it is asked for and not held
+ * @pid: of who made it; 0: not known here, -1: OFD locks have none
+ * @dev: of the file system, as makedev gives it
+ */
+struct ckpt_lock_line {
+	uint32_t kind;
+	bool write, waits;
+	int32_t pid;
+	uint64_t dev, ino;
+	uint64_t start, end;
+};
+
+/**
+ * ckpt_parse_lock_line - the next lock
+ * @at: position in the text, moved behind the line
+ * @fdinfo: the text is of fdinfo, which has other lines, too
+ *
+ * Return: 1, 0 at the end, -1 for a line of another form.
+ */
+int ckpt_parse_lock_line(const char **at, bool fdinfo, struct ckpt_lock_line *ret);
 
 /* /proc/PID/limits, by RLIMIT_* number; RLIM_INFINITY for "unlimited". */
 int ckpt_parse_limits(const char *text, struct ckpt_rlimit ret[CKPT_NLIMITS]);

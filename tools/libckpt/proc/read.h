@@ -164,6 +164,14 @@ int ckpt_borrow_fd(const struct ckpt_file *f, struct ckpt_err *err);
 int ckpt_read_owner(const struct ckpt_reader *r, const struct ckpt_held_proc *p,
 		    struct ckpt_file *f, struct ckpt_err *err);
 
+/*
+ * lock-read.c: those that are held through file @file, from the fdinfo of descriptor @fd;
+ * @known: the file was seen before. And when all tables are read, who is to make them.
+ */
+int ckpt_read_locks(struct ckpt_reader *r, const struct ckpt_held_proc *p, int fd, uint32_t file,
+		    bool known, struct ckpt_err *err);
+int ckpt_read_locks_owners(struct ckpt_reader *r, struct ckpt_err *err);
+
 /* pipe-read.c: after every table is read. */
 int ckpt_read_pipes(struct ckpt_reader *r, struct ckpt_err *err);
 

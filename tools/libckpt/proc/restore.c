@@ -41,6 +41,7 @@ static const struct step build_steps[] = {
 	{ "restore.memory", ckpt_build_memory },
 	{ "restore.lock", ckpt_build_mm_finish },
 	{ "restore.fds", ckpt_build_fds },
+	{ "restore.locks", ckpt_build_locks },
 	{ "restore.threads", ckpt_build_threads },
 };
 

@@ -154,7 +154,7 @@ static int verify_fd(struct ckpt_restore *r, struct ckpt_build_task *t, const st
 	if ((f->kind == CKPT_FILE_REG || f->kind == CKPT_FILE_DIR) && info.pos != f->pos)
 		return BAD("process %d: descriptor %d is at %lu instead of %lu", t->task->pid,
 			   fd->fd, info.pos, f->pos);
-	if (ckpt_verify_object(r, f, text, err))
+	if (ckpt_verify_object(r, f, text, err) || ckpt_verify_locks(r, t->task, fd, text, err))
 		return ckpt_fail_at(err, "process %d: descriptor %d", t->task->pid, fd->fd);
 	return verify_link(f, t->host, t->task, fd->fd, err);
 }
