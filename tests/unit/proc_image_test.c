@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Process images: random ones survive the codec, damaged bytes never harm. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -131,6 +132,17 @@ static void make_thread(struct ckpt_thread *t, int tid)
 	t->host_tid = 0;
 }
 
+static void make_timers(struct ckpt_task *t)
+{
+	t->n_timers = rnd(3);
+	t->timers = calloc(t->n_timers + 1, sizeof(*t->timers));
+	for (size_t i = 0; i < t->n_timers; i++)
+		t->timers[i] = (struct ckpt_timer){
+			.id = 3 * i, .clock = rnd(2), .signo = 1 + rnd(CKPT_NSIG),
+			.sigval = rnd(UINT64_MAX), .value_ns = rnd(INT64_MAX),
+		};
+}
+
 static void make_task(struct ckpt_task *t, int pid, int ppid, const struct ckpt_image *image)
 {
 	size_t i;
@@ -148,7 +160,8 @@ static void make_task(struct ckpt_task *t, int pid, int ppid, const struct ckpt_
 	t->host_pid = 0;
 	t->mm = t->fdtable = t->cwd = t->root = CKPT_NONE;
 	t->threads = NULL;
-	t->n_threads = 0;
+	t->timers = NULL;
+	t->n_threads = t->n_timers = 0;
 	memset(&t->creds, 0, sizeof(t->creds));
 	t->creds_known = t->state == CKPT_TASK_ZOMBIE;
 	if (t->state == CKPT_TASK_ZOMBIE) {
@@ -166,6 +179,26 @@ static void make_task(struct ckpt_task *t, int pid, int ppid, const struct ckpt_
 	t->threads = calloc(t->n_threads, sizeof(*t->threads));
 	for (i = 0; i < t->n_threads; i++)
 		make_thread(&t->threads[i], pid + i);
+	make_timers(t);
+}
+
+/* Locks of who has the file open. */
+static void make_locks(struct ckpt_image *image)
+{
+	const struct ckpt_fdtable *table = &image->fdtables[image->tasks[0].fdtable];
+
+	image->locks = calloc(table->n_fds + 1, sizeof(*image->locks));
+	for (size_t i = 0; i < table->n_fds; i++) {
+		struct ckpt_file *f = &image->files[table->fds[i].file];
+
+		if (f->kind != CKPT_FILE_REG)
+			continue;
+		f->flags &= ~(uint32_t)O_PATH;
+		image->locks[image->n_locks++] = (struct ckpt_lock){
+			.kind = CKPT_LOCK_FLOCK, .write = rnd(2), .file = table->fds[i].file,
+			.pid = image->tasks[0].pid, .end = INT64_MAX,
+		};
+	}
 }
 
 /* One of each that is waited for, and the descriptors of all. */
@@ -248,6 +281,7 @@ static struct ckpt_image make_image(void)
 	image.tasks = calloc(image.n_tasks, sizeof(*image.tasks));
 	for (i = 0; i < image.n_tasks; i++)
 		make_task(&image.tasks[i], 10 + 10 * i, i ? 10 : 0, &image);
+	make_locks(&image);
 	return image;
 }
 

@@ -331,7 +331,8 @@ static void test_lines(void **state)
 static void test_bad_lines(void **state)
 {
 	static const char *const bad[] = {
-		"lock:\t", "lock:\tx", "lock:\t1: FLOCK", "lock:\t1: FLOCK  ADVISORY  READ 1 zz 0 1",
+		"lock:\t", "lock:\tx", "lock:\t1: FLOCK",
+		"lock:\t1: FLOCK  ADVISORY  READ 1 zz 0 1",
 		"lock:\t1: POSIX  ADVISORY  READ 1 00:1a:77 0",
 		"lock:\t1: POSIX  ADVISORY  READ 1 00:1a:77 0 E",
 		"lock:\t1: POSIX  ADVISORY  READ 1 <some>:0 0 1",

@@ -112,14 +112,6 @@ static void hold_shared_memory(void)
 		_exit(1);
 }
 
-static void hold_timer(void)
-{
-	timer_t timer;
-
-	if (timer_create(CLOCK_MONOTONIC, NULL, &timer))
-		_exit(1);
-}
-
 static void hold_proc_file(void)
 {
 	if (open("/proc/self/status", O_RDONLY) < 0)
@@ -388,7 +380,6 @@ static void refuses_by_name(void **state)
 		{ hold_fired, "once, which has happened, with nothing to tell now" },
 		{ hold_socket, "a socket descriptor" },
 		{ hold_shared_memory, "shared anonymous memory" },
-		{ hold_timer, "a POSIX timer" },
 		{ hold_proc_file, "a file of procfs" },
 		{ hold_load_writable, "a file of procfs" },
 		{ hold_messages, "a file of procfs" },

@@ -5,7 +5,6 @@
  * Prints "ready" once all is set up, waits until there is a file "go" in its directory, checks
  * that everything is as it was, and prints what is wrong, or "all well".
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>

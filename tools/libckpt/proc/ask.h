@@ -57,6 +57,13 @@ int ckpt_strange_check(const struct ckpt_inject *inject, size_t thread,
 int ckpt_strange_locks(struct ckpt_hold *hold, const struct ckpt_held_proc *p,
 		       struct ckpt_err *err);
 
+/*
+ * timer-ask.c: POSIX timers, looked at before the queued signals and after them, shared ones by
+ * then in @task; those of threads are read once more in between.
+ */
+int ckpt_timers_look(struct ckpt_ask *ask, struct ckpt_task *task, struct ckpt_err *err);
+int ckpt_timers_settle(struct ckpt_ask *ask, struct ckpt_task *task, struct ckpt_err *err);
+
 /* Start the calls in all threads; the page is mapped. */
 int ckpt_ask_start(struct ckpt_ask *ask, struct ckpt_err *err);
 /* Wait for them and fill in what they say, queued shared signals included. */

@@ -223,9 +223,23 @@ int ckpt_locks_free(const struct ckpt_restore_params *params, struct ckpt_err *e
 int ckpt_verify_locks(const struct ckpt_restore *r, const struct ckpt_task *task,
 		      const struct ckpt_fd *fd, const char *text, struct ckpt_err *err);
 
+/* timer-build.c: POSIX timers, made with their ids; then set, when nothing else is left */
+int ckpt_build_timers(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
+int ckpt_build_timers_arm(struct ckpt_restore *r, struct ckpt_build_task *t,
+			  struct ckpt_err *err);
+/* Let one expire that has done so; its signal is queued then. */
+int ckpt_build_timer_fire(struct ckpt_restore *r, struct ckpt_build_task *t,
+			  const struct ckpt_timer *timer, struct ckpt_err *err);
+/* Can a process be given timers up to id @last here? */
+bool ckpt_timers_reach(int32_t last);
+int ckpt_verify_timers(const struct ckpt_build_task *t, struct ckpt_err *err);
+
 /* signal-build.c, sched-build.c, creds-build.c, attr-build.c */
 int ckpt_build_signals(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
 int ckpt_build_pending(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
+/* Once more from the start, those of timers by letting these expire. */
+int ckpt_build_pending_again(struct ckpt_restore *r, struct ckpt_build_task *t,
+			     struct ckpt_err *err);
 int ckpt_build_itimers(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
 int ckpt_build_sched(const struct ckpt_restore *r, const struct ckpt_site *s,
 		     const struct ckpt_thread *thread, struct ckpt_err *err);

@@ -229,7 +229,8 @@ static int check_task(const struct ckpt_image *image, const struct ckpt_task *t,
 	if (t->state == CKPT_TASK_ZOMBIE && !ckpt_image_ends(t->exit_code))
 		return BAD("zombie %d has ended with 0x%x", t->pid, t->exit_code);
 	if (t->state == CKPT_TASK_ZOMBIE)
-		return t->n_threads ? BAD("zombie %d has threads", t->pid) : 0;
+		return t->n_threads || t->n_timers ?
+			BAD("zombie %d has threads or timers", t->pid) : 0;
 	if (t->mm >= image->n_mms || t->fdtable >= image->n_fdtables ||
 	    t->cwd >= image->n_files || !in_or_none(t->root, image->n_files))
 		return BAD("task %d names objects that are not there", t->pid);
@@ -243,7 +244,7 @@ static int check_task(const struct ckpt_image *image, const struct ckpt_task *t,
 		if (t->itimers[i].value_ns < 0 || t->itimers[i].interval_ns < 0)
 			return BAD("task %d has a timer of negative time", t->pid);
 	}
-	return 0;
+	return ckpt_timers_check(t, err);
 }
 
 static int by_number(const void *a, const void *b)

@@ -206,6 +206,21 @@ static const struct ckpt_field thread_fields[] = {
 };
 static const struct ckpt_shape thread_shape = SHAPE(ckpt_thread, thread_fields);
 
+static const struct ckpt_field timer_fields[] = {
+	INT(1, ckpt_timer, id),
+	UINT(2, ckpt_timer, clock),
+	UINT(3, ckpt_timer, notify),
+	INT(4, ckpt_timer, signo),
+	UINT(5, ckpt_timer, sigval),
+	INT(6, ckpt_timer, tid),
+	BOOL(7, ckpt_timer, of_day),
+	INT(8, ckpt_timer, value_ns),
+	INT(9, ckpt_timer, interval_ns),
+	INT(10, ckpt_timer, overrun),
+	BOOL(11, ckpt_timer, pending),
+};
+static const struct ckpt_shape timer_shape = SHAPE(ckpt_timer, timer_fields);
+
 static const struct ckpt_field task_fields[] = {
 	INT(1, ckpt_task, pid),
 	INT(2, ckpt_task, ppid),
@@ -241,6 +256,7 @@ static const struct ckpt_field task_fields[] = {
 	LATER_UINT(32, ckpt_task, creds.cap_bnd),
 	LATER_UINT(33, ckpt_task, creds.cap_amb),
 	LATER_BOOL(34, ckpt_task, creds.no_new_privs),
+	LIST(37, ckpt_task, timers, n_timers, timer_shape),
 };
 static const struct ckpt_shape task_shape = SHAPE(ckpt_task, task_fields);
 

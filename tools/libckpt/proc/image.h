@@ -183,10 +183,39 @@ struct ckpt_itimer {
 };
 
 /**
+ * struct ckpt_timer - a POSIX timer (timer_create)
+ * @id: as the process calls it
+ * @clock: CLOCK_REALTIME, MONOTONIC or BOOTTIME
+ * @notify: SIGEV_*
+ * @signo, @sigval: of its signal
+ * @tid: SIGEV_THREAD_ID: who gets that
+ * @of_day: it was set to a time of day: @value_ns is one, in ns since 1970
+ * @value_ns: until it expires next; 0: it is not armed
+ * @interval_ns: between two expirations; 0: there is one
+ * @overrun: as timer_getoverrun gives it
+ * @pending: it has expired, and its signal is among those that are pending
+ * @seen_*: by clocks of the reader, the first and last instant at which it can expire; not stored
+ */
+struct ckpt_timer {
+	int32_t id;
+	uint32_t clock;
+	uint32_t notify;
+	int32_t signo;
+	uint64_t sigval;
+	int32_t tid;
+	bool of_day;
+	int64_t value_ns, interval_ns;
+	int32_t overrun;
+	bool pending;
+	int64_t seen_monotonic[2], seen_realtime[2];
+};
+
+/**
  * struct ckpt_task - a process
  * @ppid: 0 when its parent is outside the tree (init of the namespace adopts it)
  * @exit_code: zombies, as wait status
  * @exit_signal: sent to the parent at exit
+ * @timers: sorted by id
  * @creds, @creds_known: of a zombie, but for its securebits, which nothing shows
  * @threads: leader first; empty for zombies
  */
@@ -212,6 +241,8 @@ struct ckpt_task {
 	siginfo_t *pending;
 	size_t n_pending;
 	struct ckpt_itimer itimers[3];
+	struct ckpt_timer *timers;
+	size_t n_timers;
 	struct ckpt_thread *threads;
 	size_t n_threads;
 	int32_t host_pid;	/* at capture; not stored */
@@ -272,8 +303,11 @@ int ckpt_image_encode(const struct ckpt_image *image, struct ckpt_buf *ret, stru
  * Return: 0, or -1 with the first contradiction as the error (CKPT_DAMAGED).
  */
 int ckpt_image_check(const struct ckpt_image *image, struct ckpt_err *err);
-/* lock-check.c: the same of its locks alone; everything else is sound. */
+/* lock-check.c, timer-check.c: the same of these alone; everything else is sound. */
 int ckpt_locks_check(const struct ckpt_image *image, struct ckpt_err *err);
+int ckpt_timers_check(const struct ckpt_task *task, struct ckpt_err *err);
+/* Is this the signal of that timer? */
+bool ckpt_timer_signal(const struct ckpt_timer *timer, const siginfo_t *info);
 /*
  * Can a machine ever restore it?  @image is sound.
  * Return: 0, or -1 with the first obstacle as the error (CKPT_REFUSED).

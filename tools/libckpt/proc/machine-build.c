@@ -161,6 +161,11 @@ static int check_task(const struct ckpt_image *image, const struct ckpt_task *t,
 		return lacks("CAP_SYS_RESOURCE", t, "get its oom_score_adj", err);
 	if (!HAS(own->cap_eff, CAP_SYS_CHROOT) && t->root != CKPT_NONE)
 		return lacks("CAP_SYS_CHROOT", t, "get its root directory", err);
+	if (t->n_timers && !ckpt_timers_reach(t->timers[t->n_timers - 1].id))
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+				 "pid %d (%s) has a POSIX timer with the id %d, which Linux before "
+				 "6.15 gives after as many others", t->pid, t->comm,
+				 t->timers[t->n_timers - 1].id);
 	for (i = 0; i < t->n_threads; i++) {
 		if (check_thread(t, &t->threads[i], own, err))
 			return -1;

@@ -190,6 +190,25 @@ int ckpt_parse_pidfd(const char *text, int32_t *ret_pid);
 int ckpt_parse_epoll_line(const char **at, struct ckpt_epoll_target *ret, uint64_t *ret_ino);
 
 /**
+ * ckpt_parse_timer - the next POSIX timer of /proc/PID/timers
+ * @at: position in the text, moved behind the timer
+ * @ret: id, clock, signal; @ret->tid: pid or tid as the reader sees it, 0: not there
+ *
+ * Return: 1, 0 at the end, -1 for a text of another form.
+ */
+int ckpt_parse_timer(const char **at, struct ckpt_timer *ret);
+
+/**
+ * ckpt_parse_timer_list - the next POSIX timer of /proc/timer_list that is armed
+ * @at: position in the text, moved behind the timer
+ * @base: number of the clock that the text is at; 0 before the first call
+ * @ret_ns: when it expires
+ *
+ * Return: 1, with @base 0 for CLOCK_MONOTONIC, 1 for CLOCK_REALTIME, or another; 0 at the end.
+ */
+int ckpt_parse_timer_list(const char **at, uint32_t *base, int64_t *ret_ns);
+
+/**
  * struct ckpt_lock_line - a line of /proc/locks, or behind "lock:" in fdinfo
  * @kind: enum ckpt_lock_kind; CKPT_NONE: a lease, or what is not known
  * @waits: it is asked for and not held

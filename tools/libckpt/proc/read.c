@@ -202,7 +202,8 @@ static int read_all(struct ckpt_reader *r, struct ckpt_err *err)
 	if (read_tables(r, sorted, err))
 		return -1;
 	ckpt_fault("keeper.looked");
-	if (ask_tree(r, err) || ckpt_read_timerfds_again(r, err))
+	if (ask_tree(r, err) || ckpt_read_timers_of_day(r, err) ||
+	    ckpt_read_timerfds_again(r, err))
 		return -1;
 	order_tasks(image);
 	return ckpt_image_restorable(image, err);

@@ -223,8 +223,14 @@ int ckpt_read_limits(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckp
 int ckpt_read_pending(struct ckpt_held_proc *p, pid_t tid, bool shared, siginfo_t **ret,
 		      size_t *ret_n, struct ckpt_err *err);
 
-/* timer-read.c: what /proc shows of them. */
-int ckpt_read_timers(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt_err *err);
+/*
+ * timer-read.c: POSIX timers as far as /proc shows them, of a running process to refuse what is
+ * not restored; and when all are asked, which were set to a time of day.
+ */
+int ckpt_scan_timers(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckpt_err *err);
+int ckpt_read_timers(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt_task *task,
+		     struct ckpt_err *err);
+int ckpt_read_timers_of_day(struct ckpt_reader *r, struct ckpt_err *err);
 
 /* scan.c: refusals that show on the running tree. */
 int ckpt_scan_tree(struct ckpt_hold *hold, struct ckpt_err *err);

@@ -50,11 +50,13 @@ static const struct step late_steps[] = {
 	{ "restore.late", ckpt_build_late_fds },
 	{ "restore.signals", ckpt_build_signals },
 	{ "restore.attrs", ckpt_build_attrs },
+	{ "restore.alarms", ckpt_build_timers },
 	{ "restore.pending", ckpt_build_pending },
 };
 
 /* After these no thread makes another remote call. */
 static const struct step arm_steps[] = {
+	{ "restore.alarmed", ckpt_build_timers_arm },
 	{ "restore.timers", ckpt_build_itimers },
 	{ "restore.regs", ckpt_build_regs },
 };

@@ -145,10 +145,9 @@ static int scan_areas(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct c
 
 static int scan_timers(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckpt_err *err)
 {
-	struct ckpt_reader r = { .hold = hold };
 	struct ckpt_err e = CKPT_ERR_INIT;
 
-	if (!ckpt_read_timers(&r, p, &e) || ckpt_procfs_gone(-e.os))
+	if (!ckpt_scan_timers(hold, p, &e) || ckpt_procfs_gone(-e.os))
 		return 0;
 	*err = e;
 	return -1;

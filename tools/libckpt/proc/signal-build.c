@@ -69,28 +69,73 @@ static int queue(const struct ckpt_site *s, int32_t pid, int32_t tid, const sigi
 	return value < 0 ? -1 : 0;
 }
 
-int ckpt_build_pending(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err)
+/* The timer that is to queue this one itself, or NULL. */
+static const struct ckpt_timer *own_timer(const struct ckpt_task *task, const siginfo_t *info)
 {
-	struct ckpt_site s = ckpt_build_site(r, t, 0);
-	const struct ckpt_task *task = t->task;
-	size_t i, j;
+	for (size_t i = 0; i < task->n_timers; i++) {
+		if (task->timers[i].pending && ckpt_timer_signal(&task->timers[i], info))
+			return &task->timers[i];
+	}
+	return NULL;
+}
 
-	if (drain(&s, err))
-		return -1;
-	for (i = 0; i < task->n_pending; i++) {
-		if (queue(&s, task->pid, 0, &task->pending[i], err))
+/* In the order in which they were queued; @fire: those of timers by the timers. */
+static int queue_list(struct ckpt_restore *r, struct ckpt_build_task *t, size_t thread, int32_t tid,
+		      const siginfo_t *list, size_t n, bool fire, struct ckpt_err *err)
+{
+	const struct ckpt_site s = ckpt_build_site(r, t, thread);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct ckpt_timer *timer = fire ? own_timer(t->task, &list[i]) : NULL;
+
+		if (timer ? ckpt_build_timer_fire(r, t, timer, err) :
+			    queue(&s, t->task->pid, tid, &list[i], err))
 			return -1;
 	}
-	for (i = 0; i < task->n_threads; i++) {
+	return 0;
+}
+
+static int queue_all(struct ckpt_restore *r, struct ckpt_build_task *t, bool fire,
+		     struct ckpt_err *err)
+{
+	const struct ckpt_task *task = t->task;
+
+	if (queue_list(r, t, 0, 0, task->pending, task->n_pending, fire, err))
+		return -1;
+	for (size_t i = 0; i < task->n_threads; i++) {
 		const struct ckpt_thread *thread = &task->threads[i];
 
-		s = ckpt_build_site(r, t, i);
-		for (j = 0; j < thread->n_pending; j++) {
-			if (queue(&s, task->pid, thread->tid, &thread->pending[j], err))
-				return -1;
-		}
+		if (queue_list(r, t, i, thread->tid, thread->pending, thread->n_pending, fire, err))
+			return -1;
 	}
 	return 0;
+}
+
+int ckpt_build_pending(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err)
+{
+	const struct ckpt_site s = ckpt_build_site(r, t, 0);
+
+	return drain(&s, err) || queue_all(r, t, false, err) ? -1 : 0;
+}
+
+int ckpt_build_pending_again(struct ckpt_restore *r, struct ckpt_build_task *t,
+			     struct ckpt_err *err)
+{
+	const struct ckpt_task *task = t->task;
+
+	for (size_t i = 0; i < task->n_threads; i++) {
+		const struct ckpt_site s = ckpt_build_site(r, t, i);
+
+		if (drain(&s, err))
+			return -1;
+	}
+	/* while nothing else is queued that could be taken instead */
+	for (size_t i = 0; i < task->n_timers; i++) {
+		if (task->timers[i].overrun &&
+		    ckpt_build_timer_fire(r, t, &task->timers[i], err))
+			return -1;
+	}
+	return queue_all(r, t, true, err);
 }
 
 static struct timeval to_timeval(int64_t ns)

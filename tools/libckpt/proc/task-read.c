@@ -122,7 +122,7 @@ int ckpt_read_task(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt_
 		return -1;
 	if (p->zombie)
 		return 0;
-	if (check_threads(p, err) || ckpt_read_timers(r, p, err) ||
+	if (check_threads(p, err) || ckpt_read_timers(r, p, task, err) ||
 	    ckpt_read_mm(r, p, &task->mm, err) || read_root(r, p, task, err) ||
 	    ckpt_read_limits(r, p, task, err))
 		return -1;

@@ -1,0 +1,39 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# 049-attributes.sh: who locks files or has timers notices nothing
+# where: both
+# timeout: 300
+#
+# Programs that hold them in every state are checkpointed, lose their keeper at each point of the
+# reading, and are restored, twice; then they check themselves.
+set -euo pipefail
+. "${CKPT_REPO:?}/tests/e2e/lib/assert.sh"
+. "$CKPT_REPO/tests/e2e/lib/group.sh"
+. "$CKPT_REPO/tests/e2e/lib/sizes.sh"
+. "$CKPT_REPO/tests/e2e/lib/story.sh"
+
+story() {	# PROGRAM
+	local group=$1 file=$base/$1/said
+
+	start_program "$group" "$file" sh -c "cd '$base/$group' && exec '$programs/$1' >'$file'"
+	take "$group"
+	for point in keeper.mapped keeper.looked keeper.asked keeper.answered; do
+		CKPT_FAULT=$point "$inject_tool" checkpoint "$group" >"$base/killed" 2>&1 || true
+	done
+	take "$group"
+	ok "$group: killed" kill_group "$group"
+	ok "$group: restored" "$tool" restore "$group"
+	take "$group"
+	ok "$group: killed once more" kill_group "$group"
+	ok "$group: restored once more" "$tool" restore "$group"
+	touch "$base/$group/go"
+	ok "$group: it says how it is" wait_for 60 grep -q well "$file"
+	is "$group: nothing is missing" "$(cat "$file")" "all is set up
+ready
+all well"
+}
+
+story locks
+story timers
+done_testing
