@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# 049-attributes.sh: who locks files or has timers notices nothing
+# 049-attributes.sh: who locks files, has timers or filters its calls notices nothing
 # where: both
 # timeout: 300
 #
@@ -36,4 +36,5 @@ all well"
 
 story locks
 story timers
+story filtered
 done_testing

@@ -127,6 +127,8 @@ static void make_thread(struct ckpt_thread *t, int tid)
 	t->pending = random_signals(t->n_pending);
 	t->pdeath_sig = rnd(CKPT_NSIG + 1);
 	t->affinity_len = rnd(129);
+	t->filters = NULL;
+	t->n_filters = 0;
 	make_creds(&t->creds);
 	t->creds.securebits = rnd(100);
 	t->host_tid = 0;
@@ -137,10 +139,8 @@ static void make_timers(struct ckpt_task *t)
 	t->n_timers = rnd(3);
 	t->timers = calloc(t->n_timers + 1, sizeof(*t->timers));
 	for (size_t i = 0; i < t->n_timers; i++)
-		t->timers[i] = (struct ckpt_timer){
-			.id = 3 * i, .clock = rnd(2), .signo = 1 + rnd(CKPT_NSIG),
-			.sigval = rnd(UINT64_MAX), .value_ns = rnd(INT64_MAX),
-		};
+		t->timers[i] = (struct ckpt_timer){ .id = 3 * i, .signo = 1 + rnd(CKPT_NSIG),
+						    .value_ns = rnd(INT64_MAX) };
 }
 
 static void make_task(struct ckpt_task *t, int pid, int ppid, const struct ckpt_image *image)
@@ -189,14 +189,13 @@ static void make_locks(struct ckpt_image *image)
 
 	image->locks = calloc(table->n_fds + 1, sizeof(*image->locks));
 	for (size_t i = 0; i < table->n_fds; i++) {
-		struct ckpt_file *f = &image->files[table->fds[i].file];
+		const uint32_t file = table->fds[i].file;
 
-		if (f->kind != CKPT_FILE_REG)
+		if (image->files[file].kind != CKPT_FILE_REG)
 			continue;
-		f->flags &= ~(uint32_t)O_PATH;
+		image->files[file].flags &= ~(uint32_t)O_PATH;
 		image->locks[image->n_locks++] = (struct ckpt_lock){
-			.kind = CKPT_LOCK_FLOCK, .write = rnd(2), .file = table->fds[i].file,
-			.pid = image->tasks[0].pid, .end = INT64_MAX,
+			.write = rnd(2), .file = file, .pid = image->tasks[0].pid, .end = INT64_MAX,
 		};
 	}
 }

@@ -3,6 +3,8 @@
 #include <elf.h>
 #include <linux/auxvec.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -13,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -119,6 +122,27 @@ static void wake_the_machine(struct ckpt_image *image)
 	drop(CAP_WAKE_ALARM);
 	image->timerfds = &alarm;
 	image->n_timerfds = 1;
+}
+
+static void be_filtered(struct ckpt_image *image)
+{
+	static struct ckpt_filter filter;
+	struct sock_filter insn = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	const struct sock_fprog prog = { 1, &insn };
+
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog))
+		_exit(2);
+	image->filters = &filter;
+	image->n_filters = 1;
+}
+
+static void have_high_timer(struct ckpt_image *image)
+{
+	static struct ckpt_timer timer = { .id = 65536 };
+
+	setenv("CKPT_FAULT", "restore.ids=fail", 1);
+	image->tasks[0].timers = &timer;
+	image->tasks[0].n_timers = 1;
 }
 
 static void have_more_files_than_any(struct ckpt_image *image)
@@ -275,6 +299,8 @@ static void refuses_what_the_machine_lacks(void **state)
 		{ be_spared, "lacks CAP_SYS_RESOURCE" },
 		{ have_root, "lacks CAP_SYS_CHROOT" },
 		{ wake_the_machine, "lacks CAP_WAKE_ALARM" },
+		{ be_filtered, "ckpt-tool runs under one that it would get as well" },
+		{ have_high_timer, "with the id 65536, which Linux before 6.15 gives after" },
 		{ have_more_files_than_any, "raise fs.nr_open" },
 		{ have_higher_limit, "had a higher hard resource limit" },
 		{ have_barriers, "memory barriers that this kernel lacks" },

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Refusals of the stop that concern a task: where it lives, who traces it, how it runs. */
 #include <fcntl.h>
-#include <linux/filter.h>
 #include <linux/mempolicy.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <sched.h>
@@ -39,16 +37,6 @@ static void become_ready(void)
 	close(READY);
 }
 
-static void filter_calls(void)
-{
-	struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-	struct sock_fprog all = { .len = 1, .filter = &allow };
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-	    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &all))
-		_exit(1);
-}
-
 static volatile bool thread_done;
 
 /* A thread that does @arg and goes on. */
@@ -68,11 +56,6 @@ static void in_thread(void (*body)(void))
 	pthread_create(&t, NULL, do_in_thread, body);
 	while (!thread_done)
 		usleep(1000);
-}
-
-static void filter_calls_of_thread(void)
-{
-	in_thread(filter_calls);
 }
 
 static void unshare_descriptors(void)
@@ -225,8 +208,6 @@ static void share_directory(void)
 static void refuses_by_name(void **state)
 {
 	static const struct proc_group_refusal cases[] = {
-		{ filter_calls, "has a seccomp filter" },
-		{ filter_calls_of_thread, "has a seccomp filter" },
 		{ have_own_descriptors, "has descriptors or a directory of its own" },
 		{ have_own_directory, "has descriptors or a directory of its own" },
 		{ have_area_with_policy, "has memory with a policy" },

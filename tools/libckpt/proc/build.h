@@ -48,6 +48,10 @@ int ckpt_site_try(const struct ckpt_site *s, struct ckpt_err *err, int64_t *ret,
 uint64_t ckpt_site_put(const struct ckpt_site *s, size_t offset, const void *data, size_t len,
 		       struct ckpt_err *err);
 
+/* With which all that is built is traced. */
+#define CKPT_BUILD_OPTIONS (PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | \
+			    PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK)
+
 #define ARGS(...) ((const uint64_t[6]){ __VA_ARGS__ })
 
 #define CKPT_VDSO_PARTS 4
@@ -233,6 +237,16 @@ int ckpt_build_timer_fire(struct ckpt_restore *r, struct ckpt_build_task *t,
 /* Can a process be given timers up to id @last here? */
 bool ckpt_timers_reach(int32_t last);
 int ckpt_verify_timers(const struct ckpt_build_task *t, struct ckpt_err *err);
+
+/*
+ * filter-build.c: seccomp filters; can this machine give them, and are those of a thread what
+ * the image has?
+ */
+int ckpt_build_filters(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
+int ckpt_filters_machine(const struct ckpt_image *image, const struct ckpt_proc_status *own,
+			 struct ckpt_err *err);
+int ckpt_verify_filters(const struct ckpt_restore *r, const struct ckpt_thread *thread, pid_t tid,
+			const struct ckpt_proc_status *now, struct ckpt_err *err);
 
 /* signal-build.c, sched-build.c, creds-build.c, attr-build.c */
 int ckpt_build_signals(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);

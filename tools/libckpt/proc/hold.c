@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/fault.h"
+#include "proc/filter.h"
 #include "proc/hold.h"
 #include "proc/keeper.h"
 #include "proc/procfs.h"
@@ -42,6 +43,7 @@ void ckpt_hold_drop(struct ckpt_held_proc *p)
 {
 	for (size_t j = 0; j < p->n_threads; j++) {
 		free(p->threads[j].xstate);
+		ckpt_filters_done(&p->threads[j]);
 		free(p->threads[j].status_text);
 	}
 	free(p->threads);

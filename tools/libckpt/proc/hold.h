@@ -37,6 +37,7 @@
  * @call: number of the system call it is in, for a call that is to be made again
  * @rseq_*: PTRACE_GET_RSEQ_CONFIGURATION
  * @xstate: NT_X86_XSTATE
+ * @filters: its seccomp filters, the oldest first
  */
 struct ckpt_held_thread {
 	pid_t tid;
@@ -51,6 +52,8 @@ struct ckpt_held_thread {
 	uint32_t rseq_size, rseq_sig, rseq_flags;
 	uint8_t *xstate;
 	size_t xstate_len;
+	struct ckpt_filter *filters;
+	size_t n_filters;
 	struct ckpt_proc_status status;
 	char *status_text;
 };

@@ -353,5 +353,5 @@ int ckpt_image_check(const struct ckpt_image *image, struct ckpt_err *err)
 	return check_ids(image, err) || check_parents(image, err) ||
 	       ckpt_image_check_pidfds(image, err) ||
 	       ckpt_image_check_inotifies(image, err) ||
-	       ckpt_locks_check(image, err) ? -1 : 0;
+	       ckpt_locks_check(image, err) || ckpt_filters_check(image, err) ? -1 : 0;
 }

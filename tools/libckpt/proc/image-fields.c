@@ -168,6 +168,12 @@ static const struct ckpt_field lock_fields[] = {
 };
 static const struct ckpt_shape lock_shape = SHAPE(ckpt_lock, lock_fields);
 
+static const struct ckpt_field filter_fields[] = {
+	BLOB(1, ckpt_filter, insns, n_insns),
+	UINT(2, ckpt_filter, flags),
+};
+static const struct ckpt_shape filter_shape = SHAPE(ckpt_filter, filter_fields);
+
 static const struct ckpt_field thread_fields[] = {
 	INT(1, ckpt_thread, tid),
 	BYTES(2, ckpt_thread, comm),
@@ -203,6 +209,7 @@ static const struct ckpt_field thread_fields[] = {
 	UINT(32, ckpt_thread, timerslack_ns),
 	LATER_UINT(33, ckpt_thread, ioprio),
 	LATER_UINT(34, ckpt_thread, pdeath_sig),
+	LATER_BLOB(35, ckpt_thread, filters, n_filters),
 };
 static const struct ckpt_shape thread_shape = SHAPE(ckpt_thread, thread_fields);
 
@@ -283,5 +290,6 @@ static const struct ckpt_field image_fields[] = {
 	LIST(28, ckpt_image, inotifies, n_inotifies, inotify_shape),
 	LIST(29, ckpt_image, pidfds, n_pidfds, pidfd_shape),
 	LIST(35, ckpt_image, locks, n_locks, lock_shape),
+	LIST(37, ckpt_image, filters, n_filters, filter_shape),
 };
 const struct ckpt_shape ckpt_image_shape = SHAPE(ckpt_image, image_fields);

@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 
 #include "base/cleanup.h"
+#include "proc/filter.h"
 #include "proc/image.h"
 
 #define CORE_DUMPED 0x80
@@ -244,7 +245,7 @@ static int check_fds(const struct ckpt_image *image, const struct ckpt_task *t,
 int ckpt_image_restorable(const struct ckpt_image *image, struct ckpt_err *err)
 {
 	for (const struct ckpt_task *t = image->tasks; t < image->tasks + image->n_tasks; t++) {
-		if (check_task(image, t, err) ||
+		if (check_task(image, t, err) || ckpt_filters_apart(t, err) ||
 		    (t->state != CKPT_TASK_ZOMBIE && check_fds(image, t, err)))
 			return -1;
 	}

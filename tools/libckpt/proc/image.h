@@ -127,6 +127,17 @@ struct ckpt_creds {
 };
 
 /**
+ * struct ckpt_filter - a program that decides about system calls (seccomp)
+ * @insns: each a struct sock_filter
+ * @flags: SECCOMP_FILTER_FLAG_LOG
+ */
+struct ckpt_filter {
+	uint64_t *insns;
+	size_t n_insns;
+	uint32_t flags;
+};
+
+/**
  * struct ckpt_thread - what each thread has of its own
  * @tid: in the group's pid namespace
  * @regs: as ready to run on, through signal delivery: an interrupted system
@@ -139,6 +150,7 @@ struct ckpt_creds {
  * @robust_head, @robust_len: get_robust_list
  * @rseq_*: PTRACE_GET_RSEQ_CONFIGURATION; ptr 0: not registered
  * @clear_tid: PR_GET_TID_ADDRESS
+ * @filters: in image->filters, the oldest first
  * @pdeath_sig: of any but the leader, whose is that of the task
  * @ioprio: as ioprio_get gives it; 0: none of its own
  * @host_tid: at capture; not stored
@@ -165,6 +177,8 @@ struct ckpt_thread {
 	uint32_t pdeath_sig;
 	struct ckpt_creds creds;
 	uint64_t timerslack_ns;
+	uint32_t *filters;
+	size_t n_filters;
 	int32_t host_tid;
 };
 
@@ -284,6 +298,8 @@ struct ckpt_image {
 	size_t n_fdtables;
 	struct ckpt_lock *locks;
 	size_t n_locks;
+	struct ckpt_filter *filters;
+	size_t n_filters;
 	uint64_t monotonic_ns, boottime_ns, realtime_ns;
 	bool private_pidns;
 	uint8_t vdso_hash[32];
@@ -303,7 +319,8 @@ int ckpt_image_encode(const struct ckpt_image *image, struct ckpt_buf *ret, stru
  * Return: 0, or -1 with the first contradiction as the error (CKPT_DAMAGED).
  */
 int ckpt_image_check(const struct ckpt_image *image, struct ckpt_err *err);
-/* lock-check.c, timer-check.c: the same of these alone; everything else is sound. */
+/* lock-check.c, filter-check.c, timer-check.c: the same of these alone; all else is sound. */
+int ckpt_filters_check(const struct ckpt_image *image, struct ckpt_err *err);
 int ckpt_locks_check(const struct ckpt_image *image, struct ckpt_err *err);
 int ckpt_timers_check(const struct ckpt_task *task, struct ckpt_err *err);
 /* Is this the signal of that timer? */

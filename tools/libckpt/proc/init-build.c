@@ -17,8 +17,6 @@
 #include "proc/parse.h"
 #include "proc/restart.h"
 
-#define OPTIONS (PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | \
-		 PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK)
 #define LOWEST 0x10000ull	/* default vm.mmap_min_addr */
 #define HIGHEST 0x7ffffffff000ull
 
@@ -82,7 +80,8 @@ static int seize(struct ckpt_restore *r, struct ckpt_err *err)
 	const uint64_t all = ~0ull;
 	int status;
 
-	if (ptrace(PTRACE_SEIZE, pid, 0, OPTIONS) || ptrace(PTRACE_INTERRUPT, pid, 0, 0) ||
+	if (ptrace(PTRACE_SEIZE, pid, 0, CKPT_BUILD_OPTIONS) ||
+	    ptrace(PTRACE_INTERRUPT, pid, 0, 0) ||
 	    waitpid(pid, &status, __WALL) != pid || !WIFSTOPPED(status) ||
 	    ptrace(PTRACE_GETREGS, pid, 0, &r->init_regs) ||
 	    ptrace(PTRACE_SETSIGMASK, pid, 8, &all))

@@ -168,6 +168,8 @@ static int plain_call(struct ckpt_inject *inject, long nr, const uint64_t args[6
 {
 	struct ckpt_held_thread *t = &inject->proc->threads[0];
 
+	if (ckpt_inject_check(inject->proc, t, inject->at, nr, args, err))
+		return -1;
 	t->mask_changed = true;
 	if (set_mask(t, call_mask(t), err))
 		return -1;
@@ -218,7 +220,10 @@ int ckpt_inject_map(struct ckpt_inject *inject, struct ckpt_held_proc *proc, uin
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for remote calls");
 	memset(inject->local, 0, inject->len);
 	memcpy(inject->local, ckpt_inject_code, ckpt_inject_code_end - ckpt_inject_code);
-	if (plain_call(inject, SYS_mmap,
+	/* what is mapped must go again */
+	if (ckpt_inject_check(proc, &proc->threads[0], at, SYS_munmap,
+			      (uint64_t[6]){ 0, inject->len }, err) ||
+	    plain_call(inject, SYS_mmap,
 		       (uint64_t[6]){ 0, inject->len, PROT_READ | PROT_WRITE | PROT_EXEC,
 				      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0 }, &value, err))
 		return -1;
@@ -317,6 +322,8 @@ int ckpt_inject_start(struct ckpt_inject *inject, struct ckpt_err *err)
 		if (s->sig)
 			ckpt_inject_call(inject, j, SYS_tgkill, p->threads[0].status.ns_pid,
 					 p->threads[j].status.ns_pid, s->sig, 0);
+		if (ckpt_inject_check_table(inject, j, err))
+			return -1;
 		s->sp = ckpt_sigframe_put(inject->local + s->frame, p->page + s->frame,
 					  &p->threads[j]);
 	}

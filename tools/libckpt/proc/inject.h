@@ -84,6 +84,15 @@ int ckpt_inject_wait(struct ckpt_inject *inject, struct ckpt_err *err);
 int ckpt_inject_unmap(struct ckpt_inject *inject, struct ckpt_err *err);
 void ckpt_inject_done(struct ckpt_inject *inject);
 
+/*
+ * filter-inject.c: refuse a call at @at, or those of a table and the way back, in the middle of
+ * which a thread with seccomp filters could not be left.
+ */
+int ckpt_inject_check(const struct ckpt_held_proc *p, const struct ckpt_held_thread *t,
+		      uint64_t at, long nr, const uint64_t args[6], struct ckpt_err *err);
+int ckpt_inject_check_table(const struct ckpt_inject *inject, size_t thread,
+			    struct ckpt_err *err);
+
 /* sigframe.c: bytes of a frame for an xstate of @xstate_len, and the frame itself. */
 size_t ckpt_sigframe_len(size_t xstate_len);
 /**

@@ -296,7 +296,8 @@ int ckpt_machine_check(const struct ckpt_image *image, struct ckpt_err *err)
 	ret = check_numbers(image, err) || check_pipes(image, own.cap_eff, err) ||
 	      check_deleted(image, own.cap_eff, err) ||
 	      check_timerfds(image, own.cap_eff, err) ||
-	      check_inotifies(image, err) || check_pidfds(image, err) ? -1 : 0;
+	      check_inotifies(image, err) || check_pidfds(image, err) ||
+	      ckpt_filters_machine(image, &own, err) ? -1 : 0;
 	for (i = 0; i < image->n_tasks && !ret; i++) {
 		const struct ckpt_task *t = &image->tasks[i];
 

@@ -49,6 +49,7 @@ static const struct step build_steps[] = {
 static const struct step late_steps[] = {
 	{ "restore.late", ckpt_build_late_fds },
 	{ "restore.signals", ckpt_build_signals },
+	{ "restore.filters", ckpt_build_filters },
 	{ "restore.attrs", ckpt_build_attrs },
 	{ "restore.alarms", ckpt_build_timers },
 	{ "restore.pending", ckpt_build_pending },

@@ -97,10 +97,6 @@ static int scan_status(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct 
 		return ckpt_fail(err, CKPT_REFUSED, 0,
 			"pid %d (%s) is traced by pid %d; detach the debugger", p->pid, p->comm,
 			s.tracer);
-	if (s.seccomp)
-		return ckpt_fail(err, CKPT_REFUSED, 0,
-			"pid %d (%s) has a seccomp filter, which this version cannot restore",
-			p->pid, p->comm);
 	if (s.ns_tgid == 1)
 		return ckpt_fail(err, CKPT_REFUSED, 0,
 			"pid %d (%s) is the init of its pid namespace, which this version cannot "

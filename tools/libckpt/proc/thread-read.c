@@ -17,6 +17,7 @@
 
 #include "base/cleanup.h"
 #include "base/fault.h"
+#include "proc/filter.h"
 #include "proc/procfs.h"
 #include "proc/read.h"
 #include "proc/remote.h"
@@ -149,11 +150,7 @@ static int get_status(struct ckpt_hold *hold, struct ckpt_held_proc *p,
 	if (r || ckpt_parse_status(t->status_text, &t->status))
 		return ckpt_fail(err, CKPT_FAILED, -r, "cannot read the status of thread %d",
 				 t->tid);
-	if (t->status.seccomp)
-		return ckpt_fail(err, CKPT_REFUSED, 0,
-			"pid %d (%s) has a seccomp filter, which this version cannot restore",
-			p->pid, p->comm);
-	return 0;
+	return ckpt_filters_hold(p, t, err);
 }
 
 static int get_call(struct ckpt_held_proc *p, struct ckpt_held_thread *t, struct ckpt_err *err)
@@ -289,7 +286,8 @@ int ckpt_read_thread(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckp
 	ret->robust_head = head;
 	ret->robust_len = len;
 	if (get_comm(r, p, t->tid, ret->comm, err) || get_scheduling(p, t->tid, ret, err) ||
-	    ckpt_read_creds(p, &t->status, &ret->creds, err))
+	    ckpt_read_creds(p, &t->status, &ret->creds, err) ||
+	    ckpt_filters_keep(r->image, t, &ret->filters, &ret->n_filters, err))
 		return -1;
 	return ckpt_read_pending(p, t->tid, false, &ret->pending, &ret->n_pending, err);
 }

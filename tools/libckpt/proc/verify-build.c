@@ -251,7 +251,9 @@ static int verify_status(struct ckpt_restore *r, struct ckpt_build_task *t, stru
 		if (!i && verify_process(t, &now, err))
 			return -1;
 		if (t->tids && (verify_thread(&t->task->threads[i], &now, err) ||
-				ckpt_verify_sched(r, &t->task->threads[i], t->tids[i], err)))
+				ckpt_verify_sched(r, &t->task->threads[i], t->tids[i], err) ||
+				ckpt_verify_filters(r, &t->task->threads[i], t->tids[i], &now,
+						    err)))
 			return -1;
 	}
 	if (t->task->state == CKPT_TASK_ZOMBIE && now.state != 'Z')
