@@ -158,6 +158,7 @@ static void make_task(struct ckpt_task *t, int pid, int ppid, const struct ckpt_
 	t->n_pending = rnd(3);
 	t->pending = random_signals(t->n_pending);
 	t->host_pid = 0;
+	t->ctty = t->tpgid = 0;
 	t->mm = t->fdtable = t->cwd = t->root = CKPT_NONE;
 	t->threads = NULL;
 	t->timers = NULL;
@@ -349,9 +350,9 @@ static void test_truncated(void **state)
 		if (decode(b.data, len, &status))
 			assert_int_equal(status, CKPT_DAMAGED);
 		else
-			ends++;	/* an optional last record is gone */
+			ends++;	/* optional last records are gone */
 	}
-	assert_in_range(ends, 0, 1);
+	assert_in_range(ends, 0, 5);
 	ckpt_buf_done(&b);
 	ckpt_image_done(&image);
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -54,12 +55,18 @@ static void own_as_user(void)
 		_exit(1);
 }
 
+/* Its master is in the process of the test. */
+static int outer_number;
+
 static void own_terminal(void)
 {
-	int pt = open("/dev/ptmx", O_RDWR | O_NOCTTY);
+	char path[32];
+	int fd;
 
-	if (pt < 0 || dup2(pt, 1) != 1 || close(pt))
-		_exit(PROC_GROUP_NONE);
+	snprintf(path, sizeof(path), "/dev/pts/%d", outer_number);
+	fd = open(path, O_RDWR | O_NOCTTY);
+	if (fd < 0 || dup2(fd, 1) != 1 || close(fd))
+		_exit(1);
 	own(1, F_OWNER_PID, getpid());
 }
 
@@ -72,8 +79,14 @@ static void refuses_by_name(void **state)
 		{ own_terminal, "descriptor 1 (F_SETOWN, F_SETSIG), which leads out of the tree" },
 	};
 
+	const int off = 0;
+	int master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
 	(void)state;
+	assert_int_equal(ioctl(master, TIOCSPTLCK, &off), 0);
+	assert_int_equal(ioctl(master, TIOCGPTN, &outer_number), 0);
 	proc_group_refusals(cases, sizeof(cases) / sizeof(cases[0]));
+	close(master);
 }
 
 static void become_nobody(void)

@@ -204,15 +204,17 @@ static void stat_fields(void **state)
 	struct ckpt_proc_stat s;
 
 	(void)state;
-	assert_int_equal(ckpt_parse_stat("42 (a) (b) c) S 7 8 9 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 "
-		"1 0 5555 100 10 18446744073709551615 2600 2700 2800 29 30 31 32 33 34 35 36 37 17 "
-		"1 0 0 0 0 0 4500 4600 4700 4800 4900 5000 5100 256\n", &s), 0);
+	assert_int_equal(ckpt_parse_stat("42 (a) (b) c) S 7 8 9 1083436 77 4194304 1 0 0 0 0 0 0 "
+		"0 20 0 1 0 5555 100 10 18446744073709551615 2600 2700 2800 29 30 31 32 33 34 35 "
+		"36 37 17 1 0 0 0 0 0 4500 4600 4700 4800 4900 5000 5100 256\n", &s), 0);
 	assert_string_equal(s.comm, "a) (b) c");
 	assert_int_equal(s.pid, 42);
 	assert_int_equal(s.state, 'S');
 	assert_int_equal(s.ppid, 7);
 	assert_int_equal(s.pgrp, 8);
 	assert_int_equal(s.session, 9);
+	assert_int_equal(s.tty, makedev(136, 300));
+	assert_int_equal(s.tpgid, 77);
 	assert_int_equal(s.start_time, 5555);
 	assert_int_equal(s.exit_signal, 17);
 	assert_int_equal(s.exit_code, 256);

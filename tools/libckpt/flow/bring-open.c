@@ -257,8 +257,9 @@ static int check_paths(struct ckpt_bring *b, struct ckpt_err *err)
 	for (size_t i = 0; i < b->image.n_files; i++) {
 		const struct ckpt_file *f = &b->image.files[i];
 
-		if (f->path && f->kind != CKPT_FILE_OUTER && !in_root(b, f->path) &&
-		    check_path(f, err))
+		/* slaves of pseudo terminals come with their masters */
+		if (f->path && f->kind != CKPT_FILE_OUTER && f->kind != CKPT_FILE_PTS &&
+		    !in_root(b, f->path) && check_path(f, err))
 			return -1;
 	}
 	return 0;

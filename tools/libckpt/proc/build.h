@@ -183,10 +183,29 @@ bool ckpt_pidfd_has_threads(void);
 bool ckpt_timerfd_has_ticks(void);
 /* Timers run from now on; the last thing before the tree does. */
 int ckpt_build_timerfds_arm(struct ckpt_restore *r, struct ckpt_err *err);
+/*
+ * pty-build.c: pseudo terminals with all descriptors of them; can they get their numbers; is file
+ * @f what the image has?
+ */
+int ckpt_build_ptys(struct ckpt_restore *r, struct ckpt_err *err);
+int ckpt_ptys_free(const struct ckpt_image *image, struct ckpt_err *err);
+int ckpt_verify_pty(struct ckpt_restore *r, const struct ckpt_file *f, struct ckpt_err *err);
+/*
+ * ctty-build.c: descriptor fd_base + @index of init becomes /dev/tty with the terminal whose
+ * master is descriptor @master; a session leader gets its terminal before it forks, so that its
+ * children have it; those that have none give it up; the group in the foreground of each.
+ */
+int ckpt_build_dev_tty(struct ckpt_restore *r, uint32_t master, size_t index, struct ckpt_err *err);
+int ckpt_build_ctty(struct ckpt_restore *r, const struct ckpt_site *leader,
+		    const struct ckpt_task *task, struct ckpt_err *err);
+int ckpt_build_no_ctty(struct ckpt_restore *r, struct ckpt_err *err);
+int ckpt_build_foreground(struct ckpt_restore *r, struct ckpt_err *err);
+int ckpt_verify_ctty(struct ckpt_restore *r, const struct ckpt_build_task *t,
+		     struct ckpt_err *err);
 /* What epolls watch, when all files are open, pidfds as well. */
 int ckpt_build_epolls(struct ckpt_restore *r, struct ckpt_err *err);
 /* Is descriptor @text, fdinfo of file @f, what the image has? */
-int ckpt_verify_object(const struct ckpt_restore *r, const struct ckpt_file *f, const char *text,
+int ckpt_verify_object(struct ckpt_restore *r, const struct ckpt_file *f, const char *text,
 		       struct ckpt_err *err);
 
 /* task-build.c: processes, sessions, groups; zombie-build.c; thread-build.c */

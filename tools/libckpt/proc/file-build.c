@@ -316,6 +316,8 @@ static int build_file(struct ckpt_restore *r, size_t index, struct ckpt_err *err
 	switch (f->kind) {
 	case CKPT_FILE_PIPE:
 	case CKPT_FILE_PIDFD:	/* when there are processes */
+	case CKPT_FILE_PTM:
+	case CKPT_FILE_PTS:
 		return 0;
 	case CKPT_FILE_FIFO:
 		return open_fifo(r, index, err);
@@ -366,7 +368,7 @@ int ckpt_build_files(struct ckpt_restore *r, struct ckpt_err *err)
 				return -1;
 		}
 	}
-	return ckpt_build_pipes(r, err);
+	return ckpt_build_pipes(r, err) || ckpt_build_ptys(r, err) ? -1 : 0;
 }
 
 int ckpt_build_owners(struct ckpt_restore *r, struct ckpt_err *err)

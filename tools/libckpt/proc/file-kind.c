@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "proc/pty.h"
 #include "proc/read.h"
 
 #define MEM_MAJOR 1
@@ -81,7 +82,8 @@ int ckpt_fd_check(pid_t pid, const char *comm, int fd, const char *link, uint32_
 		case S_IFIFO:
 			break;
 		case S_IFCHR:
-			what = plain_device(rdev) || fd <= 2 ? NULL : "a device";
+			what = plain_device(rdev) || ckpt_is_ptmx(mode, rdev) ||
+			       ckpt_is_pts(mode, rdev) || fd <= 2 ? NULL : "a device";
 			break;
 		case S_IFBLK:
 			what = "a block device";
@@ -114,6 +116,10 @@ uint32_t ckpt_fd_kind(const struct ckpt_file *f)
 	case S_IFIFO:
 		return strncmp(f->path, "pipe:", 5) ? CKPT_FILE_FIFO : CKPT_FILE_PIPE;
 	default:
+		if (ckpt_is_ptmx(f->mode, f->rdev))
+			return CKPT_FILE_PTM;
+		if (ckpt_is_pts(f->mode, f->rdev))
+			return CKPT_FILE_PTS;
 		return plain_device(f->rdev) ? CKPT_FILE_CHR : CKPT_FILE_OUTER;
 	}
 }

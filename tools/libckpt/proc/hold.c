@@ -23,6 +23,7 @@ int ckpt_hold_init(struct ckpt_hold *hold, const struct ckpt_stop_params *params
 		.cgroup = -1,
 		.freeze = -1,
 		.events = -1,
+		.line = -1,
 		.root = params->pid,
 		.unhurried = params->hold_ms > CKPT_HOLD_MS,
 		.caller = caller,
@@ -70,6 +71,7 @@ void ckpt_hold_done(struct ckpt_hold *hold)
 		free(hold->watches[i].path);
 	free(hold->watches);
 	free(hold->label);
+	free(hold->ttys);
 	ckpt_buf_done(&hold->scratch);
 	if (hold->cgroup >= 0)
 		close(hold->cgroup);
@@ -77,6 +79,8 @@ void ckpt_hold_done(struct ckpt_hold *hold)
 		close(hold->freeze);
 	if (hold->events >= 0)
 		close(hold->events);
+	if (hold->line >= 0)
+		close(hold->line);
 }
 
 /* List, seize and interrupt until nothing new appears. */
@@ -138,14 +142,14 @@ enum outcome {
 	FAILED = -1,
 	STOPPED,
 	IN_VFORK,	/* a vfork is in flight */
-	UNREAD,		/* events wait to be read */
+	UNREAD,		/* events, or what is in a terminal, wait to be read */
 };
 
 /*
- * One attempt: unless it is stopped, everything runs again.  @ret_why: what to refuse when
- * it comes to nothing else.
+ * One attempt: unless it is stopped, everything runs again.  @late: what waits in terminals
+ * keeps nobody from it any more.  @ret_why: what to refuse when it comes to nothing else.
  */
-static enum outcome attempt(struct ckpt_hold *hold, struct ckpt_err *ret_why,
+static enum outcome attempt(struct ckpt_hold *hold, bool late, struct ckpt_err *ret_why,
 			    struct ckpt_err *err)
 {
 	enum outcome out = FAILED;
@@ -191,6 +195,8 @@ static enum outcome attempt(struct ckpt_hold *hold, struct ckpt_err *ret_why,
 	if (ckpt_freeze_foreign(hold, err))
 		goto fail;
 	r = ckpt_queues_check(hold, ret_why, err);
+	if (!r && !late && ckpt_pty_busy(hold))
+		r = 1;
 	if (!r)
 		return STOPPED;
 	if (r > 0)
@@ -204,16 +210,19 @@ int ckpt_hold_stop(struct ckpt_hold *hold, struct ckpt_err *err)
 {
 	uint64_t until = ckpt_now_ns() + hold->vfork_ms * MS;
 	unsigned int wait_us = 500;
+	bool late = false;
 
 	for (;;) {
 		struct ckpt_err why = CKPT_ERR_INIT;
 		enum outcome out;
 
 		ckpt_hold_forget(hold);
-		out = attempt(hold, &why, err);
+		out = attempt(hold, late, &why, err);
 		if (out <= STOPPED)
 			return out;
-		if (ckpt_now_ns() > until) {
+		late = ckpt_now_ns() > until;
+		/* what waits in a terminal the readers refuse, by its name */
+		if (late && why.status != CKPT_OK) {
 			*err = why;
 			return -1;
 		}

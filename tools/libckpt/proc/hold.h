@@ -19,6 +19,7 @@
 #include "base/err.h"
 #include "proc/image.h"
 #include "proc/parse.h"
+#include "proc/pty.h"
 #include "proc/stop.h"
 
 /**
@@ -117,6 +118,8 @@ struct ckpt_seen_watch {
  * @sees_reads: one of them is told of files that are opened or read
  * @cpus: those that a task of its cgroup has that asks for none, as the scan found them
  * @label: security label of all of the tree, as the scan found it; NULL: none
+ * @ttys: terminals of the tree that the scan found
+ * @line, @line_tried: program that knows begun lines, -1: none; it was made, or could not be
  * @scratch: for one /proc text at a time
  */
 struct ckpt_hold {
@@ -137,6 +140,10 @@ struct ckpt_hold {
 	struct ckpt_seen_watch *watches;
 	size_t n_watches;
 	bool sees_reads;
+	struct ckpt_held_tty *ttys;
+	size_t n_ttys;
+	int line;
+	bool line_tried;
 	uint8_t cpus[CKPT_CPUS_LEN];
 	char *label;
 	struct ckpt_buf scratch;
@@ -212,6 +219,10 @@ int ckpt_queue_refuse(pid_t pid, int fd, int bytes, struct ckpt_err *err);
 int ckpt_queues_check(struct ckpt_hold *hold, struct ckpt_err *ret_why, struct ckpt_err *err);
 
 /* hold.c: all of the above in order. */
+/*
+ * When a vfork is in flight, or something waits in a pseudo terminal, everybody runs on and is
+ * stopped again, for as long as vfork_ms says.  What waits then is left to who reads it.
+ */
 int ckpt_hold_stop(struct ckpt_hold *hold, struct ckpt_err *err);
 
 #endif

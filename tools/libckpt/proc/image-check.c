@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/pages.h"
 #include "proc/image-check.h"
+#include "proc/image-pty.h"
 
 #define ADDRESS_MAX 0x00ffffffffffffffull
 #define XSTATE_MIN 576u		/* legacy area and header */
@@ -81,6 +82,9 @@ static size_t n_objects(const struct ckpt_image *image, uint32_t kind)
 		return image->n_inotifies;
 	case CKPT_FILE_PIDFD:
 		return image->n_pidfds;
+	case CKPT_FILE_PTM:
+	case CKPT_FILE_PTS:
+		return image->n_ptys;
 	default:
 		return 0;
 	}
@@ -89,7 +93,11 @@ static size_t n_objects(const struct ckpt_image *image, uint32_t kind)
 static int check_file(const struct ckpt_image *image, const struct ckpt_file *f,
 		      struct ckpt_err *err)
 {
-	if (f->kind > CKPT_FILE_PIDFD || f->space > CKPT_SPACE_MAX)
+	bool known = f->kind <= CKPT_FILE_EPOLL || f->kind == CKPT_FILE_INOTIFY ||
+		     f->kind == CKPT_FILE_PIDFD || f->kind == CKPT_FILE_PTM ||
+		     f->kind == CKPT_FILE_PTS;
+
+	if (!known || f->space > CKPT_SPACE_MAX)
 		return BAD("a file is of no known kind");
 	if (f->kind >= CKPT_FILE_EVENTFD)
 		return f->object < n_objects(image, f->kind) ? 0 :
@@ -352,6 +360,6 @@ int ckpt_image_check(const struct ckpt_image *image, struct ckpt_err *err)
 	}
 	return check_ids(image, err) || check_parents(image, err) ||
 	       ckpt_image_check_pidfds(image, err) ||
-	       ckpt_image_check_inotifies(image, err) ||
+	       ckpt_image_check_inotifies(image, err) || ckpt_image_check_ptys(image, err) ||
 	       ckpt_locks_check(image, err) || ckpt_filters_check(image, err) ? -1 : 0;
 }

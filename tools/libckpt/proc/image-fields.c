@@ -16,6 +16,7 @@
 	{ .tag = tag_, .kind = kind_, .optional = 1, \
 	  .offset = offsetof(struct type, member), .size = SIZE_OF(type, member) }
 #define LATER_UINT(tag, type, member) LATER(tag, CKPT_FIELD_UINT, type, member)
+#define LATER_INT(tag, type, member) LATER(tag, CKPT_FIELD_INT, type, member)
 #define LATER_BOOL(tag, type, member) LATER(tag, CKPT_FIELD_BOOL, type, member)
 #define LATER_BYTES(tag, type, member) LATER(tag, CKPT_FIELD_BYTES, type, member)
 #define LATER_BLOB(tag_, type, member, count_) \
@@ -145,6 +146,16 @@ static const struct ckpt_field pidfd_fields[] = {
 	INT(2, ckpt_pidfd, exit_code),
 };
 static const struct ckpt_shape pidfd_shape = SHAPE(ckpt_pidfd, pidfd_fields);
+static const struct ckpt_field pty_fields[] = {
+	UINT(1, ckpt_pty, number),
+	UINT(2, ckpt_pty, flags),
+	UINT(3, ckpt_pty, mode),
+	UINT(4, ckpt_pty, uid),
+	UINT(5, ckpt_pty, gid),
+	BYTES(6, ckpt_pty, termios),
+	BYTES(7, ckpt_pty, winsize),
+};
+static const struct ckpt_shape pty_shape = SHAPE(ckpt_pty, pty_fields);
 
 static const struct ckpt_field fd_fields[] = {
 	INT(1, ckpt_fd, fd),
@@ -264,6 +275,8 @@ static const struct ckpt_field task_fields[] = {
 	LATER_UINT(33, ckpt_task, creds.cap_amb),
 	LATER_BOOL(34, ckpt_task, creds.no_new_privs),
 	LIST(37, ckpt_task, timers, n_timers, timer_shape),
+	LATER_UINT(35, ckpt_task, ctty),
+	LATER_INT(36, ckpt_task, tpgid),
 };
 static const struct ckpt_shape task_shape = SHAPE(ckpt_task, task_fields);
 
@@ -291,5 +304,6 @@ static const struct ckpt_field image_fields[] = {
 	LIST(29, ckpt_image, pidfds, n_pidfds, pidfd_shape),
 	LIST(35, ckpt_image, locks, n_locks, lock_shape),
 	LIST(37, ckpt_image, filters, n_filters, filter_shape),
+	LIST(33, ckpt_image, ptys, n_ptys, pty_shape),
 };
 const struct ckpt_shape ckpt_image_shape = SHAPE(ckpt_image, image_fields);

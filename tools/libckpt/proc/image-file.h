@@ -26,6 +26,8 @@ enum ckpt_file_kind {
 	CKPT_FILE_EPOLL,
 	CKPT_FILE_INOTIFY = 11,
 	CKPT_FILE_PIDFD = 12,
+	CKPT_FILE_PTM = 17,	/* master of image->ptys[object], a pseudo terminal */
+	CKPT_FILE_PTS = 18,	/* a slave of it: /dev/pts/N, or /dev/tty */
 };
 
 /**
@@ -196,6 +198,32 @@ struct ckpt_lock {
 	int32_t pid;
 	uint64_t start, end;
 	int32_t setter;
+};
+
+#define CKPT_TERMIOS_LEN 44	/* bytes of a struct termios2 */
+
+#define CKPT_PTY_F_LOCKED	(1u << 0)	/* the slave cannot be opened (TIOCSPTLCK) */
+#define CKPT_PTY_F_PACKET	(1u << 1)	/* TIOCPKT */
+#define CKPT_PTY_F_MASTER_EXCL	(1u << 2)	/* TIOCEXCL, on either side */
+#define CKPT_PTY_F_SLAVE_EXCL	(1u << 3)
+#define CKPT_PTY_F_HUNG_UP	(1u << 4)	/* the master is closed: nothing else is known */
+#define CKPT_PTY_F_LEFT		(1u << 5)	/* the slave was open, and nobody has it now */
+#define CKPT_PTY_F_ALL		((1u << 6) - 1)
+
+/**
+ * struct ckpt_pty - a pseudo terminal with nothing in it
+ * @number: N of /dev/pts/N
+ * @flags: CKPT_PTY_F_*
+ * @mode, @uid, @gid: of its node; @mode without the type
+ * @termios: struct termios2 of the slave
+ * @winsize: rows, columns, and in pixels
+ */
+struct ckpt_pty {
+	uint32_t number;
+	uint32_t flags;
+	uint32_t mode, uid, gid;
+	uint8_t termios[CKPT_TERMIOS_LEN];
+	uint16_t winsize[4];
 };
 
 struct ckpt_fd {

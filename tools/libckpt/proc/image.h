@@ -230,6 +230,8 @@ struct ckpt_timer {
  * @exit_code: zombies, as wait status
  * @exit_signal: sent to the parent at exit
  * @timers: sorted by id
+ * @ctty: 1 + index in image->ptys of its controlling terminal; 0: it has none
+ * @tpgid: of a session leader with one: the group in its foreground; else 0
  * @creds, @creds_known: of a zombie, but for its securebits, which nothing shows
  * @threads: leader first; empty for zombies
  */
@@ -257,6 +259,8 @@ struct ckpt_task {
 	struct ckpt_itimer itimers[3];
 	struct ckpt_timer *timers;
 	size_t n_timers;
+	uint32_t ctty;
+	int32_t tpgid;
 	struct ckpt_thread *threads;
 	size_t n_threads;
 	int32_t host_pid;	/* at capture; not stored */
@@ -294,6 +298,8 @@ struct ckpt_image {
 	size_t n_inotifies;
 	struct ckpt_pidfd *pidfds;
 	size_t n_pidfds;
+	struct ckpt_pty *ptys;
+	size_t n_ptys;
 	struct ckpt_fdtable *fdtables;
 	size_t n_fdtables;
 	struct ckpt_lock *locks;

@@ -198,6 +198,21 @@ static int check_deleted(const struct ckpt_image *image, uint64_t eff, struct ck
 	return 0;
 }
 
+/* Nodes of terminals are made by us, and given away. */
+static int check_ptys(const struct ckpt_image *image, uint64_t eff, struct ckpt_err *err)
+{
+	for (size_t i = 0; i < image->n_ptys; i++) {
+		const struct ckpt_pty *p = &image->ptys[i];
+
+		if (!(p->flags & CKPT_PTY_F_HUNG_UP) && p->uid != geteuid() &&
+		    (!HAS(eff, CAP_CHOWN) || !HAS(eff, CAP_FOWNER)))
+			return ckpt_fail(err, CKPT_REFUSED, 0,
+					 "ckpt-tool lacks CAP_CHOWN or CAP_FOWNER, without which "
+					 "terminal /dev/pts/%u cannot get its owner", p->number);
+	}
+	return 0;
+}
+
 static int check_pipes(const struct ckpt_image *image, uint64_t eff, struct ckpt_err *err)
 {
 	uint64_t most = setting("/proc/sys/fs/pipe-max-size", UINT64_MAX);
@@ -294,7 +309,7 @@ int ckpt_machine_check(const struct ckpt_image *image, struct ckpt_err *err)
 	if (page == MAP_FAILED)
 		return ckpt_fail(err, CKPT_FAILED, errno, "no memory for a page");
 	ret = check_numbers(image, err) || check_pipes(image, own.cap_eff, err) ||
-	      check_deleted(image, own.cap_eff, err) ||
+	      check_deleted(image, own.cap_eff, err) || check_ptys(image, own.cap_eff, err) ||
 	      check_timerfds(image, own.cap_eff, err) ||
 	      check_inotifies(image, err) || check_pidfds(image, err) ||
 	      ckpt_filters_machine(image, &own, err) ? -1 : 0;

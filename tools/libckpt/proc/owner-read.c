@@ -108,7 +108,8 @@ int ckpt_read_owner(const struct ckpt_reader *r, const struct ckpt_held_proc *p,
 		return 0;
 	if (S_ISDIR(f->mode))
 		return refuse(p, f, "a directory, as F_NOTIFY does", err);
-	if (S_ISCHR(f->mode))
+	/* whether the other end of a terminal is outside shows later */
+	if (f->kind == CKPT_FILE_OUTER)
 		return refuse(p, f, "which leads out of the tree", err);
 	f->owner_sig = sig;
 	if (!owner.pid)

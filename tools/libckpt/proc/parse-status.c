@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/sysmacros.h>
 
 #include "proc/parse-field.h"
 #include "proc/parse.h"
@@ -161,6 +162,12 @@ ssize_t ckpt_parse_groups(const char *line, uint32_t **ret)
 	return n;
 }
 
+/* A device as the kernel writes it in 32 bits. */
+static uint64_t device(uint32_t dev)
+{
+	return makedev(dev >> 8 & 0xfff, (dev & 0xff) | (dev >> 12 & 0xfff00));
+}
+
 /* Field numbers of proc(5); the layout follows struct prctl_mm_map. */
 static void stat_field(struct ckpt_proc_stat *s, int n, const char *text)
 {
@@ -180,6 +187,12 @@ static void stat_field(struct ckpt_proc_stat *s, int n, const char *text)
 		break;
 	case 6:
 		s->session = atoi(text);
+		break;
+	case 7:
+		s->tty = device(strtoul(text, NULL, 10));
+		break;
+	case 8:
+		s->tpgid = atoi(text);
 		break;
 	case 9:
 		s->flags = strtoul(text, NULL, 10);

@@ -123,6 +123,8 @@ ssize_t ckpt_parse_groups(const char *line, uint32_t **ret);
 
 /**
  * struct ckpt_proc_stat - what is used of /proc/PID/stat
+ * @tty: its controlling terminal as makedev gives it, 0: none
+ * @tpgid: the group in the foreground of that
  * @flags: the kernel's PF_*
  * @layout: as struct ckpt_mm.layout, without brk (which stat does not have)
  */
@@ -130,6 +132,8 @@ struct ckpt_proc_stat {
 	char comm[16];
 	char state;
 	int32_t pid, ppid, pgrp, session;
+	uint64_t tty;
+	int32_t tpgid;
 	int32_t exit_signal, exit_code;
 	uint32_t flags;
 	uint64_t start_time;

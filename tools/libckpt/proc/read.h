@@ -212,6 +212,8 @@ int ckpt_read_pidfd(struct ckpt_reader *r, struct ckpt_file *f, const char *fdin
 /* epoll-read.c: after every table is read; and then, which eventfds are semaphores. */
 int ckpt_read_epolls(struct ckpt_reader *r, struct ckpt_err *err);
 int ckpt_read_semaphores(struct ckpt_reader *r, struct ckpt_err *err);
+/* pty-read.c: after every table is read, and before signals that it may raise are. */
+int ckpt_read_ptys(struct ckpt_reader *r, struct ckpt_err *err);
 /* Last: a timer that was due and not handled yet looked as if it were not set. */
 int ckpt_read_timerfds_again(struct ckpt_reader *r, struct ckpt_err *err);
 

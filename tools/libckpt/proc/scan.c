@@ -80,6 +80,8 @@ static int scan_fds(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckp
 		    scan_file(p, name, link, st.st_mode, err) ||
 		    scan_inotify(hold, p, fds[i], link, points, err))
 			return -1;
+		if (ckpt_pty_remember(hold, p, fds[i], &st))
+			return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of terminals");
 	}
 	return 0;
 }

@@ -55,7 +55,7 @@ struct ckpt_stop;
  * @pid: root of the tree when there is no cgroup; else 0
  * @freeze_ms: bound for reaching the stop; 0: 500
  * @vfork_ms: how long a vfork or posix_spawn in flight is waited out, and events of an
- *	inotify that the tree has not read; 0: 2000
+ *	inotify or something in a pseudo terminal that the tree has not read; 0: 2000
  * @hold_ms: how long the keeper waits for the next call before it lets go; 0:
  *	10000; with more than that the flags of memory are read within the stop, so
  *	that nothing is left to be checked after it

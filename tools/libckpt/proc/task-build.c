@@ -178,7 +178,8 @@ static int beget(struct ckpt_restore *r, struct ckpt_build_task *t, const struct
 		/* Those first that keep the session it leaves. */
 		if (session != task->sid && beget_children(r, t, session, err))
 			return -1;
-		if (ckpt_site_call(&s, err, "lead a session", SYS_setsid, ARGS(0)) < 0)
+		if (ckpt_site_call(&s, err, "lead a session", SYS_setsid, ARGS(0)) < 0 ||
+		    ckpt_build_ctty(r, &s, task, err))
 			return -1;
 	} else if (task->sid != session) {
 		return ckpt_fail(err, CKPT_REFUSED, 0,
@@ -340,5 +341,6 @@ int ckpt_build_tasks(struct ckpt_restore *r, struct ckpt_err *err)
 		return -1;
 	if (ckpt_fault("restore.born"))
 		return ckpt_fail(err, CKPT_FAILED, 0, "restore.born: fault injected");
-	return build_groups(r, err);
+	return build_groups(r, err) || ckpt_build_no_ctty(r, err) ||
+	       ckpt_build_foreground(r, err) ? -1 : 0;
 }

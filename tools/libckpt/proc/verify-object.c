@@ -67,7 +67,7 @@ static int verify_epoll(const struct ckpt_epoll *wanted, const char *text, struc
 	return 0;
 }
 
-int ckpt_verify_object(const struct ckpt_restore *r, const struct ckpt_file *f, const char *text,
+int ckpt_verify_object(struct ckpt_restore *r, const struct ckpt_file *f, const char *text,
 		       struct ckpt_err *err)
 {
 	switch (f->kind) {
@@ -83,6 +83,9 @@ int ckpt_verify_object(const struct ckpt_restore *r, const struct ckpt_file *f, 
 		return ckpt_verify_inotify(&r->image->inotifies[f->object], text, err);
 	case CKPT_FILE_PIDFD:
 		return ckpt_verify_pidfd(r, &r->image->pidfds[f->object], text, err);
+	case CKPT_FILE_PTM:
+	case CKPT_FILE_PTS:
+		return ckpt_verify_pty(r, f, err);
 	default:
 		return 0;
 	}
