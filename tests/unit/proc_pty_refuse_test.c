@@ -1,0 +1,442 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Pseudo terminals that cannot be restored: each is refused by name, and its holder runs on. */
+#include <asm/termbits.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "lib/proc_group.h"
+#include "proc/restore.h"
+
+static const int on = 1, off;
+static int outer_master = -1, outer_number;
+static char other_devpts[64];
+
+static int must(int value)
+{
+	if (value < 0)
+		_exit(1);
+	return value;
+}
+
+/* A child that ends with its parent and does not keep the test waiting. */
+static bool in_child(void)
+{
+	if (must(fork()))
+		return false;
+	must(prctl(PR_SET_PDEATHSIG, SIGKILL));
+	close(3);
+	return true;
+}
+
+static int make_master(void)
+{
+	int fd = must(open("/dev/ptmx", O_RDWR | O_NOCTTY));
+
+	must(ioctl(fd, TIOCSPTLCK, &off));
+	return fd;
+}
+
+static int open_slave(int master)
+{
+	return must(ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY));
+}
+
+static void put(int fd, const char *text)
+{
+	must(write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : -1);
+}
+
+static void no_echo(int slave, tcflag_t lines)
+{
+	struct termios2 t;
+
+	must(ioctl(slave, TCGETS2, &t));
+	t.c_lflag = lines;
+	must(ioctl(slave, TCSETS2, &t));
+}
+
+static void let_line_wait(void)
+{
+	int master = make_master();
+
+	no_echo(open_slave(master), ICANON);
+	put(master, "line\n");
+}
+
+static void begin_line(void)
+{
+	int master = make_master();
+
+	no_echo(open_slave(master), ICANON);
+	put(master, "half");
+}
+
+static void let_end_wait(void)
+{
+	int master = make_master();
+
+	no_echo(open_slave(master), ICANON);
+	put(master, "\004");
+}
+
+/* Fewer bytes than a read wants. */
+static void let_bytes_wait(void)
+{
+	int master = make_master(), slave = open_slave(master);
+	struct termios2 t;
+
+	no_echo(slave, 0);
+	must(ioctl(slave, TCGETS2, &t));
+	t.c_cc[VMIN] = 9;
+	must(ioctl(slave, TCSETS2, &t));
+	put(master, "four");
+}
+
+static void let_output_wait(void)
+{
+	put(open_slave(make_master()), "out");
+}
+
+static void let_echo_wait(void)
+{
+	int master = make_master();
+
+	open_slave(master);
+	put(master, "h");
+}
+
+static void let_event_wait(void)
+{
+	int master = make_master(), slave = open_slave(master);
+
+	must(ioctl(master, TIOCPKT, &on));
+	must(ioctl(slave, TCFLSH, TCIFLUSH));
+}
+
+static void hold_output(void)
+{
+	int master = make_master();
+
+	no_echo(open_slave(master), ICANON);
+	put(master, "\023");
+}
+
+static void hold_flow(void)
+{
+	must(ioctl(open_slave(make_master()), TCXONC, TCOOFF));
+}
+
+static void never_open(void)
+{
+	make_master();
+}
+
+static void leave_locked(void)
+{
+	int master = make_master();
+
+	close(open_slave(master));
+	must(ioctl(master, TIOCSPTLCK, &on));
+}
+
+static void leave_input(void)
+{
+	int master = make_master(), slave = open_slave(master);
+
+	no_echo(slave, ICANON);
+	close(slave);
+	put(master, "too late\n");
+}
+
+static void hold_outer(void)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/dev/pts/%d", outer_number);
+	must(open(path, O_RDWR | O_NOCTTY));
+}
+
+static void lock_settings(void)
+{
+	int slave = open_slave(make_master());
+	struct termios t = { .c_lflag = ECHO };
+
+	if (ioctl(slave, TIOCSLCKTRMIOS, &t))
+		_exit(PROC_GROUP_NONE);
+}
+
+#define N_NULL 27
+
+static void change_discipline(void)
+{
+	const int null = N_NULL;
+
+	if (ioctl(open_slave(make_master()), TIOCSETD, &null))
+		_exit(PROC_GROUP_NONE);
+}
+
+static void open_for_exec(void)
+{
+	int master = make_master();
+
+	must(ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
+}
+
+static void hold_other_devpts(void)
+{
+	char path[80];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/ptmx", other_devpts);
+	fd = open(path, O_RDWR | O_NOCTTY);
+	if (fd < 0)
+		_exit(PROC_GROUP_NONE);
+	must(ioctl(fd, TIOCSPTLCK, &off));
+	open_slave(fd);
+}
+
+static void hold_path(void)
+{
+	must(open("/dev/ptmx", O_PATH));
+}
+
+static void hold_console(void)
+{
+	if (open("/dev/ttyS0", O_RDWR | O_NOCTTY | O_NONBLOCK) < 0)
+		_exit(PROC_GROUP_NONE);
+}
+
+static void control(int slave)
+{
+	must(setsid());
+	must(ioctl(slave, TIOCSCTTY, 0));
+}
+
+/* Its session belongs to one who is not in the tree, and ends with this process. */
+static void control_outside(void)
+{
+	int slave = open_slave(make_master()), ready[2];
+	pid_t self = getpid();
+	char byte;
+
+	must(pipe(ready));
+	if (!must(fork())) {
+		if (must(fork()))
+			_exit(0);
+		control(slave);
+		close(3);	/* by which the test waits for the process */
+		must(write(ready[1], "x", 1));
+		while (!kill(self, 0))
+			usleep(10000);
+		_exit(0);
+	}
+	must(read(ready[0], &byte, 1));
+	must(wait(NULL));
+	close(ready[0]);
+	close(ready[1]);
+}
+
+/* A job of a shell that has ended, and the shell does nothing about it. */
+static void lose_foreground(void)
+{
+	int slave = open_slave(make_master()), ready[2];
+	char byte;
+	pid_t job;
+
+	must(pipe(ready));
+	if (in_child()) {
+		control(slave);
+		job = must(fork());
+		if (!job) {
+			pause();
+			_exit(0);
+		}
+		must(setpgid(job, job));
+		must(ioctl(slave, TIOCSPGRP, &job));
+		must(kill(job, SIGKILL));
+		must(waitpid(job, NULL, 0));
+		must(write(ready[1], "x", 1));
+		for (;;)
+			pause();
+	}
+	must(read(ready[0], &byte, 1));
+	close(ready[0]);
+	close(ready[1]);
+}
+
+static void refuses_by_name(void **state)
+{
+	static const struct proc_group_refusal cases[] = {
+		{ let_line_wait, "where input waits that nobody reads" },
+		{ begin_line, "where a line waits for its end" },
+		{ let_end_wait, "where input waits that nobody reads" },
+		{ let_bytes_wait, "where input waits that nobody reads" },
+		{ let_output_wait, "where output waits that nobody reads" },
+		{ let_echo_wait, "where output waits that nobody reads" },
+		{ let_event_wait, "with packet-mode events that nobody reads" },
+		{ hold_output, "which is held (^S, tcflow)" },
+		{ hold_flow, "which is held (^S, tcflow)" },
+		{ never_open, "whose slave was never opened, or is open outside the tree" },
+		{ leave_locked, "whose slave was closed and cannot be opened" },
+		{ leave_input, "where input waits that nobody reads" },
+		{ hold_outer, "whose other end is outside the tree" },
+		{ lock_settings, "with settings that are locked (TIOCSLCKTRMIOS)" },
+		{ change_discipline, "with another line discipline than the usual one" },
+		{ open_for_exec, "opened by TIOCGPTPEER with O_CLOEXEC" },
+		{ hold_other_devpts, "of another devpts than that at /dev/pts" },
+		{ hold_path, "a path of what has none" },
+		{ hold_console, "a device descriptor" },
+		{ control_outside,
+		  "the controlling terminal of a session led from outside the tree" },
+		{ lose_foreground, "in whose foreground is a group without processes" },
+	};
+
+	(void)state;
+	proc_group_refusals(cases, sizeof(cases) / sizeof(cases[0]));
+}
+
+/* Something comes and is read all the time: there are moments in between. */
+static void talk(void)
+{
+	int master = make_master(), slave = open_slave(master);
+	char byte[64];
+
+	if (in_child()) {
+		for (;;)
+			must(read(master, byte, sizeof(byte)));
+	}
+	if (in_child()) {
+		for (;;) {
+			put(slave, "talk\n");
+			usleep(300);
+		}
+	}
+}
+
+static void waits_for_a_moment(void **state)
+{
+	struct ckpt_stop_params params = { 0 };
+	pid_t pid;
+
+	(void)state;
+	pid = proc_group_spawn(NULL, talk);
+	assert_true(pid > 0);
+	params.pid = pid;
+	for (int i = 0; i < 20; i++) {
+		struct ckpt_err err = CKPT_ERR_INIT;
+		struct ckpt_image image;
+
+		if (proc_group_cycle(&params, &image, &err))
+			fail_msg("%s", err.text);
+		assert_int_equal(image.n_ptys, 1);
+		ckpt_image_done(&image);
+	}
+	assert_true(proc_group_untraced(pid));
+	kill(pid, SIGKILL);
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+}
+
+static void keep_one(void)
+{
+	open_slave(make_master());
+}
+
+static void keep_raw(void)
+{
+	no_echo(open_slave(make_master()), 0);
+}
+
+/* Without a program that knows begun lines: where there can be one, it may be there. */
+static void refuses_what_is_not_told(void **state)
+{
+	struct ckpt_stop_params params = { 0 };
+	struct ckpt_err err = CKPT_ERR_INIT;
+
+	(void)state;
+	setenv("CKPT_FAULT", "keeper.line=fail", 1);
+	params.pid = proc_group_spawn(NULL, keep_one);
+	proc_group_refused(&params, "this kernel does not tell whether a line waits for its end");
+	kill(params.pid, SIGKILL);
+	waitpid(params.pid, NULL, 0);
+	params.pid = proc_group_spawn(NULL, keep_raw);
+	if (proc_group_cycle(&params, NULL, &err))
+		fail_msg("%s", err.text);
+	kill(params.pid, SIGKILL);
+	waitpid(params.pid, NULL, 0);
+	unsetenv("CKPT_FAULT");
+}
+
+/* The number of a terminal is part of what a restore needs, and known before. */
+static void refuses_a_number_in_use(void **state)
+{
+	struct ckpt_stop_params params = { .pid = proc_group_spawn(NULL, keep_one) };
+	struct ckpt_restore_params restore = { 0 };
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_image image;
+	char says[64];
+
+	(void)state;
+	assert_true(params.pid > 0);
+	if (proc_group_cycle(&params, &image, &err))
+		fail_msg("%s", err.text);
+	snprintf(says, sizeof(says), "terminal /dev/pts/%u of the checkpoint is in use",
+		 image.ptys[0].number);
+	/* as if it were in a pid namespace of its own, so that only the terminal is in the way */
+	image.private_pidns = true;
+	restore.image = &image;
+	assert_int_equal(ckpt_restore_preflight(&restore, &err), -1);
+	if (!strstr(err.text, says))
+		fail_msg("%s", err.text);
+	assert_int_equal(err.status, CKPT_REFUSED);
+	ckpt_image_done(&image);
+	kill(params.pid, SIGKILL);
+	assert_int_equal(waitpid(params.pid, NULL, 0), params.pid);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	outer_master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	snprintf(other_devpts, sizeof(other_devpts), "/tmp/ckpt-devpts-%d", getpid());
+	if (mkdir(other_devpts, 0700) ||
+	    mount("devpts", other_devpts, "devpts", 0, "ptmxmode=0666,newinstance"))
+		print_message("# no devpts of our own\n");
+	return ioctl(outer_master, TIOCSPTLCK, &off) ||
+	       ioctl(outer_master, TIOCGPTN, &outer_number);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	umount2(other_devpts, MNT_DETACH);
+	rmdir(other_devpts);
+	return close(outer_master);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(refuses_by_name),
+		cmocka_unit_test(refuses_what_is_not_told),
+		cmocka_unit_test(waits_for_a_moment),
+		cmocka_unit_test(refuses_a_number_in_use),
+	};
+
+	return cmocka_run_group_tests_name("proc pty refuse", tests, setup, teardown);
+}
