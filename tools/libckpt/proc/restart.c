@@ -36,10 +36,11 @@ bool ckpt_restart_pending(const struct user_regs_struct *regs)
 
 bool ckpt_restart_eintr(const struct user_regs_struct *regs)
 {
-	/* signal(7), "interruption of system calls by stop signals", and fs/aio.c */
+	/* signal(7), "interruption of system calls by stop signals", fs/aio.c, io_uring */
 	static const uint16_t calls[] = {
 		SYS_epoll_wait, SYS_epoll_pwait, SYS_epoll_pwait2, SYS_semop, SYS_semtimedop,
 		SYS_rt_sigtimedwait, SYS_io_getevents, SYS_io_pgetevents, SYS_msgrcv, SYS_msgsnd,
+		SYS_io_uring_enter,
 	};
 
 	if (!in_call(regs) || (int64_t)regs->rax != -EINTR)
