@@ -29,6 +29,8 @@ static enum ckpt_area_kind kind_of(const struct ckpt_maps_line *line)
 		return CKPT_AREA_KIND_VVAR;
 	if (path_is(line, "[vsyscall]"))
 		return CKPT_AREA_KIND_VSYSCALL;
+	if (path_is(line, "anon_inode:[io_uring]") && line->shared)
+		return CKPT_AREA_KIND_URING;
 	if (!line->ino)
 		return CKPT_AREA_KIND_ANON;
 	return line->shared ? CKPT_AREA_KIND_FILE_SHARED : CKPT_AREA_KIND_FILE_PRIVATE;
@@ -69,6 +71,11 @@ static const char *unsupported(const struct ckpt_maps_line *line, const struct c
 	return NULL;
 }
 
+bool ckpt_area_is_uring(const struct ckpt_maps_line *line)
+{
+	return kind_of(line) == CKPT_AREA_KIND_URING;
+}
+
 int ckpt_area_check(pid_t pid, const char *comm, const struct ckpt_maps_line *line,
 		    const struct ckpt_vm_flags *flags, struct ckpt_err *err)
 {
@@ -78,7 +85,8 @@ int ckpt_area_check(pid_t pid, const char *comm, const struct ckpt_maps_line *li
 	if (kind == CKPT_AREA_KIND_VDSO || kind == CKPT_AREA_KIND_VVAR ||
 	    kind == CKPT_AREA_KIND_VSYSCALL)
 		return 0;
-	what = unsupported(line, flags);
+	what = kind == CKPT_AREA_KIND_URING ? ckpt_uring_area(line, flags) :
+	       unsupported(line, flags);
 	if (!what)
 		return 0;
 	return ckpt_fail(err, CKPT_REFUSED, 0,
@@ -173,6 +181,8 @@ static int add_area(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt
 	area->file = CKPT_NONE;
 	if (area->kind == CKPT_AREA_KIND_ANON)
 		return anon_name(line, &area->name, err);
+	if (area->kind == CKPT_AREA_KIND_URING)
+		area->pgoff = line->pgoff;
 	if (area->kind != CKPT_AREA_KIND_FILE_PRIVATE && area->kind != CKPT_AREA_KIND_FILE_SHARED)
 		return 0;
 	area->pgoff = line->pgoff;

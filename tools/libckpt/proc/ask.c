@@ -207,8 +207,8 @@ int ckpt_ask_finish(struct ckpt_ask *ask, struct ckpt_task *task, struct ckpt_mm
 		tell_thread(&ask->threads[j], &task->threads[j]);
 		task->threads[j].pdeath_sig = j ? *ask->threads[j].pdeath : 0;
 	}
-	return ckpt_timers_look(ask, task, err) || settle_timer(ask, task, err) ||
-	       ckpt_timers_settle(ask, task, err) ? -1 : 0;
+	return ckpt_ask_urings(ask, err) || ckpt_timers_look(ask, task, err) ||
+	       settle_timer(ask, task, err) || ckpt_timers_settle(ask, task, err) ? -1 : 0;
 }
 
 void ckpt_ask_done(struct ckpt_ask *ask)

@@ -49,6 +49,8 @@ struct ckpt_ask {
 	struct ckpt_ask_thread *threads;
 };
 
+/* uring-ask.c: another run, in a process that holds an io_uring. */
+int ckpt_ask_urings(struct ckpt_ask *ask, struct ckpt_err *err);
 /* strange.c: the calls that find what is refused, and the refusals. */
 void ckpt_strange_ask(struct ckpt_inject *inject, size_t thread, struct ckpt_ask_strange *ret);
 int ckpt_strange_check(const struct ckpt_inject *inject, size_t thread,

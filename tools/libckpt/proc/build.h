@@ -204,6 +204,13 @@ int ckpt_verify_ctty(struct ckpt_restore *r, const struct ckpt_build_task *t,
 		     struct ckpt_err *err);
 /* What epolls watch, when all files are open, pidfds as well. */
 int ckpt_build_epolls(struct ckpt_restore *r, struct ckpt_err *err);
+/*
+ * uring-build.c: the io_urings of a task, when it has little memory but ours; are those parts
+ * what the image has?
+ */
+int ckpt_build_urings(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
+int ckpt_verify_urings(struct ckpt_restore *r, const struct ckpt_build_task *t,
+		       struct ckpt_err *err);
 /* Is descriptor @text, fdinfo of file @f, what the image has? */
 int ckpt_verify_object(struct ckpt_restore *r, const struct ckpt_file *f, const char *text,
 		       struct ckpt_err *err);
@@ -232,6 +239,27 @@ int ckpt_build_mm_finish(struct ckpt_restore *r, struct ckpt_build_task *t, stru
 int ckpt_mm_try(const struct ckpt_area *a, void *page);
 int ckpt_build_memory(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
 int ckpt_memory_verify(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
+
+/**
+ * struct ckpt_room - all that was free in an address space and is taken for a while
+ * @site: of @task
+ * @gaps: what was free, ascending
+ */
+struct ckpt_room {
+	const struct ckpt_build_task *task;
+	const struct ckpt_site *site;
+	struct ckpt_room_gap {
+		uint64_t start, end;
+	} *gaps;
+	size_t n;
+};
+
+/* room-build.c: take it, map areas of io_urings in it by descriptor @fd, leave the rest */
+int ckpt_room_take(struct ckpt_room *room, struct ckpt_err *err);
+int ckpt_room_map(struct ckpt_room *room, const struct ckpt_area *a, uint64_t fd,
+		  struct ckpt_err *err);
+int ckpt_room_leave(struct ckpt_room *room, const struct ckpt_mm *mm, struct ckpt_err *err);
+void ckpt_room_done(struct ckpt_room *room);
 
 /* fd-build.c: descriptor table, cwd, root; and then what leads to processes */
 int ckpt_build_fds(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);

@@ -75,6 +75,8 @@ static int check_target(const struct ckpt_file *f, const struct ckpt_epoll_targe
 {
 	if (target->kind == CKPT_FILE_SIGNALFD)
 		return REFUSE(f, t, "a signalfd");
+	if (target->kind == CKPT_FILE_URING)
+		return REFUSE(f, t, "an io_uring");
 	if (target->kind == CKPT_FILE_OUTER)
 		return REFUSE(f, t, "which leads out of the tree");
 	if (t->events & EPOLLWAKEUP)

@@ -318,6 +318,7 @@ static int build_file(struct ckpt_restore *r, size_t index, struct ckpt_err *err
 	case CKPT_FILE_PIDFD:	/* when there are processes */
 	case CKPT_FILE_PTM:
 	case CKPT_FILE_PTS:
+	case CKPT_FILE_URING:
 		return 0;
 	case CKPT_FILE_FIFO:
 		return open_fifo(r, index, err);

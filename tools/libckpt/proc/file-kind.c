@@ -30,6 +30,7 @@ static uint32_t anonymous_kind(const char *link)
 		{ CKPT_INOTIFY_LINK, CKPT_FILE_INOTIFY },
 		{ "anon_inode:[signalfd]", CKPT_FILE_SIGNALFD },
 		{ "anon_inode:[timerfd]", CKPT_FILE_TIMERFD },
+		{ "anon_inode:[io_uring]", CKPT_FILE_URING },
 	};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
@@ -46,7 +47,6 @@ static const char *anonymous(const char *link)
 	static const struct {
 		const char *link, *what;
 	} kinds[] = {
-		{ "anon_inode:[io_uring]", "an io_uring" },
 		{ "anon_inode:[userfaultfd]", "a userfaultfd" },
 		{ "anon_inode:[fanotify]", "a fanotify" },
 		{ "anon_inode:[perf_event]", "a perf event" },

@@ -224,6 +224,8 @@ static int read_object(struct ckpt_reader *r, struct ckpt_file *f, const char *f
 		return ckpt_read_inotify(r, f, fdinfo, err);
 	case CKPT_FILE_PIDFD:
 		return ckpt_read_pidfd(r, f, fdinfo, err);
+	case CKPT_FILE_URING:
+		return ckpt_read_uring(r, f, fdinfo, err);
 	default:
 		return 0;
 	}

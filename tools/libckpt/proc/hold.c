@@ -13,6 +13,9 @@
 
 #define MS 1000000ull
 
+/* How long the tree runs on, again and again, for the sake of requests to io_urings. */
+#define URING_MS 300
+
 /* What a thread may take to stop where nothing is in its way. */
 #define SOON (5 * MS)
 
@@ -142,15 +145,29 @@ enum outcome {
 	FAILED = -1,
 	STOPPED,
 	IN_VFORK,	/* a vfork is in flight */
-	UNREAD,		/* events, or what is in a terminal, wait to be read */
+	BUSY,		/* something waits to be read, or requests are under way */
 };
 
+/* Until when the tree is let run on for the sake of what is under way, CLOCK_MONOTONIC. */
+struct patience {
+	uint64_t until, uring_until;
+};
+
+/* What is there for longer is refused by its name when it is read. */
+static bool is_busy(struct ckpt_hold *hold, const struct patience *patience)
+{
+	uint64_t now = ckpt_now_ns();
+
+	return (now <= patience->until && ckpt_pty_busy(hold)) ||
+	       (now <= patience->uring_until && ckpt_uring_at_work(hold));
+}
+
 /*
- * One attempt: unless it is stopped, everything runs again.  @late: what waits in terminals
- * keeps nobody from it any more.  @ret_why: what to refuse when it comes to nothing else.
+ * One attempt: unless it is stopped, everything runs again.  @ret_why: what to refuse when it
+ * comes to nothing else.
  */
-static enum outcome attempt(struct ckpt_hold *hold, bool late, struct ckpt_err *ret_why,
-			    struct ckpt_err *err)
+static enum outcome attempt(struct ckpt_hold *hold, const struct patience *patience,
+			    struct ckpt_err *ret_why, struct ckpt_err *err)
 {
 	enum outcome out = FAILED;
 	struct ckpt_held_proc *who = NULL;
@@ -195,12 +212,12 @@ static enum outcome attempt(struct ckpt_hold *hold, bool late, struct ckpt_err *
 	if (ckpt_freeze_foreign(hold, err))
 		goto fail;
 	r = ckpt_queues_check(hold, ret_why, err);
-	if (!r && !late && ckpt_pty_busy(hold))
+	if (!r && is_busy(hold, patience))
 		r = 1;
 	if (!r)
 		return STOPPED;
 	if (r > 0)
-		out = UNREAD;
+		out = BUSY;
 fail:
 	ckpt_hold_release(hold);
 	return out;
@@ -208,21 +225,21 @@ fail:
 
 int ckpt_hold_stop(struct ckpt_hold *hold, struct ckpt_err *err)
 {
-	uint64_t until = ckpt_now_ns() + hold->vfork_ms * MS;
+	const struct patience patience = {
+		.until = ckpt_now_ns() + hold->vfork_ms * MS,
+		.uring_until = ckpt_now_ns() + URING_MS * MS,
+	};
 	unsigned int wait_us = 500;
-	bool late = false;
 
 	for (;;) {
 		struct ckpt_err why = CKPT_ERR_INIT;
 		enum outcome out;
 
 		ckpt_hold_forget(hold);
-		out = attempt(hold, late, &why, err);
+		out = attempt(hold, &patience, &why, err);
 		if (out <= STOPPED)
 			return out;
-		late = ckpt_now_ns() > until;
-		/* what waits in a terminal the readers refuse, by its name */
-		if (late && why.status != CKPT_OK) {
+		if (ckpt_now_ns() > patience.until && why.status != CKPT_OK) {
 			*err = why;
 			return -1;
 		}

@@ -66,6 +66,7 @@ struct ckpt_held_thread {
  * @page, @page_len: memory mapped into it by inject.c, 0: none
  * @page_was: where that was, for the image, after it is gone
  * @threads: leader first
+ * @has_uring: it holds an io_uring, which a thread may have registered
  */
 struct ckpt_held_proc {
 	pid_t pid;
@@ -78,14 +79,18 @@ struct ckpt_held_proc {
 	size_t n_threads;
 	uint64_t page, page_len;
 	uint64_t page_was, page_was_len;
+	bool has_uring;
 };
 
-/* smaps of a process as read before the freeze; @used: flags in the image are from it. */
+/*
+ * smaps of a process as read before the freeze; @used: flags in the image are from it; @uring:
+ * it maps an io_uring.
+ */
 struct ckpt_seen {
 	pid_t pid;
 	uint64_t start_time;
 	char *smaps;
-	bool used;
+	bool used, uring;
 };
 
 /* An inotify that a process was seen to have. */
@@ -217,6 +222,12 @@ int ckpt_queue_waiting(pid_t pid, int fd, struct ckpt_err *err);
 int ckpt_queue_refuse(pid_t pid, int fd, int bytes, struct ckpt_err *err);
 /* Return: 0 none waits in any that is known; 1 some do, with a refusal in @ret_why; -1. */
 int ckpt_queues_check(struct ckpt_hold *hold, struct ckpt_err *ret_why, struct ckpt_err *err);
+/*
+ * uring-work.c: is @tid of @p a thread of the kernel, that is not for us? Are requests under way
+ * in the io_urings of the tree, which is stopped?
+ */
+bool ckpt_uring_worker(const struct ckpt_hold *hold, const struct ckpt_held_proc *p, pid_t tid);
+bool ckpt_uring_at_work(struct ckpt_hold *hold);
 
 /* hold.c: all of the above in order. */
 /*

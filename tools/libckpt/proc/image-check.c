@@ -8,6 +8,7 @@
 #include "base/pages.h"
 #include "proc/image-check.h"
 #include "proc/image-pty.h"
+#include "proc/uring.h"
 
 #define ADDRESS_MAX 0x00ffffffffffffffull
 #define XSTATE_MIN 576u		/* legacy area and header */
@@ -37,6 +38,9 @@ static int check_area(const struct ckpt_image *image, const struct ckpt_area *a,
 	if (a->start >= a->end || (a->end > ADDRESS_MAX && a->kind != CKPT_AREA_KIND_VSYSCALL) ||
 	    (a->start | a->end | a->pgoff) & (CKPT_PAGE_LEN - 1))
 		return BAD("area at 0x%lx has no sound bounds", a->start);
+	if (a->kind == CKPT_AREA_KIND_URING)
+		return a->file < image->n_files && image->files[a->file].kind == CKPT_FILE_URING ?
+			0 : BAD("area at 0x%lx is of no io_uring", a->start);
 	if (a->kind > CKPT_AREA_KIND_VSYSCALL || a->prot & ~(PROT_READ | PROT_WRITE | PROT_EXEC))
 		return BAD("area at 0x%lx is of no known kind", a->start);
 	if (file ? a->file >= image->n_files : a->file != CKPT_NONE)
@@ -85,6 +89,8 @@ static size_t n_objects(const struct ckpt_image *image, uint32_t kind)
 	case CKPT_FILE_PTM:
 	case CKPT_FILE_PTS:
 		return image->n_ptys;
+	case CKPT_FILE_URING:
+		return image->n_urings;
 	default:
 		return 0;
 	}
@@ -94,7 +100,7 @@ static int check_file(const struct ckpt_image *image, const struct ckpt_file *f,
 		      struct ckpt_err *err)
 {
 	bool known = f->kind <= CKPT_FILE_EPOLL || f->kind == CKPT_FILE_INOTIFY ||
-		     f->kind == CKPT_FILE_PIDFD || f->kind == CKPT_FILE_PTM ||
+		     f->kind == CKPT_FILE_PIDFD || f->kind == CKPT_FILE_URING || f->kind == CKPT_FILE_PTM ||
 		     f->kind == CKPT_FILE_PTS;
 
 	if (!known || f->space > CKPT_SPACE_MAX)
@@ -361,5 +367,6 @@ int ckpt_image_check(const struct ckpt_image *image, struct ckpt_err *err)
 	return check_ids(image, err) || check_parents(image, err) ||
 	       ckpt_image_check_pidfds(image, err) ||
 	       ckpt_image_check_inotifies(image, err) || ckpt_image_check_ptys(image, err) ||
-	       ckpt_locks_check(image, err) || ckpt_filters_check(image, err) ? -1 : 0;
+	       ckpt_locks_check(image, err) || ckpt_filters_check(image, err) ||
+	       ckpt_uring_check(image, err) ? -1 : 0;
 }

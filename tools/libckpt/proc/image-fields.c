@@ -156,6 +156,14 @@ static const struct ckpt_field pty_fields[] = {
 	BYTES(7, ckpt_pty, winsize),
 };
 static const struct ckpt_shape pty_shape = SHAPE(ckpt_pty, pty_fields);
+static const struct ckpt_field uring_fields[] = {
+	UINT(1, ckpt_uring, sq_entries),
+	UINT(2, ckpt_uring, cq_entries),
+	BOOL(3, ckpt_uring, no_array),
+	BLOB(4, ckpt_uring, ring, ring_len),
+	BLOB(5, ckpt_uring, sqes, sqes_len),
+};
+static const struct ckpt_shape uring_shape = SHAPE(ckpt_uring, uring_fields);
 
 static const struct ckpt_field fd_fields[] = {
 	INT(1, ckpt_fd, fd),
@@ -305,5 +313,6 @@ static const struct ckpt_field image_fields[] = {
 	LIST(35, ckpt_image, locks, n_locks, lock_shape),
 	LIST(37, ckpt_image, filters, n_filters, filter_shape),
 	LIST(33, ckpt_image, ptys, n_ptys, pty_shape),
+	LIST(31, ckpt_image, urings, n_urings, uring_shape),
 };
 const struct ckpt_shape ckpt_image_shape = SHAPE(ckpt_image, image_fields);

@@ -28,6 +28,7 @@ enum ckpt_file_kind {
 	CKPT_FILE_PIDFD = 12,
 	CKPT_FILE_PTM = 17,	/* master of image->ptys[object], a pseudo terminal */
 	CKPT_FILE_PTS = 18,	/* a slave of it: /dev/pts/N, or /dev/tty */
+	CKPT_FILE_URING = 16,
 };
 
 /**
@@ -224,6 +225,22 @@ struct ckpt_pty {
 	uint32_t mode, uid, gid;
 	uint8_t termios[CKPT_TERMIOS_LEN];
 	uint16_t winsize[4];
+};
+
+/**
+ * struct ckpt_uring - an io_uring with nothing under way
+ * @sq_entries, @cq_entries: requests and completions that it has room for, powers of two
+ * @no_array: requests are taken as they stand in memory (IORING_SETUP_NO_SQARRAY)
+ * @ring: its memory as shared with the kernel: counters, completions, array of requests
+ * @sqes: the requests
+ */
+struct ckpt_uring {
+	uint32_t sq_entries, cq_entries;
+	bool no_array;
+	uint8_t *ring;
+	size_t ring_len;
+	uint8_t *sqes;
+	size_t sqes_len;
 };
 
 struct ckpt_fd {

@@ -35,6 +35,7 @@ enum ckpt_area_kind {
 	CKPT_AREA_KIND_VDSO,
 	CKPT_AREA_KIND_VVAR,		/* every kernel-provided data area beside the vdso */
 	CKPT_AREA_KIND_VSYSCALL,	/* fixed by the kernel; never rebuilt */
+	CKPT_AREA_KIND_URING = 8,	/* a part of an io_uring; content is in @file */
 };
 
 /* Properties beyond protection, from VmFlags. */
@@ -300,6 +301,8 @@ struct ckpt_image {
 	size_t n_pidfds;
 	struct ckpt_pty *ptys;
 	size_t n_ptys;
+	struct ckpt_uring *urings;
+	size_t n_urings;
 	struct ckpt_fdtable *fdtables;
 	size_t n_fdtables;
 	struct ckpt_lock *locks;

@@ -20,6 +20,7 @@
 #include "base/cleanup.h"
 #include "proc/build.h"
 #include "proc/parse.h"
+#include "proc/uring.h"
 
 #ifndef AT_RSEQ_FEATURE_SIZE
 #define AT_RSEQ_FEATURE_SIZE 27
@@ -278,6 +279,19 @@ static int check_pidfds(const struct ckpt_image *image, struct ckpt_err *err)
 	return 0;
 }
 
+static int check_urings(const struct ckpt_image *image, struct ckpt_err *err)
+{
+	for (size_t i = 0; i < image->n_urings; i++) {
+		cleanup_close int fd = ckpt_uring_make(&image->urings[i]);
+
+		if (fd < 0)
+			return ckpt_fail(err, CKPT_REFUSED, errno,
+					 "the tree has an io_uring that this kernel does not make, "
+					 "or kernel.io_uring_disabled forbids");
+	}
+	return 0;
+}
+
 static int check_numbers(const struct ckpt_image *image, struct ckpt_err *err)
 {
 	uint64_t pid_max = setting("/proc/sys/kernel/pid_max", INT32_MAX);
@@ -311,7 +325,7 @@ int ckpt_machine_check(const struct ckpt_image *image, struct ckpt_err *err)
 	ret = check_numbers(image, err) || check_pipes(image, own.cap_eff, err) ||
 	      check_deleted(image, own.cap_eff, err) || check_ptys(image, own.cap_eff, err) ||
 	      check_timerfds(image, own.cap_eff, err) ||
-	      check_inotifies(image, err) || check_pidfds(image, err) ||
+	      check_inotifies(image, err) || check_pidfds(image, err) || check_urings(image, err) ||
 	      ckpt_filters_machine(image, &own, err) ? -1 : 0;
 	for (i = 0; i < image->n_tasks && !ret; i++) {
 		const struct ckpt_task *t = &image->tasks[i];

@@ -150,7 +150,7 @@ int ckpt_build_mm(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt
 		return -1;
 	s = ckpt_build_site(r, t, 0);
 	/* The executable cannot be named once an area maps the one of ckpt-tool. */
-	if (set_thp(&s, true, err) || set_layout(r, &s, mm, err))
+	if (set_thp(&s, true, err) || set_layout(r, &s, mm, err) || ckpt_build_urings(r, t, err))
 		return -1;
 	for (i = 0; i < mm->n_areas; i++) {
 		if (is_ours(&mm->areas[i]) && build_area(r, &s, &mm->areas[i], err))

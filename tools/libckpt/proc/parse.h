@@ -236,6 +236,28 @@ struct ckpt_lock_line {
  */
 int ckpt_parse_lock_line(const char **at, bool fdinfo, struct ckpt_lock_line *ret);
 
+/**
+ * struct ckpt_proc_uring - an io_uring as fdinfo shows it
+ * @sq_head, @sq_tail, @cq_head, @cq_tail: in the memory that it shares with its program
+ * @sq_cached, @cq_cached: how many requests the kernel has taken, completions it has made
+ * @served: a thread of the kernel takes the requests
+ * @registered: it has files, buffers or credentials of its own
+ * @waiting: requests wait for a file
+ * @lost: completions did not find room
+ * @busy_poll: it waits by polling network devices
+ * @dated: of a kernel that counts the time of serving threads (6.10)
+ * @shown, @at: requests between @sq_head and @sq_tail that are shown, index of the first two
+ */
+struct ckpt_proc_uring {
+	uint32_t sq_mask, sq_head, sq_tail, sq_cached;
+	uint32_t cq_mask, cq_head, cq_tail, cq_cached;
+	bool served, registered, waiting, lost, busy_poll, dated;
+	size_t shown;
+	uint32_t at[2];
+};
+
+int ckpt_parse_uring(const char *text, struct ckpt_proc_uring *ret);
+
 /* /proc/PID/limits, by RLIMIT_* number; RLIM_INFINITY for "unlimited". */
 int ckpt_parse_limits(const char *text, struct ckpt_rlimit ret[CKPT_NLIMITS]);
 

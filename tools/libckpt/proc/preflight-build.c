@@ -96,6 +96,7 @@ static int check_files(const struct ckpt_restore_params *p, struct ckpt_err *err
 			return -1;
 		for (j = 0; j < mm->n_areas; j++) {
 			if (mm->areas[j].file != CKPT_NONE &&
+			    mm->areas[j].kind != CKPT_AREA_KIND_URING &&
 			    check_mapped(p, mm->areas[j].file, err))
 				return -1;
 		}

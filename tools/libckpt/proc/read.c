@@ -65,7 +65,7 @@ static int read_tables(struct ckpt_reader *r, struct ckpt_held_proc **sorted, st
 		task_of(r->image, sorted[i])->fdtable = table;
 	}
 	if (ckpt_read_pipes(r, err) || ckpt_read_ptys(r, err) || ckpt_read_epolls(r, err) ||
-	    ckpt_read_locks_owners(r, err))
+	    ckpt_read_urings(r, err) || ckpt_read_locks_owners(r, err))
 		return -1;
 	return ckpt_read_semaphores(r, err);
 }

@@ -119,6 +119,7 @@ int ckpt_mounts_check(const struct ckpt_spaces *spaces, struct ckpt_held_proc *p
 /* area-read.c: index of the address space of @p in the image. */
 int ckpt_read_mm(struct ckpt_reader *r, struct ckpt_held_proc *p, uint32_t *ret,
 		 struct ckpt_err *err);
+bool ckpt_area_is_uring(const struct ckpt_maps_line *line);
 int ckpt_area_check(pid_t pid, const char *comm, const struct ckpt_maps_line *line,
 		    const struct ckpt_vm_flags *flags, struct ckpt_err *err);
 
@@ -214,6 +215,16 @@ int ckpt_read_epolls(struct ckpt_reader *r, struct ckpt_err *err);
 int ckpt_read_semaphores(struct ckpt_reader *r, struct ckpt_err *err);
 /* pty-read.c: after every table is read, and before signals that it may raise are. */
 int ckpt_read_ptys(struct ckpt_reader *r, struct ckpt_err *err);
+/*
+ * uring-work.c: refuse threads of the kernel among those of @p.
+ * uring-read.c: an io_uring, from a descriptor and its fdinfo; what is an area of one, or what
+ * of it cannot be restored; and after every table is read, which area is of which ring.
+ */
+int ckpt_uring_workers(const struct ckpt_held_proc *p, int fd, struct ckpt_err *err);
+int ckpt_read_uring(struct ckpt_reader *r, struct ckpt_file *f, const char *fdinfo,
+		    struct ckpt_err *err);
+const char *ckpt_uring_area(const struct ckpt_maps_line *line, const struct ckpt_vm_flags *flags);
+int ckpt_read_urings(struct ckpt_reader *r, struct ckpt_err *err);
 /* Last: a timer that was due and not handled yet looked as if it were not set. */
 int ckpt_read_timerfds_again(struct ckpt_reader *r, struct ckpt_err *err);
 

@@ -137,6 +137,7 @@ static int scan_areas(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct c
 	while (ckpt_parse_smaps_area(&at, &line, &flags, &text, &len) == 1) {
 		if (ckpt_area_check(p->pid, p->comm, &line, &flags, err))
 			return -1;
+		hold->seen[before].uring |= ckpt_area_is_uring(&line);
 	}
 	return 0;
 }

@@ -225,7 +225,7 @@ ssize_t ckpt_tree_list_children(struct ckpt_hold *hold, struct ckpt_err *err)
 	return added;
 }
 
-static int add_thread(struct ckpt_held_proc *p, pid_t tid)
+static int add_thread(const struct ckpt_hold *hold, struct ckpt_held_proc *p, pid_t tid)
 {
 	struct ckpt_held_thread *threads;
 
@@ -233,6 +233,8 @@ static int add_thread(struct ckpt_held_proc *p, pid_t tid)
 		if (p->threads[i].tid == tid)
 			return 0;
 	}
+	if (ckpt_uring_worker(hold, p, tid))
+		return 0;
 	threads = ckpt_grow(p->threads, &p->n_threads, sizeof(*threads));
 	if (!threads)
 		return -1;
@@ -260,7 +262,7 @@ ssize_t ckpt_tree_list_threads(struct ckpt_hold *hold, struct ckpt_err *err)
 					 p->pid);
 		/* sorted by number, but the leader comes first */
 		for (ssize_t j = -1; j < n; j++) {
-			int r = add_thread(p, j < 0 ? p->pid : tids[j]);
+			int r = add_thread(hold, p, j < 0 ? p->pid : tids[j]);
 
 			if (r < 0)
 				return ckpt_fail(err, CKPT_FAILED, 0,

@@ -63,7 +63,8 @@ static int spans_of_image(const struct ckpt_mm *mm, struct spans *v)
 
 		if (a->kind != CKPT_AREA_KIND_VSYSCALL &&
 		    add_span(v, (struct span){ a->start, a->end, file ? a->pgoff : 0, a->prot,
-					       a->kind == CKPT_AREA_KIND_FILE_SHARED, file }))
+					       a->kind == CKPT_AREA_KIND_FILE_SHARED ||
+					       a->kind == CKPT_AREA_KIND_URING, file }))
 			return -1;
 	}
 	return 0;
@@ -270,5 +271,5 @@ int ckpt_verify_task(struct ckpt_restore *r, struct ckpt_build_task *t, struct c
 	if (ckpt_verify_ctty(r, t, err) || ckpt_verify_limits(t, err) || ckpt_verify_timers(t, err) ||
 	    verify_areas(r, t, err) || verify_fds(r, t, err))
 		return -1;
-	return ckpt_memory_verify(r, t, err);
+	return ckpt_verify_urings(r, t, err) || ckpt_memory_verify(r, t, err) ? -1 : 0;
 }

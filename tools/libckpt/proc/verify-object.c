@@ -2,6 +2,7 @@
 /* Comparison of what descriptors lead to with the image, by what fdinfo shows. */
 #include "proc/build.h"
 #include "proc/parse.h"
+#include "proc/uring.h"
 
 #define BAD(...) ckpt_fail(err, CKPT_FAILED, 0, __VA_ARGS__)
 
@@ -67,6 +68,20 @@ static int verify_epoll(const struct ckpt_epoll *wanted, const char *text, struc
 	return 0;
 }
 
+static int verify_uring(const struct ckpt_uring *wanted, const char *text, struct ckpt_err *err)
+{
+	struct ckpt_proc_uring u;
+
+	if (ckpt_parse_uring(text, &u) || u.sq_mask != wanted->sq_entries - 1 ||
+	    u.cq_mask != wanted->cq_entries - 1 || u.sq_cached != u.cq_cached ||
+	    u.sq_cached != ckpt_uring_word(wanted, CKPT_URING_SQ_HEAD) ||
+	    u.sq_head != u.sq_cached || u.cq_tail != u.cq_cached ||
+	    u.sq_tail != ckpt_uring_word(wanted, CKPT_URING_SQ_TAIL) ||
+	    u.cq_head != ckpt_uring_word(wanted, CKPT_URING_CQ_HEAD))
+		return BAD("an io_uring is not that of the checkpoint");
+	return 0;
+}
+
 int ckpt_verify_object(struct ckpt_restore *r, const struct ckpt_file *f, const char *text,
 		       struct ckpt_err *err)
 {
@@ -86,6 +101,8 @@ int ckpt_verify_object(struct ckpt_restore *r, const struct ckpt_file *f, const 
 	case CKPT_FILE_PTM:
 	case CKPT_FILE_PTS:
 		return ckpt_verify_pty(r, f, err);
+	case CKPT_FILE_URING:
+		return verify_uring(&r->image->urings[f->object], text, err);
 	default:
 		return 0;
 	}

@@ -1,0 +1,35 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# 044-io-uring.sh: who makes requests by io_urings notices nothing
+# where: both
+# timeout: 300
+#
+# A program that holds rings in every state at rest is checkpointed, loses its keeper at each point
+# of the reading, and is restored, twice; then it checks itself and goes on to use them.
+set -euo pipefail
+. "${CKPT_REPO:?}/tests/e2e/lib/assert.sh"
+. "$CKPT_REPO/tests/e2e/lib/group.sh"
+. "$CKPT_REPO/tests/e2e/lib/sizes.sh"
+. "$CKPT_REPO/tests/e2e/lib/story.sh"
+
+group=uring
+file=$base/$group/said
+
+start_program $group "$file" sh -c "cd '$base/$group' && exec '$programs/uring' >'$file'"
+take $group
+for point in keeper.mapped keeper.looked keeper.asked keeper.answered; do
+	CKPT_FAULT=$point "$inject_tool" checkpoint $group >"$base/killed" 2>&1 || true
+done
+take $group
+ok "it is killed" kill_group $group
+ok "it is restored" "$tool" restore $group
+take $group
+ok "it is killed once more" kill_group $group
+ok "it is restored once more" "$tool" restore $group
+touch "$base/$group/go"
+ok "it says how it is" wait_for 60 grep -q well "$file"
+is "nothing is missing" "$(cat "$file")" "all is set up
+ready
+all well"
+done_testing

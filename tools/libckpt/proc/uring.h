@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * io_uring: the memory that a ring shares with its program, and how it is reached
+ *
+ * The layout is the same on every kernel so far; a program has it in its own memory, and a
+ * restore looks whether this kernel has it, too.
+ */
+#ifndef CKPT_PROC_URING_H
+#define CKPT_PROC_URING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "proc/image.h"
+
+/* Words at the start of the ring. */
+enum ckpt_uring_word {
+	CKPT_URING_SQ_HEAD,
+	CKPT_URING_SQ_TAIL,
+	CKPT_URING_CQ_HEAD,
+	CKPT_URING_CQ_TAIL,
+	CKPT_URING_SQ_MASK,
+	CKPT_URING_CQ_MASK,
+	CKPT_URING_SQ_ENTRIES,
+	CKPT_URING_CQ_ENTRIES,
+	CKPT_URING_SQ_DROPPED,
+	CKPT_URING_SQ_FLAGS,
+	CKPT_URING_CQ_FLAGS,
+	CKPT_URING_CQ_OVERFLOW,
+};
+
+#define CKPT_URING_CQES 64u		/* offset of the completions */
+#define CKPT_URING_CQE_LEN 16u
+#define CKPT_URING_SQE_LEN 64u
+
+#define CKPT_URING_RING 0x0ull		/* where the parts are mapped from */
+#define CKPT_URING_CQ_RING 0x8000000ull	/* the same as above, by its old name */
+#define CKPT_URING_SQES 0x10000000ull
+
+/* A smaller ring does not show the size of its requests and completions. */
+#define CKPT_URING_SQ_LEAST 64u
+#define CKPT_URING_CQ_LEAST 128u
+#define CKPT_URING_SQ_MOST 32768u
+#define CKPT_URING_CQ_MOST 65536u
+/* Requests made so far; a restore makes as many, some million in a second. */
+#define CKPT_URING_MADE_MOST (1u << 24)
+
+#ifndef IORING_SETUP_NO_SQARRAY
+#define IORING_SETUP_NO_SQARRAY (1u << 16)
+#endif
+
+/* Bytes of the parts, whole pages. */
+size_t ckpt_uring_ring_len(const struct ckpt_uring *u);
+size_t ckpt_uring_sqes_len(const struct ckpt_uring *u);
+/* Offset of the array of requests. */
+static inline size_t ckpt_uring_array(const struct ckpt_uring *u)
+{
+	return CKPT_URING_CQES + (size_t)u->cq_entries * CKPT_URING_CQE_LEN;
+}
+
+static inline uint32_t ckpt_uring_word(const struct ckpt_uring *u, enum ckpt_uring_word w)
+{
+	return ((const uint32_t *)u->ring)[w];
+}
+
+/**
+ * struct ckpt_uring_view - a ring in our own memory
+ * @ring: its words and completions
+ * @sqes: its requests
+ */
+struct ckpt_uring_view {
+	volatile uint32_t *ring;
+	uint8_t *sqes;
+	size_t ring_len, sqes_len;
+};
+
+/* @fd is one of ours. Return: 0, or -1 with errno. */
+int ckpt_uring_map(int fd, const struct ckpt_uring *u, struct ckpt_uring_view *ret);
+void ckpt_uring_unmap(struct ckpt_uring_view *view);
+/* Is there a page @page of a part? Return: 1, 0, or -1: it cannot be told. */
+int ckpt_uring_has_page(int fd, uint64_t part, size_t page);
+
+/* Make one like @u, empty. Return: descriptor, or -1 with errno; ENOTSUP: of another layout. */
+int ckpt_uring_make(const struct ckpt_uring *u);
+/* uring-check.c: has @t a descriptor of @file?  Contradictions of an image (CKPT_DAMAGED). */
+bool ckpt_uring_held(const struct ckpt_image *image, const struct ckpt_task *t, uint32_t file);
+int ckpt_uring_check(const struct ckpt_image *image, struct ckpt_err *err);
+
+#endif
