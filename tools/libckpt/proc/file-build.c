@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "proc/build.h"
+#include "proc/socket.h"
 
 /* Flags of open(2) that act once. */
 #define ONCE (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC)
@@ -319,6 +320,7 @@ static int build_file(struct ckpt_restore *r, size_t index, struct ckpt_err *err
 	case CKPT_FILE_PTM:
 	case CKPT_FILE_PTS:
 	case CKPT_FILE_URING:
+	case CKPT_FILE_SOCKET:
 		return 0;
 	case CKPT_FILE_FIFO:
 		return open_fifo(r, index, err);
@@ -369,7 +371,8 @@ int ckpt_build_files(struct ckpt_restore *r, struct ckpt_err *err)
 				return -1;
 		}
 	}
-	return ckpt_build_pipes(r, err) || ckpt_build_ptys(r, err) ? -1 : 0;
+	return ckpt_build_pipes(r, err) || ckpt_build_ptys(r, err) ||
+	       ckpt_build_sockets(r, err) ? -1 : 0;
 }
 
 int ckpt_build_owners(struct ckpt_restore *r, struct ckpt_err *err)

@@ -6,6 +6,7 @@
 
 #include "proc/pty.h"
 #include "proc/read.h"
+#include "proc/socket.h"
 
 #define MEM_MAJOR 1
 
@@ -51,7 +52,6 @@ static const char *anonymous(const char *link)
 		{ "anon_inode:[fanotify]", "a fanotify" },
 		{ "anon_inode:[perf_event]", "a perf event" },
 		{ "anon_inode:bpf", "a BPF" },
-		{ "socket:", "a socket" },
 		{ "/memfd:", "a memfd" },
 		{ "/secretmem", "a memfd_secret" },
 		{ "anon_inode:", "an anonymous" },
@@ -89,7 +89,7 @@ int ckpt_fd_check(pid_t pid, const char *comm, int fd, const char *link, uint32_
 			what = "a block device";
 			break;
 		case S_IFSOCK:
-			what = "a socket";
+			what = ckpt_socket_restorable(pid, fd) ? NULL : "a socket";
 			break;
 		default:
 			what = "an unknown";
@@ -115,6 +115,8 @@ uint32_t ckpt_fd_kind(const struct ckpt_file *f)
 		return CKPT_FILE_DIR;
 	case S_IFIFO:
 		return strncmp(f->path, "pipe:", 5) ? CKPT_FILE_FIFO : CKPT_FILE_PIPE;
+	case S_IFSOCK:
+		return CKPT_FILE_SOCKET;
 	default:
 		if (ckpt_is_ptmx(f->mode, f->rdev))
 			return CKPT_FILE_PTM;

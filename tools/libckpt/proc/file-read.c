@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "proc/procfs.h"
 #include "proc/read.h"
+#include "proc/socket.h"
 
 static bool leads_to(struct ckpt_held_proc *p, const char *path, const struct stat *st)
 {
@@ -226,6 +227,8 @@ static int read_object(struct ckpt_reader *r, struct ckpt_file *f, const char *f
 		return ckpt_read_pidfd(r, f, fdinfo, err);
 	case CKPT_FILE_URING:
 		return ckpt_read_uring(r, f, fdinfo, err);
+	case CKPT_FILE_SOCKET:
+		return ckpt_read_socket(r, f, err);
 	default:
 		return 0;
 	}

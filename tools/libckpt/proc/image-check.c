@@ -8,6 +8,7 @@
 #include "base/pages.h"
 #include "proc/image-check.h"
 #include "proc/image-pty.h"
+#include "proc/socket.h"
 #include "proc/uring.h"
 
 #define ADDRESS_MAX 0x00ffffffffffffffull
@@ -91,6 +92,8 @@ static size_t n_objects(const struct ckpt_image *image, uint32_t kind)
 		return image->n_ptys;
 	case CKPT_FILE_URING:
 		return image->n_urings;
+	case CKPT_FILE_SOCKET:
+		return image->n_sockets;
 	default:
 		return 0;
 	}
@@ -99,9 +102,9 @@ static size_t n_objects(const struct ckpt_image *image, uint32_t kind)
 static int check_file(const struct ckpt_image *image, const struct ckpt_file *f,
 		      struct ckpt_err *err)
 {
-	bool known = f->kind <= CKPT_FILE_EPOLL || f->kind == CKPT_FILE_INOTIFY ||
-		     f->kind == CKPT_FILE_PIDFD || f->kind == CKPT_FILE_URING || f->kind == CKPT_FILE_PTM ||
-		     f->kind == CKPT_FILE_PTS;
+	bool known = f->kind <= CKPT_FILE_SOCKET || f->kind == CKPT_FILE_INOTIFY ||
+		     f->kind == CKPT_FILE_PIDFD || f->kind == CKPT_FILE_URING ||
+		     f->kind == CKPT_FILE_PTM || f->kind == CKPT_FILE_PTS;
 
 	if (!known || f->space > CKPT_SPACE_MAX)
 		return BAD("a file is of no known kind");
@@ -356,6 +359,8 @@ int ckpt_image_check(const struct ckpt_image *image, struct ckpt_err *err)
 		if (image->eventfds[i].count == UINT64_MAX)
 			return BAD("an eventfd has an impossible count");
 	}
+	if (ckpt_socket_check(image, err))
+		return -1;
 	for (i = 0; i < image->n_fdtables; i++) {
 		if (check_fdtable(image, &image->fdtables[i], err))
 			return -1;

@@ -164,6 +164,22 @@ static const struct ckpt_field uring_fields[] = {
 	BLOB(5, ckpt_uring, sqes, sqes_len),
 };
 static const struct ckpt_shape uring_shape = SHAPE(ckpt_uring, uring_fields);
+static const struct ckpt_field socket_option_fields[] = {
+	UINT(1, ckpt_socket_option, level),
+	UINT(2, ckpt_socket_option, name),
+	BLOB(3, ckpt_socket_option, value, len),
+};
+static const struct ckpt_shape socket_option_shape =
+	SHAPE(ckpt_socket_option, socket_option_fields);
+
+static const struct ckpt_field socket_fields[] = {
+	UINT(1, ckpt_socket, family),
+	UINT(2, ckpt_socket, type),
+	UINT(3, ckpt_socket, protocol),
+	LIST(4, ckpt_socket, options, n_options, socket_option_shape),
+	UINT(5, ckpt_socket, part),
+};
+static const struct ckpt_shape socket_shape = SHAPE(ckpt_socket, socket_fields);
 
 static const struct ckpt_field fd_fields[] = {
 	INT(1, ckpt_fd, fd),
@@ -314,5 +330,6 @@ static const struct ckpt_field image_fields[] = {
 	LIST(37, ckpt_image, filters, n_filters, filter_shape),
 	LIST(33, ckpt_image, ptys, n_ptys, pty_shape),
 	LIST(31, ckpt_image, urings, n_urings, uring_shape),
+	LIST(20, ckpt_image, sockets, n_sockets, socket_shape),
 };
 const struct ckpt_shape ckpt_image_shape = SHAPE(ckpt_image, image_fields);

@@ -29,6 +29,7 @@ enum ckpt_file_kind {
 	CKPT_FILE_PTM = 17,	/* master of image->ptys[object], a pseudo terminal */
 	CKPT_FILE_PTS = 18,	/* a slave of it: /dev/pts/N, or /dev/tty */
 	CKPT_FILE_URING = 16,
+	CKPT_FILE_SOCKET = 10,
 };
 
 /**
@@ -241,6 +242,31 @@ struct ckpt_uring {
 	size_t ring_len;
 	uint8_t *sqes;
 	size_t sqes_len;
+};
+
+/**
+ * struct ckpt_socket_option - an option of a socket, as getsockopt gives it
+ * @level: SOL_*
+ * @name: SO_*
+ */
+struct ckpt_socket_option {
+	uint32_t level, name;
+	uint8_t *value;
+	size_t len;
+};
+
+/**
+ * struct ckpt_socket - a socket, one for each file of its kind
+ * @family: AF_*
+ * @type: SOCK_*
+ * @options: in the order in which they are set
+ * @part: index of what else is known of it in the list of its family
+ */
+struct ckpt_socket {
+	uint32_t family, type, protocol;
+	struct ckpt_socket_option *options;
+	size_t n_options;
+	uint32_t part;
 };
 
 struct ckpt_fd {

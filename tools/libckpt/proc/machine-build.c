@@ -20,6 +20,7 @@
 #include "base/cleanup.h"
 #include "proc/build.h"
 #include "proc/parse.h"
+#include "proc/socket.h"
 #include "proc/uring.h"
 
 #ifndef AT_RSEQ_FEATURE_SIZE
@@ -326,7 +327,7 @@ int ckpt_machine_check(const struct ckpt_image *image, struct ckpt_err *err)
 	      check_deleted(image, own.cap_eff, err) || check_ptys(image, own.cap_eff, err) ||
 	      check_timerfds(image, own.cap_eff, err) ||
 	      check_inotifies(image, err) || check_pidfds(image, err) || check_urings(image, err) ||
-	      ckpt_filters_machine(image, &own, err) ? -1 : 0;
+	      ckpt_socket_try(image, err) || ckpt_filters_machine(image, &own, err) ? -1 : 0;
 	for (i = 0; i < image->n_tasks && !ret; i++) {
 		const struct ckpt_task *t = &image->tasks[i];
 

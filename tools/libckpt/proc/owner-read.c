@@ -41,7 +41,8 @@ int ckpt_borrow_fd(const struct ckpt_file *f, struct ckpt_err *err)
 static bool matters(const struct ckpt_file *f)
 {
 	return !(f->flags & O_PATH) &&
-	       (S_ISFIFO(f->mode) || S_ISDIR(f->mode) || f->kind == CKPT_FILE_INOTIFY ||
+	       (S_ISFIFO(f->mode) || S_ISDIR(f->mode) || S_ISSOCK(f->mode) ||
+		f->kind == CKPT_FILE_INOTIFY ||
 		(S_ISCHR(f->mode) && major(f->rdev) != MEM_MAJOR));
 }
 

@@ -12,6 +12,7 @@
 #include "proc/procfs.h"
 #include "proc/read.h"
 #include "proc/remote.h"
+#include "proc/socket.h"
 
 /* Objects that fork never shares, and what they are called. */
 static const struct {
@@ -64,8 +65,9 @@ static int read_tables(struct ckpt_reader *r, struct ckpt_held_proc **sorted, st
 			return -1;
 		task_of(r->image, sorted[i])->fdtable = table;
 	}
-	if (ckpt_read_pipes(r, err) || ckpt_read_ptys(r, err) || ckpt_read_epolls(r, err) ||
-	    ckpt_read_urings(r, err) || ckpt_read_locks_owners(r, err))
+	if (ckpt_read_pipes(r, err) || ckpt_read_ptys(r, err) || ckpt_read_sockets(r, err) ||
+	    ckpt_read_epolls(r, err) || ckpt_read_urings(r, err) ||
+	    ckpt_read_locks_owners(r, err))
 		return -1;
 	return ckpt_read_semaphores(r, err);
 }

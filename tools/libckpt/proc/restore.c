@@ -14,6 +14,7 @@
 #include "base/fault.h"
 #include "proc/build.h"
 #include "proc/cpus.h"
+#include "proc/socket.h"
 
 static uint64_t now_ns(void)
 {
@@ -181,6 +182,8 @@ int ckpt_restore_verify(struct ckpt_restore *r, struct ckpt_err *err)
 		if (ckpt_verify_task(r, &r->tasks[i], err))
 			return -1;
 	}
+	if (ckpt_verify_sockets(r, err))
+		return -1;
 	r->verify_ns = now_ns() - start;
 	return 0;
 }

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Consistency of the sockets of an image. */
+#include "base/cleanup.h"
+#include "proc/socket.h"
+
+#define BAD(...) ckpt_fail(err, CKPT_DAMAGED, 0, "process image: " __VA_ARGS__)
+
+/* Each belongs to one file. */
+static int check_owners(const struct ckpt_image *image, struct ckpt_err *err)
+{
+	cleanup_free bool *taken = calloc(image->n_sockets + 1, sizeof(*taken));
+
+	if (!taken)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory to check the process image");
+	for (size_t i = 0; i < image->n_files; i++) {
+		const struct ckpt_file *f = &image->files[i];
+
+		if (f->kind != CKPT_FILE_SOCKET)
+			continue;
+		if (taken[f->object])
+			return BAD("two files are one socket");
+		taken[f->object] = true;
+	}
+	for (size_t i = 0; i < image->n_sockets; i++) {
+		if (!taken[i])
+			return BAD("a socket is no file");
+	}
+	return 0;
+}
+
+static int check_socket(const struct ckpt_socket *s, struct ckpt_err *err)
+{
+	for (size_t i = 0; i < s->n_options; i++) {
+		if (s->options[i].len > CKPT_SOCKET_OPTION_MAX)
+			return BAD("an option of a socket has %zu bytes", s->options[i].len);
+	}
+	switch (s->family) {
+	default:
+		return BAD("a socket is of no known family");
+	}
+}
+
+int ckpt_socket_check(const struct ckpt_image *image, struct ckpt_err *err)
+{
+	for (size_t i = 0; i < image->n_sockets; i++) {
+		if (check_socket(&image->sockets[i], err))
+			return -1;
+	}
+	return check_owners(image, err);
+}
