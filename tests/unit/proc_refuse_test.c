@@ -102,7 +102,7 @@ static void hold_path_of_epoll(void)
 
 static void hold_socket(void)
 {
-	if (socket(AF_UNIX, SOCK_STREAM, 0) < 0)
+	if (socket(AF_NETLINK, SOCK_RAW, 0) < 0)
 		_exit(1);
 }
 

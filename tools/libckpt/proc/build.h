@@ -223,7 +223,7 @@ int ckpt_build_end(struct ckpt_restore *r, const struct ckpt_site *s, int code,
 		   struct ckpt_err *err);
 int ckpt_build_threads(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
 
-/* clone-build.c: a new process or thread, made by @s */
+/* clone-build.c: a new process or thread, made by @s; @pid 0: any that is free */
 int ckpt_build_clone(struct ckpt_restore *r, const struct ckpt_site *s, uint64_t flags,
 		     int32_t pid, int exit_signal, pid_t *ret_host, struct ckpt_err *err);
 /* @host has ended and was reaped, or was let go. */

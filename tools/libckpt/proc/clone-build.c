@@ -49,8 +49,8 @@ int ckpt_build_clone(struct ckpt_restore *r, const struct ckpt_site *s, uint64_t
 		.args = {
 			.flags = flags,
 			.exit_signal = exit_signal,
-			.set_tid = set_tid_at,
-			.set_tid_size = 1,
+			.set_tid = pid ? set_tid_at : 0,
+			.set_tid_size = pid ? 1 : 0,
 			.cgroup = flags & CLONE_INTO_CGROUP ? CKPT_INIT_CGROUP_FD : 0,
 		},
 		.pid = pid,

@@ -181,6 +181,35 @@ static const struct ckpt_field socket_fields[] = {
 };
 static const struct ckpt_shape socket_shape = SHAPE(ckpt_socket, socket_fields);
 
+static const struct ckpt_field unix_message_fields[] = {
+	BLOB(1, ckpt_unix_message, data, len),
+	BLOB(2, ckpt_unix_message, files, n_files),
+	UINT(3, ckpt_unix_message, sender),
+};
+static const struct ckpt_shape unix_message_shape = SHAPE(ckpt_unix_message, unix_message_fields);
+
+static const struct ckpt_field unix_fields[] = {
+	UINT(1, ckpt_unix, state),
+	UINT(2, ckpt_unix, peer),
+	BOOL(3, ckpt_unix, failed),
+	UINT(4, ckpt_unix, shutdown),
+	UINT(5, ckpt_unix, backlog),
+	BLOB(6, ckpt_unix, name, name_len),
+	BLOB(7, ckpt_unix, peer_name, peer_name_len),
+	BOOL(8, ckpt_unix, peer_known),
+	INT(9, ckpt_unix, peer_pid),
+	UINT(10, ckpt_unix, peer_uid),
+	UINT(11, ckpt_unix, peer_gid),
+	BLOB(12, ckpt_unix, peer_groups, n_peer_groups),
+	STR(13, ckpt_unix, path),
+	UINT(14, ckpt_unix, path_uid),
+	UINT(15, ckpt_unix, path_gid),
+	UINT(16, ckpt_unix, path_mode),
+	INT(17, ckpt_unix, path_mtime_ns),
+	LIST(18, ckpt_unix, messages, n_messages, unix_message_shape),
+};
+static const struct ckpt_shape unix_shape = SHAPE(ckpt_unix, unix_fields);
+
 static const struct ckpt_field fd_fields[] = {
 	INT(1, ckpt_fd, fd),
 	BOOL(2, ckpt_fd, cloexec),
@@ -331,5 +360,6 @@ static const struct ckpt_field image_fields[] = {
 	LIST(33, ckpt_image, ptys, n_ptys, pty_shape),
 	LIST(31, ckpt_image, urings, n_urings, uring_shape),
 	LIST(20, ckpt_image, sockets, n_sockets, socket_shape),
+	LIST(21, ckpt_image, unixes, n_unixes, unix_shape),
 };
 const struct ckpt_shape ckpt_image_shape = SHAPE(ckpt_image, image_fields);

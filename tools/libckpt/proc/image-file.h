@@ -269,6 +269,62 @@ struct ckpt_socket {
 	uint32_t part;
 };
 
+enum ckpt_unix_state {
+	CKPT_UNIX_ALONE,
+	CKPT_UNIX_LISTENS,
+	CKPT_UNIX_CONNECTED,	/* to @peer, or to one that is closed */
+};
+
+/**
+ * struct ckpt_unix_message - what waits in a Unix socket, in one piece
+ * @data: of a stream, all up to what came with descriptors
+ * @files: descriptors that come with it, as indices in image->files
+ * @sender: index in image->unixes; CKPT_NONE: the peer, also one that is closed
+ */
+struct ckpt_unix_message {
+	uint8_t *data;
+	size_t len;
+	uint32_t *files;
+	size_t n_files;
+	uint32_t sender;
+};
+
+/**
+ * struct ckpt_unix - a Unix socket
+ * @state: enum ckpt_unix_state
+ * @peer: index in image->unixes, or CKPT_NONE
+ * @failed: that the other end was closed with something unread is not told yet
+ * @shutdown: 1: for reading, 2: for writing; of a stream also what its end's peer did
+ * @backlog: as listen was told
+ * @name, @peer_name: sun_path as the kernel keeps it, 0 bytes: none; of a closed peer
+ * @peer_known: the five after it are those that SO_PEERCRED and SO_PEERGROUPS show
+ * @peer_pid: in the tree's pid namespace
+ * @path: where its file is, NULL: it has none (any more); with owner, mode and time of it
+ * @ino, @peer_ino: at capture; not stored
+ */
+struct ckpt_unix {
+	uint32_t state;
+	uint32_t peer;
+	bool failed;
+	uint32_t shutdown;
+	uint32_t backlog;
+	uint8_t *name;
+	size_t name_len;
+	uint8_t *peer_name;
+	size_t peer_name_len;
+	bool peer_known;
+	int32_t peer_pid;
+	uint32_t peer_uid, peer_gid;
+	uint32_t *peer_groups;
+	size_t n_peer_groups;
+	char *path;
+	uint32_t path_uid, path_gid, path_mode;
+	int64_t path_mtime_ns;
+	struct ckpt_unix_message *messages;
+	size_t n_messages;
+	uint64_t ino, peer_ino;
+};
+
 struct ckpt_fd {
 	int32_t fd;
 	bool cloexec;

@@ -305,6 +305,8 @@ struct ckpt_image {
 	size_t n_urings;
 	struct ckpt_socket *sockets;
 	size_t n_sockets;
+	struct ckpt_unix *unixes;
+	size_t n_unixes;
 	struct ckpt_fdtable *fdtables;
 	size_t n_fdtables;
 	struct ckpt_lock *locks;

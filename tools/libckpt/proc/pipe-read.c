@@ -53,8 +53,7 @@ static int leads_out(const struct ckpt_image *image, const struct ckpt_file *f,
 	return !(poll_end.revents & (write ? POLLERR : POLLHUP));
 }
 
-/* A descriptor beyond 2 that uses file @index, or -1. */
-static int beyond_standard(const struct ckpt_image *image, uint32_t index)
+int ckpt_fd_beyond_standard(const struct ckpt_image *image, uint32_t index)
 {
 	for (size_t i = 0; i < image->n_fdtables; i++) {
 		for (size_t j = 0; j < image->fdtables[i].n_fds; j++) {
@@ -163,7 +162,7 @@ int ckpt_read_pipes(struct ckpt_reader *r, struct ckpt_err *err)
 			return -1;
 		if (!out)
 			continue;
-		fd = beyond_standard(image, i);
+		fd = ckpt_fd_beyond_standard(image, i);
 		if (fd >= 0)
 			return ckpt_fail(err, CKPT_REFUSED, 0,
 				"pid %d holds a pipe on descriptor %d whose other end is outside "

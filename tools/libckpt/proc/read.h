@@ -173,7 +173,9 @@ int ckpt_read_locks(struct ckpt_reader *r, const struct ckpt_held_proc *p, int f
 		    bool known, struct ckpt_err *err);
 int ckpt_read_locks_owners(struct ckpt_reader *r, struct ckpt_err *err);
 
-/* pipe-read.c: after every table is read. */
+/* pipe-read.c: a descriptor beyond 2 that uses file @index, or -1 */
+int ckpt_fd_beyond_standard(const struct ckpt_image *image, uint32_t index);
+/* After every table is read. */
 int ckpt_read_pipes(struct ckpt_reader *r, struct ckpt_err *err);
 
 /* eventfd-read.c, timerfd-read.c, signalfd-read.c: of a descriptor, from its fdinfo */

@@ -8,18 +8,32 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "proc/socket.h"
+#include "proc/unix.h"
+
+/* A kernel that does not know an option does as if it were off; this one, as if it were on. */
+static bool is_usual(const struct ckpt_socket_option *o)
+{
+	bool on = o->level == SOL_SOCKET && o->name == SO_PASSRIGHTS;
+	uint8_t any = 0;
+
+	for (size_t i = 0; i < o->len; i++)
+		any |= o->value[i];
+	return !any != on;
+}
 
 static bool has_option(int own, const struct ckpt_socket_option *o)
 {
 	uint8_t value[CKPT_SOCKET_OPTION_MAX];
 	socklen_t len = o->len;
 
-	return !getsockopt(own, o->level, o->name, value, &len) && len == o->len &&
-	       !memcmp(value, o->value, len);
+	if (getsockopt(own, o->level, o->name, value, &len))
+		return (errno == ENOPROTOOPT || errno == EOPNOTSUPP) && is_usual(o);
+	return len == o->len && (!len || !memcmp(value, o->value, len));
 }
 
 /* A buffer is made twice as large as asked for. */
@@ -74,10 +88,30 @@ int ckpt_socket_try(const struct ckpt_image *image, struct ckpt_err *err)
 	return 0;
 }
 
+/* Owner, mode and options, which come last: some would stand in the way before. */
+static int finish(struct ckpt_restore *r, size_t index, struct ckpt_err *err)
+{
+	const struct ckpt_file *f = &r->image->files[index];
+	cleanup_close int own = ckpt_build_borrow(r, r->fd_base + index, err);
+	struct stat st;
+
+	if (own < 0)
+		return -1;
+	if (fstat(own, &st) ||
+	    ((st.st_uid != f->uid || st.st_gid != f->gid) && fchown(own, f->uid, f->gid)) ||
+	    (st.st_mode != f->mode && fchmod(own, f->mode & 07777)))
+		return ckpt_fail(err, CKPT_FAILED, errno, "cannot set owner and mode of a socket");
+	return ckpt_build_socket_options(&r->image->sockets[f->object], own, err);
+}
+
 int ckpt_build_sockets(struct ckpt_restore *r, struct ckpt_err *err)
 {
-	(void)r;
-	(void)err;
+	if (ckpt_build_unixes(r, err))
+		return -1;
+	for (size_t i = 0; i < r->image->n_files; i++) {
+		if (r->image->files[i].kind == CKPT_FILE_SOCKET && finish(r, i, err))
+			return -1;
+	}
 	return 0;
 }
 
@@ -101,7 +135,9 @@ int ckpt_verify_sockets(struct ckpt_restore *r, struct ckpt_err *err)
 		if (f->kind != CKPT_FILE_SOCKET)
 			continue;
 		own = ckpt_build_borrow(r, r->fd_base + i, err);
-		if (own < 0 || verify_options(&r->image->sockets[f->object], own, err))
+		if (own < 0 || verify_options(&r->image->sockets[f->object], own, err) ||
+		    (r->image->sockets[f->object].family == AF_UNIX &&
+		     ckpt_verify_unix(r, i, own, err)))
 			return -1;
 	}
 	return 0;

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "proc/procfs.h"
 #include "proc/socket.h"
+#include "proc/unix.h"
 
 #ifndef SO_BUF_LOCK
 #define SO_BUF_LOCK 72
@@ -23,31 +24,37 @@
 #define SO_RCVMARK 75
 #endif
 
-#define INT(name) { SOL_SOCKET, name, sizeof(int) }
+#ifndef SO_PASSPIDFD
+#define SO_PASSPIDFD 76
+#endif
 
-/* Which buffers have a size of their own goes last: to set a size says that it has one. */
+#define INT(name) { SOL_SOCKET, name, sizeof(int), false }
+#define OFF(name) { SOL_SOCKET, name, sizeof(int), true }
+
+/* Which buffers have a size of their own goes behind: to set a size says that it has one. */
 static const struct ckpt_socket_option_name common[] = {
 	INT(SO_SNDBUF), INT(SO_RCVBUF), INT(SO_BUF_LOCK),
-	INT(SO_DEBUG), INT(SO_REUSEADDR), INT(SO_REUSEPORT), INT(SO_KEEPALIVE),
-	INT(SO_BROADCAST), INT(SO_DONTROUTE), INT(SO_OOBINLINE), INT(SO_NO_CHECK),
-	INT(SO_PRIORITY), INT(SO_MARK), INT(SO_RCVMARK), INT(SO_RCVLOWAT),
-	{ SOL_SOCKET, SO_LINGER, sizeof(struct linger) },
-	{ SOL_SOCKET, SO_RCVTIMEO, sizeof(struct timeval) },
-	{ SOL_SOCKET, SO_SNDTIMEO, sizeof(struct timeval) },
-	INT(SO_TIMESTAMP_OLD), INT(SO_TIMESTAMPNS_OLD), INT(SO_TIMESTAMP_NEW),
-	INT(SO_TIMESTAMPNS_NEW), INT(SO_RXQ_OVFL), INT(SO_WIFI_STATUS),
-	{ SOL_SOCKET, SO_TIMESTAMPING_OLD, 2 * sizeof(int) },
-	INT(SO_SELECT_ERR_QUEUE), INT(SO_LOCK_FILTER), INT(SO_ZEROCOPY),
-	INT(SO_BUSY_POLL), INT(SO_PREFER_BUSY_POLL), INT(SO_BUSY_POLL_BUDGET),
-	{ SOL_SOCKET, SO_MAX_PACING_RATE, sizeof(uint64_t) },
+	OFF(SO_DEBUG), OFF(SO_REUSEADDR), OFF(SO_REUSEPORT), OFF(SO_KEEPALIVE),
+	OFF(SO_BROADCAST), OFF(SO_DONTROUTE), OFF(SO_OOBINLINE), OFF(SO_NO_CHECK),
+	OFF(SO_PRIORITY), OFF(SO_MARK), OFF(SO_RCVMARK), INT(SO_RCVLOWAT),
+	{ SOL_SOCKET, SO_LINGER, sizeof(struct linger), true },
+	{ SOL_SOCKET, SO_RCVTIMEO, sizeof(struct timeval), true },
+	{ SOL_SOCKET, SO_SNDTIMEO, sizeof(struct timeval), true },
+	OFF(SO_TIMESTAMP_OLD), OFF(SO_TIMESTAMPNS_OLD), OFF(SO_TIMESTAMP_NEW),
+	OFF(SO_TIMESTAMPNS_NEW), OFF(SO_RXQ_OVFL), OFF(SO_WIFI_STATUS),
+	{ SOL_SOCKET, SO_TIMESTAMPING_OLD, 2 * sizeof(int), true },
+	OFF(SO_SELECT_ERR_QUEUE), OFF(SO_LOCK_FILTER), OFF(SO_ZEROCOPY),
+	INT(SO_BUSY_POLL), OFF(SO_PREFER_BUSY_POLL), INT(SO_BUSY_POLL_BUDGET),
+	{ SOL_SOCKET, SO_MAX_PACING_RATE, sizeof(uint64_t), false },
 	INT(SO_TXREHASH), INT(SO_PEEK_OFF),
+	OFF(SO_PASSCRED), OFF(SO_PASSSEC), OFF(SO_PASSPIDFD), INT(SO_PASSRIGHTS),
 };
 
 bool ckpt_socket_restorable(pid_t pid, int fd)
 {
 	/* What the kernel calls the protocols of the families that are restored. */
 	static const char *const names[] = {
-		NULL,
+		"UNIX", "UNIX-STREAM",
 	};
 	char path[64], name[64];
 	ssize_t n;
@@ -58,7 +65,7 @@ bool ckpt_socket_restorable(pid_t pid, int fd)
 		return errno == ENOENT || errno == ESRCH;	/* closed meanwhile */
 	name[n] = 0;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (names[i] && !strcmp(name, names[i]))
+		if (!strcmp(name, names[i]))
 			return true;
 	}
 	return false;
@@ -71,6 +78,13 @@ static int refuse(const struct ckpt_reader *r, const struct ckpt_file *f, struct
 	return ckpt_fail(err, CKPT_REFUSED, 0,
 		"pid %d (%s) holds a socket descriptor %d (socket:[%lu]), which this version "
 		"cannot restore", f->capture_pid, p ? p->comm : "?", f->capture_fd, f->ino);
+}
+
+static bool is_zero(const uint8_t *value, size_t len)
+{
+	while (len && !value[len - 1])
+		len--;
+	return !len;
 }
 
 int ckpt_read_socket_options(struct ckpt_socket *s, int own,
@@ -88,6 +102,8 @@ int ckpt_read_socket_options(struct ckpt_socket *s, int own,
 			return ckpt_fail(err, CKPT_FAILED, errno,
 					 "cannot read option %u of a socket", names[i].name);
 		}
+		if (names[i].off && is_zero(value, len))
+			continue;
 		list = ckpt_grow(s->options, &s->n_options, sizeof(*list));
 		if (!list)
 			return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a socket");
@@ -144,6 +160,8 @@ int ckpt_read_socket(struct ckpt_reader *r, struct ckpt_file *f, struct ckpt_err
 	    ckpt_read_socket_options(s, own, common, sizeof(common) / sizeof(common[0]), err))
 		return -1;
 	switch (s->family) {
+	case AF_UNIX:
+		return 0;
 	default:
 		return refuse(r, f, err);
 	}
@@ -151,7 +169,6 @@ int ckpt_read_socket(struct ckpt_reader *r, struct ckpt_file *f, struct ckpt_err
 
 int ckpt_read_sockets(struct ckpt_reader *r, struct ckpt_err *err)
 {
-	(void)r;
-	(void)err;
-	return 0;
+	/* what is stored can be restored */
+	return ckpt_read_unixes(r, err) || ckpt_socket_check(r->image, err) ? -1 : 0;
 }

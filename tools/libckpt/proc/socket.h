@@ -10,16 +10,21 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include "proc/build.h"
 #include "proc/read.h"
 
-/* An option that is kept; @len: of its value at most. */
+/* An option that is kept; @len: of its value at most; @off: not where it is 0, as in a new one. */
 struct ckpt_socket_option_name {
 	uint32_t level, name, len;
+	bool off;
 };
 
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
 #define CKPT_SOCKET_OPTION_MAX 64u	/* bytes of a value */
 
 /*

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Building Unix sockets: the parts of unix-build.c in files of their own. */
+#ifndef CKPT_PROC_UNIX_BUILD_H
+#define CKPT_PROC_UNIX_BUILD_H
+
+#include "proc/stand-in.h"
+#include "proc/unix.h"
+
+/**
+ * struct ckpt_unix_builder - Unix sockets being made
+ * @in: who makes them
+ * @gone: by index in image->unixes: a descriptor of ours of the other end that will be closed,
+ *	or -1
+ */
+struct ckpt_unix_builder {
+	struct ckpt_restore *r;
+	struct ckpt_stand_in in;
+	int *gone;
+};
+
+/**
+ * ckpt_unix_bind - give socket @fd of init a name
+ * @path: where its file belongs, with owner, mode and time as @of has them; NULL: nowhere
+ * @ret_file: NULL, or a descriptor of init of its file as a path, -1 where it has none
+ */
+int ckpt_unix_bind(struct ckpt_restore *r, int64_t fd, const uint8_t *name, size_t len,
+		   const struct ckpt_unix *of, int64_t *ret_file, struct ckpt_err *err);
+/* Connect socket @fd, by @s, to the one with this name, or whose file is @file of init. */
+int ckpt_unix_connect(const struct ckpt_site *s, int64_t fd, const uint8_t *name, size_t len,
+		      int64_t file, struct ckpt_err *err);
+
+/* unix-fill-build.c: what waits, what is shut, what is closed, options and owner */
+int ckpt_unix_fill(struct ckpt_unix_builder *b, struct ckpt_err *err);
+
+#endif

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Unix sockets: who is connected with whom, under which names, and what waits
+ *
+ * What is connected to a process outside the tree cannot come back: the other end would not know.
+ */
+#include <errno.h>
+#include <linux/sockios.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "proc/procfs.h"
+#include "proc/unix.h"
+#include "proc/unix-read.h"
+
+int ckpt_unix_refuse(const struct ckpt_reader *r, const struct ckpt_file *f, struct ckpt_err *err,
+		     const char *why)
+{
+	const struct ckpt_held_proc *p = ckpt_tree_find(r->hold, f->capture_pid);
+
+	return ckpt_fail(err, CKPT_REFUSED, 0,
+		"pid %d (%s) holds a Unix socket on descriptor %d %s, which this version cannot "
+		"restore", f->capture_pid, p ? p->comm : "?", f->capture_fd, why);
+}
+
+static bool is_unix(const struct ckpt_image *image, const struct ckpt_file *f)
+{
+	return f->kind == CKPT_FILE_SOCKET && image->sockets[f->object].family == AF_UNIX;
+}
+
+static struct ckpt_unix *unix_of(const struct ckpt_image *image, const struct ckpt_file *f)
+{
+	return &image->unixes[image->sockets[f->object].part];
+}
+
+static int set_name(uint8_t **ret, size_t *ret_len, int own, bool peer, struct ckpt_err *err)
+{
+	uint8_t name[CKPT_UNIX_NAME_MAX];
+	size_t n = ckpt_unix_name_of(own, peer, name);
+
+	if (!n)
+		return 0;
+	*ret = malloc(n);
+	if (!*ret)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a name");
+	memcpy(*ret, name, n);
+	*ret_len = n;
+	return 0;
+}
+
+static int from_diag(const struct ckpt_reader *r, const struct ckpt_file *f, struct ckpt_unix *u,
+		     const struct ckpt_unix_diag *d, struct ckpt_err *err)
+{
+	u->shutdown = d->shutdown;
+	u->peer_ino = d->peer;
+	u->peer = CKPT_NONE;
+	if (d->state == TCP_LISTEN) {
+		u->state = CKPT_UNIX_LISTENS;
+		u->backlog = d->backlog;
+		if (d->waiting)
+			return ckpt_unix_refuse(r, f, err,
+				"with connections that wait to be accepted");
+		return u->shutdown ? ckpt_unix_refuse(r, f, err, "that listens and is shut") : 0;
+	}
+	u->state = d->connected ? CKPT_UNIX_CONNECTED : CKPT_UNIX_ALONE;
+	return 0;
+}
+
+/* The kernel keeps an error until it is told, and tells it only once: it is seen by poll alone. */
+static int check_events(const struct ckpt_reader *r, const struct ckpt_file *f, int own,
+			struct ckpt_unix *u, struct ckpt_err *err)
+{
+	uint32_t type = r->image->sockets[f->object].type;
+	int events = ckpt_unix_events(own, POLLPRI), waiting = 0;
+
+	if (events < 0)
+		return ckpt_fail(err, CKPT_FAILED, errno, "cannot poll a Unix socket");
+	if (events & POLLPRI)
+		return ckpt_unix_refuse(r, f, err, "with out-of-band data that was not read");
+	u->failed = events & POLLERR;
+	if (!u->failed)
+		return 0;
+	if (type == SOCK_DGRAM || u->state != CKPT_UNIX_CONNECTED || u->peer_ino ||
+	    u->shutdown != CKPT_UNIX_SHUT_BOTH)
+		return ckpt_unix_refuse(r, f, err, "with an error that was not told yet");
+	if (type == SOCK_SEQPACKET && (ioctl(own, SIOCINQ, &waiting) || waiting))
+		return ckpt_unix_refuse(r, f, err, "with an error and messages that were not read");
+	return 0;
+}
+
+static int look(struct ckpt_reader *r, const struct ckpt_file *f, int diag, int own,
+		struct ckpt_err *err)
+{
+	struct ckpt_unix *u = unix_of(r->image, f);
+	struct ckpt_unix_diag d;
+
+	u->ino = f->ino;
+	if (ckpt_unix_diag(diag, f->ino, &d, err))
+		return -1;
+	if (from_diag(r, f, u, &d, err) || check_events(r, f, own, u, err) ||
+	    set_name(&u->name, &u->name_len, own, false, err) ||
+	    ckpt_read_unix_peer(r, f, own, u, err) || ckpt_read_unix_path(r, f, own, u, err))
+		return -1;
+	if (u->state == CKPT_UNIX_CONNECTED && !u->peer_ino)
+		return set_name(&u->peer_name, &u->peer_name_len, own, true, err);
+	return 0;
+}
+
+static int add(struct ckpt_reader *r, struct ckpt_file *f, int diag, struct ckpt_err *err)
+{
+	struct ckpt_image *image = r->image;
+	struct ckpt_unix *list = ckpt_grow(image->unixes, &image->n_unixes, sizeof(*list));
+	cleanup_close int own = -1;
+
+	if (!list)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of sockets");
+	image->unixes = list;
+	image->sockets[f->object].part = image->n_unixes - 1;
+	own = ckpt_borrow_fd(f, err);
+	return own < 0 || look(r, f, diag, own, err) ? -1 : 0;
+}
+
+static uint32_t find_ino(const struct ckpt_image *image, uint64_t ino)
+{
+	for (uint32_t i = 0; i < image->n_unixes; i++) {
+		if (image->unixes[i].ino == ino)
+			return i;
+	}
+	return CKPT_NONE;
+}
+
+/* Standard descriptors are those of the restore instead. */
+static int outside(struct ckpt_reader *r, size_t index, struct ckpt_err *err)
+{
+	struct ckpt_file *f = &r->image->files[index];
+	char text[CKPT_UNIX_NAME_MAX + 1], why[CKPT_UNIX_NAME_MAX + 64];
+	uint8_t name[CKPT_UNIX_NAME_MAX];
+	cleanup_close int own = -1;
+	size_t n;
+
+	if (ckpt_fd_beyond_standard(r->image, index) < 0) {
+		f->kind = CKPT_FILE_OUTER;
+		return 0;
+	}
+	own = ckpt_borrow_fd(f, err);
+	if (own < 0)
+		return -1;
+	n = ckpt_unix_name_of(own, true, name);
+	snprintf(why, sizeof(why), "that is connected to %s, outside the tree",
+		 ckpt_unix_name_text(name, n, text));
+	return ckpt_unix_refuse(r, f, err, why);
+}
+
+static int connect_datagram(const struct ckpt_reader *r, const struct ckpt_file *f,
+			    const struct ckpt_unix *u, struct ckpt_err *err)
+{
+	const struct ckpt_unix *peer = &r->image->unixes[u->peer];
+
+	if (peer->peer_ino == u->ino && u->peer_known && peer->peer_known)
+		return 0;	/* socketpair */
+	if (u->peer_known)
+		return ckpt_unix_refuse(r, f, err, "that has left the other one of its pair");
+	if (!peer->name_len || (peer->name[0] && !peer->path))
+		return ckpt_unix_refuse(r, f, err,
+			"that is connected to one which has no name any more");
+	return 0;
+}
+
+static int resolve(struct ckpt_reader *r, size_t index, struct ckpt_err *err)
+{
+	const struct ckpt_file *f = &r->image->files[index];
+	struct ckpt_unix *u = unix_of(r->image, f);
+	bool datagram = r->image->sockets[f->object].type == SOCK_DGRAM;
+
+	if (u->state != CKPT_UNIX_CONNECTED) {
+		if (datagram ? u->peer_known : u->shutdown != 0)
+			return ckpt_unix_refuse(r, f, err, "that was connected before");
+		return 0;
+	}
+	if (!u->peer_ino) {
+		if (!datagram && u->shutdown != CKPT_UNIX_SHUT_BOTH)
+			return outside(r, index, err);	/* who has not accepted it yet */
+		return datagram && !u->peer_known && !u->peer_name_len ? ckpt_unix_refuse(r, f,
+			err, "whose other end is closed and had no name") : 0;
+	}
+	u->peer = find_ino(r->image, u->peer_ino);
+	if (u->peer == CKPT_NONE)
+		return outside(r, index, err);
+	if (datagram)
+		return connect_datagram(r, f, u, err);
+	if (u->name_len && r->image->unixes[u->peer].name_len)
+		return ckpt_unix_refuse(r, f, err, "that is connected, with a name at both ends");
+	return 0;
+}
+
+/* Its peer may have turned out to be one that leads out of the tree. */
+static int check_peer(const struct ckpt_reader *r, const struct ckpt_file *f, struct ckpt_err *err)
+{
+	const struct ckpt_unix *u = unix_of(r->image, f);
+
+	return u->peer == CKPT_NONE || ckpt_unix_file(r->image, u->peer) != CKPT_NONE ? 0 :
+	       ckpt_unix_refuse(r, f, err, "that is connected to one which leads out of the tree");
+}
+
+int ckpt_read_unixes(struct ckpt_reader *r, struct ckpt_err *err)
+{
+	struct ckpt_image *image = r->image;
+	cleanup_close int diag = -1;
+
+	for (size_t i = 0; i < image->n_files; i++) {
+		if (!is_unix(image, &image->files[i]))
+			continue;
+		if (diag < 0)
+			diag = ckpt_unix_diag_open(err);
+		if (diag < 0 || add(r, &image->files[i], diag, err))
+			return -1;
+	}
+	for (size_t i = 0; i < image->n_files; i++) {
+		if (is_unix(image, &image->files[i]) && resolve(r, i, err))
+			return -1;
+	}
+	for (size_t i = 0; i < image->n_files; i++) {
+		if (is_unix(image, &image->files[i]) &&
+		    check_peer(r, &image->files[i], err))
+			return -1;
+		if (is_unix(image, &image->files[i]) &&
+		    ckpt_read_unix_queue(r, &image->files[i], unix_of(image, &image->files[i]),
+					 err))
+			return -1;
+	}
+	return diag < 0 ? 0 : ckpt_read_unix_pids(r, err);
+}
