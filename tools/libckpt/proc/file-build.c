@@ -145,6 +145,12 @@ static bool is_unnamed(const struct ckpt_file *f)
 	return f->kind == CKPT_FILE_REG && f->deleted && (f->flags & O_TMPFILE) == O_TMPFILE;
 }
 
+static bool same_deleted(const struct ckpt_file *a, const struct ckpt_file *b)
+{
+	return a->deleted && b->deleted && a->kind == CKPT_FILE_REG && b->kind == CKPT_FILE_REG &&
+	       a->dev == b->dev && a->ino == b->ino;
+}
+
 /*
  * The description of the same deleted file that is opened before this one, or
  * CKPT_NONE: the one that makes the file when there is one, else the first.
@@ -158,8 +164,7 @@ static uint32_t earlier_link(const struct ckpt_image *image, size_t index)
 	for (i = 0; i < image->n_files; i++) {
 		const struct ckpt_file *o = &image->files[i];
 
-		if (!o->deleted || o->kind != CKPT_FILE_REG || o->dev != f->dev ||
-		    o->ino != f->ino)
+		if (!same_deleted(o, f))
 			continue;
 		if (is_unnamed(o))
 			return i == index ? CKPT_NONE : i;
@@ -205,10 +210,21 @@ static int create_deleted(struct ckpt_restore *r, size_t index, char **ret_name,
 	return -1;
 }
 
+/* Every description of the deleted file that @index has made, while it has a name. */
+static int open_twins(struct ckpt_restore *r, size_t index, const char *name, struct ckpt_err *err)
+{
+	for (size_t i = 0; i < r->image->n_files; i++) {
+		if (same_deleted(&r->image->files[i], &r->image->files[index]) &&
+		    ckpt_build_open(r, name, open_flags(r->image, i), 0, i, err))
+			return -1;
+	}
+	return 0;
+}
+
 /*
  * A deleted file gets a name for as long as it takes to fill it and to open it
  * as it was open; by name, because a link below /proc cannot be opened with
- * O_NOFOLLOW.
+ * O_NOFOLLOW, as shm_open does.
  */
 static int open_deleted(struct ckpt_restore *r, size_t index, struct ckpt_err *err)
 {
@@ -222,7 +238,7 @@ static int open_deleted(struct ckpt_restore *r, size_t index, struct ckpt_err *e
 		return -1;
 	fd = ckpt_build_borrow(r, r->fd_base + index, err);
 	bad = fd < 0 || fill(r, f, fd, err) || dress(f, fd, err) ||
-	      ckpt_build_open(r, name, open_flags(r->image, index), 0, index, err);
+	      open_twins(r, index, name, err);
 	at = ckpt_site_put(&r->init_site, 0, name, strlen(name) + 1, err);
 	if (!at || ckpt_site_call(&r->init_site, err, "unlink a deleted file", SYS_unlink,
 				  ARGS(at)) < 0)
@@ -338,8 +354,10 @@ static int build_file(struct ckpt_restore *r, size_t index, struct ckpt_err *err
 		return ckpt_build_inotify(r, index, err);
 	}
 	twin = f->deleted ? earlier_link(r->image, index) : CKPT_NONE;
+	/* one that had a name was opened with the first */
 	if (twin != CKPT_NONE)
-		return reopen(r, r->fd_base + twin, open_flags(r->image, index), index, err);
+		return !is_unnamed(&r->image->files[twin]) ? 0 :
+		       reopen(r, r->fd_base + twin, open_flags(r->image, index), index, err);
 	if (f->deleted)
 		return is_unnamed(f) ? open_unnamed(r, index, err) : open_deleted(r, index, err);
 	return ckpt_build_open(r, f->path, open_flags(r->image, index), 0, index, err);
