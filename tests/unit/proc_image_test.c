@@ -240,6 +240,24 @@ static void make_objects(struct ckpt_image *image)
 	}
 }
 
+static void make_shm(struct ckpt_image *image)
+{
+	struct ckpt_shm *s = image->shms = calloc(1, sizeof(*s));
+
+	image->n_shms = 1;
+	fill(s, sizeof(*s));
+	s->kind = rnd(3);
+	s->name = random_text("shm");
+	s->size &= INT64_MAX;
+	s->size |= 1;
+	s->space = rnd(100);
+	s->seals &= CKPT_SHM_SEALS;
+	s->id &= INT32_MAX;
+	s->mode &= 0777;
+	s->noreserve = rnd(2);
+	s->doomed = rnd(2);
+}
+
 static struct ckpt_image make_image(void)
 {
 	struct ckpt_image image = { .monotonic_ns = rnd(1ull << 60), .private_pidns = rnd(2) };
@@ -264,6 +282,8 @@ static struct ckpt_image make_image(void)
 		make_file(&image.files[i], i ? image.n_pipes : 0);
 	if (rnd(2))
 		make_objects(&image);
+	if (rnd(2))
+		make_shm(&image);
 	image.n_mms = 1 + rnd(3);
 	image.mms = calloc(image.n_mms, sizeof(*image.mms));
 	for (i = 0; i < image.n_mms; i++)

@@ -106,12 +106,6 @@ static void hold_socket(void)
 		_exit(1);
 }
 
-static void hold_shared_memory(void)
-{
-	if (mmap(NULL, 4096, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0) == MAP_FAILED)
-		_exit(1);
-}
-
 static void hold_proc_file(void)
 {
 	if (open("/proc/self/status", O_RDONLY) < 0)
@@ -379,7 +373,6 @@ static void refuses_by_name(void **state)
 		{ hold_path_of_epoll, "a path of what has none" },
 		{ hold_fired, "once, which has happened, with nothing to tell now" },
 		{ hold_socket, "a socket descriptor" },
-		{ hold_shared_memory, "shared anonymous memory" },
 		{ hold_proc_file, "a file of procfs" },
 		{ hold_load_writable, "a file of procfs" },
 		{ hold_messages, "a file of procfs" },

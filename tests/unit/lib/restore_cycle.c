@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/cgroup.h"
+#include "flow/shm.h"
 #include "lib/restore_cycle.h"
 #include "proc/memory.h"
 #include "proc/stop.h"
@@ -38,7 +39,7 @@ void cycle_check(int failed, const struct ckpt_err *err)
 
 static int open_proc(pid_t pid, const char *name, int flags)
 {
-	char path[64];
+	char path[96];
 
 	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
 	return open(path, flags | O_CLOEXEC);
@@ -82,13 +83,17 @@ static void save_mm(struct ckpt_mm *mm, const struct ckpt_sink *sink)
 static void save_file(struct ckpt_file *f, const struct ckpt_sink *sink)
 {
 	uint8_t data[CKPT_PAGE_LEN] = { 0 };
-	char name[32];
+	char name[64];
 	uint64_t page;
 	int fd;
 
 	if (!f->deleted || f->kind != CKPT_FILE_REG)
 		return;
-	snprintf(name, sizeof(name), "fd/%d", f->capture_fd);
+	if (f->capture_fd >= 0)
+		snprintf(name, sizeof(name), "fd/%d", f->capture_fd);
+	else
+		snprintf(name, sizeof(name), "map_files/%lx-%lx", f->capture_start,
+			 f->capture_end);
 	fd = open_proc(f->capture_pid, name, O_RDONLY);
 	assert_true(fd >= 0);
 	assert_int_equal(sink->space_new(sink->self, &f->space, NULL), 0);
@@ -97,6 +102,21 @@ static void save_file(struct ckpt_file *f, const struct ckpt_sink *sink)
 		memset(data, 0, sizeof(data));
 	}
 	close(fd);
+}
+
+static void save_shms(struct ckpt_image *image, const struct ckpt_sink *sink)
+{
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_stage *stage = ckpt_stage_new(0, &err);
+	const struct ckpt_image no_parent = { 0 };
+	struct ckpt_sink staged;
+	uint64_t pages;
+
+	assert_non_null(stage);
+	staged = ckpt_stage_sink(stage, sink);
+	cycle_check(ckpt_shm_capture(image, &no_parent, stage, &staged, &pages, &err) ||
+		    ckpt_stage_replay(stage, sink, &err), &err);
+	ckpt_stage_free(stage);
 }
 
 /* Decode what was encoded: what is restored went through the format. */
@@ -147,6 +167,7 @@ void cycle_save(struct saved *s)
 		save_mm(&s->image.mms[i], &sink);
 	for (i = 0; i < s->image.n_files; i++)
 		save_file(&s->image.files[i], &sink);
+	save_shms(&s->image, &sink);
 	cycle_check(ckpt_stop_kill(stop, NULL, &err), &err);
 	s->source = mem_source(&s->store);
 	through_codec(&s->image);

@@ -30,6 +30,7 @@ static void cut_done(struct ckpt_cut *cut)
 		ckpt_tracker_close(&cut->tracker);
 	ckpt_stage_free(cut->stage);
 	ckpt_image_done(&cut->image);
+	ckpt_image_done(&cut->before);
 	ckpt_outer_done(&cut->outer);
 	ckpt_mem_done(&cut->mem);
 	ckpt_files_done(&cut->files);

@@ -44,29 +44,14 @@ static int hash_outer(struct ckpt_cut *cut, struct ckpt_err *err)
 	return ckpt_outer_hash(&cut->outer, &cut->image, cut->files.table, &old, err);
 }
 
-/*
- * Each checkpoint has deleted files and files outside the roots in spaces of its own.
- * When the parent's records cannot be read they stay: they cost room, nothing else.
- */
-static int drop_old_outer(struct ckpt_cut *cut, struct ckpt_err *err)
-{
-	cleanup_with(ckpt_image_done) struct ckpt_image old = { 0 };
-	cleanup_buf struct ckpt_buf buf = CKPT_BUF_INIT;
-	struct ckpt_err ignored = CKPT_ERR_INIT;
-
-	if (!cut->parent || ckpt_reader_blob(cut->parent, CKPT_BLOB_TASKS, &buf, &ignored) ||
-	    ckpt_image_decode(buf.data, buf.len, &old, &ignored))
-		return 0;
-	return ckpt_outer_drop(&old, &cut->sink, err);
-}
-
 static int put_records(struct ckpt_cut *cut, struct ckpt_err *err)
 {
 	cleanup_buf struct ckpt_buf tasks = CKPT_BUF_INIT, memory = CKPT_BUF_INIT;
 	cleanup_buf struct ckpt_buf roots = CKPT_BUF_INIT, outer = CKPT_BUF_INIT;
 
 	if (ckpt_fs_table_store(cut->files.table, &cut->sink, &roots, &cut->files.stats, err) ||
-	    drop_old_outer(cut, err) || hash_outer(cut, err) ||
+	    ckpt_outer_drop(&cut->before, &cut->sink, err) ||
+	    ckpt_shm_drop(&cut->before, &cut->image, &cut->sink, err) || hash_outer(cut, err) ||
 	    ckpt_outer_encode(&cut->outer, &outer, err) ||
 	    ckpt_mem_encode(&cut->mem, &memory, err) ||
 	    ckpt_image_encode(&cut->image, &tasks, err))

@@ -27,23 +27,40 @@ static uint64_t resident(int32_t pid)
 	return all - shared;
 }
 
-static size_t stage_pages(const struct ckpt_cut *cut)
+/* The processes of the group; of one without a cgroup the first. @ret: allocated. */
+static int list_pids(const struct ckpt_cut *cut, int32_t **ret, size_t *ret_n)
 {
 	const struct ckpt_tagged *group = cut->params->group;
 	struct ckpt_err ignored = CKPT_ERR_INIT;
+
+	if (group->cgroup)
+		return ckpt_cgroup_pids(group->cgroup, ret, ret_n, &ignored);
+	*ret = malloc(sizeof(**ret));
+	if (!*ret)
+		return -1;
+	**ret = group->root_pid;
+	*ret_n = 1;
+	return 0;
+}
+
+static size_t stage_pages(const struct ckpt_cut *cut)
+{
 	cleanup_free int32_t *pids = NULL;
-	uint64_t pages = STAGE_SLACK;
+	uint64_t pages = STAGE_SLACK, most = 0;
 	size_t n = 0;
 
 	if (cut->tracker.live)
-		return pages + 2 * cut->mem.round_pages;
-	if (!group->cgroup)
-		return pages + resident(group->root_pid);
-	if (ckpt_cgroup_pids(group->cgroup, &pids, &n, &ignored))
+		pages += 2 * cut->mem.round_pages;
+	if (list_pids(cut, &pids, &n))
 		return pages;
-	for (size_t i = 0; i < n; i++)
-		pages += resident(pids[i]);
-	return pages;
+	for (size_t i = 0; i < n; i++) {
+		uint64_t shared = ckpt_shm_resident(pids[i]);
+
+		/* what one has the others have as well, mostly */
+		most = shared > most ? shared : most;
+		pages += cut->tracker.live ? 0 : resident(pids[i]);
+	}
+	return pages + most;
 }
 
 static int open_stop(struct ckpt_cut *cut, struct ckpt_err *err)
@@ -90,6 +107,7 @@ static int cut_stopped(struct ckpt_cut *cut, struct ckpt_take *take,
 		       struct ckpt_inode_take *inodes, struct ckpt_err *err)
 {
 	bool lists, beside;
+	uint64_t shared;
 
 	cut->outer.stopped_ns = ckpt_fs_now_ns();
 	if (ckpt_stop_collect_start(cut->stop, err))
@@ -110,8 +128,11 @@ static int cut_stopped(struct ckpt_cut *cut, struct ckpt_take *take,
 	if (!beside && ckpt_files_round(&cut->files, lists ? inodes : NULL,
 					lists ? NULL : &cut->image, true, &cut->stage_sink, err))
 		return -1;
-	if (ckpt_mem_final(&cut->mem, take, &cut->image, cut->stage, &cut->stage_sink, err))
+	if (ckpt_mem_final(&cut->mem, take, &cut->image, cut->stage, &cut->stage_sink, err) ||
+	    ckpt_shm_capture(&cut->image, &cut->before, cut->stage, &cut->stage_sink, &shared, err))
 		return -1;
+	cut->mem.pages_read += shared;
+	cut->mem.final_pages += shared;
 	return ckpt_outer_capture(&cut->outer, &cut->image, cut->files.table, &cut->stage_sink,
 				  &cut->files.stats, err);
 }

@@ -124,6 +124,20 @@ static int load_parent(struct ckpt_cut *cut, bool trusted, struct ckpt_err *err)
 			       cut->tracker.inodes_known, trusted, err);
 }
 
+/*
+ * Each checkpoint has deleted files and files outside the roots in spaces of its own, and shared
+ * memory in those of its parent.  When the parent's records cannot be read its spaces stay:
+ * they cost room, nothing else.
+ */
+static void load_before(struct ckpt_cut *cut)
+{
+	cleanup_buf struct ckpt_buf buf = CKPT_BUF_INIT;
+	struct ckpt_err ignored = CKPT_ERR_INIT;
+
+	if (cut->parent && !ckpt_reader_blob(cut->parent, CKPT_BLOB_TASKS, &buf, &ignored))
+		ckpt_image_decode(buf.data, buf.len, &cut->before, &ignored);
+}
+
 /* A parent that cannot be read is none: nothing is taken from it, so nothing is lost. */
 static int start_from(struct ckpt_cut *cut, struct ckpt_err *err)
 {
@@ -174,6 +188,7 @@ int ckpt_cut_open(struct ckpt_cut *cut, struct ckpt_err *err)
 	cut->epoch_open = true;
 	if (start_from(cut, err))
 		return -1;
+	load_before(cut);
 	cut->result.parent = cut->parent ? ckpt_reader_manifest(cut->parent)->id : 0;
 	cut->result.kind = cut->parent ? "incremental" : "full";
 	cut->writer = ckpt_writer_begin(cut->store, cut->params->group->name, cut->result.parent,

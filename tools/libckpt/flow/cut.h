@@ -7,6 +7,7 @@
 #include "flow/files.h"
 #include "flow/memory.h"
 #include "flow/outer.h"
+#include "flow/shm.h"
 #include "flow/stage.h"
 #include "proc/stop.h"
 #include "store/reader.h"
@@ -28,6 +29,7 @@
  * @ended_ns: CLOCK_MONOTONIC of what result.freeze_ns is until
  * @lock: of the group's name, -1 in a dry run
  * @parent: reader of the newest checkpoint, NULL when nothing is taken from it
+ * @before: the processes of the parent, empty when they cannot be read
  * @epoch_open: the tracker's epoch must be committed or aborted
  */
 struct ckpt_cut {
@@ -37,6 +39,7 @@ struct ckpt_cut {
 	int lock;
 	struct ckpt_store *store;
 	struct ckpt_reader *parent;
+	struct ckpt_image before;
 	struct ckpt_writer *writer;
 	struct ckpt_sink sink;
 	struct ckpt_tracker tracker;

@@ -31,7 +31,8 @@ static enum ckpt_area_kind kind_of(const struct ckpt_maps_line *line)
 		return CKPT_AREA_KIND_VSYSCALL;
 	if (path_is(line, "anon_inode:[io_uring]") && line->shared)
 		return CKPT_AREA_KIND_URING;
-	if (!line->ino)
+	/* a System V segment has its id for an inode number */
+	if (!line->ino && !line->dev)
 		return CKPT_AREA_KIND_ANON;
 	return line->shared ? CKPT_AREA_KIND_FILE_SHARED : CKPT_AREA_KIND_FILE_PRIVATE;
 }
@@ -53,12 +54,6 @@ static const char *unsupported(const struct ckpt_maps_line *line, const struct c
 	if (f->other & CKPT_VM_NAMELESS)
 		return f->area & CKPT_AREA_F_LOCKED ? "memory locked on fault" :
 		       "memory with a flag that the kernel does not name";
-	if (path_starts(line, "/memfd:") && line->shared)
-		return "shared memory of a memfd";
-	if (path_starts(line, "/SYSV"))
-		return "System V shared memory";
-	if ((path_starts(line, "/dev/zero") && line->shared) || path_starts(line, "[anon_shmem"))
-		return "shared anonymous memory";
 	if (path_starts(line, "anon_inode:[io_uring]"))
 		return "an io_uring ring";
 	if (path_starts(line, "/[aio]"))
@@ -120,10 +115,11 @@ static int flags_of(struct flags_reader *f, const struct ckpt_maps_line *line, c
 	return 0;
 }
 
-static int anon_name(const struct ckpt_maps_line *line, char **ret, struct ckpt_err *err)
+/* @head: what the name stands behind, of private or of shared memory. */
+static int anon_name(const struct ckpt_maps_line *line, const char *head, char **ret,
+		     struct ckpt_err *err)
 {
-	static const char head[] = "[anon:";
-	size_t skip = sizeof(head) - 1;
+	size_t skip = strlen(head);
 
 	if (!path_starts(line, head) || line->path_len <= skip)
 		return 0;
@@ -144,8 +140,8 @@ static int area_file(struct ckpt_reader *r, struct ckpt_held_proc *p,
 
 	for (size_t i = 0; i < r->n_mapped; i++) {
 		m = &r->mapped[i];
-		if (m->ino == line->ino && m->dev == line->dev && m->flags == flags &&
-		    path_is(line, r->image->files[m->file].path)) {
+		if (line->dev != r->shm_dev && m->ino == line->ino && m->dev == line->dev &&
+		    m->flags == flags && path_is(line, r->image->files[m->file].path)) {
 			*ret = m->file;
 			return 0;
 		}
@@ -167,6 +163,8 @@ static int add_area(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt
 		    struct ckpt_err *err)
 {
 	struct ckpt_area *area = ckpt_grow(mm->areas, &mm->n_areas, sizeof(*area));
+	size_t n_shms = r->image->n_shms;
+	struct ckpt_shm *shm;
 	bool writable;
 
 	if (!area)
@@ -180,7 +178,7 @@ static int add_area(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt
 	area->flags = flags->area;
 	area->file = CKPT_NONE;
 	if (area->kind == CKPT_AREA_KIND_ANON)
-		return anon_name(line, &area->name, err);
+		return anon_name(line, "[anon:", &area->name, err);
 	if (area->kind == CKPT_AREA_KIND_URING)
 		area->pgoff = line->pgoff;
 	if (area->kind != CKPT_AREA_KIND_FILE_PRIVATE && area->kind != CKPT_AREA_KIND_FILE_SHARED)
@@ -190,7 +188,12 @@ static int add_area(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt
 		   (flags->area & CKPT_AREA_F_MAYWRITE);
 	if (!writable)
 		area->flags &= ~CKPT_AREA_F_MAYWRITE;
-	return area_file(r, p, line, writable ? O_RDWR : O_RDONLY, &area->file, err);
+	if (area_file(r, p, line, writable ? O_RDWR : O_RDONLY, &area->file, err))
+		return -1;
+	shm = ckpt_area_shm(r->image, area);
+	if (shm && r->image->n_shms != n_shms)
+		shm->noreserve = area->flags & CKPT_AREA_F_NORESERVE;
+	return shm ? anon_name(line, "[anon_shmem:", &area->name, err) : 0;
 }
 
 /* Return: 0; 1 when @smaps does not know an area; -1. */

@@ -87,6 +87,20 @@ struct ckpt_build_task {
 };
 
 /**
+ * struct ckpt_build_shm - memory without a name as far as it exists
+ * @dev, @ino: of the file that it is
+ * @late: its seals are set when everything is mapped
+ * @at: a segment: where this process has it attached, or NULL
+ * @made: a segment: to be removed unless the tree runs
+ */
+struct ckpt_build_shm {
+	uint64_t dev, ino;
+	bool late;
+	void *at;
+	bool made;
+};
+
+/**
  * struct ckpt_restore - a tree under construction
  * @region: address of scratch memory and, behind it, of the parked vdso: free
  *	in every address space of the image
@@ -99,6 +113,7 @@ struct ckpt_build_task {
  * @cpus: those that a task of the cgroup has that asks for none
  * @made: host ids of the tasks that exist and that ptrace holds, oldest first
  * @tasks: one for each of the image, same order
+ * @shms: likewise; NULL before they are made
  * @released: the tree is on its own
  */
 struct ckpt_restore {
@@ -116,6 +131,7 @@ struct ckpt_restore {
 	pid_t *made;
 	size_t n_made;
 	struct ckpt_build_task *tasks;
+	struct ckpt_build_shm *shms;
 	uint64_t pages;
 	uint64_t build_ns, verify_ns;
 	bool released;
@@ -214,6 +230,36 @@ int ckpt_verify_urings(struct ckpt_restore *r, const struct ckpt_build_task *t,
 /* Is descriptor @text, fdinfo of file @f, what the image has? */
 int ckpt_verify_object(struct ckpt_restore *r, const struct ckpt_file *f, const char *text,
 		       struct ckpt_err *err);
+
+/*
+ * shm-build.c: memory without a name, filled; the descriptor of init from which file and
+ * mapping of @index are opened; seals that must wait; what this machine cannot make
+ */
+int ckpt_build_shms(struct ckpt_restore *r, struct ckpt_err *err);
+uint32_t ckpt_shm_slot(const struct ckpt_restore *r, size_t index);
+int ckpt_build_shms_seal(struct ckpt_restore *r, struct ckpt_err *err);
+int ckpt_shm_machine(const struct ckpt_image *image, uint64_t eff, struct ckpt_err *err);
+/* A descriptor of it in this process; -1 with @err set. */
+int ckpt_shm_open(struct ckpt_restore *r, size_t index, struct ckpt_err *err);
+/* shm-content.c: @fd is of @s */
+int ckpt_shm_fill(struct ckpt_restore *r, const struct ckpt_shm *s, int fd, struct ckpt_err *err);
+int ckpt_shm_compare(struct ckpt_restore *r, const struct ckpt_shm *s, int fd,
+		     struct ckpt_err *err);
+/* shm-verify.c: each by itself; those of a task */
+int ckpt_verify_shms(struct ckpt_restore *r, struct ckpt_err *err);
+int ckpt_verify_shm_uses(struct ckpt_restore *r, const struct ckpt_build_task *t,
+			 struct ckpt_err *err);
+
+/* sysv-build.c: the same for segments; @a is of one, in the memory of @s */
+int ckpt_build_segment(struct ckpt_restore *r, size_t index, struct ckpt_err *err);
+int ckpt_segment_open(struct ckpt_restore *r, size_t index, struct ckpt_err *err);
+int ckpt_segment_attach(struct ckpt_restore *r, const struct ckpt_site *s,
+			const struct ckpt_area *a, struct ckpt_err *err);
+int ckpt_segment_verify(struct ckpt_restore *r, size_t index, struct ckpt_err *err);
+int ckpt_segment_machine(const struct ckpt_image *image, uint64_t eff, struct ckpt_err *err);
+/* The tree holds them now; and where it does not come to run, nobody needs them. */
+void ckpt_segments_leave(struct ckpt_restore *r);
+void ckpt_segments_remove(struct ckpt_restore *r);
 
 /* task-build.c: processes, sessions, groups; zombie-build.c; thread-build.c */
 int ckpt_build_tasks(struct ckpt_restore *r, struct ckpt_err *err);

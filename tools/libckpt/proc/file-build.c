@@ -325,6 +325,15 @@ static int copy_outer(struct ckpt_restore *r, size_t index, struct ckpt_err *err
 	return 0;
 }
 
+/* A segment is attached by its id. */
+static int open_shm(struct ckpt_restore *r, size_t index, struct ckpt_err *err)
+{
+	uint32_t object = r->image->files[index].object;
+
+	return r->image->shms[object].kind == CKPT_SHM_SYSV ? 0 :
+	       reopen(r, ckpt_shm_slot(r, object), open_flags(r->image, index), index, err);
+}
+
 static int build_file(struct ckpt_restore *r, size_t index, struct ckpt_err *err)
 {
 	const struct ckpt_file *f = &r->image->files[index];
@@ -352,6 +361,8 @@ static int build_file(struct ckpt_restore *r, size_t index, struct ckpt_err *err
 		return ckpt_build_epoll(r, index, err);
 	case CKPT_FILE_INOTIFY:
 		return ckpt_build_inotify(r, index, err);
+	case CKPT_FILE_SHM:
+		return open_shm(r, index, err);
 	}
 	twin = f->deleted ? earlier_link(r->image, index) : CKPT_NONE;
 	/* one that had a name was opened with the first */
@@ -368,7 +379,7 @@ static int set_position(struct ckpt_restore *r, size_t index, struct ckpt_err *e
 	const struct ckpt_file *f = &r->image->files[index];
 
 	if (!f->pos || f->flags & O_PATH || !has_fd(r->image, index) ||
-	    (f->kind != CKPT_FILE_REG && f->kind != CKPT_FILE_DIR))
+	    (f->kind != CKPT_FILE_REG && f->kind != CKPT_FILE_DIR && f->kind != CKPT_FILE_SHM))
 		return 0;
 	if (ckpt_site_call(&r->init_site, err, "set a file position", SYS_lseek,
 			   ARGS(r->fd_base + index, f->pos, SEEK_SET)) < 0)
@@ -381,6 +392,8 @@ int ckpt_build_files(struct ckpt_restore *r, struct ckpt_err *err)
 	size_t i;
 	int pass;
 
+	if (ckpt_build_shms(r, err))
+		return -1;
 	/* first those that make what others open once more */
 	for (pass = 0; pass < 2; pass++) {
 		for (i = 0; i < r->image->n_files; i++) {

@@ -52,7 +52,6 @@ static const char *anonymous(const char *link)
 		{ "anon_inode:[fanotify]", "a fanotify" },
 		{ "anon_inode:[perf_event]", "a perf event" },
 		{ "anon_inode:bpf", "a BPF" },
-		{ "/memfd:", "a memfd" },
 		{ "/secretmem", "a memfd_secret" },
 		{ "anon_inode:", "an anonymous" },
 		{ "net:[", "a namespace" },

@@ -120,8 +120,8 @@ static void file_done(struct ckpt_file *f)
 }
 
 /* Link and stat of @name below /proc/PID, with deletion told apart. */
-static int look_at(struct ckpt_held_proc *p, const char *name, struct ckpt_file *f,
-		   struct ckpt_err *err)
+static int look_at(const struct ckpt_reader *r, struct ckpt_held_proc *p, const char *name,
+		   struct ckpt_file *f, struct ckpt_err *err)
 {
 	struct stat st;
 	int e = ckpt_procfs_link(p->dir, name, &f->path);
@@ -130,9 +130,22 @@ static int look_at(struct ckpt_held_proc *p, const char *name, struct ckpt_file 
 		return ckpt_fail(err, CKPT_FAILED, e ? -e : errno,
 				 "cannot look at %s of pid %d (%s)", name, p->pid, p->comm);
 	from_stat(f, &st);
+	if (st.st_dev == r->shm_dev) {
+		f->kind = CKPT_FILE_SHM;
+		return 0;
+	}
 	if (f->path[0] == '/')
 		f->deleted = strip_deleted(p, f->path, &st);
 	return check_deleted(p, name, f, &st, err);
+}
+
+/* The same file, used in the same way; neither by a descriptor. */
+static bool same_named(const struct ckpt_file *a, const struct ckpt_file *b)
+{
+	if (a->capture_fd >= 0 || a->ino != b->ino || a->dev != b->dev || a->flags != b->flags ||
+	    a->deleted != b->deleted || a->kind != b->kind)
+		return false;
+	return a->kind == CKPT_FILE_SHM ? a->object == b->object : !strcmp(a->path, b->path);
 }
 
 int ckpt_read_named(struct ckpt_reader *r, struct ckpt_held_proc *p, const char *name,
@@ -147,12 +160,14 @@ int ckpt_read_named(struct ckpt_reader *r, struct ckpt_held_proc *p, const char 
 	};
 	unsigned long long start, end;
 
-	if (look_at(p, name, &f, err) || ckpt_filesystem_check(p, name, f.path, f.mode, err))
+	if (look_at(r, p, name, &f, err) || ckpt_filesystem_check(p, name, f.path, f.mode, err))
 		return -1;
 	if (sscanf(name, "map_files/%llx-%llx", &start, &end) == 2) {
 		f.capture_start = start;
 		f.capture_end = end;
 	}
+	if (f.kind == CKPT_FILE_SHM && ckpt_read_shm(r, p, &f, err))
+		return -1;
 	if (S_ISDIR(f.mode))
 		f.kind = CKPT_FILE_DIR;
 	else if (!S_ISREG(f.mode))
@@ -164,10 +179,7 @@ int ckpt_read_named(struct ckpt_reader *r, struct ckpt_held_proc *p, const char 
 			"pid %d (%s) has the deleted directory %s as %s, which this version cannot "
 			"restore", p->pid, p->comm, f.path, name);
 	for (uint32_t i = 0; i < r->image->n_files; i++) {
-		const struct ckpt_file *o = &r->image->files[i];
-
-		if (o->capture_fd < 0 && o->ino == f.ino && o->dev == f.dev &&
-		    o->flags == f.flags && o->deleted == f.deleted && !strcmp(o->path, f.path)) {
+		if (same_named(&r->image->files[i], &f)) {
 			*ret = i;
 			return 0;
 		}
@@ -208,8 +220,8 @@ static bool same_description(const struct ckpt_file *a, const struct ckpt_file *
 }
 
 /* What it leads to, as far as that is not a file or looked at when all tables are known. */
-static int read_object(struct ckpt_reader *r, struct ckpt_file *f, const char *fdinfo,
-		       struct ckpt_err *err)
+static int read_object(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt_file *f,
+		       const char *fdinfo, struct ckpt_err *err)
 {
 	switch (f->kind) {
 	case CKPT_FILE_PIPE:
@@ -229,6 +241,8 @@ static int read_object(struct ckpt_reader *r, struct ckpt_file *f, const char *f
 		return ckpt_read_uring(r, f, fdinfo, err);
 	case CKPT_FILE_SOCKET:
 		return ckpt_read_socket(r, f, err);
+	case CKPT_FILE_SHM:
+		return ckpt_read_shm(r, p, f, err);
 	default:
 		return 0;
 	}
@@ -247,7 +261,7 @@ static int read_fd(struct ckpt_reader *r, struct ckpt_held_proc *p, int fd, stru
 	int e;
 
 	snprintf(name, sizeof(name), "fd/%d", fd);
-	if (look_at(p, name, &f, err) ||
+	if (look_at(r, p, name, &f, err) ||
 	    ckpt_fd_check(p->pid, p->comm, fd, f.path, f.mode, f.rdev, err) ||
 	    ckpt_filesystem_check(p, name, f.path, f.mode, err))
 		return -1;
@@ -256,7 +270,8 @@ static int read_fd(struct ckpt_reader *r, struct ckpt_held_proc *p, int fd, stru
 	if (e || ckpt_parse_fdinfo((char *)r->hold->scratch.data, &info))
 		return ckpt_fail(err, CKPT_FAILED, -e, "cannot read descriptor %d of pid %d", fd,
 				 p->pid);
-	f.kind = ckpt_fd_kind(&f);
+	if (f.kind != CKPT_FILE_SHM)
+		f.kind = ckpt_fd_kind(&f);
 	f.pos = info.pos;
 	f.flags = info.flags;
 	f.writable = (f.flags & O_ACCMODE) != O_RDONLY && !(f.flags & O_PATH);
@@ -271,9 +286,9 @@ static int read_fd(struct ckpt_reader *r, struct ckpt_held_proc *p, int fd, stru
 		}
 	}
 	if (ckpt_read_owner(r, p, &f, err) ||
-	    read_object(r, &f, (char *)r->hold->scratch.data, err))
+	    read_object(r, p, &f, (char *)r->hold->scratch.data, err))
 		return -1;
-	if (f.path[0] != '/') {
+	if (f.path && f.path[0] != '/') {
 		free(f.path);
 		f.path = NULL;
 	}

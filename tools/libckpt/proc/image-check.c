@@ -46,7 +46,8 @@ static int check_area(const struct ckpt_image *image, const struct ckpt_area *a,
 		return BAD("area at 0x%lx is of no known kind", a->start);
 	if (file ? a->file >= image->n_files : a->file != CKPT_NONE)
 		return BAD("area at 0x%lx names a file that is not there", a->start);
-	if (file && image->files[a->file].kind != CKPT_FILE_REG)
+	if (file && image->files[a->file].kind != CKPT_FILE_REG &&
+	    image->files[a->file].kind != CKPT_FILE_SHM)
 		return BAD("area at 0x%lx maps what is no regular file", a->start);
 	return 0;
 }
@@ -58,7 +59,8 @@ static int check_mm(const struct ckpt_image *image, const struct ckpt_mm *mm, st
 
 	if (mm->space > CKPT_SPACE_MAX || mm->exe >= image->n_files)
 		return BAD("an address space names a space or executable that is not there");
-	if (image->files[mm->exe].kind != CKPT_FILE_REG)
+	if (image->files[mm->exe].kind != CKPT_FILE_REG &&
+	    image->files[mm->exe].kind != CKPT_FILE_SHM)
 		return BAD("an executable is no regular file");
 	if (mm->auxv_len > AUXV_MAX || mm->auxv_len % 16)
 		return BAD("an auxiliary vector has %zu bytes", mm->auxv_len);
@@ -94,6 +96,8 @@ static size_t n_objects(const struct ckpt_image *image, uint32_t kind)
 		return image->n_urings;
 	case CKPT_FILE_SOCKET:
 		return image->n_sockets;
+	case CKPT_FILE_SHM:
+		return image->n_shms;
 	default:
 		return 0;
 	}
@@ -102,12 +106,11 @@ static size_t n_objects(const struct ckpt_image *image, uint32_t kind)
 static int check_file(const struct ckpt_image *image, const struct ckpt_file *f,
 		      struct ckpt_err *err)
 {
-	bool known = f->kind <= CKPT_FILE_SOCKET || f->kind == CKPT_FILE_INOTIFY ||
-		     f->kind == CKPT_FILE_PIDFD || f->kind == CKPT_FILE_URING ||
-		     f->kind == CKPT_FILE_PTM || f->kind == CKPT_FILE_PTS;
-
-	if (!known || f->space > CKPT_SPACE_MAX)
+	/* some numbers are no kind */
+	if (f->kind > CKPT_FILE_PTS || f->kind == 14 || f->kind == 15 || f->space > CKPT_SPACE_MAX)
 		return BAD("a file is of no known kind");
+	if (f->pos > INT64_MAX || f->size > INT64_MAX)
+		return BAD("a file has an impossible position or size");
 	if (f->kind >= CKPT_FILE_EVENTFD)
 		return f->object < n_objects(image, f->kind) ? 0 :
 		       BAD("a descriptor is of nothing");
@@ -118,8 +121,6 @@ static int check_file(const struct ckpt_image *image, const struct ckpt_file *f,
 	if (f->kind != CKPT_FILE_PIPE && f->kind != CKPT_FILE_OUTER &&
 	    (!f->path || f->path[0] != '/'))
 		return BAD("a file has no absolute path");
-	if (f->pos > INT64_MAX || f->size > INT64_MAX)
-		return BAD("a file has an impossible position or size");
 	return 0;
 }
 
@@ -373,5 +374,5 @@ int ckpt_image_check(const struct ckpt_image *image, struct ckpt_err *err)
 	       ckpt_image_check_pidfds(image, err) ||
 	       ckpt_image_check_inotifies(image, err) || ckpt_image_check_ptys(image, err) ||
 	       ckpt_locks_check(image, err) || ckpt_filters_check(image, err) ||
-	       ckpt_uring_check(image, err) ? -1 : 0;
+	       ckpt_uring_check(image, err) || ckpt_shm_check(image, err) ? -1 : 0;
 }

@@ -209,6 +209,26 @@ static const struct ckpt_field unix_fields[] = {
 	LIST(18, ckpt_unix, messages, n_messages, unix_message_shape),
 };
 static const struct ckpt_shape unix_shape = SHAPE(ckpt_unix, unix_fields);
+static const struct ckpt_field shm_fields[] = {
+	UINT(1, ckpt_shm, kind),
+	STR(2, ckpt_shm, name),
+	UINT(3, ckpt_shm, dev),
+	UINT(4, ckpt_shm, ino),
+	UINT(5, ckpt_shm, size),
+	UINT(6, ckpt_shm, space),
+	UINT(7, ckpt_shm, mode),
+	UINT(8, ckpt_shm, uid),
+	UINT(9, ckpt_shm, gid),
+	INT(10, ckpt_shm, mtime_ns),
+	UINT(11, ckpt_shm, seals),
+	BOOL(12, ckpt_shm, noreserve),
+	INT(13, ckpt_shm, id),
+	INT(14, ckpt_shm, key),
+	UINT(15, ckpt_shm, cuid),
+	UINT(16, ckpt_shm, cgid),
+	BOOL(17, ckpt_shm, doomed),
+};
+static const struct ckpt_shape shm_shape = SHAPE(ckpt_shm, shm_fields);
 
 static const struct ckpt_field fd_fields[] = {
 	INT(1, ckpt_fd, fd),
@@ -361,5 +381,6 @@ static const struct ckpt_field image_fields[] = {
 	LIST(31, ckpt_image, urings, n_urings, uring_shape),
 	LIST(20, ckpt_image, sockets, n_sockets, socket_shape),
 	LIST(21, ckpt_image, unixes, n_unixes, unix_shape),
+	LIST(25, ckpt_image, shms, n_shms, shm_shape),
 };
 const struct ckpt_shape ckpt_image_shape = SHAPE(ckpt_image, image_fields);

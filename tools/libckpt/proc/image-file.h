@@ -30,6 +30,7 @@ enum ckpt_file_kind {
 	CKPT_FILE_PTS = 18,	/* a slave of it: /dev/pts/N, or /dev/tty */
 	CKPT_FILE_URING = 16,
 	CKPT_FILE_SOCKET = 10,
+	CKPT_FILE_SHM = 13,	/* image->shms[object]: a descriptor or a mapping of it */
 };
 
 /**
@@ -51,7 +52,7 @@ enum ckpt_file_kind {
  * @object: index of what the descriptor is in the list of its kind
  * @owner_*: F_GETOWN_EX type/pid and F_GETSIG, 0 when unset
  * @capture_pid, @capture_fd: where flow can reach it while stopped; not stored;
- *	fd -1: through /proc/PID/map_files at @capture_addr
+ *	fd -1: through /proc/PID/map_files at @capture_start, where that is
  */
 struct ckpt_file {
 	uint32_t kind;
@@ -329,6 +330,44 @@ struct ckpt_fd {
 	int32_t fd;
 	bool cloexec;
 	uint32_t file;
+};
+
+enum ckpt_shm_kind {
+	CKPT_SHM_MEMFD = 0,
+	CKPT_SHM_ANON = 1,	/* a shared anonymous mapping */
+	CKPT_SHM_SYSV = 2,	/* a System V segment */
+};
+
+#define CKPT_SHM_NAME_MAX 249	/* bytes of a memfd's name */
+#define CKPT_SHM_SEALS 0x3fu	/* those that are known */
+
+/**
+ * struct ckpt_shm - memory that a file system of the kernel holds, without a name there
+ * @kind: enum ckpt_shm_kind
+ * @name: of a memfd, as it was made; else NULL
+ * @dev, @ino: identity at capture
+ * @size: bytes
+ * @space: its content; flow fills it
+ * @mode, @uid, @gid: of the inode; of a segment those that IPC_SET changes
+ * @mtime_ns: of a memfd
+ * @seals: of a memfd, F_SEAL_*
+ * @noreserve: of an anonymous one: mapped with MAP_NORESERVE
+ * @id, @key, @cuid, @cgid: of a segment; @key is that it was made with
+ * @doomed: a segment that goes when nobody has it attached (IPC_RMID)
+ */
+struct ckpt_shm {
+	uint32_t kind;
+	char *name;
+	uint64_t dev, ino;
+	uint64_t size;
+	uint32_t space;
+	uint32_t mode, uid, gid;
+	int64_t mtime_ns;
+	uint32_t seals;
+	bool noreserve;
+	int32_t id, key;
+	uint32_t cuid, cgid;
+	bool doomed;
 };
 
 /* A descriptor table; tasks with the same index share it (CLONE_FILES). */

@@ -249,5 +249,6 @@ int ckpt_image_restorable(const struct ckpt_image *image, struct ckpt_err *err)
 		    (t->state != CKPT_TASK_ZOMBIE && check_fds(image, t, err)))
 			return -1;
 	}
-	return check_sessions(image, err) || ckpt_image_ptys_restorable(image, err) ? -1 : 0;
+	return check_sessions(image, err) || ckpt_image_ptys_restorable(image, err) ||
+	       ckpt_shm_restorable(image, err) ? -1 : 0;
 }

@@ -307,6 +307,8 @@ struct ckpt_image {
 	size_t n_sockets;
 	struct ckpt_unix *unixes;
 	size_t n_unixes;
+	struct ckpt_shm *shms;
+	size_t n_shms;
 	struct ckpt_fdtable *fdtables;
 	size_t n_fdtables;
 	struct ckpt_lock *locks;
@@ -324,6 +326,22 @@ struct ckpt_image {
 };
 
 void ckpt_image_done(struct ckpt_image *image);
+
+/* The memory without a name that an area maps, or NULL. @image: sound, or being made. */
+static inline struct ckpt_shm *ckpt_area_shm(const struct ckpt_image *image,
+					     const struct ckpt_area *a)
+{
+	const struct ckpt_file *f = a->file == CKPT_NONE ? NULL : &image->files[a->file];
+
+	return f && f->kind == CKPT_FILE_SHM ? &image->shms[f->object] : NULL;
+}
+
+static inline bool ckpt_area_is_sysv(const struct ckpt_image *image, const struct ckpt_area *a)
+{
+	const struct ckpt_shm *s = ckpt_area_shm(image, a);
+
+	return s && s->kind == CKPT_SHM_SYSV;
+}
 
 /* Append the records of @image to @ret. */
 int ckpt_image_encode(const struct ckpt_image *image, struct ckpt_buf *ret, struct ckpt_err *err);
@@ -343,6 +361,9 @@ bool ckpt_timer_signal(const struct ckpt_timer *timer, const siginfo_t *info);
  * Return: 0, or -1 with the first obstacle as the error (CKPT_REFUSED).
  */
 int ckpt_image_restorable(const struct ckpt_image *image, struct ckpt_err *err);
+/* shm-check.c: the parts of both that are about memory without a name. */
+int ckpt_shm_check(const struct ckpt_image *image, struct ckpt_err *err);
+int ckpt_shm_restorable(const struct ckpt_image *image, struct ckpt_err *err);
 /*
  * Build an image from records; every index, count and order is checked, so
  * that restore may trust them.  Outputs untouched on failure.

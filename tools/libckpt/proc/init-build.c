@@ -127,7 +127,7 @@ static uint32_t fd_base(const struct ckpt_image *image)
 
 uint64_t ckpt_build_fd_room(const struct ckpt_image *image)
 {
-	return (uint64_t)fd_base(image) + image->n_files + 16;
+	return (uint64_t)fd_base(image) + image->n_files + image->n_shms + 16;
 }
 
 /* Preflight has seen that there is room. */

@@ -327,7 +327,8 @@ int ckpt_machine_check(const struct ckpt_image *image, struct ckpt_err *err)
 	      check_deleted(image, own.cap_eff, err) || check_ptys(image, own.cap_eff, err) ||
 	      check_timerfds(image, own.cap_eff, err) ||
 	      check_inotifies(image, err) || check_pidfds(image, err) || check_urings(image, err) ||
-	      ckpt_socket_try(image, err) || ckpt_filters_machine(image, &own, err) ? -1 : 0;
+	      ckpt_socket_try(image, err) || ckpt_shm_machine(image, own.cap_eff, err) ||
+	      ckpt_filters_machine(image, &own, err) ? -1 : 0;
 	for (i = 0; i < image->n_tasks && !ret; i++) {
 		const struct ckpt_task *t = &image->tasks[i];
 

@@ -40,7 +40,7 @@ static uint64_t map_flags(const struct ckpt_area *a)
 	uint64_t flags = MAP_FIXED_NOREPLACE;
 
 	if (a->kind == CKPT_AREA_KIND_FILE_SHARED)
-		return flags | MAP_SHARED;
+		return flags | MAP_SHARED | (a->flags & CKPT_AREA_F_NORESERVE ? MAP_NORESERVE : 0);
 	if (a->flags & CKPT_AREA_F_DROPPABLE)
 		return flags | MAP_DROPPABLE | MAP_ANONYMOUS;
 	flags |= MAP_PRIVATE;
@@ -93,19 +93,30 @@ static int name_area(const struct ckpt_site *s, const struct ckpt_area *a, struc
 	return 0;
 }
 
-static int build_area(struct ckpt_restore *r, const struct ckpt_site *s, const struct ckpt_area *a,
-		      struct ckpt_err *err)
+static int map_area(struct ckpt_restore *r, const struct ckpt_site *s, const struct ckpt_area *a,
+		    struct ckpt_err *err)
 {
 	uint64_t fd = a->file == CKPT_NONE ? ~0ull : r->fd_base + a->file;
 	int64_t at;
-	size_t i;
 
+	if (ckpt_area_is_sysv(r->image, a))
+		return ckpt_segment_attach(r, s, a, err);
 	if (ckpt_site_try(s, err, &at, SYS_mmap, ARGS(a->start, a->end - a->start, a->prot,
 						      map_flags(a), fd, a->pgoff)))
 		return -1;
 	if (at != (int64_t)a->start)
 		return ckpt_fail(err, CKPT_FAILED, -at, "process %d: cannot map 0x%lx-0x%lx",
 				 s->name, a->start, a->end);
+	return 0;
+}
+
+static int build_area(struct ckpt_restore *r, const struct ckpt_site *s, const struct ckpt_area *a,
+		      struct ckpt_err *err)
+{
+	size_t i;
+
+	if (map_area(r, s, a, err))
+		return -1;
 	for (i = 0; i < sizeof(advices) / sizeof(advices[0]); i++) {
 		if (advised(a) & advices[i].flag &&
 		    ckpt_site_call(s, err, "set flags of an area", SYS_madvise,

@@ -83,6 +83,8 @@ static int check_mapped(const struct ckpt_restore_params *p, uint32_t file, stru
 {
 	const struct ckpt_file *f = &p->image->files[file];
 
+	if (f->kind != CKPT_FILE_REG)
+		return 0;
 	return p->later && p->later(p->later_arg, f->path) ? 0 : check_file(f, err);
 }
 

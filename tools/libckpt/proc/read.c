@@ -191,7 +191,8 @@ static int read_all(struct ckpt_reader *r, struct ckpt_err *err)
 	image->tasks = calloc(hold->n_procs, sizeof(*image->tasks));
 	if (!sorted || !image->tasks)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of processes");
-	if (ckpt_read_registers(hold, err) || ckpt_read_namespaces(r, err) ||
+	if (ckpt_shm_device(&r->shm_dev, err) ||
+	    ckpt_read_registers(hold, err) || ckpt_read_namespaces(r, err) ||
 	    ckpt_cgroup_check(hold, err) ||
 	    ckpt_read_clocks(r, err) || check_apart(hold, sorted, err))
 		return -1;
@@ -201,7 +202,7 @@ static int read_all(struct ckpt_reader *r, struct ckpt_err *err)
 		if (ckpt_read_task(r, &hold->procs[i], &image->tasks[i], err))
 			return -1;
 	}
-	if (read_tables(r, sorted, err))
+	if (read_tables(r, sorted, err) || ckpt_read_segments(r, err))
 		return -1;
 	ckpt_fault("keeper.looked");
 	if (ask_tree(r, err) || ckpt_read_timers_of_day(r, err) ||

@@ -39,6 +39,7 @@ struct ckpt_points {
  * @mapped: files found through areas so far
  * @points: mounts, once something watched was looked for
  * @vdso_hashed: image->vdso_hash is filled
+ * @shm_dev: of the files that shared memory without a name is
  */
 struct ckpt_reader {
 	struct ckpt_hold *hold;
@@ -47,6 +48,7 @@ struct ckpt_reader {
 	size_t n_mapped;
 	struct ckpt_points points;
 	bool vdso_hashed;
+	uint64_t shm_dev;
 };
 
 /* read.c: the whole tree. */
@@ -229,6 +231,15 @@ const char *ckpt_uring_area(const struct ckpt_maps_line *line, const struct ckpt
 int ckpt_read_urings(struct ckpt_reader *r, struct ckpt_err *err);
 /* Last: a timer that was due and not handled yet looked as if it were not set. */
 int ckpt_read_timerfds_again(struct ckpt_reader *r, struct ckpt_err *err);
+
+/*
+ * shm-read.c: device of all memory without a name; what @f, on that device and with the text
+ * of its link for a path, is of it; and when every area is known, who has segments attached.
+ */
+int ckpt_shm_device(uint64_t *ret, struct ckpt_err *err);
+int ckpt_read_shm(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt_file *f,
+		  struct ckpt_err *err);
+int ckpt_read_segments(struct ckpt_reader *r, struct ckpt_err *err);
 
 /* limits-read.c */
 int ckpt_read_limits(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt_task *task,

@@ -146,8 +146,11 @@ static int build(struct ckpt_restore *r, struct ckpt_err *err)
 		return -1;
 	if (ckpt_fault("restore.owners"))
 		return ckpt_fail(err, CKPT_FAILED, 0, "restore.owners: fault injected");
-	/* when there are threads to own a file; and nothing touches one after that */
-	return ckpt_build_owners(r, err) || ckpt_build_watches(r, err) ? -1 : 0;
+	/* when there are threads to own a file, and all that is shared is mapped */
+	if (ckpt_build_owners(r, err) || ckpt_build_shms_seal(r, err))
+		return -1;
+	/* nothing touches a file after that */
+	return ckpt_build_watches(r, err);
 }
 
 int ckpt_restore_preflight(const struct ckpt_restore_params *params, struct ckpt_err *err)
@@ -178,6 +181,8 @@ int ckpt_restore_verify(struct ckpt_restore *r, struct ckpt_err *err)
 
 	if (ckpt_fault("restore.verify"))
 		return ckpt_fail(err, CKPT_FAILED, 0, "restore.verify: fault injected");
+	if (ckpt_verify_shms(r, err))
+		return -1;
 	for (i = 0; i < r->image->n_tasks; i++) {
 		if (ckpt_verify_task(r, &r->tasks[i], err))
 			return -1;
@@ -247,6 +252,7 @@ int ckpt_restore_run(struct ckpt_restore *r, struct ckpt_restore_result *ret,
 	    run_steps(r, arm_steps, sizeof(arm_steps) / sizeof(arm_steps[0]), err) ||
 	    freeze(r, err) || ckpt_build_init_leave(r, err) || run_step(r, &detach_step, err))
 		return -1;
+	ckpt_segments_leave(r);
 	if (ckpt_fault("restore.release"))
 		return ckpt_fail(err, CKPT_FAILED, 0, "restore.release: fault injected");
 	if (ckpt_init_release(&r->init, root_of(r)->task->pid, err))
@@ -296,6 +302,10 @@ void ckpt_restore_close(struct ckpt_restore *r)
 		ckpt_init_close(&r->init);
 	else
 		abort_tree(r);
+	ckpt_segments_leave(r);
+	if (!r->released)
+		ckpt_segments_remove(r);
+	free(r->shms);
 	for (i = 0; i < r->image->n_tasks; i++)
 		free(r->tasks[i].tids);
 	free(r->tasks);

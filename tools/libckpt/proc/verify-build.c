@@ -70,6 +70,12 @@ static int spans_of_image(const struct ckpt_mm *mm, struct spans *v)
 	return 0;
 }
 
+/* A System V segment has its id for an inode number. */
+static bool is_file(const struct ckpt_maps_line *m)
+{
+	return m->ino || m->dev;
+}
+
 static int spans_of_process(const struct ckpt_restore *r, const char *maps, struct spans *v)
 {
 	struct ckpt_maps_line m;
@@ -78,8 +84,8 @@ static int spans_of_process(const struct ckpt_restore *r, const char *maps, stru
 	while ((more = ckpt_parse_maps_line(&maps, &m)) > 0) {
 		if (m.start == r->region || m.start > INT64_MAX)
 			continue;
-		if (add_span(v, (struct span){ m.start, m.end, m.ino ? m.pgoff : 0, m.prot,
-					       m.shared, m.ino != 0 }))
+		if (add_span(v, (struct span){ m.start, m.end, is_file(&m) ? m.pgoff : 0, m.prot,
+					       m.shared, is_file(&m) }))
 			return -1;
 	}
 	return more;
@@ -152,7 +158,8 @@ static int verify_fd(struct ckpt_restore *r, struct ckpt_build_task *t, const st
 	if (info.flags != f->flags)
 		return BAD("process %d: descriptor %d has flags 0%o instead of 0%o", t->task->pid,
 			   fd->fd, info.flags, f->flags);
-	if ((f->kind == CKPT_FILE_REG || f->kind == CKPT_FILE_DIR) && info.pos != f->pos)
+	if ((f->kind == CKPT_FILE_REG || f->kind == CKPT_FILE_DIR || f->kind == CKPT_FILE_SHM) &&
+	    info.pos != f->pos)
 		return BAD("process %d: descriptor %d is at %lu instead of %lu", t->task->pid,
 			   fd->fd, info.pos, f->pos);
 	if (ckpt_verify_object(r, f, text, err) || ckpt_verify_locks(r, t->task, fd, text, err))
@@ -269,7 +276,7 @@ int ckpt_verify_task(struct ckpt_restore *r, struct ckpt_build_task *t, struct c
 	if (t->task->state == CKPT_TASK_ZOMBIE)
 		return 0;
 	if (ckpt_verify_ctty(r, t, err) || ckpt_verify_limits(t, err) || ckpt_verify_timers(t, err) ||
-	    verify_areas(r, t, err) || verify_fds(r, t, err))
+	    verify_areas(r, t, err) || verify_fds(r, t, err) || ckpt_verify_shm_uses(r, t, err))
 		return -1;
 	return ckpt_verify_urings(r, t, err) || ckpt_memory_verify(r, t, err) ? -1 : 0;
 }
