@@ -1,0 +1,77 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# 042-shared-memory.sh: memory that has no name comes back with its content, shared as it was
+# where: both
+# timeout: 300
+#
+# Processes with memfds, anonymous memory and System V segments are checkpointed, lose their
+# keeper at each point of the reading, and are restored, twice; then they check themselves. And
+# workers of Python go on with 64 MiB that they share, of which a checkpoint stores what they have
+# written since the one before.
+set -euo pipefail
+. "${CKPT_REPO:?}/tests/e2e/lib/assert.sh"
+. "$CKPT_REPO/tests/e2e/lib/group.sh"
+. "$CKPT_REPO/tests/e2e/lib/sizes.sh"
+. "$CKPT_REPO/tests/e2e/lib/story.sh"
+
+group=shared
+file=$base/$group/said
+
+start_program $group "$file" sh -c "cd '$base/$group' && exec '$programs/shared_memory' >'$file'"
+take $group
+for point in keeper.mapped keeper.looked keeper.asked keeper.answered; do
+	CKPT_FAULT=$point "$inject_tool" checkpoint $group >"$base/killed" 2>&1 || true
+done
+take $group
+ok "it is killed" kill_group $group
+ok "it is restored" "$tool" restore $group
+take $group
+ok "it is killed once more" kill_group $group
+segments() { awk 'NR > 1 && ($4 == 5000 || $4 == 16384)' /proc/sysvipc/shm | wc -l; }
+not_ok "a restore fails when all is built" \
+	env CKPT_FAULT=restore.release=fail "$inject_tool" restore $group
+is "no segment stays" "$(segments)" 0
+not_ok "one is killed there" env CKPT_FAULT=restore.release "$inject_tool" restore $group
+is "its segments stay" "$(segments)" 2
+ok "it is restored once more" "$tool" restore $group
+touch "$base/$group/go"
+ok "it says how it is" wait_for 60 grep -q well "$file"
+is "nothing is missing" "$(cat "$file")" "all is set up
+ready
+all well"
+
+group=pool
+file=$base/$group/said
+mkdir -p "$base/$group"
+mkfifo "$base/$group/lines"
+
+step() {	# N: one more, and its hash in $hash
+	echo >"$base/$group/lines"
+	ok "step $1" wait_for 60 grep -q "^step $1 " "$file"
+	hash=$(grep "^step $1 " "$file")
+}
+
+start_program $group "$file" sh -c "exec python3 '$CKPT_REPO/tests/workloads/shared_pool.py' 64 \
+	<>'$base/$group/lines' >'$file'"
+step 1
+take $group
+full=$(json raw_bytes "$said")
+at_least "all of it is stored" "$full" $((64 << 20))
+step 2
+second=$hash
+take $group
+at_most "what was not written is not stored again" "$(json raw_bytes "$said")" $((full / 8))
+step 3
+third=$hash
+ok "the workers are killed" kill_group $group
+ok "they are restored" "$tool" restore $group
+is "their output is that of the checkpoint" "$(tail -n 1 "$file")" "$second"
+step 3
+is "they go on as they did" "$hash" "$third"
+take $group
+at_most "nor is it after a restore" "$(json raw_bytes "$said")" $((full / 8))
+step 4
+echo end >"$base/$group/lines"
+ok "they end" wait_for 60 grep -q "all well" "$file"
+done_testing
