@@ -229,6 +229,20 @@ static const struct ckpt_field shm_fields[] = {
 	BOOL(17, ckpt_shm, doomed),
 };
 static const struct ckpt_shape shm_shape = SHAPE(ckpt_shm, shm_fields);
+static const struct ckpt_field tcp_fields[] = {
+	UINT(1, ckpt_tcp, state),
+	UINT(2, ckpt_tcp, flags),
+	BLOB(3, ckpt_tcp, local, local_len),
+	BLOB(4, ckpt_tcp, remote, remote_len),
+	UINT(5, ckpt_tcp, backlog),
+	UINT(6, ckpt_tcp, peer),
+	UINT(7, ckpt_tcp, mss),
+	UINT(8, ckpt_tcp, scale_out),
+	UINT(9, ckpt_tcp, scale_in),
+	BLOB(10, ckpt_tcp, unread, n_unread),
+	BLOB(11, ckpt_tcp, unsent, n_unsent),
+};
+static const struct ckpt_shape tcp_shape = SHAPE(ckpt_tcp, tcp_fields);
 
 static const struct ckpt_field fd_fields[] = {
 	INT(1, ckpt_fd, fd),
@@ -382,5 +396,6 @@ static const struct ckpt_field image_fields[] = {
 	LIST(20, ckpt_image, sockets, n_sockets, socket_shape),
 	LIST(21, ckpt_image, unixes, n_unixes, unix_shape),
 	LIST(25, ckpt_image, shms, n_shms, shm_shape),
+	LIST(23, ckpt_image, tcps, n_tcps, tcp_shape),
 };
 const struct ckpt_shape ckpt_image_shape = SHAPE(ckpt_image, image_fields);

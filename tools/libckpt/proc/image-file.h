@@ -326,6 +326,52 @@ struct ckpt_unix {
 	uint64_t ino, peer_ino;
 };
 
+enum ckpt_tcp_state {
+	CKPT_TCP_FREE,		/* never connected; bound or not */
+	CKPT_TCP_LISTENS,
+	CKPT_TCP_CONNECTED,	/* with another one of the tree */
+	CKPT_TCP_ALONE,		/* the other end is outside, or is gone */
+	CKPT_TCP_CONNECTING,	/* to somebody who has not answered */
+};
+
+/* What a connection has seen, and what was agreed when it was made. */
+#define CKPT_TCP_F_SENT_END	(1u << 0)	/* it has said that it writes no more */
+#define CKPT_TCP_F_GOT_END	(1u << 1)	/* the other end has; all it wrote is here */
+#define CKPT_TCP_F_DEAF		(1u << 2)	/* shut down for reading */
+#define CKPT_TCP_F_RESET	(1u << 3)	/* alone: after what is unread, it is reset */
+#define CKPT_TCP_F_TIMESTAMPS	(1u << 4)
+#define CKPT_TCP_F_SACK		(1u << 5)
+#define CKPT_TCP_F_WSCALE	(1u << 6)
+
+/**
+ * struct ckpt_tcp - what there is to a TCP socket beside its options
+ * @state: enum ckpt_tcp_state
+ * @flags: CKPT_TCP_F_*
+ * @local, @remote: as getsockname and getpeername give them; empty: there is none
+ * @backlog: of one that listens
+ * @peer: index of the other end in image->tcps, or CKPT_NONE
+ * @mss: largest segment to send, without options
+ * @scale_out, @scale_in: of the windows of the other end and of its own
+ * @unread: what came and was not read
+ * @unsent: what was written and has not come to the other end
+ * @file: index in image->files at capture; not stored
+ */
+struct ckpt_tcp {
+	uint32_t state, flags;
+	uint8_t *local;
+	size_t local_len;
+	uint8_t *remote;
+	size_t remote_len;
+	uint32_t backlog;
+	uint32_t peer;
+	uint32_t mss, scale_out, scale_in;
+	uint8_t *unread;
+	size_t n_unread;
+	uint8_t *unsent;
+	size_t n_unsent;
+	uint32_t file;
+};
+
 struct ckpt_fd {
 	int32_t fd;
 	bool cloexec;

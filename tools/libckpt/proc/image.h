@@ -309,6 +309,8 @@ struct ckpt_image {
 	size_t n_unixes;
 	struct ckpt_shm *shms;
 	size_t n_shms;
+	struct ckpt_tcp *tcps;
+	size_t n_tcps;
 	struct ckpt_fdtable *fdtables;
 	size_t n_fdtables;
 	struct ckpt_lock *locks;

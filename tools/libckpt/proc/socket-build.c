@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "proc/socket.h"
+#include "proc/tcp.h"
 #include "proc/unix.h"
 
 /* A kernel that does not know an option does as if it were off; this one, as if it were on. */
@@ -74,6 +75,8 @@ int ckpt_build_socket_options(const struct ckpt_socket *s, int own, struct ckpt_
 
 int ckpt_socket_try(const struct ckpt_image *image, struct ckpt_err *err)
 {
+	if (ckpt_tcp_try_connections(image, err))
+		return -1;
 	for (size_t i = 0; i < image->n_sockets; i++) {
 		const struct ckpt_socket *s = &image->sockets[i];
 		cleanup_close int own = socket(s->family, s->type | SOCK_CLOEXEC, s->protocol);
@@ -82,7 +85,8 @@ int ckpt_socket_try(const struct ckpt_image *image, struct ckpt_err *err)
 			return ckpt_fail(err, CKPT_REFUSED, errno,
 					 "cannot make a socket of family %u and type %u",
 					 s->family, s->type);
-		if (ckpt_build_socket_options(s, own, err))
+		if (ckpt_build_socket_options(s, own, err) ||
+		    (ckpt_tcp_socket(s) && ckpt_tcp_try(image, s, own, err)))
 			return -1;
 	}
 	return 0;
@@ -106,7 +110,7 @@ static int finish(struct ckpt_restore *r, size_t index, struct ckpt_err *err)
 
 int ckpt_build_sockets(struct ckpt_restore *r, struct ckpt_err *err)
 {
-	if (ckpt_build_unixes(r, err))
+	if (ckpt_build_tcps(r, err) || ckpt_build_unixes(r, err))
 		return -1;
 	for (size_t i = 0; i < r->image->n_files; i++) {
 		if (r->image->files[i].kind == CKPT_FILE_SOCKET && finish(r, i, err))
@@ -130,14 +134,16 @@ int ckpt_verify_sockets(struct ckpt_restore *r, struct ckpt_err *err)
 {
 	for (size_t i = 0; i < r->image->n_files; i++) {
 		const struct ckpt_file *f = &r->image->files[i];
+		const struct ckpt_socket *s;
 		cleanup_close int own = -1;
 
 		if (f->kind != CKPT_FILE_SOCKET)
 			continue;
+		s = &r->image->sockets[f->object];
 		own = ckpt_build_borrow(r, r->fd_base + i, err);
-		if (own < 0 || verify_options(&r->image->sockets[f->object], own, err) ||
-		    (r->image->sockets[f->object].family == AF_UNIX &&
-		     ckpt_verify_unix(r, i, own, err)))
+		if (own < 0 || verify_options(s, own, err) ||
+		    (ckpt_tcp_socket(s) && ckpt_verify_tcp(r->image, s, own, err)) ||
+		    (s->family == AF_UNIX && ckpt_verify_unix(r, i, own, err)))
 			return -1;
 	}
 	return 0;

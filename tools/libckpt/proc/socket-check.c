@@ -2,6 +2,7 @@
 /* Consistency of the sockets of an image. */
 #include "base/cleanup.h"
 #include "proc/socket.h"
+#include "proc/tcp.h"
 #include "proc/unix.h"
 
 #define BAD(...) ckpt_fail(err, CKPT_DAMAGED, 0, "process image: " __VA_ARGS__)
@@ -34,6 +35,9 @@ static int check_socket(const struct ckpt_socket *s, struct ckpt_err *err)
 	switch (s->family) {
 	case AF_UNIX:
 		return 0;
+	case AF_INET:
+	case AF_INET6:
+		return ckpt_tcp_socket(s) ? 0 : BAD("a socket is of no known family");
 	default:
 		return BAD("a socket is of no known family");
 	}
@@ -45,5 +49,6 @@ int ckpt_socket_check(const struct ckpt_image *image, struct ckpt_err *err)
 		if (check_socket(&image->sockets[i], err))
 			return -1;
 	}
-	return check_owners(image, err) || ckpt_unix_check(image, err) ? -1 : 0;
+	return check_owners(image, err) || ckpt_unix_check(image, err) ||
+	       ckpt_tcp_check(image, err) ? -1 : 0;
 }

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "proc/procfs.h"
 #include "proc/socket.h"
+#include "proc/tcp.h"
 #include "proc/unix.h"
 
 #ifndef SO_BUF_LOCK
@@ -54,7 +55,7 @@ bool ckpt_socket_restorable(pid_t pid, int fd)
 {
 	/* What the kernel calls the protocols of the families that are restored. */
 	static const char *const names[] = {
-		"UNIX", "UNIX-STREAM",
+		"UNIX", "UNIX-STREAM", "TCP", "TCPv6",
 	};
 	char path[64], name[64];
 	ssize_t n;
@@ -162,6 +163,9 @@ int ckpt_read_socket(struct ckpt_reader *r, struct ckpt_file *f, struct ckpt_err
 	switch (s->family) {
 	case AF_UNIX:
 		return 0;
+	case AF_INET:
+	case AF_INET6:
+		return ckpt_tcp_socket(s) ? ckpt_read_tcp(r, f, s, own, err) : refuse(r, f, err);
 	default:
 		return refuse(r, f, err);
 	}
@@ -170,5 +174,6 @@ int ckpt_read_socket(struct ckpt_reader *r, struct ckpt_file *f, struct ckpt_err
 int ckpt_read_sockets(struct ckpt_reader *r, struct ckpt_err *err)
 {
 	/* what is stored can be restored */
-	return ckpt_read_unixes(r, err) || ckpt_socket_check(r->image, err) ? -1 : 0;
+	return ckpt_read_tcps(r, err) || ckpt_read_unixes(r, err) ||
+	       ckpt_socket_check(r->image, err) ? -1 : 0;
 }

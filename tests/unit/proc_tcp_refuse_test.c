@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* TCP sockets that cannot come back as they are: refused by name, and they go on. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/net_tstamp.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "lib/proc_group.h"
+
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
+
+/* Of a listener outside of whoever is looked at, with no room for one more. */
+static struct sockaddr_in full;
+
+static void must(int result)
+{
+	if (result < 0)
+		_exit(1);
+}
+
+static void set(int fd, int level, int name, int value)
+{
+	must(setsockopt(fd, level, name, &value, sizeof(value)));
+}
+
+static struct sockaddr_in listen_at(int *ret, int backlog)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET };
+	socklen_t len = sizeof(a);
+
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	*ret = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	must(bind(*ret, (struct sockaddr *)&a, len));
+	must(listen(*ret, backlog));
+	must(getsockname(*ret, (struct sockaddr *)&a, &len));
+	return a;
+}
+
+static int connect_to(const struct sockaddr_in *a, int flags)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+
+	if (connect(fd, (const struct sockaddr *)a, sizeof(*a)) && errno != EINPROGRESS)
+		_exit(1);
+	return fd;
+}
+
+static void make_pair(int ret[2])
+{
+	int listener;
+	struct sockaddr_in a = listen_at(&listener, 1);
+
+	ret[0] = connect_to(&a, 0);
+	ret[1] = accept(listener, NULL, NULL);
+	must(ret[1]);
+	close(listener);
+}
+
+static void hold_waiting(void)
+{
+	int listener;
+	struct sockaddr_in a = listen_at(&listener, 5);
+
+	connect_to(&a, 0);
+}
+
+/* By a call that waits, in a child. */
+static void hold_connecting(void)
+{
+	if (!fork()) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		close(3);
+		connect_to(&full, 0);
+	}
+	usleep(50000);
+}
+
+static void hold_itself(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	struct sockaddr_in a = { .sin_family = AF_INET };
+	socklen_t len = sizeof(a);
+
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	must(bind(fd, (struct sockaddr *)&a, len));
+	must(getsockname(fd, (struct sockaddr *)&a, &len));
+	must(connect(fd, (struct sockaddr *)&a, len));
+}
+
+static void hold_urgent(void)
+{
+	int ends[2];
+
+	make_pair(ends);
+	must(send(ends[0], "x", 1, MSG_OOB));
+}
+
+static void hold_peeked(void)
+{
+	int ends[2];
+	const int none = 0;
+
+	make_pair(ends);
+	if (setsockopt(ends[0], SOL_SOCKET, SO_PEEK_OFF, &none, sizeof(none)))
+		_exit(PROC_GROUP_NONE);
+}
+
+static void hold_interface(void)
+{
+	must(setsockopt(socket(AF_INET, SOCK_STREAM, 0), SOL_SOCKET, SO_BINDTODEVICE, "lo", 3));
+}
+
+static void hold_ip_options(void)
+{
+	static const unsigned char options[4] = { 1, 1, 1, 0 };
+
+	must(setsockopt(socket(AF_INET, SOCK_STREAM, 0), IPPROTO_IP, IP_OPTIONS, options,
+			sizeof(options)));
+}
+
+static void hold_upper(void)
+{
+	int ends[2];
+
+	make_pair(ends);
+	if (setsockopt(ends[0], IPPROTO_TCP, TCP_ULP, "tls", 3))
+		_exit(PROC_GROUP_NONE);
+}
+
+static void hold_repair(void)
+{
+	set(socket(AF_INET, SOCK_STREAM, 0), IPPROTO_TCP, TCP_REPAIR, 1);
+}
+
+static void hold_error(void)
+{
+	struct pollfd p = { .events = 0 };
+	int ends[2];
+
+	make_pair(ends);
+	set(ends[0], SOL_SOCKET, SO_TIMESTAMPING,
+	    SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE);
+	must(send(ends[0], "x", 1, 0));
+	p.fd = ends[0];
+	must(poll(&p, 1, 1000) == 1 ? 0 : -1);
+}
+
+static void hold_sending(void)
+{
+	static char buf[100000];
+	int ends[2];
+
+	make_pair(ends);
+	while (send(ends[0], buf, sizeof(buf), MSG_DONTWAIT) > 0)
+		;
+	must(close(ends[0]));
+}
+
+/* A child that holds one byte back, nearly all of the time. */
+static void hold_one_byte(void)
+{
+	int ends[2];
+
+	make_pair(ends);
+	if (fork())
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	close(3);
+	for (;;) {
+		set(ends[0], IPPROTO_TCP, TCP_CORK, 1);
+		must(send(ends[0], "x", 1, 0));
+		usleep(50000);
+		set(ends[0], IPPROTO_TCP, TCP_CORK, 0);
+	}
+}
+
+static void hold_mptcp(void)
+{
+	if (socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP) < 0)
+		_exit(PROC_GROUP_NONE);
+}
+
+static void refuses_tcp(void **state)
+{
+	static const struct proc_group_refusal cases[] = {
+		{ hold_waiting, "with connections that wait to be accepted" },
+		{ hold_connecting, "whose connection is being made" },
+		{ hold_itself, "connected with itself" },
+		{ hold_urgent, "with urgent data" },
+		{ hold_peeked, "that remembers how far was peeked (SO_PEEK_OFF)" },
+		{ hold_interface, "that is bound to an interface" },
+		{ hold_ip_options, "with IP options" },
+		{ hold_upper, "with a protocol on top of it in the kernel (TCP_ULP)" },
+		{ hold_repair, "in repair mode" },
+		{ hold_error, "with an error that is not read" },
+		{ hold_sending, "whose other end was closed and is still sending" },
+		{ hold_mptcp, "a socket descriptor" },
+	};
+	int listener, fds[2];
+
+	(void)state;
+	full = listen_at(&listener, 0);
+	fds[0] = connect_to(&full, SOCK_NONBLOCK);
+	fds[1] = connect_to(&full, SOCK_NONBLOCK);
+	proc_group_refusals(cases, sizeof(cases) / sizeof(cases[0]));
+	close(fds[0]);
+	close(fds[1]);
+	close(listener);
+}
+
+/* The kernel lets it go after a while: on a busy machine that may be sooner. */
+static void refuses_one_byte(void **state)
+{
+	const struct ckpt_stop_params params = { .pid = proc_group_spawn(NULL, hold_one_byte) };
+	struct ckpt_err err = CKPT_ERR_INIT;
+
+	(void)state;
+	for (int i = 0; i < 50 && !strstr(err.text, "with a byte that waits to be sent"); i++) {
+		err = (struct ckpt_err)CKPT_ERR_INIT;
+		proc_group_cycle(&params, NULL, &err);
+	}
+	assert_int_equal(err.status, CKPT_REFUSED);
+	assert_non_null(strstr(err.text, "with a byte that waits to be sent"));
+	kill(params.pid, SIGKILL);
+	waitpid(params.pid, NULL, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(refuses_tcp),
+		cmocka_unit_test(refuses_one_byte),
+	};
+
+	return cmocka_run_group_tests_name("proc tcp refuse", tests, NULL, NULL);
+}

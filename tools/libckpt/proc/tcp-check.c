@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Consistency of the TCP sockets of an image. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "proc/tcp.h"
+
+#define BAD(...) ckpt_fail(err, CKPT_DAMAGED, 0, "process image: " __VA_ARGS__)
+
+#define BACKLOG_MAX INT32_MAX
+#define MSS_MIN 88u
+#define MSS_MAX 65535u
+#define SCALE_MAX 14u
+#define FLAGS (CKPT_TCP_F_SENT_END | CKPT_TCP_F_GOT_END | CKPT_TCP_F_DEAF | CKPT_TCP_F_RESET | \
+	       AGREED)
+#define AGREED (CKPT_TCP_F_TIMESTAMPS | CKPT_TCP_F_SACK | CKPT_TCP_F_WSCALE)
+
+static bool is_address(const uint8_t *address, size_t len, uint32_t family)
+{
+	uint16_t of;
+
+	if (len != (family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6)))
+		return false;
+	memcpy(&of, address, sizeof(of));
+	return of == family;
+}
+
+static int check_addresses(const struct ckpt_socket *s, const struct ckpt_tcp *t,
+			   struct ckpt_err *err)
+{
+	bool remote = t->state == CKPT_TCP_CONNECTED || t->state == CKPT_TCP_CONNECTING;
+
+	if ((t->local_len || t->state != CKPT_TCP_FREE) &&
+	    !is_address(t->local, t->local_len, s->family))
+		return BAD("a TCP socket has no sound address");
+	if (remote && !is_address(t->remote, t->remote_len, s->family))
+		return BAD("a TCP connection leads to no sound address");
+	return 0;
+}
+
+static int check_socket(const struct ckpt_tcp *t, struct ckpt_err *err)
+{
+	bool connection = t->state == CKPT_TCP_CONNECTED || t->state == CKPT_TCP_ALONE;
+
+	if (t->state > CKPT_TCP_CONNECTING || t->flags & ~FLAGS || t->backlog > BACKLOG_MAX)
+		return BAD("a TCP socket is in no known state");
+	if (!connection && (t->flags || t->n_unread || t->n_unsent))
+		return BAD("a TCP socket that is not connected has got something");
+	if (t->n_unread > CKPT_TCP_QUEUE_MAX || t->n_unsent > CKPT_TCP_QUEUE_MAX)
+		return BAD("a TCP connection holds %zu and %zu bytes", t->n_unread, t->n_unsent);
+	if (connection && (t->mss < MSS_MIN || t->mss > MSS_MAX || t->scale_out > SCALE_MAX ||
+			   t->scale_in > SCALE_MAX))
+		return BAD("a TCP connection has agreed on what cannot be");
+	if (t->state == CKPT_TCP_ALONE &&
+	    (t->n_unsent || !(t->flags & (CKPT_TCP_F_GOT_END | CKPT_TCP_F_RESET))))
+		return BAD("a TCP socket is connected with nobody");
+	return 0;
+}
+
+static int check_peer(const struct ckpt_image *image, uint32_t i, struct ckpt_err *err)
+{
+	const struct ckpt_tcp *t = &image->tcps[i];
+	const struct ckpt_tcp *o;
+
+	if ((t->state == CKPT_TCP_CONNECTED) != (t->peer != CKPT_NONE))
+		return BAD("a TCP socket has no other end");
+	if (t->peer == CKPT_NONE)
+		return 0;
+	if (t->peer >= image->n_tcps || t->peer == i || image->tcps[t->peer].peer != i)
+		return BAD("a TCP connection has not two ends");
+	o = &image->tcps[t->peer];
+	if ((t->flags ^ o->flags) & AGREED || t->scale_out != o->scale_in ||
+	    t->flags & (CKPT_TCP_F_GOT_END | CKPT_TCP_F_RESET))
+		return BAD("the ends of a TCP connection have not agreed");
+	return 0;
+}
+
+int ckpt_tcp_check(const struct ckpt_image *image, struct ckpt_err *err)
+{
+	cleanup_free bool *taken = calloc(image->n_tcps + 1, sizeof(*taken));
+	size_t n = 0;
+
+	if (!taken)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory to check the process image");
+	for (size_t i = 0; i < image->n_sockets; i++) {
+		const struct ckpt_socket *s = &image->sockets[i];
+
+		if (!ckpt_tcp_socket(s))
+			continue;
+		if (s->part >= image->n_tcps || taken[s->part])
+			return BAD("a TCP socket is not described, or two are one");
+		taken[s->part] = true;
+		n++;
+		if (check_socket(&image->tcps[s->part], err) ||
+		    check_addresses(s, &image->tcps[s->part], err))
+			return -1;
+	}
+	if (n != image->n_tcps)
+		return BAD("a TCP socket is no socket");
+	for (uint32_t i = 0; i < image->n_tcps; i++) {
+		if (check_peer(image, i, err))
+			return -1;
+	}
+	return 0;
+}

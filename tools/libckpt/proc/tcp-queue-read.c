@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Bytes of a TCP connection: those that have come, and those that are on their way
+ *
+ * What has come is peeked at.  What has not, because the other end has no room for it or for
+ * want of an acknowledgement, only repair mode shows, in which a socket writes nothing and is of
+ * no use to the tree.  It lasts for microseconds, in a process of its own: when that one is
+ * killed meanwhile, this one takes the socket out of the mode, and when this one is, that one
+ * does.  Only the end of both at that moment leaves a socket in it.
+ */
+#include <errno.h>
+#include <linux/sockios.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "base/cleanup.h"
+#include "base/fault.h"
+#include "proc/tcp.h"
+
+int ckpt_tcp_unread(int own, uint8_t **ret, size_t *ret_n, struct ckpt_err *err)
+{
+	cleanup_free uint8_t *data = NULL;
+	ssize_t n;
+	int len;
+
+	if (ioctl(own, SIOCINQ, &len))
+		return ckpt_fail(err, CKPT_FAILED, errno, "cannot size what a TCP socket has got");
+	/* without anything to peek at, an error of the socket would be taken from it */
+	if (!len)
+		return 0;
+	data = malloc(len);
+	if (!data)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for what a TCP socket has got");
+	n = recv(own, data, len, MSG_PEEK | MSG_DONTWAIT);
+	if (n != len)
+		return ckpt_fail(err, CKPT_FAILED, n < 0 ? errno : 0,
+				 "cannot read what a TCP socket has got, %zd of %d bytes", n, len);
+	*ret = take_ptr(data);
+	*ret_n = len;
+	return 0;
+}
+
+/**
+ * struct look - what a process of its own finds out, in memory that it shares with us
+ * @os: errno of what failed, or 0
+ * @written, @received: sequence numbers behind the last byte, of either end
+ * @len: bytes of @data: what was written and is not acknowledged
+ * @room: for them
+ */
+struct look {
+	int os;
+	uint32_t written, received;
+	size_t len, room;
+	uint8_t data[];
+};
+
+/* A socket that we put into repair mode, and what that changes. */
+struct patient {
+	int own, reuse;
+};
+
+static int set(int own, int level, int name, int value)
+{
+	return setsockopt(own, level, name, &value, sizeof(value));
+}
+
+static int repair_off(const struct patient *p)
+{
+	return set(p->own, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_OFF_NO_WP) ||
+	       set(p->own, SOL_SOCKET, SO_REUSEADDR, p->reuse) ? -1 : 0;
+}
+
+static int look_queue(const struct patient *p, int queue, uint32_t *ret_seq, struct look *l)
+{
+	socklen_t len = sizeof(*ret_seq);
+	int failed;
+	ssize_t n;
+
+	if (set(p->own, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_ON))
+		return -1;
+	failed = set(p->own, IPPROTO_TCP, TCP_REPAIR_QUEUE, queue) ||
+		 getsockopt(p->own, IPPROTO_TCP, TCP_QUEUE_SEQ, ret_seq, &len);
+	ckpt_fault("keeper.repair");
+	if (!failed && queue == TCP_SEND_QUEUE) {
+		n = recv(p->own, l->data, l->room, MSG_PEEK | MSG_DONTWAIT);
+		failed = n < 0;
+		l->len = failed ? 0 : n;
+	}
+	l->os = failed ? errno : 0;
+	return repair_off(p) || failed ? -1 : 0;
+}
+
+static void look_both(const struct patient *from, const struct patient *to, struct look *l)
+{
+	if (look_queue(from, TCP_SEND_QUEUE, &l->written, l) ||
+	    look_queue(to, TCP_RECV_QUEUE, &l->received, l))
+		l->os = l->os ? l->os : errno;
+}
+
+/* Nothing but the end of the other process can have left it so. */
+static void mend(const struct patient *p)
+{
+	int on = 0;
+	socklen_t len = sizeof(on);
+
+	if (!getsockopt(p->own, IPPROTO_TCP, TCP_REPAIR, &on, &len) && on)
+		repair_off(p);
+	set(p->own, SOL_SOCKET, SO_REUSEADDR, p->reuse);
+}
+
+static int look_aside(const struct patient *from, const struct patient *to, struct look *l,
+		      struct ckpt_err *err)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (!pid) {
+		look_both(from, to, l);
+		_exit(0);
+	}
+	if (pid < 0)
+		return ckpt_fail(err, CKPT_FAILED, errno, "cannot start a process");
+	ckpt_fault("keeper.repairing");
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (status) {
+		mend(from);
+		mend(to);
+		return ckpt_fail(err, CKPT_FAILED, 0,
+				 "a process that looked at a TCP connection was killed; try again");
+	}
+	if (l->os == EPERM)
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+			"ckpt-tool lacks CAP_NET_ADMIN, without which it cannot see what is on its "
+			"way in a TCP connection; try again when nothing is");
+	return !l->os ? 0 :
+		ckpt_fail(err, CKPT_FAILED, l->os, "cannot look at a TCP connection");
+}
+
+static int patient(int own, struct patient *ret, struct ckpt_err *err)
+{
+	socklen_t len = sizeof(ret->reuse);
+
+	ret->own = own;
+	if (getsockopt(own, SOL_SOCKET, SO_REUSEADDR, &ret->reuse, &len))
+		return ckpt_fail(err, CKPT_FAILED, errno, "cannot look at a TCP socket");
+	return 0;
+}
+
+/* The last bytes that were written are those that have not come. */
+static int keep_missing(const struct look *l, bool ended, uint8_t **ret, size_t *ret_n,
+			struct ckpt_err *err)
+{
+	uint32_t missing = l->written - ended - l->received;
+
+	if (!missing)
+		return 0;
+	if (missing > l->len)
+		return ckpt_fail(err, CKPT_FAILED, 0,
+				 "%u bytes are on their way in a TCP connection, %zu are known",
+				 missing, l->len);
+	*ret = malloc(missing);
+	if (!*ret)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for what a TCP socket has sent");
+	memcpy(*ret, l->data + l->len - missing, missing);
+	*ret_n = missing;
+	return 0;
+}
+
+int ckpt_tcp_unsent(int from, int to, bool ended, uint8_t **ret, size_t *ret_n,
+		    struct ckpt_err *err)
+{
+	struct patient a, b;
+	struct look *l;
+	int queued, failed;
+	size_t room;
+
+	if (patient(from, &a, err) || patient(to, &b, err))
+		return -1;
+	if (ioctl(from, SIOCOUTQ, &queued))
+		return ckpt_fail(err, CKPT_FAILED, errno, "cannot size what a TCP socket sends");
+	room = sizeof(*l) + queued;
+	l = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE,
+		 -1, 0);
+	if (l == MAP_FAILED)
+		return ckpt_fail(err, CKPT_FAILED, errno, "no memory for what a TCP socket sends");
+	l->room = queued;
+	failed = look_aside(&a, &b, l, err) || keep_missing(l, ended, ret, ret_n, err);
+	munmap(l, room);
+	return failed ? -1 : 0;
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * TCP: sockets that are free, listen, or are an end of a connection
+ *
+ * A connection with both ends in the tree goes on over a restore: what is on its way is kept in
+ * the image, and both ends are made anew.  One with an end outside is reset, as if the other end
+ * had done so, after what had come.
+ */
+#ifndef CKPT_PROC_TCP_H
+#define CKPT_PROC_TCP_H
+
+#include <linux/types.h>
+#ifdef __CHECKER__
+#define __be32 __u32	/* the header casts plain constants to it */
+#endif
+#include <linux/tcp.h>
+#undef __be32
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "proc/socket.h"
+
+/* Room for an address of either family. */
+union ckpt_tcp_address {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+};
+
+/* States of the kernel's, as struct tcp_info has them. */
+enum {
+	TCP_ESTABLISHED = 1,
+	TCP_SYN_SENT,
+	TCP_SYN_RECV,
+	TCP_FIN_WAIT1,
+	TCP_FIN_WAIT2,
+	TCP_TIME_WAIT,
+	TCP_CLOSE,
+	TCP_CLOSE_WAIT,
+	TCP_LAST_ACK,
+	TCP_LISTEN,
+	TCP_CLOSING,
+};
+
+static inline bool ckpt_tcp_socket(const struct ckpt_socket *s)
+{
+	return (s->family == AF_INET || s->family == AF_INET6) && s->type == SOCK_STREAM &&
+	       s->protocol == IPPROTO_TCP;
+}
+
+#define CKPT_TCP_QUEUE_MAX (1u << 30)	/* bytes in one direction */
+
+/*
+ * tcp-read.c: what a descriptor @own of socket @s is by itself; then tcp-peer-read.c: who is
+ * connected with whom, and what is on its way
+ */
+int ckpt_read_tcp(struct ckpt_reader *r, const struct ckpt_file *f, struct ckpt_socket *s, int own,
+		  struct ckpt_err *err);
+int ckpt_read_tcps(struct ckpt_reader *r, struct ckpt_err *err);
+int ckpt_tcp_info(int own, struct tcp_info *ret, struct ckpt_err *err);
+/* POLL* that are so now. */
+int ckpt_tcp_poll(int own, short *ret, struct ckpt_err *err);
+/* A refusal that names who holds the socket: "pid N (command) holds ...". */
+int ckpt_tcp_refuse(const struct ckpt_reader *r, const struct ckpt_file *f, const char *what,
+		    struct ckpt_err *err);
+
+/* tcp-queue-read.c: what has come to @own and was not read; all of it stays there. */
+int ckpt_tcp_unread(int own, uint8_t **ret, size_t *ret_n, struct ckpt_err *err);
+/*
+ * What was written to @from and has not come to @to, the other end of it; @ended: to which an end
+ * was written as well.  Both are put into repair mode and out of it.
+ */
+int ckpt_tcp_unsent(int from, int to, bool ended, uint8_t **ret, size_t *ret_n,
+		    struct ckpt_err *err);
+
+/* tcp-diag.c: is the other end of @t, which no process has, still sending? 1, 0, -1 */
+int ckpt_tcp_closed_sends(const struct ckpt_tcp *t, struct ckpt_err *err);
+/* Where @t, of inode @ino, is being connected to: @t->remote, empty when nobody tells. */
+int ckpt_tcp_connects_to(struct ckpt_tcp *t, uint32_t ino, struct ckpt_err *err);
+
+/* tcp-check.c */
+int ckpt_tcp_check(const struct ckpt_image *image, struct ckpt_err *err);
+
+/* tcp-build.c: all of them, in init */
+int ckpt_build_tcps(struct ckpt_restore *r, struct ckpt_err *err);
+/*
+ * What this machine would refuse of connections.  A connection that was killed a moment ago waits
+ * in the kernel for late packets, and with it its port; to take its place ends that.
+ */
+int ckpt_tcp_try_connections(const struct ckpt_image *image, struct ckpt_err *err);
+/* And then of the others, tried with @own, which has the options of @s; one compared. */
+int ckpt_tcp_try(const struct ckpt_image *image, const struct ckpt_socket *s, int own,
+		 struct ckpt_err *err);
+int ckpt_verify_tcp(const struct ckpt_image *image, const struct ckpt_socket *s, int own,
+		    struct ckpt_err *err);
+
+/**
+ * struct ckpt_tcp_end - an end that is being made
+ * @own: a descriptor of ours of it, not connected yet
+ * @s: its options
+ * @t: what it is to be
+ * @bound: it has its address
+ */
+struct ckpt_tcp_end {
+	int own;
+	const struct ckpt_socket *s;
+	const struct ckpt_tcp *t;
+	bool bound;
+};
+
+/* tcp-connect-build.c: connect two ends of the tree, or one with nobody. */
+int ckpt_tcp_connect(const struct ckpt_tcp_end *a, const struct ckpt_tcp_end *b,
+		     struct ckpt_err *err);
+/* The same, but nothing is sent and they are as good as not connected when they are closed. */
+int ckpt_tcp_join(const struct ckpt_tcp_end *a, const struct ckpt_tcp_end *b,
+		  struct ckpt_err *err);
+int ckpt_tcp_finish_alone(const struct ckpt_tcp_end *a, struct ckpt_err *err);
+/* Begin to connect once more; one that cannot even begin is reset. */
+int ckpt_tcp_connect_again(const struct ckpt_tcp_end *a, struct ckpt_err *err);
+
+#endif
