@@ -30,8 +30,8 @@ struct cmd {
 	int (*run)(int argc, char **argv, struct ckpt_err *err);
 };
 
-extern const struct cmd cmd_run, cmd_tag, cmd_untag, cmd_ps, cmd_checkpoint, cmd_log, cmd_show,
-	cmd_verify, cmd_restore;
+extern const struct cmd cmd_run, cmd_tag, cmd_untag, cmd_ps, cmd_checkpoint, cmd_doctor, cmd_log,
+	cmd_show, cmd_verify, cmd_restore;
 
 /**
  * struct common - options that every verb shares

@@ -12,8 +12,8 @@
 #include "report.h"
 
 static const struct cmd *const cmds[] = {
-	&cmd_run, &cmd_tag, &cmd_untag, &cmd_ps, &cmd_checkpoint, &cmd_log, &cmd_show,
-	&cmd_verify, &cmd_restore,
+	&cmd_run, &cmd_tag, &cmd_untag, &cmd_ps, &cmd_checkpoint, &cmd_doctor,
+	&cmd_log, &cmd_show, &cmd_verify, &cmd_restore,
 };
 
 #define N_CMDS (sizeof(cmds) / sizeof(cmds[0]))

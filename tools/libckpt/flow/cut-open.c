@@ -16,7 +16,7 @@
 #include "flow/lineage.h"
 #include "flow/settle.h"
 
-static int refuse_own_group(const struct ckpt_tagged *group, struct ckpt_err *err)
+int ckpt_cut_refuse_group(const struct ckpt_tagged *group, struct ckpt_err *err)
 {
 	cleanup_free char *own = NULL;
 	bool alive;
@@ -56,7 +56,7 @@ int ckpt_cut_refuse(struct ckpt_cut *cut, struct ckpt_err *err)
 {
 	const struct ckpt_tagged *group = cut->params->group;
 
-	return refuse_own_group(group, err) ||
+	return ckpt_cut_refuse_group(group, err) ||
 	       refuse_store_inside(cut->params->store, group, err) ||
 	       ckpt_settle(group, true, cut->params->dry_run, err) ? -1 : 0;
 }

@@ -58,6 +58,9 @@ struct ckpt_cut {
 /* CLOCK_MONOTONIC in ns. */
 uint64_t ckpt_cut_now(void);
 
+/* Refuse a group of which nothing lives, and our own. */
+int ckpt_cut_refuse_group(const struct ckpt_tagged *group, struct ckpt_err *err);
+
 /* Steps, in order. */
 int ckpt_cut_refuse(struct ckpt_cut *cut, struct ckpt_err *err);
 int ckpt_cut_open(struct ckpt_cut *cut, struct ckpt_err *err);

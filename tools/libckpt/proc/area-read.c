@@ -215,8 +215,9 @@ static int read_areas(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ck
 			return 0;
 		if (flags_of(&f, &line, text, line.path + line.path_len - text, &flags))
 			return 1;
-		if (ckpt_area_check(p->pid, p->comm, &line, &flags, err) ||
-		    add_area(r, p, mm, &line, &flags, err))
+		if ((ckpt_area_check(p->pid, p->comm, &line, &flags, err) ||
+		     add_area(r, p, mm, &line, &flags, err)) &&
+		    ckpt_survey_pass(r->hold->survey, -1, err))
 			return -1;
 	}
 }
@@ -288,9 +289,7 @@ int ckpt_read_mm(struct ckpt_reader *r, struct ckpt_held_proc *p, uint32_t *ret,
 	mm->exe = CKPT_NONE;
 	memcpy(mm->layout, p->stat.layout, sizeof(mm->layout));
 	mm->thp_disabled = p->threads[0].status.thp_disabled;
-	if (read_all_areas(r, p, mm, err) || read_auxv(r, p, mm, err) ||
-	    ckpt_read_named(r, p, "exe", O_RDONLY, &mm->exe, err))
-		return -1;
 	*ret = index;
-	return 0;
+	return read_all_areas(r, p, mm, err) || read_auxv(r, p, mm, err) ||
+	       ckpt_read_named(r, p, "exe", O_RDONLY, &mm->exe, err) ? -1 : 0;
 }

@@ -297,12 +297,41 @@ static int read_fd(struct ckpt_reader *r, struct ckpt_held_proc *p, int fd, stru
 	return info.locked ? ckpt_read_locks(r, p, fd, ret->file, false, err) : 0;
 }
 
+/*
+ * For a survey: @fd was refused.  Something stands in its place, so that who leads to it finds
+ * that, and what was noted of it is forgotten.
+ */
+static int pass_fd(struct ckpt_reader *r, struct ckpt_held_proc *p, int fd,
+		   const struct ckpt_image *before, struct ckpt_fd *ret, struct ckpt_err *err)
+{
+	cleanup_with(file_done) struct ckpt_file f = {
+		.kind = CKPT_FILE_CHR,
+		.pipe = CKPT_NONE,
+		.capture_pid = p->pid,
+		.capture_fd = fd,
+		.path = strdup("/dev/null"),
+	};
+	struct stat st;
+	char name[32];
+
+	if (ckpt_survey_pass(r->hold->survey, -1, err))
+		return -1;
+	ckpt_image_cut(r->image, before);
+	snprintf(name, sizeof(name), "fd/%d", fd);
+	if (!f.path || fstatat(p->dir, name, &st, 0))
+		return ckpt_fail(err, CKPT_FAILED, 0, "cannot look at %s of pid %d", name, p->pid);
+	from_stat(&f, &st);
+	ret->fd = fd;
+	return add_file(r, &f, &ret->file, err);
+}
+
 int ckpt_read_fdtable(struct ckpt_reader *r, struct ckpt_held_proc *p, uint32_t *ret,
 		      struct ckpt_err *err)
 {
 	struct ckpt_image *image = r->image;
 	struct ckpt_fdtable *table = ckpt_grow(image->fdtables, &image->n_fdtables, sizeof(*table));
 	cleanup_free int *fds = NULL;
+	struct ckpt_image before;
 	ssize_t n;
 
 	if (!table)
@@ -316,10 +345,13 @@ int ckpt_read_fdtable(struct ckpt_reader *r, struct ckpt_held_proc *p, uint32_t 
 	table->fds = calloc(n ? n : 1, sizeof(*table->fds));
 	if (!table->fds)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a descriptor table");
+	before = *image;
 	for (ssize_t i = 0; i < n; i++) {
-		if (read_fd(r, p, fds[i], &table->fds[i], err))
+		if (read_fd(r, p, fds[i], &table->fds[i], err) &&
+		    pass_fd(r, p, fds[i], &before, &table->fds[i], err))
 			return -1;
 		table->n_fds = i + 1;
+		before = *image;
 	}
 	*ret = image->n_fdtables - 1;
 	return 0;

@@ -21,6 +21,7 @@
 #include "proc/parse.h"
 #include "proc/pty.h"
 #include "proc/stop.h"
+#include "proc/survey.h"
 
 /**
  * struct ckpt_held_thread - a thread that is or will be traced
@@ -116,6 +117,7 @@ struct ckpt_seen_watch {
  * @frozen: we wrote 1 to cgroup.freeze and not yet 0
  * @caller: the process that asked; it must not be in the tree
  * @path_of, @path_arg: as in struct ckpt_stop_params
+ * @survey: where refusals are noted; NULL: the first one ends it
  * @unhurried: the caller holds the tree long anyway: what is slow is read within the stop
  * @began_ns: CLOCK_MONOTONIC of the first act on the running tree
  * @queues: inotifies, as the scan found them
@@ -132,6 +134,7 @@ struct ckpt_hold {
 	pid_t root;
 	bool frozen, unhurried;
 	pid_t caller;
+	struct ckpt_survey *survey;
 	uint32_t freeze_ms, vfork_ms;
 	char *(*path_of)(const void *arg, uint64_t ino, size_t nth);
 	const void *path_arg;

@@ -34,3 +34,21 @@ void ckpt_image_done(struct ckpt_image *image)
 {
 	ckpt_shape_done(&ckpt_image_shape, image);
 }
+
+void ckpt_image_cut(struct ckpt_image *image, const struct ckpt_image *before)
+{
+	const struct ckpt_shape *shape = &ckpt_image_shape;
+
+	for (const struct ckpt_field *f = shape->fields; f < shape->fields + shape->n; f++) {
+		uint8_t *list;
+		size_t *n, kept;
+
+		if (f->kind != CKPT_FIELD_LIST)
+			continue;
+		list = *(uint8_t **)((uint8_t *)image + f->offset);
+		n = (size_t *)((uint8_t *)image + f->count);
+		kept = *(const size_t *)((const uint8_t *)before + f->count);
+		while (*n > kept)
+			ckpt_shape_done(f->shape, list + --*n * f->size);
+	}
+}

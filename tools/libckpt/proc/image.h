@@ -328,6 +328,8 @@ struct ckpt_image {
 };
 
 void ckpt_image_done(struct ckpt_image *image);
+/* Free what was added to the lists of @image since @before was copied from it. */
+void ckpt_image_cut(struct ckpt_image *image, const struct ckpt_image *before);
 
 /* The memory without a name that an area maps, or NULL. @image: sound, or being made. */
 static inline struct ckpt_shm *ckpt_area_shm(const struct ckpt_image *image,

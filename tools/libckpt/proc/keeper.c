@@ -34,10 +34,12 @@
 /**
  * struct keeper - the process
  * @holding: the tree is stopped
+ * @survey: what was refused so far, where all of it is to be known
  * @lapsed: it was let go because the caller took too long
  */
 struct keeper {
 	struct ckpt_hold hold;
+	struct ckpt_survey survey;
 	int sock, memfd;
 	uint32_t hold_ms;
 	bool holding, lapsed;
@@ -192,6 +194,25 @@ static int put_memfd(int memfd, const struct ckpt_buf *b, struct ckpt_err *err)
 	return 0;
 }
 
+static int do_survey(struct keeper *k, struct ckpt_keeper_reply *reply)
+{
+	cleanup_buf struct ckpt_buf bytes = CKPT_BUF_INIT;
+	struct ckpt_err *err = &reply->err;
+	struct ckpt_image image;
+
+	if (k->holding) {
+		k->hold.survey = &k->survey;
+		if (ckpt_read_tree(&k->hold, &image, err))
+			return -1;
+		ckpt_image_done(&image);
+		k->hold.survey = NULL;
+	}
+	if (ckpt_survey_encode(&k->survey, &bytes, err))
+		return -1;
+	reply->survey_len = bytes.len;
+	return put_memfd(k->memfd, &bytes, err);
+}
+
 static int do_collect(struct keeper *k, struct ckpt_keeper_reply *reply)
 {
 	cleanup_buf struct ckpt_buf bytes = CKPT_BUF_INIT;
@@ -316,6 +337,9 @@ static void serve(struct keeper *k, uint32_t op, struct ckpt_keeper_reply *reply
 			ret = ckpt_hold_stop(&k->hold, &reply->err);
 		k->holding = !ret;
 		return;
+	case CKPT_KEEPER_SURVEY:
+		ret = (k->lapsed && need_hold(k, reply)) || do_survey(k, reply);
+		break;
 	case CKPT_KEEPER_COLLECT:
 		ret = need_hold(k, reply) || do_collect(k, reply);
 		if (ret && k->holding)
@@ -382,8 +406,11 @@ void ckpt_keeper_main(const struct ckpt_stop_params *params, int sock, int memfd
 	k.sock = sock;
 	k.memfd = memfd;
 	/* on failure the reply says why, and the caller closes */
-	if (!ckpt_hold_init(&k.hold, &own, caller, &reply.err))
+	if (!ckpt_hold_init(&k.hold, &own, caller, &reply.err)) {
+		k.hold.survey = own.survey ? &k.survey : NULL;
 		ckpt_scan_tree(&k.hold, &reply.err);
+		k.hold.survey = NULL;
+	}
 	reply.sees_reads = k.hold.sees_reads;
 	if (!answer(&k, &reply))
 		_exit(0);
@@ -398,5 +425,6 @@ void ckpt_keeper_main(const struct ckpt_stop_params *params, int sock, int memfd
 	}
 	let_go(&k);
 	ckpt_hold_done(&k.hold);
+	ckpt_survey_done(&k.survey);
 	_exit(0);
 }

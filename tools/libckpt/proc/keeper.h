@@ -13,6 +13,7 @@
 enum ckpt_keeper_op {
 	CKPT_KEEPER_OPEN,	/* answered without being asked, after the scan */
 	CKPT_KEEPER_BEGIN,
+	CKPT_KEEPER_SURVEY,	/* a tree looked at for all that is refused */
 	CKPT_KEEPER_COLLECT,
 	CKPT_KEEPER_HOLDING,	/* all is copied: was it held until now? */
 	CKPT_KEEPER_RELEASE,
@@ -28,11 +29,12 @@ struct ckpt_keeper_request {
  * @freeze_ns: RELEASE and KILL
  * @sees_reads: OPEN: as in struct ckpt_hold
  * @image_len, @aside_len: COLLECT: what is in the memfd, the second at CKPT_ASIDE_AT
+ * @survey_len: SURVEY: what was refused, in the memfd
  * @err: when its status is not CKPT_OK the request failed and nothing is held
  */
 struct ckpt_keeper_reply {
 	uint64_t freeze_ns;
-	uint64_t image_len, aside_len;
+	uint64_t image_len, aside_len, survey_len;
 	bool sees_reads;
 	struct ckpt_err err;
 };

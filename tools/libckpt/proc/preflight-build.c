@@ -195,7 +195,8 @@ int ckpt_restore_check(const struct ckpt_restore_params *params, struct ckpt_err
 	    ckpt_image_restorable(image, err) || check_label(image, err) ||
 	    check_cpus(params, err) ||
 	    check_pids(image, err) || check_files(params, err) || ckpt_ptys_free(image, err) ||
-	    check_watches(params, err) || ckpt_locks_free(params, err) || ckpt_unix_preflight(params, err) ||
+	    check_watches(params, err) || ckpt_locks_free(params, err) ||
+	    ckpt_unix_preflight(params, err) ||
 	    ckpt_machine_check(image, err) || ckpt_vdso_check(image, err) ||
 	    ckpt_xstate_check(image, err))
 		return -1;

@@ -12,6 +12,9 @@
 #include "proc/procfs.h"
 #include "proc/read.h"
 #include "proc/remote.h"
+
+/* For a survey a refusal is no end. */
+#define PASS(failed) ckpt_survey_pass(r->hold->survey, failed, err)
 #include "proc/socket.h"
 
 /* Objects that fork never shares, and what they are called. */
@@ -65,11 +68,11 @@ static int read_tables(struct ckpt_reader *r, struct ckpt_held_proc **sorted, st
 			return -1;
 		task_of(r->image, sorted[i])->fdtable = table;
 	}
-	if (ckpt_read_pipes(r, err) || ckpt_read_ptys(r, err) || ckpt_read_sockets(r, err) ||
-	    ckpt_read_epolls(r, err) || ckpt_read_urings(r, err) ||
-	    ckpt_read_locks_owners(r, err))
+	if (PASS(ckpt_read_pipes(r, err)) || PASS(ckpt_read_ptys(r, err)) ||
+	    PASS(ckpt_read_sockets(r, err)) || PASS(ckpt_read_epolls(r, err)) ||
+	    PASS(ckpt_read_urings(r, err)) || PASS(ckpt_read_locks_owners(r, err)))
 		return -1;
-	return ckpt_read_semaphores(r, err);
+	return PASS(ckpt_read_semaphores(r, err));
 }
 
 /* Parents before their children. */
@@ -141,7 +144,7 @@ static int map_all(struct ckpt_reader *r, struct ckpt_ask *asks, struct ckpt_err
 
 		if (!p->zombie && (read_vdso(r, p, &at, err) ||
 				   ckpt_inject_map(&asks[i].inject, p, at, err) ||
-				   ckpt_strange_locks(r->hold, p, err)))
+				   PASS(ckpt_strange_locks(r->hold, p, err))))
 			return -1;
 	}
 	return 0;
@@ -160,7 +163,7 @@ static int ask_all(struct ckpt_reader *r, struct ckpt_ask *asks, struct ckpt_err
 		struct ckpt_task *task = task_of(r->image, &hold->procs[i]);
 
 		if (!hold->procs[i].zombie &&
-		    (ckpt_ask_finish(&asks[i], task, &r->image->mms[task->mm], err) ||
+		    (PASS(ckpt_ask_finish(&asks[i], task, &r->image->mms[task->mm], err)) ||
 		     ckpt_inject_unmap(&asks[i].inject, err)))
 			return -1;
 	}
@@ -192,9 +195,9 @@ static int read_all(struct ckpt_reader *r, struct ckpt_err *err)
 	if (!sorted || !image->tasks)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of processes");
 	if (ckpt_shm_device(&r->shm_dev, err) ||
-	    ckpt_read_registers(hold, err) || ckpt_read_namespaces(r, err) ||
-	    ckpt_cgroup_check(hold, err) ||
-	    ckpt_read_clocks(r, err) || check_apart(hold, sorted, err))
+	    ckpt_read_registers(hold, err) || PASS(ckpt_read_namespaces(r, err)) ||
+	    PASS(ckpt_cgroup_check(hold, err)) ||
+	    ckpt_read_clocks(r, err) || PASS(check_apart(hold, sorted, err)))
 		return -1;
 	ckpt_fault("keeper.registers");
 	for (size_t i = 0; i < hold->n_procs; i++) {
@@ -202,14 +205,17 @@ static int read_all(struct ckpt_reader *r, struct ckpt_err *err)
 		if (ckpt_read_task(r, &hold->procs[i], &image->tasks[i], err))
 			return -1;
 	}
-	if (read_tables(r, sorted, err) || ckpt_read_segments(r, err))
+	if (read_tables(r, sorted, err) || PASS(ckpt_read_segments(r, err)))
 		return -1;
 	ckpt_fault("keeper.looked");
-	if (ask_tree(r, err) || ckpt_read_timers_of_day(r, err) ||
-	    ckpt_read_timerfds_again(r, err))
+	if (ask_tree(r, err) || PASS(ckpt_read_timers_of_day(r, err)) ||
+	    PASS(ckpt_read_timerfds_again(r, err)))
 		return -1;
 	order_tasks(image);
-	return ckpt_image_restorable(image, err);
+	/* of one that has gaps, as a survey leaves it, nothing more can be said */
+	if (hold->survey && ckpt_image_check(image, NULL))
+		return 0;
+	return PASS(ckpt_image_restorable(image, err));
 }
 
 int ckpt_read_tree(struct ckpt_hold *hold, struct ckpt_image *ret, struct ckpt_err *err)

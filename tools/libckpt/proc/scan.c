@@ -14,6 +14,8 @@
 #include "proc/procfs.h"
 #include "proc/read.h"
 
+#define PASS(failed) ckpt_survey_pass(hold->survey, failed, err)
+
 /* A file or directory on a file system that it could not be opened on again. */
 static int scan_file(struct ckpt_held_proc *p, const char *name, const char *link, uint32_t mode,
 		     struct ckpt_err *err)
@@ -26,7 +28,7 @@ static int scan_file(struct ckpt_held_proc *p, const char *name, const char *lin
 	return -1;
 }
 
-static int scan_named(struct ckpt_held_proc *p, struct ckpt_err *err)
+static int scan_named(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckpt_err *err)
 {
 	static const char *const names[] = { "cwd", "root", "exe" };
 
@@ -36,7 +38,7 @@ static int scan_named(struct ckpt_held_proc *p, struct ckpt_err *err)
 
 		if (!ckpt_procfs_link(p->dir, names[i], &link) &&
 		    !fstatat(p->dir, names[i], &st, 0) &&
-		    scan_file(p, names[i], link, st.st_mode, err))
+		    PASS(scan_file(p, names[i], link, st.st_mode, err)))
 			return -1;
 	}
 	return 0;
@@ -58,6 +60,24 @@ static int scan_inotify(struct ckpt_hold *hold, struct ckpt_held_proc *p, int fd
 	       ckpt_watches_see(hold, points, fdinfo, err) ? -1 : 0;
 }
 
+static int scan_fd(struct ckpt_hold *hold, struct ckpt_held_proc *p, int fd,
+		   struct ckpt_points *points, struct ckpt_err *err)
+{
+	cleanup_free char *link = NULL;
+	struct stat st;
+	char name[32];
+
+	snprintf(name, sizeof(name), "fd/%d", fd);
+	if (ckpt_procfs_link(p->dir, name, &link) || fstatat(p->dir, name, &st, 0))
+		return 0;	/* closed meanwhile */
+	if (ckpt_fd_check(p->pid, p->comm, fd, link, st.st_mode, st.st_rdev, err) ||
+	    scan_file(p, name, link, st.st_mode, err) ||
+	    scan_inotify(hold, p, fd, link, points, err))
+		return -1;
+	return ckpt_pty_remember(hold, p, fd, &st) ?
+	       ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of terminals") : 0;
+}
+
 static int scan_fds(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckpt_points *points,
 		    struct ckpt_err *err)
 {
@@ -69,19 +89,8 @@ static int scan_fds(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckp
 		       ckpt_fail(err, CKPT_FAILED, -n, "cannot list the descriptors of pid %d",
 				 p->pid);
 	for (ssize_t i = 0; i < n; i++) {
-		cleanup_free char *link = NULL;
-		struct stat st;
-		char name[32];
-
-		snprintf(name, sizeof(name), "fd/%d", fds[i]);
-		if (ckpt_procfs_link(p->dir, name, &link) || fstatat(p->dir, name, &st, 0))
-			continue;	/* closed meanwhile */
-		if (ckpt_fd_check(p->pid, p->comm, fds[i], link, st.st_mode, st.st_rdev, err) ||
-		    scan_file(p, name, link, st.st_mode, err) ||
-		    scan_inotify(hold, p, fds[i], link, points, err))
+		if (PASS(scan_fd(hold, p, fds[i], points, err)))
 			return -1;
-		if (ckpt_pty_remember(hold, p, fds[i], &st))
-			return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of terminals");
 	}
 	return 0;
 }
@@ -135,7 +144,7 @@ static int scan_areas(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct c
 		return 0;
 	at = hold->seen[before].smaps;
 	while (ckpt_parse_smaps_area(&at, &line, &flags, &text, &len) == 1) {
-		if (ckpt_area_check(p->pid, p->comm, &line, &flags, err))
+		if (PASS(ckpt_area_check(p->pid, p->comm, &line, &flags, err)))
 			return -1;
 		hold->seen[before].uring |= ckpt_area_is_uring(&line);
 	}
@@ -194,7 +203,7 @@ int ckpt_scan_tree(struct ckpt_hold *hold, struct ckpt_err *err)
 	cleanup_with(ckpt_points_done) struct ckpt_points points = { 0 };
 	struct ckpt_cpus cpus;
 
-	if (scan_list(hold, err) || ckpt_cgroup_check(hold, err) ||
+	if (PASS(scan_list(hold, err)) || PASS(ckpt_cgroup_check(hold, err)) ||
 	    ckpt_spaces_open(&spaces, err) || open_labels(hold, &labels, err) ||
 	    ckpt_cpus_of(hold->cgroup, 0, &cpus, err))
 		return -1;
@@ -204,10 +213,10 @@ int ckpt_scan_tree(struct ckpt_hold *hold, struct ckpt_err *err)
 
 		if (p->zombie)
 			continue;
-		if (scan_status(hold, p, err) || scan_namespaces(&spaces, p, err) ||
-		    ckpt_labels_check(p, &labels, err) || scan_named(p, err) ||
-		    scan_fds(hold, p, &points, err) || scan_timers(hold, p, err) ||
-		    scan_areas(hold, p, err) || ckpt_policy_check(hold, p, err))
+		if (PASS(scan_status(hold, p, err)) || PASS(scan_namespaces(&spaces, p, err)) ||
+		    PASS(ckpt_labels_check(p, &labels, err)) || scan_named(hold, p, err) ||
+		    scan_fds(hold, p, &points, err) || PASS(scan_timers(hold, p, err)) ||
+		    scan_areas(hold, p, err) || PASS(ckpt_policy_check(hold, p, err)))
 			return -1;
 	}
 	ckpt_watches_sort(hold);

@@ -42,6 +42,7 @@
 
 #include "base/err.h"
 #include "proc/image.h"
+#include "proc/survey.h"
 
 struct ckpt_stop;
 
@@ -63,6 +64,7 @@ struct ckpt_stop;
  *	absolute and allocated, or NULL; asked for what is watched where the kernel tells no
  *	path, by the keeper, in its copy of the caller's memory; NULL: none
  * @path_arg: passed on
+ * @survey: the look before the stop goes on after a refusal, for ckpt_stop_survey
  * @keep_fd: a descriptor that the keeper has open until its end, a lock say; NULL: none
  */
 struct ckpt_stop_params {
@@ -71,6 +73,7 @@ struct ckpt_stop_params {
 	uint32_t freeze_ms;
 	uint32_t vfork_ms;
 	uint32_t hold_ms;
+	bool survey;
 	char *(*path_of)(const void *arg, uint64_t ino, size_t nth);
 	const void *path_arg;
 	const int *keep_fd;
@@ -109,6 +112,15 @@ bool ckpt_stop_sees_reads(const struct ckpt_stop *stop);
  * Return: 0 with the tree stopped, or -1.
  */
 int ckpt_stop_begin(struct ckpt_stop *stop, struct ckpt_err *err);
+
+/**
+ * ckpt_stop_survey - everything that would be refused, of the look before the stop as well
+ * @ret: empty, or owned by the caller: ckpt_survey_done
+ *
+ * When there is nothing the tree may be collected.  Of one that could not be stopped, what the
+ * look before it has found.  On failure it was let go.
+ */
+int ckpt_stop_survey(struct ckpt_stop *stop, struct ckpt_survey *ret, struct ckpt_err *err);
 
 /**
  * ckpt_stop_collect_start - let the keeper read the tree

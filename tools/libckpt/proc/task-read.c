@@ -13,6 +13,9 @@
 #include "proc/procfs.h"
 #include "proc/read.h"
 
+/* For a survey a refusal is no end. */
+#define PASS(failed) ckpt_survey_pass(r->hold->survey, failed, err)
+
 /* stat again: parents and groups may have changed until the stop. */
 static int refresh(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt_proc_status *s,
 		   struct ckpt_err *err)
@@ -118,15 +121,15 @@ static int read_threads(struct ckpt_reader *r, struct ckpt_held_proc *p, struct 
 int ckpt_read_task(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt_task *task,
 		   struct ckpt_err *err)
 {
-	if (identity(r, p, task, err))
+	if (PASS(identity(r, p, task, err)))
 		return -1;
 	if (p->zombie)
 		return 0;
-	if (check_threads(p, err) || ckpt_read_timers(r, p, task, err) ||
-	    ckpt_read_mm(r, p, &task->mm, err) || read_root(r, p, task, err) ||
-	    ckpt_read_limits(r, p, task, err))
+	if (PASS(check_threads(p, err)) || PASS(ckpt_read_timers(r, p, task, err)) ||
+	    PASS(ckpt_read_mm(r, p, &task->mm, err)) || PASS(read_root(r, p, task, err)) ||
+	    PASS(ckpt_read_limits(r, p, task, err)))
 		return -1;
-	return read_threads(r, p, task, err);
+	return PASS(read_threads(r, p, task, err));
 }
 
 struct pair {

@@ -275,7 +275,8 @@ int ckpt_verify_task(struct ckpt_restore *r, struct ckpt_build_task *t, struct c
 		return -1;
 	if (t->task->state == CKPT_TASK_ZOMBIE)
 		return 0;
-	if (ckpt_verify_ctty(r, t, err) || ckpt_verify_limits(t, err) || ckpt_verify_timers(t, err) ||
+	if (ckpt_verify_ctty(r, t, err) || ckpt_verify_limits(t, err) ||
+	    ckpt_verify_timers(t, err) ||
 	    verify_areas(r, t, err) || verify_fds(r, t, err) || ckpt_verify_shm_uses(r, t, err))
 		return -1;
 	return ckpt_verify_urings(r, t, err) || ckpt_memory_verify(r, t, err) ? -1 : 0;

@@ -1,0 +1,127 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# 056-doctor.sh: all that stands in the way of a checkpoint is told at once, and nothing is disturbed
+# where: native
+# module: no
+set -euo pipefail
+. "${CKPT_REPO:?}/tests/e2e/lib/assert.sh"
+. "$CKPT_REPO/tests/e2e/lib/group.sh"
+. "$CKPT_REPO/tests/e2e/lib/sizes.sh"
+. "$CKPT_REPO/tests/e2e/lib/story.sh"
+. "$CKPT_REPO/tests/e2e/lib/output.sh"
+
+outside_port() {	# of a server outside all groups, which accepts and says nothing
+	/usr/bin/python3 -c '
+import signal, socket, sys
+server = socket.create_server(("127.0.0.1", 0))
+print(server.getsockname()[1], file=open(sys.argv[1], "w"), flush=True)
+held = server.accept()
+signal.pause()' "$base/port" >/dev/null 2>&1 &
+	echo $! >"$base/server"
+	wait_for 20 test -s "$base/port"
+	cat "$base/port"
+}
+at_exit 'kill -9 $(cat "$base/server") 2>/dev/null'
+
+# One that can be captured, but for what leads out of it
+group=healthy
+start_program $group "$base/$group/said" /usr/bin/python3 -c '
+import sys, time
+said = open(sys.argv[1], "a", buffering=1)
+while True:
+    print("on", file=said)
+    time.sleep(0.1)' "$base/$group/said"
+fds() { ls -l /proc/"$1"/fd | sed 's/.*[0-9] //'; }
+pid=$(group_pids $group)
+before=$(fds "$pid"; cat "/proc/$pid/maps")
+ends "doctor of a healthy group" 0 '' "$tool" doctor $group
+like "it can be captured" "$(cat "$base/out")" 'healthy can be captured: 1 tasks, 1 threads;'
+ends "and as a document" 0 '' "$tool" doctor $group --json
+document "it says so" 'd["name"], d["healthy"], d["refused"], d["tasks"], d["freeze_ns"] > 0' \
+	"('healthy', True, [], 1, True)"
+is "its descriptors and areas are as before" "$(fds "$pid"; cat "/proc/$pid/maps")" "$before"
+ok "nothing traces or freezes it" untraced $group
+count=$(lines "$base/$group/said")
+ok "it runs on" wait_for 20 has_lines "$base/$group/said" $((count + 2))
+take $group
+
+# One that holds several things, before and behind each other, in two processes
+group=ill
+start_program $group "$base/$group/said" /usr/bin/python3 -c '
+import os, socket, sys, time
+said = open(sys.argv[1], "a", buffering=1)
+netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+status = os.open("/proc/self/status", os.O_RDONLY)
+packet = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+if not os.fork():
+    spare = os.open("/proc/self/io", os.O_RDONLY)
+while True:
+    print("on", os.getpid(), file=said)
+    time.sleep(0.1)' "$base/$group/said"
+ok "both run" wait_for 20 eval '[ "$(cut -d " " -f 2 "$base/ill/said" | sort -u | wc -l)" = 2 ]'
+rc=0
+said=$("$tool" checkpoint $group 2>&1) || rc=$?
+is "a checkpoint is refused" $rc 4
+is "for one thing" "$(wc -l <<<"$said")" 1
+rc=0
+said=$("$tool" doctor $group) || rc=$?
+is "doctor ends with the status of a refusal" $rc 4
+# seven: three and their copies, and one of the child alone
+is "and tells of each" "$(grep -c '^refused: ' <<<"$said")" 7
+for what in 'a socket descriptor' '/status' '/io'; do
+	like "$what is among them" "$said" "refused: pid [0-9]+ \(python3\) [^
+]*$what"
+done
+like "the last line sums up" "$said" 'ill cannot be captured: 7 objects stand in the way$'
+ok "nothing traces or freezes it" untraced $group
+count=$(lines "$base/$group/said")
+ok "it runs on" wait_for 20 has_lines "$base/$group/said" $((count + 4))
+
+# What comes back as something else
+group=lossy
+start_program $group "$base/$group/said" /usr/bin/python3 -c '
+import os, socket, sys, time
+said = open(sys.argv[1], "a", buffering=1)
+beside = open(sys.argv[2], "w")
+server = socket.create_connection(("127.0.0.1", int(sys.argv[3])))
+while True:
+    print("on", file=said)
+    time.sleep(0.1)' "$base/$group/said" "$base/beside" "$(outside_port)"
+ends "doctor of one that loses something" 0 '' "$tool" doctor $group
+like "its connection" "$(cat "$base/out")" 'lost: pid [0-9]+ \(python3\): descriptor [0-9]+ is connected to a process outside the tree'
+like "its file outside the roots" "$(cat "$base/out")" 'lost: .* writes a file that is in no root'
+is "nothing else" "$(grep -c ^lost: "$base/out")" 2
+
+# One that cannot even be stopped is told of what shows from outside
+group=traced
+start_program $group "$base/$group/said" /usr/bin/python3 -c '
+import socket, sys, time
+netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+said = open(sys.argv[1], "a", buffering=1)
+while True:
+    print("on", file=said)
+    time.sleep(0.1)' "$base/$group/said"
+pid=$(group_pids $group)
+/usr/bin/python3 -c '
+import ctypes, signal, sys
+libc = ctypes.CDLL(None, use_errno=True)
+assert not libc.ptrace(0x4206, int(sys.argv[1]), 0, 0), ctypes.get_errno()
+print("traced", flush=True)
+signal.pause()' "$pid" >"$base/tracer" &
+at_exit "kill -9 $! 2>/dev/null"
+ok "a debugger traces it" wait_for 20 grep -q traced "$base/tracer"
+rc=0
+said=$("$tool" doctor $group) || rc=$?
+is "doctor of one that is traced" $rc 4
+like "names the debugger" "$said" 'is traced by pid'
+like "and the socket" "$said" 'a socket descriptor'
+
+# Requests
+ends "no group" 2 'one group or one --pid' "$tool" doctor
+ends "a root without a pid" 2 '--root goes with --pid' "$tool" doctor x --root /
+ends "an unknown group" 2 "there is no group 'nobody'" "$tool" doctor nobody
+ends "a pid that is none" 2 'is no pid' "$tool" doctor --pid x
+ends "the tree of a pid" 4 '' "$tool" doctor --pid "$pid"
+like "it is told of as well" "$(cat "$base/out")" 'the tree cannot be captured: . objects'
+done_testing
