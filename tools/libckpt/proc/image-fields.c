@@ -162,6 +162,7 @@ static const struct ckpt_field uring_fields[] = {
 	BOOL(3, ckpt_uring, no_array),
 	BLOB(4, ckpt_uring, ring, ring_len),
 	BLOB(5, ckpt_uring, sqes, sqes_len),
+	LATER_BOOL(6, ckpt_uring, spread),
 };
 static const struct ckpt_shape uring_shape = SHAPE(ckpt_uring, uring_fields);
 static const struct ckpt_field socket_option_fields[] = {

@@ -233,12 +233,13 @@ struct ckpt_pty {
  * struct ckpt_uring - an io_uring with nothing under way
  * @sq_entries, @cq_entries: requests and completions that it has room for, powers of two
  * @no_array: requests are taken as they stand in memory (IORING_SETUP_NO_SQARRAY)
+ * @spread: heads and tails are in cache lines of their own, as on 6.1
  * @ring: its memory as shared with the kernel: counters, completions, array of requests
  * @sqes: the requests
  */
 struct ckpt_uring {
 	uint32_t sq_entries, cq_entries;
-	bool no_array;
+	bool no_array, spread;
 	uint8_t *ring;
 	size_t ring_len;
 	uint8_t *sqes;

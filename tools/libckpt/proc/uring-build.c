@@ -42,19 +42,20 @@ static int count_up(int fd, const struct ckpt_uring *u, struct ckpt_uring_view *
 {
 	const uint32_t made = ckpt_uring_word(u, CKPT_URING_SQ_HEAD);
 	const uint32_t taken = ckpt_uring_word(u, CKPT_URING_CQ_HEAD);
-	volatile uint32_t *w = view->ring;
+	volatile uint32_t *tail = ckpt_uring_in(view, u, CKPT_URING_SQ_TAIL);
+	volatile uint32_t *head = ckpt_uring_in(view, u, CKPT_URING_CQ_HEAD);
 	uint32_t at, n;
 
 	for (at = 0; at < made; at += n) {
 		n = lesser(made - at, u->sq_entries);
-		__atomic_store_n(&w[CKPT_URING_SQ_TAIL], at + n, __ATOMIC_RELEASE);
+		__atomic_store_n(tail, at + n, __ATOMIC_RELEASE);
 		if (syscall(SYS_io_uring_enter, fd, n, 0, 0, NULL, 0) != n)
 			return ckpt_fail(err, CKPT_FAILED, errno, "cannot use an io_uring");
-		if ((int32_t)(taken - w[CKPT_URING_CQ_HEAD]) > 0)
-			__atomic_store_n(&w[CKPT_URING_CQ_HEAD], lesser(at + n, taken),
-					 __ATOMIC_RELEASE);
+		if ((int32_t)(taken - *head) > 0)
+			__atomic_store_n(head, lesser(at + n, taken), __ATOMIC_RELEASE);
 	}
-	if (w[CKPT_URING_SQ_HEAD] != made || w[CKPT_URING_CQ_TAIL] != made)
+	if (*ckpt_uring_in(view, u, CKPT_URING_SQ_HEAD) != made ||
+	    *ckpt_uring_in(view, u, CKPT_URING_CQ_TAIL) != made)
 		return ckpt_fail(err, CKPT_FAILED, 0, "an io_uring does not count its requests");
 	return 0;
 }

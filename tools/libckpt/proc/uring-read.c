@@ -98,7 +98,7 @@ static int check_calls(const struct ckpt_file *f, int fd, const struct ckpt_urin
 static int check_sizes(const struct ckpt_file *f, int fd, const struct ckpt_uring *u,
 		       struct ckpt_err *err)
 {
-	size_t ring = CKPT_URING_CQES + 2 * CKPT_URING_CQE_LEN * (size_t)u->cq_entries;
+	size_t ring = ckpt_uring_cqes(u) + 2 * CKPT_URING_CQE_LEN * (size_t)u->cq_entries;
 	size_t sqes = 2 * CKPT_URING_SQE_LEN * (size_t)u->sq_entries;
 
 	if (ckpt_uring_has_page(fd, CKPT_URING_RING, (ring - 1) / CKPT_PAGE_LEN) ||
@@ -166,18 +166,20 @@ static bool knows_no_array(void)
  * of room until its next call.
  */
 static int look_at_array(struct ckpt_reader *r, const struct ckpt_file *f,
-			 struct ckpt_uring_view *view, bool *ret_none, struct ckpt_err *err)
+			 const struct ckpt_uring *u, struct ckpt_uring_view *view, bool *ret_none,
+			 struct ckpt_err *err)
 {
 	struct ckpt_held_proc *p = ckpt_tree_find(r->hold, f->capture_pid);
-	uint32_t head = view->ring[CKPT_URING_SQ_HEAD];
+	volatile uint32_t *word = ckpt_uring_in(view, u, CKPT_URING_SQ_HEAD);
+	const uint32_t head = *word;
 	struct ckpt_proc_uring info;
 	char name[32];
 	int e;
 
 	snprintf(name, sizeof(name), "fdinfo/%d", f->capture_fd);
-	view->ring[CKPT_URING_SQ_HEAD] = head - 2;
+	*word = head - 2;
 	e = ckpt_procfs_read(p->dir, name, &r->hold->scratch);
-	view->ring[CKPT_URING_SQ_HEAD] = head;
+	*word = head;
 	if (e || ckpt_parse_uring((char *)r->hold->scratch.data, &info))
 		return ckpt_fail(err, CKPT_FAILED, -e, "cannot look at io_uring %d of pid %d once "
 				 "more; try again", f->capture_fd, f->capture_pid);
@@ -196,7 +198,7 @@ static int find_array(struct ckpt_reader *r, const struct ckpt_file *f, struct c
 			return 0;
 	}
 	if (dated)
-		return look_at_array(r, f, view, &u->no_array, err);
+		return look_at_array(r, f, u, view, &u->no_array, err);
 	/* what would tell stumbles over such a ring */
 	return knows_no_array() ? REFUSE(f, "of which this kernel does not tell enough") : 0;
 }
@@ -226,9 +228,13 @@ static int read_ring(struct ckpt_reader *r, const struct ckpt_file *f, struct ck
 {
 	cleanup_with(ckpt_uring_unmap) struct ckpt_uring_view view = { 0 };
 	cleanup_close int fd = ckpt_borrow_fd(f, err);
+	int spread = ckpt_uring_spread();
 
 	if (fd < 0)
 		return -1;
+	if (spread < 0)
+		return REFUSE(f, "as nobody may make one any more");
+	u->spread = spread;
 	if (check_calls(f, fd, u, err) || check_sizes(f, fd, u, err) ||
 	    copy(u, fd, &view, err) || check_memory(f, u, info, err))
 		return -1;

@@ -81,26 +81,34 @@ int ckpt_uring_has_page(int fd, uint64_t part, size_t page)
 static bool same_layout(const struct io_uring_params *p, const struct ckpt_uring *u)
 {
 	const struct io_sqring_offsets sq = {
-		.head = CKPT_URING_SQ_HEAD * 4,
-		.tail = CKPT_URING_SQ_TAIL * 4,
-		.ring_mask = CKPT_URING_SQ_MASK * 4,
-		.ring_entries = CKPT_URING_SQ_ENTRIES * 4,
-		.flags = CKPT_URING_SQ_FLAGS * 4,
-		.dropped = CKPT_URING_SQ_DROPPED * 4,
+		.head = ckpt_uring_at(u, CKPT_URING_SQ_HEAD),
+		.tail = ckpt_uring_at(u, CKPT_URING_SQ_TAIL),
+		.ring_mask = ckpt_uring_at(u, CKPT_URING_SQ_MASK),
+		.ring_entries = ckpt_uring_at(u, CKPT_URING_SQ_ENTRIES),
+		.flags = ckpt_uring_at(u, CKPT_URING_SQ_FLAGS),
+		.dropped = ckpt_uring_at(u, CKPT_URING_SQ_DROPPED),
 		.array = u->no_array ? 0 : ckpt_uring_array(u),
 	};
 	const struct io_cqring_offsets cq = {
-		.head = CKPT_URING_CQ_HEAD * 4,
-		.tail = CKPT_URING_CQ_TAIL * 4,
-		.ring_mask = CKPT_URING_CQ_MASK * 4,
-		.ring_entries = CKPT_URING_CQ_ENTRIES * 4,
-		.overflow = CKPT_URING_CQ_OVERFLOW * 4,
-		.cqes = CKPT_URING_CQES,
-		.flags = CKPT_URING_CQ_FLAGS * 4,
+		.head = ckpt_uring_at(u, CKPT_URING_CQ_HEAD),
+		.tail = ckpt_uring_at(u, CKPT_URING_CQ_TAIL),
+		.ring_mask = ckpt_uring_at(u, CKPT_URING_CQ_MASK),
+		.ring_entries = ckpt_uring_at(u, CKPT_URING_CQ_ENTRIES),
+		.overflow = ckpt_uring_at(u, CKPT_URING_CQ_OVERFLOW),
+		.cqes = ckpt_uring_cqes(u),
+		.flags = ckpt_uring_at(u, CKPT_URING_CQ_FLAGS),
 	};
 
 	return p->sq_entries == u->sq_entries && p->cq_entries == u->cq_entries &&
 	       !memcmp(&p->sq_off, &sq, sizeof(sq)) && !memcmp(&p->cq_off, &cq, sizeof(cq));
+}
+
+int ckpt_uring_spread(void)
+{
+	struct io_uring_params p = { 0 };
+	cleanup_close int fd = syscall(SYS_io_uring_setup, 1, &p);
+
+	return fd < 0 ? -1 : p.sq_off.tail == CKPT_URING_LINE;
 }
 
 int ckpt_uring_make(const struct ckpt_uring *u)

@@ -2,8 +2,8 @@
 /*
  * io_uring: the memory that a ring shares with its program, and how it is reached
  *
- * The layout is the same on every kernel so far; a program has it in its own memory, and a
- * restore looks whether this kernel has it, too.
+ * There are two layouts: older kernels (6.1) keep heads and tails in cache lines of their own.  A
+ * program has the offsets in its own memory, so a restore looks whether this kernel has them, too.
  */
 #ifndef CKPT_PROC_URING_H
 #define CKPT_PROC_URING_H
@@ -31,7 +31,7 @@ enum ckpt_uring_word {
 	CKPT_URING_CQ_OVERFLOW,
 };
 
-#define CKPT_URING_CQES 64u		/* offset of the completions */
+#define CKPT_URING_LINE 64u		/* of the cache */
 #define CKPT_URING_CQE_LEN 16u
 #define CKPT_URING_SQE_LEN 64u
 
@@ -54,15 +54,28 @@ enum ckpt_uring_word {
 /* Bytes of the parts, whole pages. */
 size_t ckpt_uring_ring_len(const struct ckpt_uring *u);
 size_t ckpt_uring_sqes_len(const struct ckpt_uring *u);
-/* Offset of the array of requests. */
+/* Offsets of a word, of the completions, and of the array of requests. */
+static inline size_t ckpt_uring_at(const struct ckpt_uring *u, enum ckpt_uring_word w)
+{
+	if (!u->spread)
+		return w * sizeof(uint32_t);
+	return w < CKPT_URING_SQ_MASK ? w * CKPT_URING_LINE :
+	       4 * CKPT_URING_LINE + (w - CKPT_URING_SQ_MASK) * sizeof(uint32_t);
+}
+
+static inline size_t ckpt_uring_cqes(const struct ckpt_uring *u)
+{
+	return u->spread ? 5 * CKPT_URING_LINE : CKPT_URING_LINE;
+}
+
 static inline size_t ckpt_uring_array(const struct ckpt_uring *u)
 {
-	return CKPT_URING_CQES + (size_t)u->cq_entries * CKPT_URING_CQE_LEN;
+	return ckpt_uring_cqes(u) + (size_t)u->cq_entries * CKPT_URING_CQE_LEN;
 }
 
 static inline uint32_t ckpt_uring_word(const struct ckpt_uring *u, enum ckpt_uring_word w)
 {
-	return ((const uint32_t *)u->ring)[w];
+	return *(const uint32_t *)(u->ring + ckpt_uring_at(u, w));
 }
 
 /**
@@ -76,6 +89,16 @@ struct ckpt_uring_view {
 	size_t ring_len, sqes_len;
 };
 
+/* A word of it, which is @u. */
+static inline volatile uint32_t *ckpt_uring_in(const struct ckpt_uring_view *view,
+					       const struct ckpt_uring *u,
+					       enum ckpt_uring_word w)
+{
+	return view->ring + ckpt_uring_at(u, w) / sizeof(uint32_t);
+}
+
+/* Has this kernel the older layout? Return: 1, 0, or -1 with errno: it makes no rings. */
+int ckpt_uring_spread(void);
 /* @fd is one of ours. Return: 0, or -1 with errno. */
 int ckpt_uring_map(int fd, const struct ckpt_uring *u, struct ckpt_uring_view *ret);
 void ckpt_uring_unmap(struct ckpt_uring_view *view);
