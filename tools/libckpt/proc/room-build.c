@@ -15,20 +15,28 @@
 #include "proc/build.h"
 #include "proc/procfs.h"
 
+#define FIRST 0x1000ull		/* from where on the kernel looks, whatever it lets us have */
 #define LOWEST 0x10000ull	/* default vm.mmap_min_addr */
 #define HIGHEST 0x7ffffffff000ull
 
 static int take(struct ckpt_room *room, uint64_t start, uint64_t end, struct ckpt_err *err)
 {
 	struct ckpt_room_gap *gaps;
+	int64_t at;
 
 	if (start >= end)
 		return 0;
-	if (ckpt_site_call(room->site, err, "take room", SYS_mmap,
-			   ARGS(start, end - start, PROT_NONE,
-				MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE,
-				-1, 0)) < 0)
+	if (ckpt_site_try(room->site, err, &at, SYS_mmap,
+			  ARGS(start, end - start, PROT_NONE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE,
+			       -1, 0)))
 		return -1;
+	/* nor does the kernel then give it to a process without the right to it */
+	if (at == -EPERM && end <= LOWEST)
+		return 0;
+	if (at != (int64_t)start)
+		return ckpt_fail(err, CKPT_FAILED, -at, "process %d: cannot take room",
+				 room->site->name);
 	gaps = ckpt_grow(room->gaps, &room->n, sizeof(*gaps));
 	if (!gaps)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of areas");
@@ -42,7 +50,7 @@ int ckpt_room_take(struct ckpt_room *room, struct ckpt_err *err)
 	cleanup_free char *text = NULL;
 	const char *maps;
 	struct ckpt_maps_line m;
-	uint64_t at = LOWEST;
+	uint64_t at = FIRST;
 	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/%d/maps", room->task->host);
@@ -50,6 +58,11 @@ int ckpt_room_take(struct ckpt_room *room, struct ckpt_err *err)
 		return -1;
 	maps = text;
 	while (ckpt_parse_maps_line(&maps, &m) > 0 && m.start < HIGHEST) {
+		if (at < LOWEST && m.start > LOWEST) {
+			if (take(room, at, LOWEST, err))
+				return -1;
+			at = LOWEST;
+		}
 		if (take(room, at, m.start, err))
 			return -1;
 		at = m.end > at ? m.end : at;
