@@ -3,6 +3,7 @@
 #
 # 038-events.sh: who waits by eventfds, timerfds, signalfds and epolls notices nothing
 # where: both
+# check: native
 # timeout: 300
 #
 # A program that holds them in every state is checkpointed, loses its keeper at each point of the

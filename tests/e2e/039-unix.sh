@@ -3,6 +3,7 @@
 #
 # 039-unix.sh: who talks through Unix sockets notices nothing
 # where: both
+# check: native
 # timeout: 300
 #
 # A program that holds them in every state is checkpointed, loses its keeper at each point of the

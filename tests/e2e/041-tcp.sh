@@ -3,6 +3,7 @@
 #
 # 041-tcp.sh: connections inside the tree go on, those to the outside are reset
 # where: both
+# check: native
 # timeout: 300
 #
 # A program with TCP sockets in every state is checkpointed, loses its keeper at each point of the

@@ -3,6 +3,7 @@
 #
 # 042-shared-memory.sh: memory that has no name comes back with its content, shared as it was
 # where: both
+# check: native
 # timeout: 300
 #
 # Processes with memfds, anonymous memory and System V segments are checkpointed, lose their

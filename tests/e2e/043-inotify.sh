@@ -3,6 +3,7 @@
 #
 # 043-inotify.sh: who watches files and processes is told of what happens afterwards, and no more
 # where: both
+# check: native
 # timeout: 300
 #
 # A program that watches files and directories of its root by inotifies, and processes by pidfds,

@@ -3,6 +3,7 @@
 #
 # 044-io-uring.sh: who makes requests by io_urings notices nothing
 # where: both
+# check: native
 # timeout: 300
 #
 # A program that holds rings in every state at rest is checkpointed, loses its keeper at each point

@@ -3,6 +3,7 @@
 #
 # 048-ptys.sh: who lives on a pseudo terminal keeps it, its number, its jobs and its control
 # where: both
+# check: native
 # timeout: 300
 #
 # A program with terminals in every state, then one that drives an interactive bash, are

@@ -3,6 +3,7 @@
 #
 # 049-attributes.sh: who locks files, has timers or filters its calls notices nothing
 # where: both
+# check: native
 # timeout: 300
 #
 # Programs that hold them in every state are checkpointed, lose their keeper at each point of the

