@@ -88,10 +88,8 @@ static int look(struct ckpt_stop *stop, const struct ckpt_tagged *group, struct 
 	struct ckpt_image image = { 0 };
 	int ret;
 
-	if (ckpt_stop_survey(stop, &d->refused, err))
+	if (ckpt_stop_survey(stop, &d->refused, &image, err))
 		return -1;
-	if (!d->refused.n && ckpt_stop_collect(stop, &image, err))
-		return pass(d, err);
 	ret = ckpt_stop_release(stop, &d->freeze_ns, err) ? pass(d, err) : 0;
 	if (!ret)
 		ret = check_losses(d, group, &image, err);
@@ -116,7 +114,7 @@ int ckpt_doctor(const struct ckpt_tagged *group, struct ckpt_diagnosis *ret, str
 	if (ckpt_stop_open(&params, &stop, err))
 		failed = pass(&d, err);
 	else if (ckpt_stop_begin(stop, err))
-		failed = pass(&d, err) || ckpt_stop_survey(stop, &d.refused, err);
+		failed = pass(&d, err) || ckpt_stop_survey(stop, &d.refused, NULL, err);
 	else
 		failed = look(stop, group, &d, err);
 	if (failed)

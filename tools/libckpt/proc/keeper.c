@@ -194,43 +194,57 @@ static int put_memfd(int memfd, const struct ckpt_buf *b, struct ckpt_err *err)
 	return 0;
 }
 
+/* Take an image apart for the caller. */
+static int hand_over(struct keeper *k, const struct ckpt_image *image,
+		     struct ckpt_keeper_reply *reply)
+{
+	cleanup_buf struct ckpt_buf bytes = CKPT_BUF_INIT;
+	struct ckpt_err *err = &reply->err;
+
+	if (ckpt_image_encode(image, &bytes, err))
+		return -1;
+	reply->image_len = bytes.len;
+	ckpt_buf_put(&bytes, NULL, CKPT_ASIDE_AT(bytes.len) - bytes.len);
+	if (ckpt_aside_encode(image, &bytes, err))
+		return -1;
+	reply->aside_len = bytes.len - CKPT_ASIDE_AT(reply->image_len);
+	return put_memfd(k->memfd, &bytes, err);
+}
+
+/* What is refused; when that is nothing, the image. */
 static int do_survey(struct keeper *k, struct ckpt_keeper_reply *reply)
 {
 	cleanup_buf struct ckpt_buf bytes = CKPT_BUF_INIT;
 	struct ckpt_err *err = &reply->err;
-	struct ckpt_image image;
+	struct ckpt_image image = { 0 };
+	int ret = 0;
 
 	if (k->holding) {
 		k->hold.survey = &k->survey;
-		if (ckpt_read_tree(&k->hold, &image, err))
-			return -1;
-		ckpt_image_done(&image);
+		ret = ckpt_survey_pass(&k->survey, ckpt_read_tree(&k->hold, &image, err), err);
 		k->hold.survey = NULL;
 	}
-	if (ckpt_survey_encode(&k->survey, &bytes, err))
-		return -1;
-	reply->survey_len = bytes.len;
-	return put_memfd(k->memfd, &bytes, err);
+	if (!ret && k->holding && !k->survey.n)
+		ret = hand_over(k, &image, reply);
+	else if (!ret)
+		ret = ckpt_survey_encode(&k->survey, &bytes, err);
+	if (!ret && bytes.len) {
+		reply->survey_len = bytes.len;
+		ret = put_memfd(k->memfd, &bytes, err);
+	}
+	ckpt_image_done(&image);
+	return ret;
 }
 
 static int do_collect(struct keeper *k, struct ckpt_keeper_reply *reply)
 {
-	cleanup_buf struct ckpt_buf bytes = CKPT_BUF_INIT;
-	struct ckpt_err *err = &reply->err;
 	struct ckpt_image image;
 	int ret;
 
-	if (ckpt_read_tree(&k->hold, &image, err))
+	if (ckpt_read_tree(&k->hold, &image, &reply->err))
 		return -1;
 	ckpt_fault("keeper.read");
-	ret = ckpt_image_encode(&image, &bytes, err);
-	reply->image_len = bytes.len;
-	ckpt_buf_put(&bytes, NULL, CKPT_ASIDE_AT(bytes.len) - bytes.len);
-	if (!ret)
-		ret = ckpt_aside_encode(&image, &bytes, err);
-	reply->aside_len = bytes.len - CKPT_ASIDE_AT(reply->image_len);
-	if (!ret)
-		ret = put_memfd(k->memfd, &bytes, err);
+	ret = hand_over(k, &image, reply);
 	ckpt_image_done(&image);
 	return ret;
 }

@@ -200,20 +200,26 @@ int ckpt_stop_collect(struct ckpt_stop *stop, struct ckpt_image *ret, struct ckp
 	return ckpt_stop_collect_wait(stop, ret, err);
 }
 
-int ckpt_stop_survey(struct ckpt_stop *stop, struct ckpt_survey *ret, struct ckpt_err *err)
+static int take_survey(struct ckpt_stop *stop, const struct ckpt_keeper_reply *reply,
+		       struct ckpt_survey *ret, struct ckpt_err *err)
+{
+	cleanup_free char *data = malloc(reply->survey_len + 1);
+
+	if (!data ||
+	    pread(stop->memfd, data, reply->survey_len, 0) != (ssize_t)reply->survey_len)
+		return ckpt_fail(err, CKPT_FAILED, 0, "cannot take over what the keeper found");
+	return ckpt_survey_decode(data, reply->survey_len, ret, err);
+}
+
+int ckpt_stop_survey(struct ckpt_stop *stop, struct ckpt_survey *ret,
+		     struct ckpt_image *ret_image, struct ckpt_err *err)
 {
 	struct ckpt_keeper_reply reply;
-	cleanup_free char *data = NULL;
 
 	if (ask(stop, CKPT_KEEPER_SURVEY, err) || get_reply(stop, &reply, err))
 		return -1;
-	data = malloc(reply.survey_len + 1);
-	if (!data ||
-	    pread(stop->memfd, data, reply.survey_len, 0) != (ssize_t)reply.survey_len) {
-		end(stop, CKPT_KEEPER_RELEASE, NULL, NULL);
-		return ckpt_fail(err, CKPT_FAILED, 0, "cannot take over what the keeper found");
-	}
-	if (!ckpt_survey_decode(data, reply.survey_len, ret, err))
+	if (!(reply.image_len ? take_image(stop, &reply, ret_image, err) :
+				take_survey(stop, &reply, ret, err)))
 		return 0;
 	end(stop, CKPT_KEEPER_RELEASE, NULL, NULL);
 	return -1;

@@ -115,12 +115,14 @@ int ckpt_stop_begin(struct ckpt_stop *stop, struct ckpt_err *err);
 
 /**
  * ckpt_stop_survey - everything that would be refused, of the look before the stop as well
- * @ret: empty, or owned by the caller: ckpt_survey_done
+ * @ret: added to
+ * @ret_image: when nothing is refused, as ckpt_stop_collect_wait gives it
  *
- * When there is nothing the tree may be collected.  Of one that could not be stopped, what the
- * look before it has found.  On failure it was let go.
+ * Of a tree that could not be stopped, what the look before it has found.  On failure it was
+ * let go.
  */
-int ckpt_stop_survey(struct ckpt_stop *stop, struct ckpt_survey *ret, struct ckpt_err *err);
+int ckpt_stop_survey(struct ckpt_stop *stop, struct ckpt_survey *ret,
+		     struct ckpt_image *ret_image, struct ckpt_err *err);
 
 /**
  * ckpt_stop_collect_start - let the keeper read the tree

@@ -44,10 +44,6 @@ static int identity(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt
 
 	if (refresh(r, p, &s, err))
 		return -1;
-	if (s.ns_tgid == 1 && !p->zombie)
-		return ckpt_fail(err, CKPT_REFUSED, 0,
-			"pid %d (%s) is the init of its pid namespace, which this version cannot "
-			"restore", p->pid, p->comm);
 	task->host_pid = p->pid;
 	task->pid = s.ns_tgid;
 	task->pgid = s.ns_pgid;
@@ -72,6 +68,11 @@ static int identity(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt
 	parent = ckpt_tree_find(r->hold, p->stat.ppid);
 	if (parent && !parent->zombie)
 		task->ppid = parent->threads[0].status.ns_tgid;
+	/* last: for a survey it is a task like others */
+	if (s.ns_tgid == 1 && !p->zombie)
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+			"pid %d (%s) is the init of its pid namespace, which this version cannot "
+			"restore", p->pid, p->comm);
 	return 0;
 }
 
@@ -112,7 +113,7 @@ static int read_threads(struct ckpt_reader *r, struct ckpt_held_proc *p, struct 
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of threads");
 	task->n_threads = p->n_threads;
 	for (size_t j = 0; j < p->n_threads; j++) {
-		if (ckpt_read_thread(r, p, &p->threads[j], &task->threads[j], err))
+		if (PASS(ckpt_read_thread(r, p, &p->threads[j], &task->threads[j], err)))
 			return -1;
 	}
 	return 0;
@@ -129,7 +130,7 @@ int ckpt_read_task(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt_
 	    PASS(ckpt_read_mm(r, p, &task->mm, err)) || PASS(read_root(r, p, task, err)) ||
 	    PASS(ckpt_read_limits(r, p, task, err)))
 		return -1;
-	return PASS(read_threads(r, p, task, err));
+	return read_threads(r, p, task, err);
 }
 
 struct pair {

@@ -121,6 +121,8 @@ static bool is_queued(const struct ckpt_task *task, const struct ckpt_timer *t)
 	const siginfo_t *info = task->pending;
 	size_t n = task->n_pending;
 
+	if (t->tid && target(task, t) == task->n_threads)
+		return false;
 	if (t->tid) {
 		info = task->threads[target(task, t)].pending;
 		n = task->threads[target(task, t)].n_pending;
@@ -154,7 +156,7 @@ static int read_targets(struct ckpt_ask *ask, struct ckpt_task *task, struct ckp
 		const size_t j = task->timers[i].tid ? target(task, &task->timers[i]) : 0;
 		struct ckpt_thread *thread = &task->threads[j];
 
-		if (task->timers[i].tid &&
+		if (task->timers[i].tid && j < task->n_threads &&
 		    ckpt_read_pending(p, p->threads[j].tid, false, &thread->pending,
 				      &thread->n_pending, err))
 			return -1;

@@ -77,8 +77,8 @@ int ckpt_scan_timers(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ck
 	return read_list(hold, p, &list, &n, err);
 }
 
-int ckpt_read_timers(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt_task *task,
-		     struct ckpt_err *err)
+static int read_timers(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt_task *task,
+		       struct ckpt_err *err)
 {
 	if (read_list(r->hold, p, &task->timers, &task->n_timers, err))
 		return -1;
@@ -95,6 +95,18 @@ int ckpt_read_timers(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckp
 		t->tid = tid;
 	}
 	return 0;
+}
+
+/* All of them or none. */
+int ckpt_read_timers(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt_task *task,
+		     struct ckpt_err *err)
+{
+	if (!read_timers(r, p, task, err))
+		return 0;
+	free(task->timers);
+	task->timers = NULL;
+	task->n_timers = 0;
+	return -1;
 }
 
 /*

@@ -78,8 +78,9 @@ static int find_sender(const struct ckpt_reader *r, const struct ckpt_file *f,
 	for (uint32_t i = 0; p->from_len && i < image->n_unixes; i++) {
 		const struct ckpt_unix *o = &image->unixes[i];
 
+		/* one that leads out of the tree is no socket of the image any more */
 		if (!same_name(p, o->name, o->name_len) || o->state == CKPT_UNIX_LISTENS ||
-		    ckpt_unix_socket(image, i)->type != SOCK_DGRAM)
+		    ckpt_unix_file(image, i) == CKPT_NONE || ckpt_unix_socket(image, i)->type != SOCK_DGRAM)
 			continue;
 		m->sender = i;
 		return 0;
