@@ -13,6 +13,7 @@
 
 struct sample {
 	struct ckpt_image image;
+	struct ckpt_file files[N];
 	struct ckpt_socket sockets[N];
 	struct ckpt_tcp tcps[N];
 	struct sockaddr_in here, there;
@@ -22,14 +23,16 @@ struct sample {
 static void make(struct sample *s)
 {
 	memset(s, 0, sizeof(*s));
+	s->image.files = s->files;
 	s->image.sockets = s->sockets;
 	s->image.tcps = s->tcps;
-	s->image.n_sockets = s->image.n_tcps = N;
+	s->image.n_files = s->image.n_sockets = s->image.n_tcps = N;
 	s->here = s->there = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = 1 };
 	for (uint32_t i = 0; i < N; i++) {
 		s->sockets[i] = (struct ckpt_socket){
 			.family = AF_INET, .type = SOCK_STREAM, .protocol = IPPROTO_TCP, .part = i,
 		};
+		s->files[i] = (struct ckpt_file){ .kind = CKPT_FILE_SOCKET, .object = i };
 		s->tcps[i] = (struct ckpt_tcp){
 			.state = CKPT_TCP_CONNECTED, .flags = CKPT_TCP_F_WSCALE, .mss = 1460,
 			.scale_out = 7, .scale_in = 7, .peer = 3 - i,
@@ -78,7 +81,7 @@ static void test_bad_##name(void **state) \
 
 SPOIL(part, "is not described", s.sockets[1].part = N)
 SPOIL(shared, "two are one", s.sockets[2].part = 1)
-SPOIL(loose, "is no socket", s.image.n_sockets--)
+SPOIL(loose, "is no socket", s.image.n_files--)
 SPOIL(state, "in no known state", t[0].state = CKPT_TCP_CONNECTING + 1)
 SPOIL(flags, "in no known state", t[1].flags |= 1u << 20)
 SPOIL(backlog, "in no known state", t[0].backlog = UINT32_MAX)

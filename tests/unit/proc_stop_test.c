@@ -129,7 +129,10 @@ static int teardown(void **state)
 	unlink(report_path);
 	unlink(reached_path);
 	rmdir(dir);
-	return rmdir(cgroup);
+	/* who was killed may be on its way out yet */
+	for (int i = 0; i < 500 && rmdir(cgroup); i++)
+		usleep(10000);
+	return access(cgroup, F_OK) ? 0 : -1;
 }
 
 /* One stop as ckpt-tool makes it. */

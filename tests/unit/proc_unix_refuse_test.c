@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -129,6 +130,25 @@ static void hold_closed_file(void)
 	close(fd);
 }
 
+static void hold_waiting_pidfd(void)
+{
+	int fd = syscall(SYS_pidfd_open, getpid(), 0);
+
+	make_pair(SOCK_STREAM);
+	send_file(pair[0], fd);
+}
+
+static void hold_gone_file(void)
+{
+	const char *file = "/tmp/ckpt-test-gone";
+	const struct sockaddr_un un = name(file);
+	int in = bound(SOCK_DGRAM, file), out = bound(SOCK_DGRAM, "@ckpt-gone-from");
+
+	TRY(sendto(out, "late", 4, 0, (const struct sockaddr *)&un, sizeof(un)));
+	TRY(unlink(un.sun_path));
+	TRY(in);
+}
+
 static void hold_unknown_sender(void)
 {
 	int inbox = bound(SOCK_DGRAM, "@ckpt-inbox"), out = socket(AF_UNIX, SOCK_DGRAM, 0);
@@ -214,6 +234,8 @@ static void refuses_by_name(void **state)
 		{ hold_credentials, "(SO_PASSCRED, SO_TIMESTAMP)" },
 		{ hold_look_ahead, "with unread data and SO_PEEK_OFF" },
 		{ hold_closed_file, "a descriptor waits that no process of the tree has open" },
+		{ hold_waiting_pidfd, "in which a pidfd or an io_uring waits" },
+		{ hold_gone_file, "in which messages wait while its file is gone" },
 		{ hold_unknown_sender, "messages wait whose sender is not known" },
 		{ hold_hidden, "with unread messages that do not show" },
 		{ hold_filter, "has a filter on socket" },

@@ -102,7 +102,7 @@ static void wait_for_go(void)
 }
 
 /* Without no_new_privs; both threads have the same, and get one more together later. */
-static void child(void)
+static void child(int filtered)
 {
 	pthread_t thread;
 
@@ -113,6 +113,7 @@ static void child(void)
 	pthread_create(&thread, NULL, follow, NULL);
 	forbid(SYS_swapoff, -1, 77, SECCOMP_FILTER_FLAG_TSYNC);
 	pthread_barrier_wait(&made);
+	close(filtered);
 	wait_for_go();
 	OK(!status_number("NoNewPrivs") && status_number("Seccomp_filters") == 1);
 	forbid(SYS_swapon, -1, 78, SECCOMP_FILTER_FLAG_TSYNC);
@@ -124,14 +125,23 @@ static void child(void)
 
 int main(void)
 {
-	int status = -1;
+	int status = -1, filtered[2];
 	pthread_t thread;
 	pid_t pid;
+	char none;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (pipe(filtered))
+		return 1;
 	pid = fork();
-	if (!pid)
-		child();
+	if (!pid) {
+		close(filtered[0]);
+		child(filtered[1]);
+	}
+	/* it closes its end when it has its filter */
+	close(filtered[1]);
+	OK(!read(filtered[0], &none, 1));
+	close(filtered[0]);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	pthread_barrier_init(&made, NULL, 2);
 	pthread_barrier_init(&asked, NULL, 2);

@@ -319,6 +319,9 @@ static int copy_outer(struct ckpt_restore *r, size_t index, struct ckpt_err *err
 				lowest = fd->fd;
 		}
 	}
+	if (lowest > 2)
+		return ckpt_fail(err, CKPT_DAMAGED, 0, "what leads out of the tree is no standard "
+				 "descriptor");
 	if (ckpt_site_call(&r->init_site, err, "pass on its descriptors", SYS_dup3,
 			   ARGS(lowest, r->fd_base + index, O_CLOEXEC)) < 0)
 		return -1;

@@ -310,6 +310,37 @@ static int check_numbers(const struct ckpt_image *image, struct ckpt_err *err)
 	return 0;
 }
 
+/* Longest queues: of connections nobody has accepted, of datagrams. */
+static int check_queues(const struct ckpt_image *image, struct ckpt_err *err)
+{
+	uint64_t most = setting("/proc/sys/net/core/somaxconn", UINT64_MAX);
+	uint64_t datagrams = setting("/proc/sys/net/unix/max_dgram_qlen", UINT64_MAX);
+	uint64_t backlog = 0, messages = 0;
+
+	for (size_t i = 0; i < image->n_tcps; i++) {
+		if (image->tcps[i].state == CKPT_TCP_LISTENS && image->tcps[i].backlog > backlog)
+			backlog = image->tcps[i].backlog;
+	}
+	for (size_t i = 0; i < image->n_unixes; i++) {
+		const struct ckpt_unix *u = &image->unixes[i];
+
+		if (u->state == CKPT_UNIX_LISTENS && u->backlog > backlog)
+			backlog = u->backlog;
+		if (u->state == CKPT_UNIX_ALONE && u->n_messages > messages)
+			messages = u->n_messages;
+	}
+	if (backlog > most)
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+				 "the tree listens with a backlog of %lu; raise net.core.somaxconn, "
+				 "which is %lu", backlog, most);
+	/* one more than it says comes in */
+	if (messages > datagrams && messages - 1 > datagrams)
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+				 "the tree has a socket in which %lu datagrams wait; raise "
+				 "net.unix.max_dgram_qlen, which is %lu", messages, datagrams);
+	return 0;
+}
+
 int ckpt_machine_check(const struct ckpt_image *image, struct ckpt_err *err)
 {
 	cleanup_free char *text = NULL;
@@ -327,7 +358,7 @@ int ckpt_machine_check(const struct ckpt_image *image, struct ckpt_err *err)
 	      check_deleted(image, own.cap_eff, err) || check_ptys(image, own.cap_eff, err) ||
 	      check_timerfds(image, own.cap_eff, err) ||
 	      check_inotifies(image, err) || check_pidfds(image, err) || check_urings(image, err) ||
-	      ckpt_socket_try(image, err) || ckpt_shm_machine(image, own.cap_eff, err) ||
+	      check_queues(image, err) || ckpt_socket_try(image, err) || ckpt_shm_machine(image, own.cap_eff, err) ||
 	      ckpt_filters_machine(image, &own, err) ? -1 : 0;
 	for (i = 0; i < image->n_tasks && !ret; i++) {
 		const struct ckpt_task *t = &image->tasks[i];

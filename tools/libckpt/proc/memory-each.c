@@ -217,6 +217,15 @@ static int cut(struct each *e, struct ckpt_err *err)
 	return 0;
 }
 
+static void again(struct each *e)
+{
+	e->alone = true;
+	ckpt_err_clear(&e->err);
+	atomic_store(&e->next, 0);
+	atomic_store(&e->pages, 0);
+	atomic_store(&e->failed, false);
+}
+
 int ckpt_memory_each(const struct ckpt_restore *r, const struct ckpt_build_task *t,
 		     ckpt_batch_fn fn, uint64_t *ret_pages, struct ckpt_err *err)
 {
@@ -232,6 +241,11 @@ int ckpt_memory_each(const struct ckpt_restore *r, const struct ckpt_build_task 
 	pthread_mutex_init(&e.lock, NULL);
 	if (n)
 		ckpt_threads_run(e.alone ? 1 : n, work, &e);
+	/* a kernel may let nobody but the tracer, which is this thread, at protected pages (6.12) */
+	if (e.err.status != CKPT_OK && !e.alone) {
+		again(&e);
+		work(&e);
+	}
 	pthread_mutex_destroy(&e.lock);
 	free(e.pieces);
 	if (e.err.status != CKPT_OK) {

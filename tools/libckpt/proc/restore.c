@@ -102,6 +102,13 @@ int32_t ckpt_build_first_ghost(const struct ckpt_image *image)
 		for (j = 0; j < t->n_threads; j++)
 			highest = t->threads[j].tid > highest ? t->threads[j].tid : highest;
 	}
+	/* and of who made a socket and has ended */
+	for (i = 0; i < image->n_unixes; i++) {
+		const struct ckpt_unix *u = &image->unixes[i];
+
+		if (u->peer_known && u->peer_pid > highest)
+			highest = u->peer_pid;
+	}
 	return highest + 1;
 }
 

@@ -83,11 +83,14 @@ int ckpt_tcp_check(const struct ckpt_image *image, struct ckpt_err *err)
 
 	if (!taken)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory to check the process image");
-	for (size_t i = 0; i < image->n_sockets; i++) {
-		const struct ckpt_socket *s = &image->sockets[i];
+	/* each is of one file: it is through that that it is built */
+	for (size_t i = 0; i < image->n_files; i++) {
+		const struct ckpt_file *f = &image->files[i];
+		const struct ckpt_socket *s;
 
-		if (!ckpt_tcp_socket(s))
+		if (f->kind != CKPT_FILE_SOCKET || !ckpt_tcp_socket(&image->sockets[f->object]))
 			continue;
+		s = &image->sockets[f->object];
 		if (s->part >= image->n_tcps || taken[s->part])
 			return BAD("a TCP socket is not described, or two are one");
 		taken[s->part] = true;

@@ -14,6 +14,8 @@ static int check_message(const struct ckpt_image *image, const struct ckpt_unix_
 	for (size_t i = 0; i < m->n_files; i++) {
 		if (m->files[i] >= image->n_files)
 			return BAD("a message brings a file that is not there");
+		if (!ckpt_unix_brings(image->files[m->files[i]].kind))
+			return BAD("a message brings what cannot be sent");
 	}
 	if (m->sender == CKPT_NONE)
 		return 0;
@@ -31,6 +33,8 @@ static int check_messages(const struct ckpt_image *image, const struct ckpt_unix
 	if (u->n_messages &&
 	    (u->state == CKPT_UNIX_LISTENS || (u->state == CKPT_UNIX_ALONE && type != SOCK_DGRAM)))
 		return BAD("a Unix socket has messages from nobody");
+	if (u->n_messages && u->state == CKPT_UNIX_ALONE && u->name_len && u->name[0] && !u->path)
+		return BAD("a Unix socket has messages that cannot be sent to it");
 	for (size_t i = 0; i < u->n_messages; i++) {
 		if (check_message(image, &u->messages[i], type, err))
 			return -1;

@@ -80,6 +80,12 @@ const char *ckpt_unix_name_text(const uint8_t *name, size_t len, char ret[CKPT_U
 /* unix-read.c */
 int ckpt_read_unixes(struct ckpt_reader *r, struct ckpt_err *err);
 /* unix-check.c */
+/* Can a message bring this file? It is open in init when sockets are filled. */
+static inline bool ckpt_unix_brings(uint32_t kind)
+{
+	return kind != CKPT_FILE_OUTER && kind != CKPT_FILE_PIDFD && kind != CKPT_FILE_URING;
+}
+
 int ckpt_unix_check(const struct ckpt_image *image, struct ckpt_err *err);
 /* unix-build.c */
 int ckpt_build_unixes(struct ckpt_restore *r, struct ckpt_err *err);
