@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Work of io_urings: the kernel's own threads in a process, and requests under way
+ * Work of io_urings: the kernel's own threads in a process, requests under way, and children
+ * that have copies of its rings until they execute another program
  *
  * A request that would wait is given to a thread of the kernel, which is listed among those of
  * the process, stays when it is done, and is made again when it is needed.  It has no
@@ -16,6 +17,7 @@
 #include "proc/uring.h"
 
 #define PF_IO_WORKER 0x10u
+#define RING_LINK "anon_inode:[io_uring]"
 
 /* Is this thread the kernel's? @ret_serves: it takes requests by itself (SQPOLL). */
 static bool is_worker(const struct ckpt_held_proc *p, pid_t tid, bool *ret_serves)
@@ -73,31 +75,45 @@ int ckpt_uring_workers(const struct ckpt_held_proc *p, int fd, struct ckpt_err *
 
 static bool fd_at_work(struct ckpt_hold *hold, const struct ckpt_held_proc *p, int fd)
 {
-	cleanup_free char *link = NULL;
 	struct ckpt_proc_uring u;
 	char name[32];
 
-	snprintf(name, sizeof(name), "fd/%d", fd);
-	if (ckpt_procfs_link(p->dir, name, &link) || strcmp(link, "anon_inode:[io_uring]"))
-		return false;
 	snprintf(name, sizeof(name), "fdinfo/%d", fd);
 	return !ckpt_procfs_read(p->dir, name, &hold->scratch) &&
 	       (ckpt_parse_uring((char *)hold->scratch.data, &u) || u.waiting ||
 		u.sq_cached != u.cq_cached);
 }
 
+/* Has it been forked by one with rings, and not executed another program yet? */
+static bool is_copy(struct ckpt_hold *hold, const struct ckpt_held_proc *p)
+{
+	const struct ckpt_held_proc *parent = ckpt_tree_find(hold, p->stat.ppid);
+
+	return parent && has_ring(hold, parent);
+}
+
+static bool has_ring_fd(const struct ckpt_held_proc *p, int fd)
+{
+	cleanup_free char *link = NULL;
+	char name[32];
+
+	snprintf(name, sizeof(name), "fd/%d", fd);
+	return !ckpt_procfs_link(p->dir, name, &link) && !strcmp(link, RING_LINK);
+}
+
 bool ckpt_uring_at_work(struct ckpt_hold *hold)
 {
 	for (size_t i = 0; i < hold->n_procs; i++) {
 		const struct ckpt_held_proc *p = &hold->procs[i];
+		const bool own = !p->zombie && has_ring(hold, p);
 		cleanup_free int *fds = NULL;
 		ssize_t n;
 
-		if (p->zombie || !has_ring(hold, p))
+		if (p->zombie || (!own && !is_copy(hold, p)))
 			continue;
 		n = ckpt_procfs_numbers(p->dir, "fd", &fds);
 		for (ssize_t j = 0; j < n; j++) {
-			if (fd_at_work(hold, p, fds[j]))
+			if (has_ring_fd(p, fds[j]) && (!own || fd_at_work(hold, p, fds[j])))
 				return true;
 		}
 	}
