@@ -5,13 +5,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/apart.h"
 #include "base/cgroup.h"
 #include "base/cleanup.h"
 #include "flow/lock.h"
 #include "flow/settle.h"
 #include "flow/tag.h"
 #include "nl/client.h"
-#include "proc/stop.h"
 
 /* The module, or NULL where none is loaded. Return: 0, or -1 when it is of another version. */
 static int open_module(struct ckpt_nl **ret, struct ckpt_err *err)

@@ -1,22 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Keeper: holds a tree for a caller that may die. */
 #include <errno.h>
-#include <fcntl.h>
 #include <malloc.h>
 #include <openssl/evp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/cgroup.h"
+#include "base/apart.h"
 #include "base/cleanup.h"
 #include "base/fault.h"
 #include "proc/hold.h"
@@ -44,92 +40,6 @@ struct keeper {
 	uint32_t hold_ms;
 	bool holding, lapsed;
 };
-
-/* No descriptor of the caller but @sock, @memfd and @kept, which become 3, 4 and 5. */
-static void keep_descriptors(int *sock, int *memfd, const int *kept)
-{
-	unsigned int first = kept ? 6 : 5;
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	int a = fcntl(*sock, F_DUPFD_CLOEXEC, 16);
-	int b = fcntl(*memfd, F_DUPFD_CLOEXEC, 16);
-	int c = kept ? fcntl(*kept, F_DUPFD_CLOEXEC, 16) : 0;
-
-	if (null < 0 || a < 0 || b < 0 || c < 0)
-		_exit(1);
-	for (int fd = 0; fd < 3; fd++)
-		dup2(null, fd);
-	dup2(a, 3);
-	dup2(b, 4);
-	if (kept)
-		dup2(c, 5);
-	*sock = 3;
-	*memfd = 4;
-	if (syscall(SYS_close_range, first, ~0u, 0)) {
-		for (int fd = first; fd < 4096; fd++)
-			close(fd);
-	}
-}
-
-/* Another name in ps, and nothing left that a pkill of the tool would match. */
-static void rename_self(void)
-{
-	cleanup_buf struct ckpt_buf text = CKPT_BUF_INIT;
-	cleanup_close int self = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct ckpt_proc_stat s;
-	size_t len;
-
-	prctl(PR_SET_NAME, NAME);
-	if (self < 0 || ckpt_procfs_read(self, "stat", &text) ||
-	    ckpt_parse_stat((char *)text.data, &s))
-		return;
-	len = s.layout[8] - s.layout[7];
-	if (len < sizeof(NAME))
-		return;
-	memset((void *)(uintptr_t)s.layout[7], 0, len);
-	memcpy((void *)(uintptr_t)s.layout[7], NAME, sizeof(NAME));
-}
-
-/*
- * The end of the caller's cgroup (a service that is stopped, cgroup.kill) must
- * not be ours while the tree is stopped; nor a freeze or a limit of it.  The
- * root takes everybody; where what is mounted is not the root but the cgroup
- * of a container that has controllers on, there is a cgroup for keepers.
- */
-static void leave_cgroup(void)
-{
-	struct ckpt_err ignored = CKPT_ERR_INIT;
-
-	if (ckpt_cgroup_enter("/", 0, &ignored) && !ckpt_cgroup_make(CKPT_KEEPER_CGROUP, &ignored))
-		ckpt_cgroup_enter(CKPT_KEEPER_CGROUP, 0, &ignored);
-}
-
-/*
- * Apart from whatever ends the caller: session, cgroup, signals, memory pressure.
- * None of it is vital, so what is not permitted is left.
- */
-static void stand_apart(void)
-{
-	sigset_t all;
-	int fd;
-
-	sigfillset(&all);
-	sigprocmask(SIG_BLOCK, &all, NULL);
-	for (int sig = 1; sig < NSIG; sig++)
-		signal(sig, SIG_DFL);
-	setsid();
-	leave_cgroup();
-	rename_self();
-	prctl(PR_SET_TIMERSLACK, 1);
-	setpriority(PRIO_PROCESS, 0, -20);
-	if (chdir("/"))
-		return;
-	fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-	if (fd >= 0) {
-		if (write(fd, "-1000", 5) < 0)
-			errno = 0;
-		close(fd);
-	}
-}
 
 static void on_tick(int sig)
 {
@@ -407,14 +317,16 @@ void ckpt_keeper_main(const struct ckpt_stop_params *params, int sock, int memfd
 	struct ckpt_keeper_request request;
 	struct keeper k = { .hold_ms = params->hold_ms ? params->hold_ms : CKPT_HOLD_MS };
 	struct ckpt_stop_params own = *params;
+	int kept = params->keep_fd ? *params->keep_fd : -1;
+	int *keep[] = { &sock, &memfd, &kept };
 
 	/* the text may lie in the arguments, which rename_self writes over */
 	if (own.cgroup)
 		own.cgroup = strdup(own.cgroup);
 	if (params->cgroup && !own.cgroup)
 		_exit(1);
-	keep_descriptors(&sock, &memfd, params->keep_fd);
-	stand_apart();
+	ckpt_apart_descriptors(keep, kept < 0 ? 2 : 3);
+	ckpt_apart(NAME);
 	ckpt_remote_bound(CALL_MS);
 	warm_up();
 	k.sock = sock;

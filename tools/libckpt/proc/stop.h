@@ -46,9 +46,6 @@
 
 struct ckpt_stop;
 
-/* Where keepers go that the root does not take. */
-#define CKPT_KEEPER_CGROUP "/ckpt.keeper"
-
 /**
  * struct ckpt_stop_params - what is stopped
  * @cgroup: directory of a cgroup v2 that has cgroup.freeze; tasks in cgroups below

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Apart from the caller. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/apart.h"
+#include "base/cgroup.h"
+#include "base/cleanup.h"
+
+/* Of /proc/PID/stat: where the arguments begin; the next one is where they end. */
+#define STAT_ARG_START 48
+#define MANY 64
+
+void ckpt_apart_descriptors(int *const *kept, size_t n)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int high[8];
+
+	if (null < 0 || n > sizeof(high) / sizeof(high[0]))
+		_exit(1);
+	/* out of the way of the numbers they are to have */
+	for (size_t i = 0; i < n; i++) {
+		high[i] = fcntl(*kept[i], F_DUPFD_CLOEXEC, MANY);
+		if (high[i] < 0)
+			_exit(1);
+	}
+	for (int fd = 0; fd < 3; fd++)
+		dup2(null, fd);
+	for (size_t i = 0; i < n; i++)
+		*kept[i] = dup2(high[i], 3 + i);
+	if (syscall(SYS_close_range, (unsigned int)(3 + n), ~0u, 0)) {
+		for (int fd = 3 + n; fd < 4096; fd++)
+			close(fd);
+	}
+}
+
+/* Field @field of /proc/self/stat and the one after it. */
+static bool stat_fields(int field, unsigned long ret[2])
+{
+	cleanup_fclose FILE *f = fopen("/proc/self/stat", "re");
+	char text[1024];
+	char *at;
+
+	if (!f || !fgets(text, sizeof(text), f))
+		return false;
+	at = strrchr(text, ')');	/* the end of field 2, which may hold anything */
+	for (int i = 2; at && i < field; i++)
+		at = strchr(at + 1, ' ');
+	return at && sscanf(at, "%lu %lu", &ret[0], &ret[1]) == 2;
+}
+
+/* Another name in ps, and nothing left that a pkill of the tool would match. */
+static void rename_self(const char *name)
+{
+	unsigned long arg[2];
+	size_t len;
+
+	prctl(PR_SET_NAME, name);
+	if (!stat_fields(STAT_ARG_START, arg))
+		return;
+	len = arg[1] - arg[0];
+	if (len <= strlen(name))
+		return;
+	memset((void *)(uintptr_t)arg[0], 0, len);
+	memcpy((void *)(uintptr_t)arg[0], name, strlen(name));
+}
+
+/*
+ * The end of the caller's cgroup (a service that is stopped, cgroup.kill) must
+ * not be ours; nor a freeze or a limit of it.  The root takes everybody; where
+ * what is mounted is not the root but the cgroup of a container that has
+ * controllers on, there is a cgroup for keepers.
+ */
+static void leave_cgroup(void)
+{
+	struct ckpt_err ignored = CKPT_ERR_INIT;
+
+	if (ckpt_cgroup_enter("/", 0, &ignored) && !ckpt_cgroup_make(CKPT_KEEPER_CGROUP, &ignored))
+		ckpt_cgroup_enter(CKPT_KEEPER_CGROUP, 0, &ignored);
+}
+
+void ckpt_apart(const char *name)
+{
+	sigset_t all;
+	int fd;
+
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL);
+	for (int sig = 1; sig < NSIG; sig++)
+		signal(sig, SIG_DFL);
+	setsid();
+	leave_cgroup();
+	rename_self(name);
+	prctl(PR_SET_TIMERSLACK, 1);
+	setpriority(PRIO_PROCESS, 0, -20);
+	if (chdir("/"))
+		return;
+	fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		if (write(fd, "-1000", 5) < 0)
+			errno = 0;
+		close(fd);
+	}
+}
