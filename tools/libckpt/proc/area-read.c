@@ -47,7 +47,7 @@ static const char *unsupported(const struct ckpt_maps_line *line, const struct c
 	/* memory that can be executed and not read has one from the kernel, here as there */
 	if (f->other & CKPT_VM_PKEY && line->prot != PROT_EXEC)
 		return "memory with a protection key";
-	if (f->other & CKPT_VM_UFFD)
+	if (f->other & (CKPT_VM_UFFD | CKPT_VM_UFFD_WP))
 		return "memory registered with userfaultfd";
 	if (f->other & CKPT_VM_SEALED)
 		return "sealed memory";
@@ -87,6 +87,13 @@ int ckpt_area_check(pid_t pid, const char *comm, const struct ckpt_maps_line *li
 	return ckpt_fail(err, CKPT_REFUSED, 0,
 		"pid %d (%s) maps %s at 0x%llx (%.*s), which this version cannot restore", pid,
 		comm, what, (unsigned long long)line->start, (int)line->path_len, line->path);
+}
+
+void ckpt_area_forgive(const struct ckpt_hold *hold, const struct ckpt_maps_line *line,
+		       struct ckpt_vm_flags *flags)
+{
+	if (hold->watched && !line->shared)
+		flags->other &= ~CKPT_VM_UFFD_WP;
 }
 
 /* Position in a smaps text that goes along with a maps text. */
@@ -215,6 +222,7 @@ static int read_areas(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ck
 			return 0;
 		if (flags_of(&f, &line, text, line.path + line.path_len - text, &flags))
 			return 1;
+		ckpt_area_forgive(r->hold, &line, &flags);
 		if ((ckpt_area_check(p->pid, p->comm, &line, &flags, err) ||
 		     add_area(r, p, mm, &line, &flags, err)) &&
 		    ckpt_survey_pass(r->hold->survey, -1, err))

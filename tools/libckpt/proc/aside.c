@@ -37,7 +37,8 @@ static void put_mm(struct aside *a, void *object)
 {
 	struct ckpt_mm *mm = object;
 
-	*a = (struct aside){ .pid = mm->pid, .start = mm->skip_start, .end = mm->skip_end };
+	*a = (struct aside){ .pid = mm->pid, .fd = mm->userfault,
+			      .start = mm->skip_start, .end = mm->skip_end };
 }
 
 static void get_mm(struct aside *a, void *object)
@@ -45,6 +46,7 @@ static void get_mm(struct aside *a, void *object)
 	struct ckpt_mm *mm = object;
 
 	mm->pid = a->pid;
+	mm->userfault = a->fd;
 	mm->skip_start = a->start;
 	mm->skip_end = a->end;
 }

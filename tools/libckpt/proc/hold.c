@@ -29,6 +29,7 @@ int ckpt_hold_init(struct ckpt_hold *hold, const struct ckpt_stop_params *params
 		.line = -1,
 		.root = params->pid,
 		.unhurried = params->hold_ms > CKPT_HOLD_MS,
+		.watched = params->watched,
 		.caller = caller,
 		.path_of = params->path_of,
 		.path_arg = params->path_arg,
@@ -75,6 +76,7 @@ void ckpt_hold_done(struct ckpt_hold *hold)
 	free(hold->watches);
 	free(hold->label);
 	free(hold->ttys);
+	free(hold->wanted);
 	ckpt_buf_done(&hold->scratch);
 	if (hold->cgroup >= 0)
 		close(hold->cgroup);

@@ -119,6 +119,8 @@ struct ckpt_seen_watch {
  * @path_of, @path_arg: as in struct ckpt_stop_params
  * @survey: where refusals are noted; NULL: the first one ends it
  * @unhurried: the caller holds the tree long anyway: what is slow is read within the stop
+ * @watched: writes to its private memory may be told to a tracker
+ * @wanted: pids of which a userfaultfd is wanted
  * @began_ns: CLOCK_MONOTONIC of the first act on the running tree
  * @queues: inotifies, as the scan found them
  * @watches: what they watched then
@@ -132,7 +134,9 @@ struct ckpt_seen_watch {
 struct ckpt_hold {
 	int cgroup, freeze, events;
 	pid_t root;
-	bool frozen, unhurried;
+	bool frozen, unhurried, watched;
+	int32_t *wanted;
+	size_t n_wanted;
 	pid_t caller;
 	struct ckpt_survey *survey;
 	uint32_t freeze_ms, vfork_ms;

@@ -92,6 +92,8 @@ struct ckpt_area {
  *	them (Linux 6.3 and newer); 0: none
  * @coredump_filter: /proc/PID/coredump_filter and CKPT_COREDUMP_KNOWN; 0: not recorded
  * @skip_start, @skip_end: memory of our own in it while it was captured, not stored
+ * @userfault: number of its userfaultfd in the keeper, for ckpt_stop_fetch; negative: none;
+ *	not stored
  */
 struct ckpt_mm {
 	uint32_t space;
@@ -108,6 +110,7 @@ struct ckpt_mm {
 	bool thp_disabled;
 	uint32_t membarrier;
 	uint32_t coredump_filter;
+	int32_t userfault;
 };
 
 struct ckpt_sigaction {

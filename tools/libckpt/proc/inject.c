@@ -11,8 +11,11 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/fault.h"
+#include "proc/inject-value.h"
 #include "proc/inject.h"
 #include "proc/procfs.h"
 #include "proc/remote.h"
@@ -318,7 +321,7 @@ int ckpt_inject_start(struct ckpt_inject *inject, struct ckpt_err *err)
 
 		if (!s->n)
 			continue;
-		s->sig = end_signal(p, &p->threads[j]);
+		s->sig = s->fetch ? 0 : end_signal(p, &p->threads[j]);
 		if (s->sig)
 			ckpt_inject_call(inject, j, SYS_tgkill, p->threads[0].status.ns_pid,
 					 p->threads[j].status.ns_pid, s->sig, 0);
@@ -362,6 +365,31 @@ static bool at_return(const struct ckpt_held_thread *t, int status)
 	return !ptrace(PTRACE_POKEUSER, t->tid, nr, -1l);
 }
 
+/*
+ * It stands before it closes what it has just opened: then that is ours as well.  A call that
+ * has opened nothing left its error there.
+ */
+static void fetch(struct ckpt_inject_slot *s, const struct ckpt_held_thread *t, pid_t pid,
+		  int status)
+{
+	long nr = ptrace(PTRACE_PEEKUSER, t->tid, offsetof(struct user_regs_struct, orig_rax), 0);
+	long fd = ptrace(PTRACE_PEEKUSER, t->tid, offsetof(struct user_regs_struct, rdi), 0);
+	cleanup_close int pidfd = -1;
+
+	if (WSTOPSIG(status) != SYSCALL_STOP || nr != SYS_close)
+		return;
+	s->fetch = false;	/* the next stop is the end of this very call */
+	s->fetched = fd;
+	if (fd < 0)
+		return;
+	ckpt_fault("keeper.opened");
+	pidfd = syscall(SYS_pidfd_open, pid, 0);
+	s->fetched = pidfd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+	if (s->fetched < 0)
+		s->fetched = -errno;
+	ckpt_fault("keeper.fetched");
+}
+
 static int wait_thread(struct ckpt_inject *inject, size_t j, struct ckpt_err *err)
 {
 	struct ckpt_held_thread *t = &inject->proc->threads[j];
@@ -373,6 +401,8 @@ static int wait_thread(struct ckpt_inject *inject, size_t j, struct ckpt_err *er
 			return -1;
 		if (s->sig && at_end(inject, j, status))
 			break;
+		if (s->fetch)
+			fetch(s, t, inject->proc->pid, status);
 		if (!s->sig && at_return(t, status)) {
 			if (to_signal_stop(t, err))
 				return -1;
@@ -413,6 +443,27 @@ int ckpt_inject_wait(struct ckpt_inject *inject, struct ckpt_err *err)
 		s->out_used = 0;
 	}
 	return ret;
+}
+
+int ckpt_inject_fetch(struct ckpt_inject *inject, long nr, uint64_t a, int *ret_fd,
+		      struct ckpt_err *err)
+{
+	struct ckpt_inject_slot *s = &inject->slots[0];
+	int failed;
+
+	s->fetch = true;
+	s->fetched = -ESRCH;
+	ckpt_inject_call(inject, 0, nr, a, 0, 0, 0);
+	ckpt_inject_call(inject, 0, SYS_close, (int64_t)CKPT_INJECT_LAST_VALUE, 0, 0, 0);
+	failed = ckpt_inject_start(inject, err) || ckpt_inject_wait(inject, err);
+	s->fetch = false;
+	if (!failed) {
+		*ret_fd = s->fetched;
+		return 0;
+	}
+	if (s->fetched >= 0)
+		close(s->fetched);
+	return -1;
 }
 
 int ckpt_inject_unmap(struct ckpt_inject *inject, struct ckpt_err *err)

@@ -36,6 +36,7 @@ struct ckpt_inject_call {
  * @sp: stack pointer at which rt_sigreturn finds it
  * @sig: signal that ends the run, 0: stopped at the last call instead
  * @running: started and not yet back
+ * @fetch: stop before a close, to get what it closes: @fetched, -errno when there is none
  */
 struct ckpt_inject_slot {
 	size_t calls, max, n;
@@ -43,7 +44,8 @@ struct ckpt_inject_slot {
 	size_t frame;
 	uint64_t sp;
 	int sig;
-	bool running;
+	bool running, fetch;
+	int fetched;
 };
 
 /**
@@ -80,6 +82,17 @@ const struct ckpt_inject_call *ckpt_inject_call(struct ckpt_inject *inject, size
 /* Let every thread with calls run them; then empty the tables for the next run. */
 int ckpt_inject_start(struct ckpt_inject *inject, struct ckpt_err *err);
 int ckpt_inject_wait(struct ckpt_inject *inject, struct ckpt_err *err);
+
+/**
+ * ckpt_inject_fetch - a descriptor that a call of the process opens, for ourselves
+ * @nr, @a: the call
+ * @ret_fd: our own, or -errno of the call, which may fail
+ *
+ * The process has it for as long as we need to get it: its next call closes it, whether
+ * somebody traces it then or not.  The tables must be empty.
+ */
+int ckpt_inject_fetch(struct ckpt_inject *inject, long nr, uint64_t a, int *ret_fd,
+		      struct ckpt_err *err);
 
 int ckpt_inject_unmap(struct ckpt_inject *inject, struct ckpt_err *err);
 void ckpt_inject_done(struct ckpt_inject *inject);

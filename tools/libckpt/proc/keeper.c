@@ -146,12 +146,28 @@ static int do_survey(struct keeper *k, struct ckpt_keeper_reply *reply)
 	return ret;
 }
 
-static int do_collect(struct keeper *k, struct ckpt_keeper_reply *reply)
+static int read_wanted(struct keeper *k, uint32_t n, struct ckpt_err *err)
+{
+	ssize_t len = n * sizeof(*k->hold.wanted);
+
+	if (!n)
+		return 0;
+	free(k->hold.wanted);
+	k->hold.n_wanted = 0;
+	k->hold.wanted = malloc(len);
+	if (!k->hold.wanted || pread(k->memfd, k->hold.wanted, len, 0) != len)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of processes");
+	k->hold.n_wanted = n;
+	return 0;
+}
+
+static int do_collect(struct keeper *k, uint32_t n_wanted, struct ckpt_keeper_reply *reply)
 {
 	struct ckpt_image image;
 	int ret;
 
-	if (ckpt_read_tree(&k->hold, &image, &reply->err))
+	if (read_wanted(k, n_wanted, &reply->err) ||
+	    ckpt_read_tree(&k->hold, &image, &reply->err))
 		return -1;
 	ckpt_fault("keeper.read");
 	ret = hand_over(k, &image, reply);
@@ -249,11 +265,12 @@ static int look_again(struct keeper *k, struct ckpt_keeper_reply *reply)
 	       ckpt_labels_verify(&k->hold, &reply->err);
 }
 
-static void serve(struct keeper *k, uint32_t op, struct ckpt_keeper_reply *reply)
+static void serve(struct keeper *k, const struct ckpt_keeper_request *request,
+		  struct ckpt_keeper_reply *reply)
 {
 	int ret = 0;
 
-	switch (op) {
+	switch (request->op) {
 	case CKPT_KEEPER_BEGIN:
 		if (k->holding)
 			ret = ckpt_fail(&reply->err, CKPT_USAGE, 0, "the tree is stopped already");
@@ -265,7 +282,7 @@ static void serve(struct keeper *k, uint32_t op, struct ckpt_keeper_reply *reply
 		ret = (k->lapsed && need_hold(k, reply)) || do_survey(k, reply);
 		break;
 	case CKPT_KEEPER_COLLECT:
-		ret = need_hold(k, reply) || do_collect(k, reply);
+		ret = need_hold(k, reply) || do_collect(k, request->n_wanted, reply);
 		if (ret && k->holding)
 			blame_kill(k, &reply->err);
 		break;
@@ -343,7 +360,7 @@ void ckpt_keeper_main(const struct ckpt_stop_params *params, int sock, int memfd
 	while (next_request(&k, &request)) {
 		reply = (struct ckpt_keeper_reply){ .err = CKPT_ERR_INIT };
 		tick(true);
-		serve(&k, request.op, &reply);
+		serve(&k, &request, &reply);
 		tick(false);
 		ckpt_fault("keeper.answering");
 		if (!answer(&k, &reply))

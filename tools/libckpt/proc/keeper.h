@@ -20,8 +20,13 @@ enum ckpt_keeper_op {
 	CKPT_KEEPER_KILL,
 };
 
+/**
+ * struct ckpt_keeper_request - an order
+ * @n_wanted: COLLECT: how many pids are in the memfd
+ */
 struct ckpt_keeper_request {
 	uint32_t op;
+	uint32_t n_wanted;
 };
 
 /**

@@ -109,7 +109,7 @@ static const struct {
 	{ "ht", 0, CKPT_VM_HUGETLB },
 	{ "ss", 0, CKPT_VM_SHADOW_STACK },
 	{ "um", 0, CKPT_VM_UFFD },
-	{ "uw", 0, CKPT_VM_UFFD },
+	{ "uw", 0, CKPT_VM_UFFD_WP },
 	{ "ui", 0, CKPT_VM_UFFD },
 	{ "sl", 0, CKPT_VM_SEALED },
 	{ "mm", 0, CKPT_VM_MIXEDMAP },

@@ -49,12 +49,13 @@ int ckpt_parse_maps_line(const char **at, struct ckpt_maps_line *ret);
 #define CKPT_VM_PFNMAP		(1u << 1)
 #define CKPT_VM_HUGETLB		(1u << 2)
 #define CKPT_VM_SHADOW_STACK	(1u << 3)
-#define CKPT_VM_UFFD		(1u << 4)
+#define CKPT_VM_UFFD		(1u << 4)	/* missing pages, minor faults */
 #define CKPT_VM_SEALED		(1u << 5)
 #define CKPT_VM_MIXEDMAP	(1u << 6)
 #define CKPT_VM_SHARED		(1u << 7)
 #define CKPT_VM_PKEY		(1u << 8)	/* the line above VmFlags */
 #define CKPT_VM_NAMELESS	(1u << 9)	/* "??": VM_LOCKONFAULT, or one of a newer kernel */
+#define CKPT_VM_UFFD_WP		(1u << 10)	/* writes are told to a userfaultfd */
 
 /**
  * struct ckpt_vm_flags - a VmFlags line of smaps

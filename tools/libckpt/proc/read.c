@@ -164,6 +164,7 @@ static int ask_all(struct ckpt_reader *r, struct ckpt_ask *asks, struct ckpt_err
 
 		if (!hold->procs[i].zombie &&
 		    (PASS(ckpt_ask_finish(&asks[i], task, &r->image->mms[task->mm], err)) ||
+		     ckpt_read_userfault(r, &asks[i].inject, &r->image->mms[task->mm], err) ||
 		     ckpt_inject_unmap(&asks[i].inject, err)))
 			return -1;
 	}

@@ -124,6 +124,9 @@ int ckpt_read_mm(struct ckpt_reader *r, struct ckpt_held_proc *p, uint32_t *ret,
 bool ckpt_area_is_uring(const struct ckpt_maps_line *line);
 int ckpt_area_check(pid_t pid, const char *comm, const struct ckpt_maps_line *line,
 		    const struct ckpt_vm_flags *flags, struct ckpt_err *err);
+/* Of a tree that is watched, private memory whose writes are told is the tracker's affair. */
+void ckpt_area_forgive(const struct ckpt_hold *hold, const struct ckpt_maps_line *line,
+		       struct ckpt_vm_flags *flags);
 
 /*
  * seen-read.c: smaps of running processes, for the flags of areas that do not
@@ -240,6 +243,10 @@ int ckpt_shm_device(uint64_t *ret, struct ckpt_err *err);
 int ckpt_read_shm(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt_file *f,
 		  struct ckpt_err *err);
 int ckpt_read_segments(struct ckpt_reader *r, struct ckpt_err *err);
+
+/* userfault-read.c: a userfaultfd of an address space, made by @inject's process, for us. */
+int ckpt_read_userfault(struct ckpt_reader *r, struct ckpt_inject *inject, struct ckpt_mm *mm,
+			struct ckpt_err *err);
 
 /* limits-read.c */
 int ckpt_read_limits(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt_task *task,

@@ -144,6 +144,7 @@ static int scan_areas(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct c
 		return 0;
 	at = hold->seen[before].smaps;
 	while (ckpt_parse_smaps_area(&at, &line, &flags, &text, &len) == 1) {
+		ckpt_area_forgive(hold, &line, &flags);
 		if (PASS(ckpt_area_check(p->pid, p->comm, &line, &flags, err)))
 			return -1;
 		hold->seen[before].uring |= ckpt_area_is_uring(&line);

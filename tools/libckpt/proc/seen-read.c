@@ -78,13 +78,16 @@ static bool same_flags(const struct look *a, const struct look *b)
 }
 
 /* The first area of @before that has other flags in @after. */
-static bool find_changed(const char *before, const char *after, uint64_t *ret_start)
+static bool find_changed(const struct ckpt_hold *hold, const char *before, const char *after,
+			 uint64_t *ret_start)
 {
 	struct look a = { .at = before };
 	struct look b = { .at = after };
 	bool have_a = next(&a), have_b = next(&b);
 
 	while (have_a && have_b) {
+		ckpt_area_forgive(hold, &a.line, &a.flags);
+		ckpt_area_forgive(hold, &b.line, &b.flags);
 		if (a.line.start < b.line.end && b.line.start < a.line.end && !same_flags(&a, &b)) {
 			*ret_start = a.line.start;
 			return true;
@@ -108,7 +111,7 @@ int ckpt_seen_verify(struct ckpt_hold *hold, struct ckpt_err *err)
 
 		if (!seen || !seen->used || ckpt_procfs_read(p->dir, "smaps", &text))
 			continue;
-		if (find_changed(seen->smaps, (char *)text.data, &start))
+		if (find_changed(hold, seen->smaps, (char *)text.data, &start))
 			return ckpt_fail(err, CKPT_FAILED, 0,
 				"pid %d (%s) has changed the flags of its memory at 0x%llx "
 				"(madvise, mlock) while it was captured; it runs on, try again",

@@ -20,9 +20,11 @@
  * struct ckpt_stop - the caller's end
  * @freeze: cgroup.freeze, for the case that the keeper dies; -1 without cgroup
  * @sees_reads: ckpt_stop_sees_reads
+ * @n_wanted: pids in the memfd, for the next collect
  */
 struct ckpt_stop {
 	int sock, memfd, freeze;
+	uint32_t n_wanted;
 	pid_t keeper;
 	bool sees_reads;
 };
@@ -55,7 +57,7 @@ static int get_reply(struct ckpt_stop *stop, struct ckpt_keeper_reply *reply, st
 
 static int ask(struct ckpt_stop *stop, uint32_t op, struct ckpt_err *err)
 {
-	struct ckpt_keeper_request request = { .op = op };
+	struct ckpt_keeper_request request = { .op = op, .n_wanted = stop->n_wanted };
 
 	if (send(stop->sock, &request, sizeof(request), MSG_NOSIGNAL) == sizeof(request))
 		return 0;
@@ -129,6 +131,26 @@ int ckpt_stop_begin(struct ckpt_stop *stop, struct ckpt_err *err)
 		return -1;
 	ckpt_fault("stop.begun");
 	return 0;
+}
+
+int ckpt_stop_want(struct ckpt_stop *stop, const int32_t *pids, size_t n, struct ckpt_err *err)
+{
+	ssize_t len = n * sizeof(*pids);
+
+	if (n > UINT32_MAX || pwrite(stop->memfd, pids, len, 0) != len)
+		return ckpt_fail(err, CKPT_FAILED, errno, "cannot tell the keeper of %zu processes",
+				 n);
+	stop->n_wanted = n;
+	return 0;
+}
+
+int ckpt_stop_fetch(struct ckpt_stop *stop, int fd, struct ckpt_err *err)
+{
+	cleanup_close int pidfd = syscall(SYS_pidfd_open, stop->keeper, 0);
+	int own = pidfd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+
+	return own >= 0 ? own :
+	       ckpt_fail(err, CKPT_FAILED, errno, "cannot get descriptor %d of the keeper", fd);
 }
 
 int ckpt_stop_collect_start(struct ckpt_stop *stop, struct ckpt_err *err)

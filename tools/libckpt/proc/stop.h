@@ -37,6 +37,7 @@
 #ifndef CKPT_PROC_STOP_H
 #define CKPT_PROC_STOP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -62,6 +63,8 @@ struct ckpt_stop;
  *	path, by the keeper, in its copy of the caller's memory; NULL: none
  * @path_arg: passed on
  * @survey: the look before the stop goes on after a refusal, for ckpt_stop_survey
+ * @watched: a tracker may have registered private memory of the tree to be told of writes;
+ *	what somebody else has registered so it says itself
  * @keep_fd: a descriptor that the keeper has open until its end, a lock say; NULL: none
  */
 struct ckpt_stop_params {
@@ -73,6 +76,7 @@ struct ckpt_stop_params {
 	bool survey;
 	char *(*path_of)(const void *arg, uint64_t ino, size_t nth);
 	const void *path_arg;
+	bool watched;
 	const int *keep_fd;
 };
 
@@ -120,6 +124,17 @@ int ckpt_stop_begin(struct ckpt_stop *stop, struct ckpt_err *err);
  */
 int ckpt_stop_survey(struct ckpt_stop *stop, struct ckpt_survey *ret,
 		     struct ckpt_image *ret_image, struct ckpt_err *err);
+
+/**
+ * ckpt_stop_want - processes of which the next collect gets a userfaultfd
+ * @pids: as the caller sees them
+ *
+ * Where it is then says the image (ckpt_mm.userfault), for ckpt_stop_fetch.
+ */
+int ckpt_stop_want(struct ckpt_stop *stop, const int32_t *pids, size_t n, struct ckpt_err *err);
+
+/* A descriptor of the keeper. Return: our own one for the same file, or -1. */
+int ckpt_stop_fetch(struct ckpt_stop *stop, int fd, struct ckpt_err *err);
 
 /**
  * ckpt_stop_collect_start - let the keeper read the tree
