@@ -17,12 +17,6 @@
 #include "track/populated.h"
 #include "track/tracker.h"
 
-/* The kernel's own areas have no pages of the task; [vsyscall] has no pagemap. */
-static bool own_area(const char *line)
-{
-	return !strstr(line, "[vvar") && !strstr(line, "[vsyscall]") && !strstr(line, "[vdso]");
-}
-
 static int read_mm(struct ckpt_take_mm *mm, struct ckpt_err *err)
 {
 	cleanup_close int pagemap = -1;
@@ -44,7 +38,7 @@ static int read_mm(struct ckpt_take_mm *mm, struct ckpt_err *err)
 
 		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s", &start, &end, prot) != 3)
 			return ckpt_fail(err, CKPT_FAILED, 0, "cannot read a line of %s", path);
-		if (!own_area(line))
+		if (!ckpt_populated_by_task(line))
 			continue;
 		area = ckpt_take_add_area(mm, start, end,
 					  prot[3] == 's' ? CKPT_AREA_SHARED : 0);

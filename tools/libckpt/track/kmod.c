@@ -195,7 +195,7 @@ int ckpt_tracker_open_kmod(const char *group, const char *cgroup, char *const *r
 	k->nl = take_ptr(nl);
 	memcpy(k->group, group, strlen(group));
 	*ret = (struct ckpt_tracker){
-		.name = "kmod", .live = true, .inodes_known = all, .self = k,
+		.name = "kmod", .live = true, .delta = true, .inodes_known = all, .self = k,
 		.begin = kmod_begin, .next = kmod_next, .pages = kmod_pages,
 		.inodes = kmod_inodes, .commit = kmod_commit, .abort = kmod_abort,
 		.close = kmod_close,

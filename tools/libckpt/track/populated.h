@@ -5,6 +5,9 @@
 #ifndef CKPT_TRACK_POPULATED_H
 #define CKPT_TRACK_POPULATED_H
 
+#include <stdbool.h>
+
+#include "base/err.h"
 #include "track/take.h"
 
 /**
@@ -21,6 +24,9 @@
  */
 int ckpt_populated_add(int pagemap, int32_t pid, struct ckpt_take_area *area,
 		       struct ckpt_err *err);
+
+/* Has the area of a line of maps pages of the task?  The kernel's own ones have none. */
+bool ckpt_populated_by_task(const char *line);
 
 /* The two ways of it, for tests; the first returns 1 where the kernel has none. */
 int ckpt_populated_scan(int pagemap, int32_t pid, struct ckpt_take_area *area,

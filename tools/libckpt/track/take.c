@@ -76,6 +76,22 @@ int ckpt_take_add_run(struct ckpt_take_area *area, const struct ckpt_run *run)
 	return 0;
 }
 
+/* A run counts its pages in 32 bits. */
+int ckpt_take_add_pages(struct ckpt_take_area *area, uint64_t start, uint64_t end,
+			uint16_t state, uint16_t flags)
+{
+	uint64_t pages = (end - start) / CKPT_PAGE_LEN;
+	struct ckpt_run run = { .start = start, .state = state, .flags = flags };
+
+	for (; pages; pages -= run.pages) {
+		run.pages = pages < 1u << 30 ? pages : 1u << 30;
+		if (ckpt_take_add_run(area, &run))
+			return -1;
+		run.start += run.pages * (uint64_t)CKPT_PAGE_LEN;
+	}
+	return 0;
+}
+
 int ckpt_inode_take_add(struct ckpt_inode_take *take, const struct ckpt_inode_change *change)
 {
 	struct ckpt_inode_change *changes = grown(take->changes, take->n_changes, sizeof(*changes));

@@ -13,10 +13,13 @@
 #include <stdint.h>
 #include <linux/ckpt.h>
 
+/* Of an area, beside CKPT_AREA_*: somebody else is told of the writes to it. */
+#define CKPT_TAKE_AREA_FOREIGN	(1u << 31)
+
 /**
  * struct ckpt_take_area - an area with its runs
  * @start, @end: bytes
- * @flags: CKPT_AREA_*
+ * @flags: CKPT_AREA_*, CKPT_TAKE_AREA_FOREIGN
  * @runs: sorted by start, not overlapping, inside the area
  */
 struct ckpt_take_area {
@@ -78,6 +81,9 @@ struct ckpt_take_area *ckpt_take_add_area(struct ckpt_take_mm *mm, uint64_t star
 					  uint32_t flags);
 /* Joins the last run of the area where it continues it. Return: 0 or -1. */
 int ckpt_take_add_run(struct ckpt_take_area *area, const struct ckpt_run *run);
+/* The same of the pages from @start to @end, bytes. */
+int ckpt_take_add_pages(struct ckpt_take_area *area, uint64_t start, uint64_t end,
+			uint16_t state, uint16_t flags);
 /* Copies @change and its ranges. */
 int ckpt_inode_take_add(struct ckpt_inode_take *take, const struct ckpt_inode_change *change);
 
