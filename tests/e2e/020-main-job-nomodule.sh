@@ -9,7 +9,7 @@ set -euo pipefail
 . "${CKPT_REPO:?}/tests/e2e/lib/assert.sh"
 . "$CKPT_REPO/tests/e2e/lib/group.sh"
 . "$CKPT_REPO/tests/e2e/lib/sizes.sh"
-tracker=full
+tracker=$(native_tracker)
 . "$CKPT_REPO/tests/e2e/lib/main-job.sh"
 
 run_main_job

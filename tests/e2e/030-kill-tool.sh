@@ -32,6 +32,10 @@ points() {
 }
 # of a restore, a removal, ps: 080-kill-restore.sh, the unit tests of the store, 054-groups.sh
 elsewhere='^(restore|fs|rm|status)\.|^store\.(remove|gc)'
+# of the tracker, and of what it is given once: 021-native-incremental.sh and unit tests
+elsewhere+='|^tracker\.|^keeper\.(opened|fetched)$'
+[ "$(native_tracker)" = pagemap-scan ] && [ ! -d /sys/kernel/ckpt ] ||
+	elsewhere+='|^checkpoint\.adopted$'
 # live rounds are what the module makes possible
 [ -d /sys/kernel/ckpt ] || elsewhere+='|^checkpoint\.round$'
 

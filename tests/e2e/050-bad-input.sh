@@ -172,7 +172,7 @@ echo moved >$sysfs/untag
 echo "moved /elsewhere" >$sysfs/tag
 take moved
 is "a group that the module knows by another cgroup: its word is not taken" \
-	"$(json tracker "$said")" full
+	"$(json tracker "$said")" "$(native_tracker)"
 "$tool" untag moved
 kill -9 $moved
 

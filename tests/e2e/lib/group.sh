@@ -15,6 +15,18 @@ cgroup_mount=$(awk '$9 == "cgroup2" || $(NF - 2) == "cgroup2" { print $5; exit }
 nap_fd=
 exec {nap_fd}<> <(:)
 
+# The tracker that ckpt-tool chooses without the module
+native_tracker() {
+	local major minor
+
+	IFS=. read -r major minor _ < <(uname -r)
+	if [ $((major * 1000 + ${minor%%[!0-9]*})) -ge 6007 ]; then
+		echo pagemap-scan
+	else
+		echo full
+	fi
+}
+
 nap() { read -r -t "$1" -u "$nap_fd" _ || true; }	# SECONDS, without a process
 
 json() {	# KEY DOCUMENT: the value of the first such key in a flat document

@@ -47,10 +47,14 @@ static size_t stage_pages(const struct ckpt_cut *cut)
 {
 	cleanup_free int32_t *pids = NULL;
 	uint64_t pages = STAGE_SLACK, most = 0;
+	bool known = cut->tracker.live || (cut->tracker.delta && cut->parent);
 	size_t n = 0;
 
+	/* an estimate is of a moment ago, and the group writes on */
 	if (cut->tracker.live)
 		pages += 2 * cut->mem.round_pages;
+	else if (known)
+		pages += cut->epoch.estimate + cut->epoch.estimate / 4;
 	if (list_pids(cut, &pids, &n))
 		return pages;
 	for (size_t i = 0; i < n; i++) {
@@ -58,7 +62,7 @@ static size_t stage_pages(const struct ckpt_cut *cut)
 
 		/* what one has the others have as well, mostly */
 		most = shared > most ? shared : most;
-		pages += cut->tracker.live ? 0 : resident(pids[i]);
+		pages += known ? 0 : resident(pids[i]);
 	}
 	return pages + most;
 }
@@ -78,6 +82,7 @@ static int open_stop(struct ckpt_cut *cut, struct ckpt_err *err)
 	params.cgroup = dir;
 	/* the tree is not put back before the keeper has ended, whatever becomes of us */
 	params.keep_fd = cut->lock >= 0 ? &cut->lock : NULL;
+	params.watched = cut->tracker.missing && cut->epoch.load_cookie;
 	/* With --stop it stays held while its checkpoint is written. */
 	params.hold_ms = cut->params->stop ? STOP_HOLD_MS : 0;
 	if (ckpt_stop_open(&params, &cut->stop, err))
@@ -103,6 +108,45 @@ static int take_final(struct ckpt_cut *cut, struct ckpt_take *take, struct ckpt_
 	       cut->tracker.inodes(cut->tracker.self, inodes, err) ? -1 : 0;
 }
 
+/* Who is not watched yet must make what it is watched by. */
+static int want_missing(struct ckpt_cut *cut, struct ckpt_err *err)
+{
+	cleanup_free int32_t *pids = NULL, *missing = NULL;
+	size_t n, n_missing;
+
+	if (!cut->tracker.missing)
+		return 0;
+	if (ckpt_cgroup_pids(cut->params->group->cgroup, &pids, &n, err) ||
+	    cut->tracker.missing(cut->tracker.self, pids, n, &missing, &n_missing, err))
+		return -1;
+	return ckpt_stop_want(cut->stop, missing, n_missing, err);
+}
+
+/* The one round of a tracker that walks while the group is stopped, after the keeper's reading. */
+static int take_stopped(struct ckpt_cut *cut, struct ckpt_take *take, struct ckpt_err *err)
+{
+	const struct ckpt_image *image = &cut->image;
+	cleanup_free int32_t *pids = calloc(image->n_mms + 1, sizeof(*pids));
+
+	if (!pids)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of processes");
+	for (size_t i = 0; i < image->n_mms; i++) {
+		const struct ckpt_mm *mm = &image->mms[i];
+		cleanup_close int fd = -1;
+
+		pids[i] = mm->pid;
+		if (mm->userfault < 0)
+			continue;
+		fd = ckpt_stop_fetch(cut->stop, mm->userfault, err);
+		if (fd < 0)
+			return -1;
+		cut->tracker.adopt(cut->tracker.self, mm->pid, fd);
+	}
+	ckpt_fault("checkpoint.adopted");
+	cut->result.rounds++;
+	return cut->tracker.pages(cut->tracker.self, pids, image->n_mms, take, err);
+}
+
 static int cut_stopped(struct ckpt_cut *cut, struct ckpt_take *take,
 		       struct ckpt_inode_take *inodes, struct ckpt_err *err)
 {
@@ -110,7 +154,7 @@ static int cut_stopped(struct ckpt_cut *cut, struct ckpt_take *take,
 	uint64_t shared;
 
 	cut->outer.stopped_ns = ckpt_fs_now_ns();
-	if (ckpt_stop_collect_start(cut->stop, err))
+	if (want_missing(cut, err) || ckpt_stop_collect_start(cut->stop, err))
 		return -1;
 	ckpt_fault("checkpoint.collecting");
 	if (take_final(cut, take, inodes, err))
@@ -125,6 +169,8 @@ static int cut_stopped(struct ckpt_cut *cut, struct ckpt_take *take,
 	if (ckpt_stop_collect_wait(cut->stop, &cut->image, err))
 		return -1;
 	ckpt_fault("checkpoint.collected");
+	if (cut->tracker.missing && take_stopped(cut, take, err))
+		return -1;
 	if (!beside && ckpt_files_round(&cut->files, lists ? inodes : NULL,
 					lists ? NULL : &cut->image, true, &cut->stage_sink, err))
 		return -1;

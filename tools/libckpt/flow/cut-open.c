@@ -15,6 +15,7 @@
 #include "flow/cut.h"
 #include "flow/lineage.h"
 #include "flow/settle.h"
+#include "track/tracker-main.h"
 
 int ckpt_cut_refuse_group(const struct ckpt_tagged *group, struct ckpt_err *err)
 {
@@ -71,20 +72,40 @@ static int read_boot_id(char ret[64], struct ckpt_err *err)
 	return 0;
 }
 
-/* The module where it knows the group, else the tracker that knows nothing. */
+/* What the kernel notes, where it does; the tracker that knows nothing elsewhere. */
+static int open_native(struct ckpt_cut *cut, const char *socket, struct ckpt_err *err)
+{
+	struct ckpt_err why = CKPT_ERR_INIT;
+	cleanup_free char *dir = NULL;
+
+	if (ckpt_cgroup_dir(cut->params->group->cgroup, &dir, err))
+		return -1;
+	if (!ckpt_tracker_open_scan(socket, dir, &cut->tracker, &why))
+		return 0;
+	if (why.os == ENOSYS)
+		return ckpt_tracker_open_full(&cut->tracker, err);
+	*err = why;
+	return -1;
+}
+
+/* The module where it knows the group, else what the kernel has. */
 static int open_tracker(struct ckpt_cut *cut, struct ckpt_err *err)
 {
 	const struct ckpt_tagged *group = cut->params->group;
+	cleanup_free char *socket = ckpt_tagged_tracker(group->name);
 	struct ckpt_err why = CKPT_ERR_INIT;
 
+	if (!socket)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for the tracker");
 	if (!group->cgroup)
 		return ckpt_tracker_open_full(&cut->tracker, err);
 	if (!ckpt_tracker_open_kmod(group->name, group->cgroup, group->roots, group->n_roots,
 				    &cut->tracker, &why))
-		return 0;
-	/* No module, or one that was not told of the group: everything is compared. */
+		/* of the time before the module was loaded: nobody needs it any more */
+		return cut->params->dry_run ? 0 : ckpt_tracker_end(socket, err);
+	/* No module, or one that was not told of the group. */
 	if (why.os == ENOENT)
-		return ckpt_tracker_open_full(&cut->tracker, err);
+		return open_native(cut, socket, err);
 	*err = why;
 	return -1;
 }
@@ -101,7 +122,7 @@ static int open_parent(struct ckpt_cut *cut, bool *ret_trusted, struct ckpt_err 
 		return found < 0 ? -1 : 0;
 	*ret_trusted = ckpt_lineage_holds(&newest, &cut->epoch, cut->boot_id);
 	/* What the tracker says is only worth something on top of the right parent. */
-	if (cut->tracker.live && !*ret_trusted)
+	if (cut->tracker.delta && !*ret_trusted)
 		return 0;
 	cut->parent = ckpt_reader_open(cut->store, group->name, newest.id, err);
 	return cut->parent ? 0 : -1;

@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "flow/cut.h"
 #include "flow/doctor.h"
+#include "track/tracker-main.h"
 
 void ckpt_diagnosis_done(struct ckpt_diagnosis *d)
 {
@@ -104,13 +105,14 @@ int ckpt_doctor(const struct ckpt_tagged *group, struct ckpt_diagnosis *ret, str
 	};
 	cleanup_with(ckpt_diagnosis_done) struct ckpt_diagnosis d = { 0 };
 	cleanup_stop struct ckpt_stop *stop = NULL;
-	cleanup_free char *dir = NULL;
+	cleanup_free char *dir = NULL, *tracker = ckpt_tagged_tracker(group->name);
 	int failed;
 
 	if (ckpt_cut_refuse_group(group, err) ||
 	    (group->cgroup && ckpt_cgroup_dir(group->cgroup, &dir, err)))
 		return -1;
 	params.cgroup = dir;
+	params.watched = group->cgroup && tracker && ckpt_tracker_listens(tracker);
 	if (ckpt_stop_open(&params, &stop, err))
 		failed = pass(&d, err);
 	else if (ckpt_stop_begin(stop, err))

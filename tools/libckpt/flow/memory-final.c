@@ -169,6 +169,14 @@ static bool has_content(const struct ckpt_area *area)
 	       !(area->flags & (CKPT_AREA_F_WIPEONFORK | CKPT_AREA_F_DROPPABLE));
 }
 
+static int refuse_foreign(const struct final *f, const struct ckpt_take_area *a,
+			  struct ckpt_err *err)
+{
+	return ckpt_fail(err, CKPT_REFUSED, 0,
+			 "pid %d maps memory registered with userfaultfd at 0x%llx, which this "
+			 "version cannot restore", f->mm->pid, (unsigned long long)a->start);
+}
+
 /* Whether the tracker looked into all of the image's area. */
 static int check_walked(const struct final *f, const struct ckpt_take_mm *take,
 			struct ckpt_err *err)
@@ -180,6 +188,9 @@ static int check_walked(const struct final *f, const struct ckpt_take_mm *take,
 
 		if (a->start <= at && a->end > at && !(a->flags & CKPT_AREA_UNWALKED))
 			at = a->end;
+		if (a->flags & CKPT_TAKE_AREA_FOREIGN && a->end > f->area->start &&
+		    a->start < f->area->end)
+			return refuse_foreign(f, a, err);
 	}
 	if (at >= f->area->end)
 		return 0;

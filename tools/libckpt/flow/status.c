@@ -11,6 +11,7 @@
 #include "flow/tagged.h"
 #include "nl/client.h"
 #include "store/log.h"
+#include "track/tracker.h"
 
 void ckpt_status_done(struct ckpt_status_table *status)
 {
@@ -52,7 +53,7 @@ static bool read_row(const char *name, struct ckpt_store *store, struct ckpt_nl 
 	    ckpt_tagged_alive(&state, &row->alive, &row->why))
 		return ckpt_tagged_exists(name);
 	row->cgroup = take_ptr(state.cgroup);
-	row->tracker = "full";
+	row->tracker = row->cgroup ? ckpt_tracker_native() : "full";
 	/* A dead group's cgroup may be gone. */
 	if (row->cgroup && row->alive && !ckpt_cgroup_pids(row->cgroup, &pids, &n, &ignored))
 		row->tasks = n;

@@ -12,6 +12,7 @@
 #include "flow/settle.h"
 #include "flow/tag.h"
 #include "nl/client.h"
+#include "track/tracker-main.h"
 
 /* The module, or NULL where none is loaded. Return: 0, or -1 when it is of another version. */
 static int open_module(struct ckpt_nl **ret, struct ckpt_err *err)
@@ -102,13 +103,23 @@ int ckpt_tag_check(const struct ckpt_tagged *group, struct ckpt_err *err)
 	return nl ? ckpt_nl_group_list(nl, refuse_listed, (void *)group, err) : 0;
 }
 
+/* Whatever was known of what the group wrote is not worth anything any more. */
+static int end_tracker(const char *name, struct ckpt_err *err)
+{
+	cleanup_free char *path = ckpt_tagged_tracker(name);
+
+	return path ? ckpt_tracker_end(path, err) :
+		      ckpt_fail(err, CKPT_FAILED, 0, "no memory for group '%s'", name);
+}
+
 int ckpt_tag_locked(const struct ckpt_tagged *group, struct ckpt_err *err)
 {
 	cleanup_nl struct ckpt_nl *nl = NULL;
 	bool alive;
 
 	if (refuse_taken(group, err) || refuse_no_cgroup(group, err) || open_module(&nl, err) ||
-	    ckpt_tagged_alive(group, &alive, err) || ckpt_settle(group, alive, false, err))
+	    ckpt_tagged_alive(group, &alive, err) || ckpt_settle(group, alive, false, err) ||
+	    end_tracker(group->name, err))
 		return -1;
 	if (nl && tell_module(nl, group, err))
 		return -1;
@@ -121,7 +132,8 @@ int ckpt_untag_locked(const char *name, struct ckpt_err *err)
 	cleanup_nl struct ckpt_nl *nl = NULL;
 	struct ckpt_err why = CKPT_ERR_INIT;
 
-	if (ckpt_tagged_load(name, &group, err) || open_module(&nl, err))
+	if (ckpt_tagged_load(name, &group, err) || open_module(&nl, err) ||
+	    end_tracker(name, err))
 		return -1;
 	if (nl && ckpt_nl_group_del(nl, name, &why) && why.os != ENOENT) {
 		*err = why;

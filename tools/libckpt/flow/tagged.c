@@ -136,6 +136,13 @@ static char *state_path(const char *name, const char *suffix)
 	return asprintf(&path, "%s/%s.json%s", CKPT_RUN_DIR, name, suffix) < 0 ? NULL : path;
 }
 
+char *ckpt_tagged_tracker(const char *name)
+{
+	char *path;
+
+	return asprintf(&path, "%s/%s.tracker", CKPT_RUN_DIR, name) < 0 ? NULL : path;
+}
+
 int ckpt_tagged_save(const struct ckpt_tagged *g, struct ckpt_err *err)
 {
 	cleanup_free char *path = state_path(g->name, ""), *tmp = state_path(g->name, ".new");

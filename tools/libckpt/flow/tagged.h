@@ -16,6 +16,9 @@
 
 #define CKPT_RUN_DIR "/run/ckpt"
 
+/* Where the tracker `pagemap-scan` of group @name listens; allocated, NULL without memory. */
+char *ckpt_tagged_tracker(const char *name);
+
 /**
  * struct ckpt_tagged - one group
  * @name: [A-Za-z0-9._-]{1,63}
