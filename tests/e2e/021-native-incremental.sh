@@ -107,6 +107,8 @@ full_and_incremental "after the tracker was killed"
 for point in checkpoint.collecting checkpoint.adopted checkpoint.collected checkpoint.released \
 	checkpoint.replayed; do
 	rm -f "$reached"
+	# the keeper of the one before has the lock until it has let go
+	wait_for 10 flock -n "/run/ckpt/$group.lock" true || true
 	CKPT_FAULT=$point CKPT_FAULT_REACHED=$reached "$inject_tool" checkpoint $group \
 		>"$base/killed" 2>&1 || true
 	is "$point: ckpt-tool dies" "$(cat "$reached" 2>/dev/null)" $point
