@@ -331,8 +331,8 @@ static int check_queues(const struct ckpt_image *image, struct ckpt_err *err)
 	}
 	if (backlog > most)
 		return ckpt_fail(err, CKPT_REFUSED, 0,
-				 "the tree listens with a backlog of %lu; raise net.core.somaxconn, "
-				 "which is %lu", backlog, most);
+				 "the tree listens with a backlog of %lu; raise "
+				 "net.core.somaxconn, which is %lu", backlog, most);
 	/* one more than it says comes in */
 	if (messages > datagrams && messages - 1 > datagrams)
 		return ckpt_fail(err, CKPT_REFUSED, 0,
@@ -358,7 +358,8 @@ int ckpt_machine_check(const struct ckpt_image *image, struct ckpt_err *err)
 	      check_deleted(image, own.cap_eff, err) || check_ptys(image, own.cap_eff, err) ||
 	      check_timerfds(image, own.cap_eff, err) ||
 	      check_inotifies(image, err) || check_pidfds(image, err) || check_urings(image, err) ||
-	      check_queues(image, err) || ckpt_socket_try(image, err) || ckpt_shm_machine(image, own.cap_eff, err) ||
+	      check_queues(image, err) || ckpt_socket_try(image, err) ||
+	      ckpt_shm_machine(image, own.cap_eff, err) ||
 	      ckpt_filters_machine(image, &own, err) ? -1 : 0;
 	for (i = 0; i < image->n_tasks && !ret; i++) {
 		const struct ckpt_task *t = &image->tasks[i];

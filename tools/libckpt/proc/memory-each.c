@@ -241,7 +241,7 @@ int ckpt_memory_each(const struct ckpt_restore *r, const struct ckpt_build_task 
 	pthread_mutex_init(&e.lock, NULL);
 	if (n)
 		ckpt_threads_run(e.alone ? 1 : n, work, &e);
-	/* a kernel may let nobody but the tracer, which is this thread, at protected pages (6.12) */
+	/* a kernel may let nobody but the tracer, this thread, at protected pages (6.12) */
 	if (e.err.status != CKPT_OK && !e.alone) {
 		again(&e);
 		work(&e);

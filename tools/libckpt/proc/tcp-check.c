@@ -83,7 +83,7 @@ int ckpt_tcp_check(const struct ckpt_image *image, struct ckpt_err *err)
 
 	if (!taken)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory to check the process image");
-	/* each is of one file: it is through that that it is built */
+	/* each is of one file, through which it is built */
 	for (size_t i = 0; i < image->n_files; i++) {
 		const struct ckpt_file *f = &image->files[i];
 		const struct ckpt_socket *s;

@@ -82,7 +82,8 @@ static int find_sender(const struct ckpt_reader *r, const struct ckpt_file *f,
 
 		/* one that leads out of the tree is no socket of the image any more */
 		if (!same_name(p, o->name, o->name_len) || o->state == CKPT_UNIX_LISTENS ||
-		    ckpt_unix_file(image, i) == CKPT_NONE || ckpt_unix_socket(image, i)->type != SOCK_DGRAM)
+		    ckpt_unix_file(image, i) == CKPT_NONE ||
+		    ckpt_unix_socket(image, i)->type != SOCK_DGRAM)
 			continue;
 		m->sender = i;
 		return 0;
