@@ -24,7 +24,7 @@ journal() { echo "$base/$1/journal"; }
 
 points() {
 	grep -rhoE 'ckpt_fault\("(restore|fs)\.[a-z.-]+"\)' "$CKPT_REPO/tools/libckpt" |
-		cut -d '"' -f 2 | sort -u | grep -vx restore.flip
+		cut -d '"' -f 2 | sort -u | grep -vxE 'restore\.(flip|ids)'
 }
 
 restore_at() {	# POINT CHECK; the exit status in $rc
