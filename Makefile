@@ -5,7 +5,7 @@
 #:  make all           the tool, the module
 #:  make tools         build/ckpt-tool                        D=inject: build/inject, D=asan
 #:  make kmod          build/ckpt.ko                          KDIR=kernel headers
-#:  make demo          the main job, shown                    DEMO=vm|nomodule|host
+#:  make demo          the main job, shown                    DEMO=vm|nomodule|host|agent
 #:  make install       ckpt-tool, man pages, DKMS source      DESTDIR= PREFIX=/usr/local
 #:  make check         set up what is needed, run every test
 #:  make lint          sparse, checkpatch, clang-tidy, include rules    KERNEL=newest

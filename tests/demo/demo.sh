@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# demo.sh: the main job, for a person to follow: make demo [DEMO=vm|nomodule|host]
+# demo.sh: the main job, for a person to follow: make demo [DEMO=vm|nomodule|host|agent]
 #
 #   vm        a stock Debian kernel with ckpt.ko in QEMU, two boots (the default)
 #   nomodule  this machine, without the module: the tracker is "full"
 #   host      this machine, with ckpt.ko loaded (and unloaded at the end)
+#   agent     this machine, without the module: an unmodified agent from the npm registry
 #
 # It is the test of the main job, told to a person (CKPT_DEMO, tests/e2e/lib/assert.sh).
 set -euo pipefail
@@ -55,6 +56,7 @@ case $mode in
 vm) in_vm ;;
 nomodule) need_root; tests/e2e/020-main-job-nomodule.sh ;;
 host) on_host ;;
-*) echo "demo: DEMO=$mode is unknown: vm, nomodule or host" >&2; exit 2 ;;
+agent) need_root; tests/e2e/012-npm-agent.sh ;;
+*) echo "demo: DEMO=$mode is unknown: vm, nomodule, host or agent" >&2; exit 2 ;;
 esac
 printf '\n== the demo is complete\n'
