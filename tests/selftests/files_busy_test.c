@@ -17,8 +17,8 @@
 
 #define ROOT "/scratch/files-busy"
 #define FILE_NAME ROOT "/f"
-/* Mapping this much keeps the mmap lock for much longer than a round tries for it. */
-#define HOG_LEN (8UL << 30)
+/* To read this much in small pages keeps the mmap lock for much longer than a round tries. */
+#define HOG_LEN (2UL << 30)
 #define TRIES 200
 
 enum { START, MAP, UNMAP };
@@ -37,8 +37,10 @@ static void *hold(void *arg)
 		shared[IDLE_READER] = !shared[HOGGING];
 		if (shared[HOGGING]) {
 			void *p = mmap(NULL, HOG_LEN, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS |
-				       MAP_NORESERVE | MAP_POPULATE, -1, 0);
+				       MAP_NORESERVE, -1, 0);
 
+			madvise(p, HOG_LEN, MADV_NOHUGEPAGE);
+			madvise(p, HOG_LEN, MADV_POPULATE_READ);
 			munmap(p, HOG_LEN);
 		} else {
 			usleep(1000);
