@@ -15,32 +15,20 @@ set -euo pipefail
 . "$CKPT_REPO/tests/e2e/lib/group.sh"
 . "$CKPT_REPO/tests/e2e/lib/sizes.sh"
 . "$CKPT_REPO/tests/e2e/lib/story.sh"
+. "$CKPT_REPO/tests/e2e/lib/objects.sh"
 
-group=shared
-file=$base/$group/said
-
-start_program $group "$file" sh -c "cd '$base/$group' && exec '$programs/shared_memory' >'$file'"
-take $group
-for point in keeper.mapped keeper.looked keeper.asked keeper.answered; do
-	CKPT_FAULT=$point "$inject_tool" checkpoint $group >"$base/killed" 2>&1 || true
-done
-take $group
-ok "it is killed" kill_group $group
-ok "it is restored" "$tool" restore $group
-take $group
-ok "it is killed once more" kill_group $group
 segments() { awk 'NR > 1 && ($4 == 5000 || $4 == 16384)' /proc/sysvipc/shm | wc -l; }
-not_ok "a restore fails when all is built" \
-	env CKPT_FAULT=restore.release=fail "$inject_tool" restore $group
-is "no segment stays" "$(segments)" 0
-not_ok "one is killed there" env CKPT_FAULT=restore.release "$inject_tool" restore $group
-is "its segments stay" "$(segments)" 2
-ok "it is restored once more" "$tool" restore $group
-touch "$base/$group/go"
-ok "it says how it is" wait_for 60 grep -q well "$file"
-is "nothing is missing" "$(cat "$file")" "all is set up
-ready
-all well"
+
+# what a restore that comes to nothing leaves, and the next one replaces
+dead_twice() {
+	not_ok "a restore fails when all is built" \
+		env CKPT_FAULT=restore.release=fail "$inject_tool" restore "$1"
+	is "no segment stays" "$(segments)" 0
+	not_ok "one is killed there" \
+		env CKPT_FAULT=restore.release "$inject_tool" restore "$1"
+	is "its segments stay" "$(segments)" 2
+}
+hold_and_restore shared shared_memory
 
 group=pool
 file=$base/$group/said

@@ -14,26 +14,9 @@ set -euo pipefail
 . "$CKPT_REPO/tests/e2e/lib/group.sh"
 . "$CKPT_REPO/tests/e2e/lib/sizes.sh"
 . "$CKPT_REPO/tests/e2e/lib/story.sh"
+. "$CKPT_REPO/tests/e2e/lib/objects.sh"
 
-group=watchers
-file=$base/$group/said
-
-start_program $group "$file" sh -c \
-	"cd '$base/$group' && exec '$programs/watchers' '$base/quiet' >'$file'"
-take $group
-for point in keeper.mapped keeper.looked keeper.asked keeper.answered; do
-	CKPT_FAULT=$point "$inject_tool" checkpoint $group >"$base/killed" 2>&1 || true
-done
-take $group
-ok "it is killed" kill_group $group
-find "$base/$group" -mindepth 1 -delete
-ok "it is restored where nothing is left" "$tool" restore $group
-take $group
-ok "it is killed once more" kill_group $group
-ok "it is restored once more" "$tool" restore $group
-touch "$base/$group/go"
-ok "it says how it is" wait_for 60 grep -q well "$file"
-is "nothing is missing" "$(cat "$file")" "all is set up
-ready
-all well"
+# all that is watched is made anew
+dead_once() { find "$base/$1" -mindepth 1 -delete; }
+hold_and_restore watchers watchers "$base/quiet"
 done_testing

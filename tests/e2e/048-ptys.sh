@@ -14,28 +14,8 @@ set -euo pipefail
 . "$CKPT_REPO/tests/e2e/lib/group.sh"
 . "$CKPT_REPO/tests/e2e/lib/sizes.sh"
 . "$CKPT_REPO/tests/e2e/lib/story.sh"
+. "$CKPT_REPO/tests/e2e/lib/objects.sh"
 
-twice() {	# PROGRAM
-	local group=$1 file=$base/$1/said point
-
-	start_program "$group" "$file" sh -c "cd '$base/$group' && exec '$programs/$1' >'$file'"
-	take "$group"
-	for point in keeper.mapped keeper.looked keeper.asked keeper.answered; do
-		CKPT_FAULT=$point "$inject_tool" checkpoint "$group" >"$base/killed" 2>&1 || true
-	done
-	take "$group"
-	ok "$1: it is killed" kill_group "$group"
-	ok "$1: it is restored" "$tool" restore "$group"
-	take "$group"
-	ok "$1: it is killed once more" kill_group "$group"
-	ok "$1: it is restored once more" "$tool" restore "$group"
-	touch "$base/$group/go"
-	ok "$1: it says how it is" wait_for 60 grep -q well "$file"
-	is "$1: nothing is missing" "$(cat "$file")" "all is set up
-ready
-all well"
-}
-
-twice ptys
-twice pty_shell
+hold_and_restore ptys ptys
+hold_and_restore pty_shell pty_shell
 done_testing

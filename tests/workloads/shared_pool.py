@@ -14,9 +14,9 @@ import sys
 PAGE = 4096
 
 
-def worker(number, memory, total, steps, todo, done):
+def worker(number, memory, total, steps, turn, done):
     while True:
-        todo.acquire()
+        turn.acquire()
         step = total.value
         if step < 0:
             return
@@ -35,23 +35,23 @@ def main():
         memory[at:at + 32] = hashlib.sha256(seed + at.to_bytes(8, "little")).digest()
     total = context.Value("q", 0)
     steps = context.Array("q", 3)
-    todo = [context.Semaphore(0) for _ in range(3)]
+    turns = [context.Semaphore(0) for _ in range(3)]
     done = context.Semaphore(0)
-    workers = [context.Process(target=worker, args=(i, memory, total, steps, todo[i], done))
+    workers = [context.Process(target=worker, args=(i, memory, total, steps, turns[i], done))
                for i in range(3)]
     for process in workers:
         process.start()
     print("all is set up\nready", flush=True)
     for _ in iter(sys.stdin.readline, "end\n"):
         total.value += 1
-        for semaphore in todo:
+        for semaphore in turns:
             semaphore.release()
         for _ in workers:
             done.acquire()
         assert list(steps) == [total.value] * 3
         print("step", total.value, hashlib.sha256(memory).hexdigest(), flush=True)
     total.value = -1
-    for semaphore in todo:
+    for semaphore in turns:
         semaphore.release()
     for process in workers:
         process.join()
