@@ -9,11 +9,7 @@
 # A program that holds them in every state is checkpointed, loses its keeper at each point of the
 # reading, and is restored, twice; then it checks itself.
 set -euo pipefail
-. "${CKPT_REPO:?}/tests/e2e/lib/assert.sh"
-. "$CKPT_REPO/tests/e2e/lib/group.sh"
-. "$CKPT_REPO/tests/e2e/lib/sizes.sh"
-. "$CKPT_REPO/tests/e2e/lib/story.sh"
-. "$CKPT_REPO/tests/e2e/lib/objects.sh"
+. "${CKPT_REPO:?}/tests/e2e/lib/objects.sh"
 
 points=(keeper.registers keeper.peeked keeper.looked keeper.asked keeper.answered)
 hold_and_restore unix unix_sockets

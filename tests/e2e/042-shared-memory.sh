@@ -11,11 +11,7 @@
 # workers of Python go on with 64 MiB that they share, of which a checkpoint stores what they have
 # written since the one before.
 set -euo pipefail
-. "${CKPT_REPO:?}/tests/e2e/lib/assert.sh"
-. "$CKPT_REPO/tests/e2e/lib/group.sh"
-. "$CKPT_REPO/tests/e2e/lib/sizes.sh"
-. "$CKPT_REPO/tests/e2e/lib/story.sh"
-. "$CKPT_REPO/tests/e2e/lib/objects.sh"
+. "${CKPT_REPO:?}/tests/e2e/lib/objects.sh"
 
 segments() { awk 'NR > 1 && ($4 == 5000 || $4 == 16384)' /proc/sysvipc/shm | wc -l; }
 

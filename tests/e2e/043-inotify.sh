@@ -10,11 +10,7 @@
 # is checkpointed, loses its keeper at each point of the reading, and is restored, twice: once its
 # root was emptied in between, so that all that is watched is made anew.  Then it checks itself.
 set -euo pipefail
-. "${CKPT_REPO:?}/tests/e2e/lib/assert.sh"
-. "$CKPT_REPO/tests/e2e/lib/group.sh"
-. "$CKPT_REPO/tests/e2e/lib/sizes.sh"
-. "$CKPT_REPO/tests/e2e/lib/story.sh"
-. "$CKPT_REPO/tests/e2e/lib/objects.sh"
+. "${CKPT_REPO:?}/tests/e2e/lib/objects.sh"
 
 # all that is watched is made anew
 dead_once() { find "$base/$1" -mindepth 1 -delete; }

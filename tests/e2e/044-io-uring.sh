@@ -9,11 +9,7 @@
 # A program that holds rings in every state at rest is checkpointed, loses its keeper at each point
 # of the reading, and is restored, twice; then it checks itself and goes on to use them.
 set -euo pipefail
-. "${CKPT_REPO:?}/tests/e2e/lib/assert.sh"
-. "$CKPT_REPO/tests/e2e/lib/group.sh"
-. "$CKPT_REPO/tests/e2e/lib/sizes.sh"
-. "$CKPT_REPO/tests/e2e/lib/story.sh"
-. "$CKPT_REPO/tests/e2e/lib/objects.sh"
+. "${CKPT_REPO:?}/tests/e2e/lib/objects.sh"
 
 hold_and_restore uring uring
 done_testing

@@ -10,11 +10,7 @@
 # checkpointed, lose their keeper at each point of the reading, and are restored, twice; then each
 # checks itself.
 set -euo pipefail
-. "${CKPT_REPO:?}/tests/e2e/lib/assert.sh"
-. "$CKPT_REPO/tests/e2e/lib/group.sh"
-. "$CKPT_REPO/tests/e2e/lib/sizes.sh"
-. "$CKPT_REPO/tests/e2e/lib/story.sh"
-. "$CKPT_REPO/tests/e2e/lib/objects.sh"
+. "${CKPT_REPO:?}/tests/e2e/lib/objects.sh"
 
 hold_and_restore ptys ptys
 hold_and_restore pty_shell pty_shell

@@ -9,11 +9,7 @@
 # Programs that hold them in every state are checkpointed, lose their keeper at each point of the
 # reading, and are restored, twice; then they check themselves.
 set -euo pipefail
-. "${CKPT_REPO:?}/tests/e2e/lib/assert.sh"
-. "$CKPT_REPO/tests/e2e/lib/group.sh"
-. "$CKPT_REPO/tests/e2e/lib/sizes.sh"
-. "$CKPT_REPO/tests/e2e/lib/story.sh"
-. "$CKPT_REPO/tests/e2e/lib/objects.sh"
+. "${CKPT_REPO:?}/tests/e2e/lib/objects.sh"
 
 hold_and_restore locks locks
 hold_and_restore timers timers

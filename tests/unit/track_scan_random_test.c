@@ -19,8 +19,8 @@
 #include <unistd.h>
 
 #include "base/pages.h"
+#include "lib/copy.h"
 #include "lib/watched.h"
-#include "track/protect.h"
 
 #define P ((uint64_t)CKPT_PAGE_LEN)
 #define HUGE (2ull << 20)
@@ -240,21 +240,13 @@ static void random_operations(void **arg)
 		one_seed(first + i, rounds);
 }
 
-/* A kernel of which nothing can be asked. */
-static void nothing_is_noted(void **state)
-{
-	(void)state;
-	assert_false(ckpt_protect_works());
-}
-
 int main(void)
 {
-	const struct CMUnitTest none[] = { cmocka_unit_test(nothing_is_noted) };
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_operations),
 	};
 
-	if (!ckpt_protect_works())
-		return cmocka_run_group_tests(none, NULL, NULL);
+	if (!watched_notes_here())
+		return watched_skip();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# objects.sh: programs that hold kernel objects, over killed keepers and two restores; read in
-# (".") after story.sh
+# objects.sh: programs that hold kernel objects, over killed keepers and two restores; read in (".")
+# alone, it reads in what it stands on
 #
 # Such a program (tests/workloads) sets its objects up in every state, says "ready", waits for a
-# file "go" in its directory, looks whether all is as it was, goes on to use it, and says "all well".
+# file "go" in its directory, looks whether all is as it was, goes on to use it, says "all well".
+
+. "${CKPT_REPO:?}/tests/e2e/lib/assert.sh"
+. "$CKPT_REPO/tests/e2e/lib/group.sh"
+. "$CKPT_REPO/tests/e2e/lib/sizes.sh"
+. "$CKPT_REPO/tests/e2e/lib/story.sh"
 
 # Where a checkpoint loses its keeper, what is done while the tree is dead
 points=(keeper.mapped keeper.looked keeper.asked keeper.answered)
