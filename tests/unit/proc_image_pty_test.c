@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <cmocka.h>
 
-#include "proc/image-pty.h"
+#include "proc/image-check.h"
 
 /* A leader with a child, and its terminal; another terminal that is hung up, with its slave. */
 struct parts {
@@ -54,7 +54,7 @@ static void is_damaged(struct parts *p, const char *says)
 {
 	struct ckpt_err err = CKPT_ERR_INIT;
 
-	assert_int_equal(ckpt_image_check_ptys(&p->image, &err), -1);
+	assert_int_equal(ckpt_ptys_check(&p->image, &err), -1);
 	assert_int_equal(err.status, CKPT_DAMAGED);
 	if (!strstr(err.text, says))
 		fail_msg("'%s' does not say '%s'", err.text, says);
@@ -100,11 +100,11 @@ static void test_sound(void **state)
 
 	(void)state;
 	make(&p);
-	if (ckpt_image_check_ptys(&p.image, &err) || ckpt_image_ptys_restorable(&p.image, &err))
+	if (ckpt_ptys_check(&p.image, &err) || ckpt_ptys_restorable(&p.image, &err))
 		fail_msg("%s", err.text);
 	p.files[SLAVE].kind = CKPT_FILE_REG;
 	p.ptys[0].flags = CKPT_PTY_F_LEFT;
-	if (ckpt_image_check_ptys(&p.image, &err) || ckpt_image_ptys_restorable(&p.image, &err))
+	if (ckpt_ptys_check(&p.image, &err) || ckpt_ptys_restorable(&p.image, &err))
 		fail_msg("%s", err.text);
 }
 
@@ -116,11 +116,11 @@ static void test_given_up(void **state)
 	(void)state;
 	make(&p);
 	p.tasks[1].ctty = 0;
-	assert_int_equal(ckpt_image_ptys_restorable(&p.image, &err), 0);
+	assert_int_equal(ckpt_ptys_restorable(&p.image, &err), 0);
 	p.files[SLAVE].kind = CKPT_FILE_REG;
 	p.ptys[0].flags = CKPT_PTY_F_LEFT;
-	assert_int_equal(ckpt_image_check_ptys(&p.image, &err), 0);
-	assert_int_equal(ckpt_image_ptys_restorable(&p.image, &err), -1);
+	assert_int_equal(ckpt_ptys_check(&p.image, &err), 0);
+	assert_int_equal(ckpt_ptys_restorable(&p.image, &err), -1);
 	assert_int_equal(err.status, CKPT_REFUSED);
 	assert_non_null(strstr(err.text, "has given up the controlling terminal"));
 }

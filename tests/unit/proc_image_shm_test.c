@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/pages.h"
+#include "proc/image-check.h"
 #include "proc/image.h"
 
 #define PAGE CKPT_PAGE_LEN
@@ -72,13 +73,13 @@ static void test_sound(void **state)
 
 	(void)state;
 	make(&p);
-	if (ckpt_shm_check(&p.image, &err) || ckpt_shm_restorable(&p.image, &err))
+	if (ckpt_shms_check(&p.image, &err) || ckpt_shms_restorable(&p.image, &err))
 		fail_msg("%s", err.text);
 	p.mm.exe = 1;
-	assert_int_equal(ckpt_shm_check(&p.image, &err), 0);
+	assert_int_equal(ckpt_shms_check(&p.image, &err), 0);
 	p.task.state = CKPT_TASK_ZOMBIE;
 	p.task.mm = CKPT_NONE;
-	assert_int_equal(ckpt_shm_restorable(&p.image, &err), 0);
+	assert_int_equal(ckpt_shms_restorable(&p.image, &err), 0);
 }
 
 static void expect_bad(void (*spoil)(struct parts *))
@@ -88,7 +89,7 @@ static void expect_bad(void (*spoil)(struct parts *))
 
 	make(&p);
 	spoil(&p);
-	assert_int_equal(ckpt_shm_check(&p.image, &err), -1);
+	assert_int_equal(ckpt_shms_check(&p.image, &err), -1);
 	assert_int_equal(err.status, CKPT_DAMAGED);
 }
 
@@ -99,8 +100,8 @@ static void expect_refused(void (*spoil)(struct parts *))
 
 	make(&p);
 	spoil(&p);
-	assert_int_equal(ckpt_shm_check(&p.image, &err), 0);
-	assert_int_equal(ckpt_shm_restorable(&p.image, &err), -1);
+	assert_int_equal(ckpt_shms_check(&p.image, &err), 0);
+	assert_int_equal(ckpt_shms_restorable(&p.image, &err), -1);
 	assert_int_equal(err.status, CKPT_REFUSED);
 	assert_non_null(strstr(err.text, "has a part of System V segment 7"));
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "proc/image-check.h"
 #include "proc/tcp.h"
 
 #define N 4	/* one that listens, two ends of a connection, one alone */
@@ -58,7 +59,7 @@ static void test_sound(void **state)
 
 	(void)state;
 	make(&s);
-	if (ckpt_tcp_check(&s.image, &err))
+	if (ckpt_tcps_check(&s.image, &err))
 		fail_msg("%s", err.text);
 }
 
@@ -73,7 +74,7 @@ static void test_bad_##name(void **state) \
 	(void)t; \
 	make(&s); \
 	change; \
-	assert_int_equal(ckpt_tcp_check(&s.image, &err), -1); \
+	assert_int_equal(ckpt_tcps_check(&s.image, &err), -1); \
 	assert_int_equal(err.status, CKPT_DAMAGED); \
 	if (!strstr(err.text, says)) \
 		fail_msg("%s", err.text); \

@@ -513,9 +513,9 @@ int main(void)
 		BAD_TEST(timer_time), BAD_TEST(timer_day), BAD_TEST(realtime), BAD_TEST(watched),
 		BAD_TEST(watched_fd), BAD_TEST(watches_itself),
 	};
-	const char *given = getenv("SEED");
+	const char *given = getenv("CKPT_SEED");
 
 	seed = given ? strtoull(given, NULL, 0) : 0x5eed;
-	printf("# SEED=0x%lx\n", seed);
+	printf("# CKPT_SEED=0x%lx\n", seed);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "proc/build.h"
+#include "proc/image-check.h"
 #include "proc/uring.h"
 
 struct model {
@@ -62,7 +63,7 @@ static void make(struct model *m)
 	struct ckpt_err err = CKPT_ERR_INIT; \
 	make(m); \
 	change; \
-	assert_int_equal(ckpt_uring_check(&m->image, &err), -1); \
+	assert_int_equal(ckpt_urings_check(&m->image, &err), -1); \
 	assert_int_equal(err.status, CKPT_DAMAGED); \
 } while (0)
 
@@ -72,7 +73,7 @@ static void test_contradictions(void **state)
 
 	(void)state;
 	make(m);
-	assert_int_equal(ckpt_uring_check(&m->image, NULL), 0);
+	assert_int_equal(ckpt_urings_check(&m->image, NULL), 0);
 	BAD(m->ring.sq_entries = 255);
 	BAD(m->ring.sq_entries = 1u << 30);
 	BAD(m->ring.cq_entries = 64);

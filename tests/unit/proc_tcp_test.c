@@ -26,10 +26,10 @@
 
 static void seed(void)
 {
-	const char *given = getenv("SEED");
+	const char *given = getenv("CKPT_SEED");
 	unsigned int value = given ? strtoul(given, NULL, 0) : 23;
 
-	print_message("# SEED=%u\n", value);
+	print_message("# CKPT_SEED=%u\n", value);
 	srandom(value);
 }
 

@@ -28,7 +28,7 @@ int ckpt_fs_open_parent(int dirfd, const char *path, const char **ret_name);
 int ckpt_fs_reopen(int fd, int flags);
 
 /**
- * ckpt_fs_mount_of - where the mount of a descriptor is and what it shows
+ * ckpt_fs_mount_dev - the device of a mount
  * @mnt: mount id from statx
  * @ret_dev: device of its super block, major << 32 | minor, as the kernel reports changes
  *

@@ -56,6 +56,9 @@ uint64_t ckpt_site_put(const struct ckpt_site *s, size_t offset, const void *dat
 
 #define CKPT_VDSO_PARTS 4
 
+/* What was built, or what is there in its place, differs from the image. */
+#define NOT_AS_CAPTURED(...) ckpt_fail(err, CKPT_DAMAGED, 0, __VA_ARGS__)
+
 /**
  * struct ckpt_vdso - the vdso and the data areas beside it
  * @base: of the lowest part

@@ -16,13 +16,6 @@
 #include "proc/build.h"
 #include "proc/filter.h"
 
-#ifndef PTRACE_SECCOMP_GET_FILTER
-#define PTRACE_SECCOMP_GET_FILTER 0x420c
-#endif
-#ifndef PTRACE_O_SUSPEND_SECCOMP
-#define PTRACE_O_SUSPEND_SECCOMP (1 << 21)
-#endif
-
 static int give(const struct ckpt_restore *r, const struct ckpt_site *s, uint32_t filter,
 		uint32_t flags, struct ckpt_err *err)
 {

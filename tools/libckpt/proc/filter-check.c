@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Consistency of the filters of an image. */
 #include "proc/filter.h"
-#include "proc/image.h"
-
-#define BAD(...) ckpt_fail(err, CKPT_DAMAGED, 0, "process image: " __VA_ARGS__)
+#include "proc/image-check.h"
 
 static int check_thread(const struct ckpt_image *image, const struct ckpt_thread *t,
 			struct ckpt_err *err)
 {
 	if (t->n_filters > CKPT_FILTER_CHAIN)
-		return BAD("thread %d has %zu filters", t->tid, t->n_filters);
+		return BAD_IMAGE("thread %d has %zu filters", t->tid, t->n_filters);
 	for (size_t i = 0; i < t->n_filters; i++) {
 		if (t->filters[i] >= image->n_filters)
-			return BAD("thread %d has a filter that is not there", t->tid);
+			return BAD_IMAGE("thread %d has a filter that is not there", t->tid);
 	}
 	return 0;
 }
@@ -24,8 +22,8 @@ int ckpt_filters_check(const struct ckpt_image *image, struct ckpt_err *err)
 
 		if (!f->n_insns || f->n_insns > CKPT_FILTER_INSNS ||
 		    f->flags & ~(uint32_t)SECCOMP_FILTER_FLAG_LOG)
-			return BAD("a filter of %zu instructions or with unknown flags",
-				   f->n_insns);
+			return BAD_IMAGE("a filter of %zu instructions or with unknown flags",
+					 f->n_insns);
 	}
 	for (size_t i = 0; i < image->n_tasks; i++) {
 		for (size_t j = 0; j < image->tasks[i].n_threads; j++) {

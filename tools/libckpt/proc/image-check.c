@@ -7,7 +7,6 @@
 #include "base/cleanup.h"
 #include "base/pages.h"
 #include "proc/image-check.h"
-#include "proc/image-pty.h"
 #include "proc/socket.h"
 #include "proc/uring.h"
 
@@ -16,9 +15,6 @@
 #define XSTATE_MAX 65536u
 #define AUXV_MAX 1024u
 #define PIPE_MAX (1u << 31)
-#define EPOLL_DEPTH 5
-
-#define BAD(...) ckpt_fail(err, CKPT_DAMAGED, 0, "process image: " __VA_ARGS__)
 
 static bool in_or_none(uint32_t index, size_t n)
 {
@@ -38,17 +34,17 @@ static int check_area(const struct ckpt_image *image, const struct ckpt_area *a,
 
 	if (a->start >= a->end || (a->end > ADDRESS_MAX && a->kind != CKPT_AREA_KIND_VSYSCALL) ||
 	    (a->start | a->end | a->pgoff) & (CKPT_PAGE_LEN - 1))
-		return BAD("area at 0x%lx has no sound bounds", a->start);
+		return BAD_IMAGE("area at 0x%lx has no sound bounds", a->start);
 	if (a->kind == CKPT_AREA_KIND_URING)
 		return a->file < image->n_files && image->files[a->file].kind == CKPT_FILE_URING ?
-			0 : BAD("area at 0x%lx is of no io_uring", a->start);
+			0 : BAD_IMAGE("area at 0x%lx is of no io_uring", a->start);
 	if (a->kind > CKPT_AREA_KIND_VSYSCALL || a->prot & ~(PROT_READ | PROT_WRITE | PROT_EXEC))
-		return BAD("area at 0x%lx is of no known kind", a->start);
+		return BAD_IMAGE("area at 0x%lx is of no known kind", a->start);
 	if (file ? a->file >= image->n_files : a->file != CKPT_NONE)
-		return BAD("area at 0x%lx names a file that is not there", a->start);
+		return BAD_IMAGE("area at 0x%lx names a file that is not there", a->start);
 	if (file && image->files[a->file].kind != CKPT_FILE_REG &&
 	    image->files[a->file].kind != CKPT_FILE_SHM)
-		return BAD("area at 0x%lx maps what is no regular file", a->start);
+		return BAD_IMAGE("area at 0x%lx maps what is no regular file", a->start);
 	return 0;
 }
 
@@ -58,17 +54,17 @@ static int check_mm(const struct ckpt_image *image, const struct ckpt_mm *mm, st
 	size_t i;
 
 	if (mm->space > CKPT_SPACE_MAX || mm->exe >= image->n_files)
-		return BAD("an address space names a space or executable that is not there");
+		return BAD_IMAGE("an address space names a space or executable that is not there");
 	if (image->files[mm->exe].kind != CKPT_FILE_REG &&
 	    image->files[mm->exe].kind != CKPT_FILE_SHM)
-		return BAD("an executable is no regular file");
+		return BAD_IMAGE("an executable is no regular file");
 	if (mm->auxv_len > AUXV_MAX || mm->auxv_len % 16)
-		return BAD("an auxiliary vector has %zu bytes", mm->auxv_len);
+		return BAD_IMAGE("an auxiliary vector has %zu bytes", mm->auxv_len);
 	for (i = 0; i < mm->n_areas; i++) {
 		if (check_area(image, &mm->areas[i], err))
 			return -1;
 		if (mm->areas[i].start < last)
-			return BAD("areas at 0x%lx overlap", mm->areas[i].start);
+			return BAD_IMAGE("areas at 0x%lx overlap", mm->areas[i].start);
 		last = mm->areas[i].end;
 	}
 	return 0;
@@ -106,28 +102,27 @@ static size_t n_objects(const struct ckpt_image *image, uint32_t kind)
 static int check_file(const struct ckpt_image *image, const struct ckpt_file *f,
 		      struct ckpt_err *err)
 {
-	/* some numbers are no kind */
-	if (f->kind > CKPT_FILE_PTS || f->kind == 14 || f->kind == 15 || f->space > CKPT_SPACE_MAX)
-		return BAD("a file is of no known kind");
+	if (f->kind > CKPT_FILE_PTS || f->space > CKPT_SPACE_MAX)
+		return BAD_IMAGE("a file is of no known kind");
 	if (f->pos > INT64_MAX || f->size > INT64_MAX)
-		return BAD("a file has an impossible position or size");
+		return BAD_IMAGE("a file has an impossible position or size");
 	if (f->kind >= CKPT_FILE_EVENTFD)
 		return f->object < n_objects(image, f->kind) ? 0 :
-		       BAD("a descriptor is of nothing");
+		       BAD_IMAGE("a descriptor is of nothing");
 	if (f->kind == CKPT_FILE_PIPE && f->pipe >= image->n_pipes)
-		return BAD("a pipe end has no pipe");
+		return BAD_IMAGE("a pipe end has no pipe");
 	if (f->kind == CKPT_FILE_FIFO && !in_or_none(f->pipe, image->n_pipes))
-		return BAD("a fifo names a pipe that is not there");
+		return BAD_IMAGE("a fifo names a pipe that is not there");
 	if (f->kind != CKPT_FILE_PIPE && f->kind != CKPT_FILE_OUTER &&
 	    (!f->path || f->path[0] != '/'))
-		return BAD("a file has no absolute path");
+		return BAD_IMAGE("a file has no absolute path");
 	return 0;
 }
 
 static int check_pipe(const struct ckpt_pipe *p, struct ckpt_err *err)
 {
 	if (!p->capacity || p->capacity > PIPE_MAX || p->len > p->capacity)
-		return BAD("a pipe holds %zu bytes in %u", p->len, p->capacity);
+		return BAD_IMAGE("a pipe holds %zu bytes in %u", p->len, p->capacity);
 	return 0;
 }
 
@@ -136,9 +131,9 @@ static int check_timerfd(const struct ckpt_image *image, const struct ckpt_timer
 {
 	if (image->realtime_ns > INT64_MAX || t->value_ns < 0 || t->interval_ns < 0 ||
 	    t->value_ns > INT64_MAX - (int64_t)image->realtime_ns)
-		return BAD("a timer that is read has an impossible time");
+		return BAD_IMAGE("a timer that is read has an impossible time");
 	if (t->flags & ~TFD_TIMER_ABSTIME)
-		return BAD("a timer that is read has unknown flags");
+		return BAD_IMAGE("a timer that is read has unknown flags");
 	switch (t->clock) {
 	case CLOCK_REALTIME:
 	case CLOCK_MONOTONIC:
@@ -147,35 +142,8 @@ static int check_timerfd(const struct ckpt_image *image, const struct ckpt_timer
 	case CLOCK_BOOTTIME_ALARM:
 		return 0;
 	default:
-		return BAD("a timer that is read has no known clock");
+		return BAD_IMAGE("a timer that is read has no known clock");
 	}
-}
-
-/* Epolls that watch epolls, as deep as the kernel lets them. */
-static bool too_deep(const struct ckpt_image *image, const struct ckpt_epoll *e, unsigned int depth)
-{
-	if (depth > EPOLL_DEPTH)
-		return true;
-	for (size_t i = 0; i < e->n_targets; i++) {
-		const struct ckpt_file *f = &image->files[e->targets[i].file];
-
-		if (f->kind == CKPT_FILE_EPOLL &&
-		    too_deep(image, &image->epolls[f->object], depth + 1))
-			return true;
-	}
-	return false;
-}
-
-static int check_epoll(const struct ckpt_image *image, const struct ckpt_epoll *e,
-		       struct ckpt_err *err)
-{
-	for (size_t i = 0; i < e->n_targets; i++) {
-		const struct ckpt_epoll_target *t = &e->targets[i];
-
-		if (t->fd < 0 || t->file >= image->n_files)
-			return BAD("an epoll watches what is not there");
-	}
-	return 0;
 }
 
 static int check_fdtable(const struct ckpt_image *image, const struct ckpt_fdtable *t,
@@ -186,10 +154,10 @@ static int check_fdtable(const struct ckpt_image *image, const struct ckpt_fdtab
 
 	for (i = 0; i < t->n_fds; i++) {
 		if (t->fds[i].fd <= last)
-			return BAD("descriptors are not in order");
+			return BAD_IMAGE("descriptors are not in order");
 		last = t->fds[i].fd;
 		if (t->fds[i].file >= image->n_files)
-			return BAD("descriptor %d has no file", last);
+			return BAD_IMAGE("descriptor %d has no file", last);
 	}
 	return 0;
 }
@@ -220,15 +188,16 @@ static bool are_signals(const siginfo_t *info, size_t n)
 static int check_thread(const struct ckpt_thread *t, struct ckpt_err *err)
 {
 	if (t->tid <= 0 || !text_ends(t->comm, sizeof(t->comm)))
-		return BAD("a thread has no sound id or name");
+		return BAD_IMAGE("a thread has no sound id or name");
 	if (t->xstate_len < XSTATE_MIN || t->xstate_len > XSTATE_MAX)
-		return BAD("thread %d has an extended state of %zu bytes", t->tid, t->xstate_len);
+		return BAD_IMAGE("thread %d has an extended state of %zu bytes", t->tid,
+				 t->xstate_len);
 	if (!are_signals(t->pending, t->n_pending))
-		return BAD("thread %d has a pending signal of no number", t->tid);
+		return BAD_IMAGE("thread %d has a pending signal of no number", t->tid);
 	if (t->pdeath_sig > CKPT_NSIG)
-		return BAD("thread %d has a parent-death signal of no number", t->tid);
+		return BAD_IMAGE("thread %d has a parent-death signal of no number", t->tid);
 	if (t->affinity_len > sizeof(t->affinity))
-		return BAD("thread %d has an impossible affinity", t->tid);
+		return BAD_IMAGE("thread %d has an impossible affinity", t->tid);
 	return 0;
 }
 
@@ -238,29 +207,29 @@ static int check_task(const struct ckpt_image *image, const struct ckpt_task *t,
 	size_t i;
 
 	if (t->pid <= 0 || t->ppid < 0 || t->pgid < 0 || t->sid < 0 || t->ppid == t->pid)
-		return BAD("task %d has impossible ids", t->pid);
+		return BAD_IMAGE("task %d has impossible ids", t->pid);
 	if (t->state > CKPT_TASK_ZOMBIE || !text_ends(t->comm, sizeof(t->comm)))
-		return BAD("task %d is in no known state", t->pid);
+		return BAD_IMAGE("task %d is in no known state", t->pid);
 	if (t->exit_signal < 0 || t->exit_signal > CKPT_NSIG ||
 	    !are_signals(t->pending, t->n_pending))
-		return BAD("task %d has a signal of no number", t->pid);
+		return BAD_IMAGE("task %d has a signal of no number", t->pid);
 	if (t->state == CKPT_TASK_ZOMBIE && !ckpt_image_ends(t->exit_code))
-		return BAD("zombie %d has ended with 0x%x", t->pid, t->exit_code);
+		return BAD_IMAGE("zombie %d has ended with 0x%x", t->pid, t->exit_code);
 	if (t->state == CKPT_TASK_ZOMBIE)
 		return t->n_threads || t->n_timers ?
-			BAD("zombie %d has threads or timers", t->pid) : 0;
+			BAD_IMAGE("zombie %d has threads or timers", t->pid) : 0;
 	if (t->mm >= image->n_mms || t->fdtable >= image->n_fdtables ||
 	    t->cwd >= image->n_files || !in_or_none(t->root, image->n_files))
-		return BAD("task %d names objects that are not there", t->pid);
+		return BAD_IMAGE("task %d names objects that are not there", t->pid);
 	if (!t->n_threads || t->threads[0].tid != t->pid)
-		return BAD("task %d has no leader", t->pid);
+		return BAD_IMAGE("task %d has no leader", t->pid);
 	for (i = 0; i < t->n_threads; i++) {
 		if (check_thread(&t->threads[i], err))
 			return -1;
 	}
 	for (i = 0; i < 3; i++) {
 		if (t->itimers[i].value_ns < 0 || t->itimers[i].interval_ns < 0)
-			return BAD("task %d has a timer of negative time", t->pid);
+			return BAD_IMAGE("task %d has a timer of negative time", t->pid);
 	}
 	return ckpt_timers_check(t, err);
 }
@@ -291,7 +260,7 @@ static int check_ids(const struct ckpt_image *image, struct ckpt_err *err)
 	qsort(ids, at, sizeof(*ids), by_number);
 	for (i = 1; i < at; i++) {
 		if (ids[i] == ids[i - 1])
-			return BAD("id %d is there twice", ids[i]);
+			return BAD_IMAGE("id %d is there twice", ids[i]);
 	}
 	return 0;
 }
@@ -318,7 +287,7 @@ static int check_parents(const struct ckpt_image *image, struct ckpt_err *err)
 		for (depth = 0; t->ppid; depth++) {
 			t = parent_of(image, t);
 			if (!t || t->state == CKPT_TASK_ZOMBIE || depth > image->n_tasks)
-				return BAD("task %d has no parent", image->tasks[i].pid);
+				return BAD_IMAGE("task %d has no parent", image->tasks[i].pid);
 		}
 	}
 	return 0;
@@ -329,9 +298,9 @@ int ckpt_image_check(const struct ckpt_image *image, struct ckpt_err *err)
 	size_t i;
 
 	if (!image->n_tasks)
-		return BAD("no task in it");
+		return BAD_IMAGE("no task in it");
 	if (!text_ends(image->kernel, sizeof(image->kernel)))
-		return BAD("its kernel has no name");
+		return BAD_IMAGE("its kernel has no name");
 	for (i = 0; i < image->n_mms; i++) {
 		if (check_mm(image, &image->mms[i], err))
 			return -1;
@@ -348,19 +317,11 @@ int ckpt_image_check(const struct ckpt_image *image, struct ckpt_err *err)
 		if (check_timerfd(image, &image->timerfds[i], err))
 			return -1;
 	}
-	for (i = 0; i < image->n_epolls; i++) {
-		if (check_epoll(image, &image->epolls[i], err))
-			return -1;
-	}
-	for (i = 0; i < image->n_epolls; i++) {
-		if (too_deep(image, &image->epolls[i], 0))
-			return BAD("an epoll watches itself");
-	}
 	for (i = 0; i < image->n_eventfds; i++) {
 		if (image->eventfds[i].count == UINT64_MAX)
-			return BAD("an eventfd has an impossible count");
+			return BAD_IMAGE("an eventfd has an impossible count");
 	}
-	if (ckpt_socket_check(image, err))
+	if (ckpt_epolls_check(image, err) || ckpt_sockets_check(image, err))
 		return -1;
 	for (i = 0; i < image->n_fdtables; i++) {
 		if (check_fdtable(image, &image->fdtables[i], err))
@@ -371,8 +332,8 @@ int ckpt_image_check(const struct ckpt_image *image, struct ckpt_err *err)
 			return -1;
 	}
 	return check_ids(image, err) || check_parents(image, err) ||
-	       ckpt_image_check_pidfds(image, err) ||
-	       ckpt_image_check_inotifies(image, err) || ckpt_image_check_ptys(image, err) ||
+	       ckpt_pidfds_check(image, err) ||
+	       ckpt_inotifies_check(image, err) || ckpt_ptys_check(image, err) ||
 	       ckpt_locks_check(image, err) || ckpt_filters_check(image, err) ||
-	       ckpt_uring_check(image, err) || ckpt_shm_check(image, err) ? -1 : 0;
+	       ckpt_urings_check(image, err) || ckpt_shms_check(image, err) ? -1 : 0;
 }

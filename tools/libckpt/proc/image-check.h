@@ -1,15 +1,36 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Parts of ckpt_image_check that have a file of their own. */
+/*
+ * Parts of ckpt_image_check, each in NOUN-check.c, and what they share
+ *
+ * Each expects that all that stands above it here is sound.  Return: 0, or -1 with CKPT_DAMAGED.
+ */
 #ifndef CKPT_PROC_IMAGE_CHECK_H
 #define CKPT_PROC_IMAGE_CHECK_H
 
+#include "base/err.h"
 #include "proc/image.h"
+
+/* The first contradiction is the error. */
+#define BAD_IMAGE(...) ckpt_fail(err, CKPT_DAMAGED, 0, "process image: " __VA_ARGS__)
+
+int ckpt_epolls_check(const struct ckpt_image *image, struct ckpt_err *err);
+int ckpt_sockets_check(const struct ckpt_image *image, struct ckpt_err *err);
+int ckpt_unixes_check(const struct ckpt_image *image, struct ckpt_err *err);
+int ckpt_tcps_check(const struct ckpt_image *image, struct ckpt_err *err);
+int ckpt_timers_check(const struct ckpt_task *task, struct ckpt_err *err);
+int ckpt_pidfds_check(const struct ckpt_image *image, struct ckpt_err *err);
+int ckpt_inotifies_check(const struct ckpt_image *image, struct ckpt_err *err);
+int ckpt_ptys_check(const struct ckpt_image *image, struct ckpt_err *err);
+int ckpt_locks_check(const struct ckpt_image *image, struct ckpt_err *err);
+int ckpt_filters_check(const struct ckpt_image *image, struct ckpt_err *err);
+int ckpt_urings_check(const struct ckpt_image *image, struct ckpt_err *err);
+int ckpt_shms_check(const struct ckpt_image *image, struct ckpt_err *err);
+
+/* Of a sound image: can a machine ever restore it?  Return: 0, or -1 with CKPT_REFUSED. */
+int ckpt_ptys_restorable(const struct ckpt_image *image, struct ckpt_err *err);
+int ckpt_shms_restorable(const struct ckpt_image *image, struct ckpt_err *err);
 
 /* Is it a wait status that a process can end with? */
 bool ckpt_image_ends(int32_t status);
-
-/* image-check-watch.c: when ids are known to be sound. Return: 0, -1 with CKPT_DAMAGED */
-int ckpt_image_check_pidfds(const struct ckpt_image *image, struct ckpt_err *err);
-int ckpt_image_check_inotifies(const struct ckpt_image *image, struct ckpt_err *err);
 
 #endif

@@ -146,6 +146,7 @@ static const struct ckpt_field pidfd_fields[] = {
 	INT(2, ckpt_pidfd, exit_code),
 };
 static const struct ckpt_shape pidfd_shape = SHAPE(ckpt_pidfd, pidfd_fields);
+
 static const struct ckpt_field pty_fields[] = {
 	UINT(1, ckpt_pty, number),
 	UINT(2, ckpt_pty, flags),
@@ -156,6 +157,7 @@ static const struct ckpt_field pty_fields[] = {
 	BYTES(7, ckpt_pty, winsize),
 };
 static const struct ckpt_shape pty_shape = SHAPE(ckpt_pty, pty_fields);
+
 static const struct ckpt_field uring_fields[] = {
 	UINT(1, ckpt_uring, sq_entries),
 	UINT(2, ckpt_uring, cq_entries),
@@ -165,6 +167,7 @@ static const struct ckpt_field uring_fields[] = {
 	LATER_BOOL(6, ckpt_uring, spread),
 };
 static const struct ckpt_shape uring_shape = SHAPE(ckpt_uring, uring_fields);
+
 static const struct ckpt_field socket_option_fields[] = {
 	UINT(1, ckpt_socket_option, level),
 	UINT(2, ckpt_socket_option, name),
@@ -210,6 +213,7 @@ static const struct ckpt_field unix_fields[] = {
 	LIST(18, ckpt_unix, messages, n_messages, unix_message_shape),
 };
 static const struct ckpt_shape unix_shape = SHAPE(ckpt_unix, unix_fields);
+
 static const struct ckpt_field shm_fields[] = {
 	UINT(1, ckpt_shm, kind),
 	STR(2, ckpt_shm, name),
@@ -230,6 +234,7 @@ static const struct ckpt_field shm_fields[] = {
 	BOOL(17, ckpt_shm, doomed),
 };
 static const struct ckpt_shape shm_shape = SHAPE(ckpt_shm, shm_fields);
+
 static const struct ckpt_field tcp_fields[] = {
 	UINT(1, ckpt_tcp, state),
 	UINT(2, ckpt_tcp, flags),
@@ -362,9 +367,9 @@ static const struct ckpt_field task_fields[] = {
 	LATER_UINT(32, ckpt_task, creds.cap_bnd),
 	LATER_UINT(33, ckpt_task, creds.cap_amb),
 	LATER_BOOL(34, ckpt_task, creds.no_new_privs),
-	LIST(37, ckpt_task, timers, n_timers, timer_shape),
 	LATER_UINT(35, ckpt_task, ctty),
 	LATER_INT(36, ckpt_task, tpgid),
+	LIST(37, ckpt_task, timers, n_timers, timer_shape),
 };
 static const struct ckpt_shape task_shape = SHAPE(ckpt_task, task_fields);
 
@@ -388,15 +393,15 @@ static const struct ckpt_field image_fields[] = {
 	LIST(17, ckpt_image, timerfds, n_timerfds, timerfd_shape),
 	LIST(18, ckpt_image, signalfds, n_signalfds, signalfd_shape),
 	LIST(19, ckpt_image, epolls, n_epolls, epoll_shape),
-	LIST(28, ckpt_image, inotifies, n_inotifies, inotify_shape),
-	LIST(29, ckpt_image, pidfds, n_pidfds, pidfd_shape),
-	LIST(35, ckpt_image, locks, n_locks, lock_shape),
-	LIST(37, ckpt_image, filters, n_filters, filter_shape),
-	LIST(33, ckpt_image, ptys, n_ptys, pty_shape),
-	LIST(31, ckpt_image, urings, n_urings, uring_shape),
 	LIST(20, ckpt_image, sockets, n_sockets, socket_shape),
 	LIST(21, ckpt_image, unixes, n_unixes, unix_shape),
-	LIST(25, ckpt_image, shms, n_shms, shm_shape),
 	LIST(23, ckpt_image, tcps, n_tcps, tcp_shape),
+	LIST(25, ckpt_image, shms, n_shms, shm_shape),
+	LIST(28, ckpt_image, inotifies, n_inotifies, inotify_shape),
+	LIST(29, ckpt_image, pidfds, n_pidfds, pidfd_shape),
+	LIST(31, ckpt_image, urings, n_urings, uring_shape),
+	LIST(33, ckpt_image, ptys, n_ptys, pty_shape),
+	LIST(35, ckpt_image, locks, n_locks, lock_shape),
+	LIST(37, ckpt_image, filters, n_filters, filter_shape),
 };
 const struct ckpt_shape ckpt_image_shape = SHAPE(ckpt_image, image_fields);

@@ -24,13 +24,13 @@ enum ckpt_file_kind {
 	CKPT_FILE_TIMERFD,
 	CKPT_FILE_SIGNALFD,
 	CKPT_FILE_EPOLL,
-	CKPT_FILE_INOTIFY = 11,
-	CKPT_FILE_PIDFD = 12,
-	CKPT_FILE_PTM = 17,	/* master of image->ptys[object], a pseudo terminal */
-	CKPT_FILE_PTS = 18,	/* a slave of it: /dev/pts/N, or /dev/tty */
+	CKPT_FILE_SOCKET,
+	CKPT_FILE_INOTIFY,
+	CKPT_FILE_PIDFD,
+	CKPT_FILE_SHM,		/* image->shms[object]: a descriptor or a mapping of it */
 	CKPT_FILE_URING = 16,
-	CKPT_FILE_SOCKET = 10,
-	CKPT_FILE_SHM = 13,	/* image->shms[object]: a descriptor or a mapping of it */
+	CKPT_FILE_PTM,		/* master of image->ptys[object], a pseudo terminal */
+	CKPT_FILE_PTS,		/* a slave of it: /dev/pts/N, or /dev/tty */
 };
 
 /**

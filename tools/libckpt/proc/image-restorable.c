@@ -11,7 +11,7 @@
 
 #include "base/cleanup.h"
 #include "proc/filter.h"
-#include "proc/image-pty.h"
+#include "proc/image-check.h"
 
 #define CORE_DUMPED 0x80
 #define USER_END 0x7ffffffff000ull	/* what mmap gives without asking for more */
@@ -249,6 +249,6 @@ int ckpt_image_restorable(const struct ckpt_image *image, struct ckpt_err *err)
 		    (t->state != CKPT_TASK_ZOMBIE && check_fds(image, t, err)))
 			return -1;
 	}
-	return check_sessions(image, err) || ckpt_image_ptys_restorable(image, err) ||
-	       ckpt_shm_restorable(image, err) ? -1 : 0;
+	return check_sessions(image, err) || ckpt_ptys_restorable(image, err) ||
+	       ckpt_shms_restorable(image, err) ? -1 : 0;
 }

@@ -357,20 +357,13 @@ int ckpt_image_encode(const struct ckpt_image *image, struct ckpt_buf *ret, stru
  * Return: 0, or -1 with the first contradiction as the error (CKPT_DAMAGED).
  */
 int ckpt_image_check(const struct ckpt_image *image, struct ckpt_err *err);
-/* lock-check.c, filter-check.c, timer-check.c: the same of these alone; all else is sound. */
-int ckpt_filters_check(const struct ckpt_image *image, struct ckpt_err *err);
-int ckpt_locks_check(const struct ckpt_image *image, struct ckpt_err *err);
-int ckpt_timers_check(const struct ckpt_task *task, struct ckpt_err *err);
-/* Is this the signal of that timer? */
+/* timer-check.c: is this the signal of that timer? */
 bool ckpt_timer_signal(const struct ckpt_timer *timer, const siginfo_t *info);
 /*
  * Can a machine ever restore it?  @image is sound.
  * Return: 0, or -1 with the first obstacle as the error (CKPT_REFUSED).
  */
 int ckpt_image_restorable(const struct ckpt_image *image, struct ckpt_err *err);
-/* shm-check.c: the parts of both that are about memory without a name. */
-int ckpt_shm_check(const struct ckpt_image *image, struct ckpt_err *err);
-int ckpt_shm_restorable(const struct ckpt_image *image, struct ckpt_err *err);
 /*
  * Build an image from records; every index, count and order is checked, so
  * that restore may trust them.  Outputs untouched on failure.

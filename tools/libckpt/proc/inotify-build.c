@@ -103,11 +103,11 @@ int ckpt_verify_inotify(const struct ckpt_inotify *wanted, const char *text, str
 		const struct ckpt_watch *found = find(wanted, w.wd);
 
 		if (!found || found->mask != w.mask)
-			return ckpt_fail(err, CKPT_FAILED, 0, "watch %d of an inotify is not that "
-					 "of the checkpoint", w.wd);
+			return NOT_AS_CAPTURED("watch %d of an inotify is not that of the "
+					       "checkpoint", w.wd);
 	}
 	if (more < 0 || n != wanted->n_watches)
-		return ckpt_fail(err, CKPT_FAILED, 0, "an inotify has %zu watches instead of %zu",
-				 n, wanted->n_watches);
+		return NOT_AS_CAPTURED("an inotify has %zu watches instead of %zu", n,
+				       wanted->n_watches);
 	return 0;
 }

@@ -2,9 +2,7 @@
 /* Consistency of the locks of an image. */
 #include <fcntl.h>
 
-#include "proc/image.h"
-
-#define BAD(...) ckpt_fail(err, CKPT_DAMAGED, 0, "process image: " __VA_ARGS__)
+#include "proc/image-check.h"
 
 /* Has a living process of this number the file open? */
 static bool is_open(const struct ckpt_image *image, int32_t pid, uint32_t file)
@@ -40,17 +38,17 @@ static int check_lock(const struct ckpt_image *image, const struct ckpt_lock *l,
 
 	if (l->kind > CKPT_LOCK_OFD || l->start > l->end || l->end > INT64_MAX ||
 	    (l->kind == CKPT_LOCK_FLOCK && (l->start || l->end != INT64_MAX)))
-		return BAD("a lock is of no known kind or has impossible bounds");
+		return BAD_IMAGE("a lock is of no known kind or has impossible bounds");
 	if (l->file >= image->n_files)
-		return BAD("a lock is of a file that is not there");
+		return BAD_IMAGE("a lock is of a file that is not there");
 	f = &image->files[l->file];
 	if (f->kind != CKPT_FILE_REG && f->kind != CKPT_FILE_DIR && f->kind != CKPT_FILE_CHR &&
 	    f->kind != CKPT_FILE_FIFO)
-		return BAD("a lock is of what is no file");
+		return BAD_IMAGE("a lock is of what is no file");
 	if (!is_allowed(l, f->flags))
-		return BAD("a lock is of another kind than its file is open for");
+		return BAD_IMAGE("a lock is of another kind than its file is open for");
 	return is_open(image, l->pid, l->file) ? 0 :
-	       BAD("a lock is held by pid %d, which does not have the file open", l->pid);
+	       BAD_IMAGE("a lock is held by pid %d, which does not have the file open", l->pid);
 }
 
 int ckpt_locks_check(const struct ckpt_image *image, struct ckpt_err *err)

@@ -186,21 +186,7 @@ static int read_master(struct pty_reader *p, uint32_t file, struct ckpt_err *err
 	return 0;
 }
 
-/* A descriptor beyond 2 that uses file @index, or -1. */
-static int beyond_standard(const struct ckpt_image *image, uint32_t index)
-{
-	for (size_t i = 0; i < image->n_fdtables; i++) {
-		for (size_t j = 0; j < image->fdtables[i].n_fds; j++) {
-			const struct ckpt_fd *fd = &image->fdtables[i].fds[j];
-
-			if (fd->file == index && fd->fd > 2)
-				return fd->fd;
-		}
-	}
-	return -1;
-}
-
-/* The pty of @file by the number of its slave; /dev/tty is of no devpts itself. */
+/* The pty of @f by the number of its slave; /dev/tty is of no devpts itself. */
 static uint32_t find(const struct pty_reader *p, const struct ckpt_file *f, uint32_t number)
 {
 	const struct ckpt_image *image = p->r->image;
@@ -262,7 +248,7 @@ static int lead_out(struct pty_reader *p, uint32_t file, struct ckpt_err *err)
 			f->capture_pid, f->capture_fd);
 	f->kind = CKPT_FILE_OUTER;
 	f->object = 0;
-	return beyond_standard(p->r->image, file) < 0 ? 0 :
+	return ckpt_fd_beyond_standard(p->r->image, file) < 0 ? 0 :
 	       refuse(p, f, err, "whose other end is outside the tree");
 }
 

@@ -190,9 +190,8 @@ int ckpt_read_timerfd(struct ckpt_reader *r, struct ckpt_file *f, const char *fd
 		      struct ckpt_err *err);
 int ckpt_read_signalfd(struct ckpt_reader *r, struct ckpt_file *f, const char *fdinfo,
 		       struct ckpt_err *err);
-#define CKPT_INOTIFY_LINK "anon_inode:inotify"
-
 /* inotify-read.c: with an empty queue */
+#define CKPT_INOTIFY_LINK "anon_inode:inotify"
 int ckpt_read_inotify(struct ckpt_reader *r, struct ckpt_file *f, const char *fdinfo,
 		      struct ckpt_err *err);
 

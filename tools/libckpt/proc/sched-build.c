@@ -11,8 +11,6 @@
 #include "proc/build.h"
 #include "proc/cpus.h"
 
-#define BAD(...) ckpt_fail(err, CKPT_DAMAGED, 0, __VA_ARGS__)
-
 static const uint8_t *wanted_cpus(const struct ckpt_restore *r, const struct ckpt_thread *thread)
 {
 	return ckpt_cpus_unasked(r->image, thread) ? r->cpus : thread->affinity;
@@ -114,15 +112,16 @@ int ckpt_verify_sched(const struct ckpt_restore *r, const struct ckpt_thread *th
 
 	if (sched_getscheduler(tid) != thread->sched_policy || sched_getparam(tid, &param) ||
 	    param.sched_priority != thread->sched_prio)
-		return BAD("thread %d has another scheduling policy or priority", thread->tid);
+		return NOT_AS_CAPTURED("thread %d has another scheduling policy or priority",
+				       thread->tid);
 	errno = 0;
 	if (getpriority(PRIO_PROCESS, tid) != thread->nice || errno)
-		return BAD("thread %d has another niceness", thread->tid);
+		return NOT_AS_CAPTURED("thread %d has another niceness", thread->tid);
 	if (get_cpus(tid, thread, &now, err))
 		return -1;
 	if (thread->affinity_len && !same_cpus(r, thread, &now))
-		return BAD("thread %d has other CPUs", thread->tid);
+		return NOT_AS_CAPTURED("thread %d has other CPUs", thread->tid);
 	if (!same_ioprio(thread, tid))
-		return BAD("thread %d has another I/O priority", thread->tid);
+		return NOT_AS_CAPTURED("thread %d has another I/O priority", thread->tid);
 	return 0;
 }

@@ -3,24 +3,22 @@
 #include <string.h>
 
 #include "base/pages.h"
-#include "proc/image.h"
-
-#define BAD(...) ckpt_fail(err, CKPT_DAMAGED, 0, "process image: " __VA_ARGS__)
+#include "proc/image-check.h"
 
 static int check_shm(const struct ckpt_shm *s, struct ckpt_err *err)
 {
 	if (s->kind > CKPT_SHM_SYSV || s->space > CKPT_SPACE_MAX)
-		return BAD("shared memory is of no known kind");
+		return BAD_IMAGE("shared memory is of no known kind");
 	if (s->size > INT64_MAX || (!s->size && s->kind != CKPT_SHM_MEMFD))
-		return BAD("shared memory has an impossible size");
+		return BAD_IMAGE("shared memory has an impossible size");
 	if (s->kind == CKPT_SHM_MEMFD && (!s->name || strlen(s->name) > CKPT_SHM_NAME_MAX))
-		return BAD("a memfd has no sound name");
+		return BAD_IMAGE("a memfd has no sound name");
 	if (s->seals & ~CKPT_SHM_SEALS)
-		return BAD("a memfd has unknown seals");
+		return BAD_IMAGE("a memfd has unknown seals");
 	if (s->mode > (s->kind == CKPT_SHM_SYSV ? 0777 : 07777))
-		return BAD("shared memory has an impossible mode");
+		return BAD_IMAGE("shared memory has an impossible mode");
 	if (s->kind == CKPT_SHM_SYSV && s->id < 0)
-		return BAD("a System V segment has an impossible id");
+		return BAD_IMAGE("a System V segment has an impossible id");
 	return 0;
 }
 
@@ -30,9 +28,9 @@ static int check_apart(const struct ckpt_image *image, const struct ckpt_shm *s,
 {
 	for (const struct ckpt_shm *o = image->shms; o < s; o++) {
 		if (s->space && o->space == s->space)
-			return BAD("two pieces of shared memory have one content");
+			return BAD_IMAGE("two pieces of shared memory have one content");
 		if (s->kind == CKPT_SHM_SYSV && o->kind == CKPT_SHM_SYSV && o->id == s->id)
-			return BAD("System V segment %d is there twice", s->id);
+			return BAD_IMAGE("System V segment %d is there twice", s->id);
 	}
 	return 0;
 }
@@ -53,12 +51,12 @@ static int check_uses(const struct ckpt_image *image, struct ckpt_err *err)
 
 		if (exe->kind == CKPT_FILE_SHM &&
 		    image->shms[exe->object].kind != CKPT_SHM_MEMFD)
-			return BAD("an executable is no file");
+			return BAD_IMAGE("an executable is no file");
 		for (size_t j = 0; j < mm->n_areas; j++) {
 			if (mm->areas[j].kind != CKPT_AREA_KIND_FILE_SHARED &&
 			    ckpt_area_is_sysv(image, &mm->areas[j]))
-				return BAD("area at 0x%lx is a private System V segment",
-					   mm->areas[j].start);
+				return BAD_IMAGE("area at 0x%lx is a private System V segment",
+						 mm->areas[j].start);
 		}
 	}
 	for (size_t i = 0; i < image->n_fdtables; i++) {
@@ -66,13 +64,14 @@ static int check_uses(const struct ckpt_image *image, struct ckpt_err *err)
 
 		for (size_t j = 0; j < t->n_fds; j++) {
 			if (is_sysv(image, t->fds[j].file))
-				return BAD("descriptor %d is of a System V segment", t->fds[j].fd);
+				return BAD_IMAGE("descriptor %d is of a System V segment",
+						 t->fds[j].fd);
 		}
 	}
 	return 0;
 }
 
-int ckpt_shm_check(const struct ckpt_image *image, struct ckpt_err *err)
+int ckpt_shms_check(const struct ckpt_image *image, struct ckpt_err *err)
 {
 	for (size_t i = 0; i < image->n_shms; i++) {
 		if (check_shm(&image->shms[i], err) || check_apart(image, &image->shms[i], err))
@@ -120,7 +119,7 @@ static int check_attached(const struct ckpt_image *image, const struct ckpt_task
 	return 0;
 }
 
-int ckpt_shm_restorable(const struct ckpt_image *image, struct ckpt_err *err)
+int ckpt_shms_restorable(const struct ckpt_image *image, struct ckpt_err *err)
 {
 	for (size_t i = 0; i < image->n_tasks; i++) {
 		if (image->tasks[i].state != CKPT_TASK_ZOMBIE &&

@@ -10,15 +10,13 @@
 #include "proc/build.h"
 #include "proc/parse.h"
 
-#define BAD(...) ckpt_fail(err, CKPT_DAMAGED, 0, __VA_ARGS__)
-
 static int verify_memfd(const struct ckpt_shm *s, int fd, const struct stat *st,
 			struct ckpt_err *err)
 {
 	if (fcntl(fd, F_GET_SEALS) != (int)s->seals)
-		return BAD("memfd '%s' has other seals", s->name);
+		return NOT_AS_CAPTURED("memfd '%s' has other seals", s->name);
 	if ((st->st_mode & 07777) != s->mode || st->st_uid != s->uid || st->st_gid != s->gid)
-		return BAD("memfd '%s' has another owner or mode", s->name);
+		return NOT_AS_CAPTURED("memfd '%s' has another owner or mode", s->name);
 	return 0;
 }
 
@@ -31,7 +29,7 @@ static int verify_shm(struct ckpt_restore *r, size_t index, struct ckpt_err *err
 	if (fd < 0)
 		return -1;
 	if (fstat(fd, &st) || (uint64_t)st.st_size != s->size)
-		return BAD("shared memory is not of the size of the checkpoint");
+		return NOT_AS_CAPTURED("shared memory is not of the size of the checkpoint");
 	if ((s->kind == CKPT_SHM_MEMFD && verify_memfd(s, fd, &st, err)) ||
 	    (s->kind == CKPT_SHM_SYSV && ckpt_segment_verify(r, index, err)))
 		return -1;
@@ -76,8 +74,8 @@ static int verify_areas(const struct ckpt_restore *r, const struct ckpt_build_ta
 			const struct ckpt_build_shm *made = made_of(r, mm->areas[j].file);
 
 			if (made && (made->ino != m.ino || made->dev != m.dev))
-				return BAD("process %d maps other memory at 0x%lx", t->task->pid,
-					   mm->areas[j].start);
+				return NOT_AS_CAPTURED("process %d maps other memory at 0x%lx",
+						       t->task->pid, mm->areas[j].start);
 		}
 	}
 	return 0;
@@ -95,8 +93,8 @@ static int verify_fds(const struct ckpt_restore *r, const struct ckpt_build_task
 
 		snprintf(path, sizeof(path), "/proc/%d/fd/%d", t->host, table->fds[i].fd);
 		if (made && (stat(path, &st) || st.st_ino != made->ino || st.st_dev != made->dev))
-			return BAD("process %d: descriptor %d is of other memory", t->task->pid,
-				   table->fds[i].fd);
+			return NOT_AS_CAPTURED("process %d: descriptor %d is of other memory",
+					       t->task->pid, table->fds[i].fd);
 	}
 	return 0;
 }

@@ -123,9 +123,8 @@ static int verify_options(const struct ckpt_socket *s, int own, struct ckpt_err 
 {
 	for (size_t i = 0; i < s->n_options; i++) {
 		if (!has_option(own, &s->options[i]))
-			return ckpt_fail(err, CKPT_FAILED, 0,
-					 "option %u of a socket is not that of the checkpoint",
-					 s->options[i].name);
+			return NOT_AS_CAPTURED("option %u of a socket is not that of the "
+					       "checkpoint", s->options[i].name);
 	}
 	return 0;
 }

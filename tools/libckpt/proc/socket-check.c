@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Consistency of the sockets of an image. */
 #include "base/cleanup.h"
+#include "proc/image-check.h"
 #include "proc/socket.h"
 #include "proc/tcp.h"
 #include "proc/unix.h"
-
-#define BAD(...) ckpt_fail(err, CKPT_DAMAGED, 0, "process image: " __VA_ARGS__)
 
 /* Each belongs to one file. */
 static int check_owners(const struct ckpt_image *image, struct ckpt_err *err)
@@ -20,7 +19,7 @@ static int check_owners(const struct ckpt_image *image, struct ckpt_err *err)
 		if (f->kind != CKPT_FILE_SOCKET)
 			continue;
 		if (taken[f->object])
-			return BAD("two files are one socket");
+			return BAD_IMAGE("two files are one socket");
 		taken[f->object] = true;
 	}
 	return 0;
@@ -30,25 +29,25 @@ static int check_socket(const struct ckpt_socket *s, struct ckpt_err *err)
 {
 	for (size_t i = 0; i < s->n_options; i++) {
 		if (s->options[i].len > CKPT_SOCKET_OPTION_MAX)
-			return BAD("an option of a socket has %zu bytes", s->options[i].len);
+			return BAD_IMAGE("an option of a socket has %zu bytes", s->options[i].len);
 	}
 	switch (s->family) {
 	case AF_UNIX:
 		return 0;
 	case AF_INET:
 	case AF_INET6:
-		return ckpt_tcp_socket(s) ? 0 : BAD("a socket is of no known family");
+		return ckpt_tcp_socket(s) ? 0 : BAD_IMAGE("a socket is of no known family");
 	default:
-		return BAD("a socket is of no known family");
+		return BAD_IMAGE("a socket is of no known family");
 	}
 }
 
-int ckpt_socket_check(const struct ckpt_image *image, struct ckpt_err *err)
+int ckpt_sockets_check(const struct ckpt_image *image, struct ckpt_err *err)
 {
 	for (size_t i = 0; i < image->n_sockets; i++) {
 		if (check_socket(&image->sockets[i], err))
 			return -1;
 	}
-	return check_owners(image, err) || ckpt_unix_check(image, err) ||
-	       ckpt_tcp_check(image, err) ? -1 : 0;
+	return check_owners(image, err) || ckpt_unixes_check(image, err) ||
+	       ckpt_tcps_check(image, err) ? -1 : 0;
 }

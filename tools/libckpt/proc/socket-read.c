@@ -10,6 +10,7 @@
 #include <sys/xattr.h>
 
 #include "base/cleanup.h"
+#include "proc/image-check.h"
 #include "proc/procfs.h"
 #include "proc/socket.h"
 #include "proc/tcp.h"
@@ -175,5 +176,5 @@ int ckpt_read_sockets(struct ckpt_reader *r, struct ckpt_err *err)
 {
 	/* what is stored can be restored */
 	return ckpt_read_tcps(r, err) || ckpt_read_unixes(r, err) ||
-	       ckpt_socket_check(r->image, err) ? -1 : 0;
+	       ckpt_sockets_check(r->image, err) ? -1 : 0;
 }

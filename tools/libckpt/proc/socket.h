@@ -43,9 +43,6 @@ int ckpt_read_socket_options(struct ckpt_socket *s, int own,
 			     const struct ckpt_socket_option_name *names, size_t n,
 			     struct ckpt_err *err);
 
-/* socket-check.c: contradictions in an image */
-int ckpt_socket_check(const struct ckpt_image *image, struct ckpt_err *err);
-
 /* socket-build.c: all of them, in init; after the pipes, before what watches them */
 int ckpt_build_sockets(struct ckpt_restore *r, struct ckpt_err *err);
 /* The same once more to compare, when all is built. */

@@ -184,7 +184,7 @@ static int verify_local(const struct ckpt_tcp *t, int own, struct ckpt_err *err)
 	if (!t->local_len || t->state >= CKPT_TCP_ALONE)
 		return 0;
 	if (getsockname(own, &a.any, &len) || len != t->local_len || memcmp(&a, t->local, len))
-		return ckpt_fail(err, CKPT_FAILED, 0, "a TCP socket has not got its address");
+		return NOT_AS_CAPTURED("a TCP socket has not got its address");
 	return 0;
 }
 
@@ -211,8 +211,7 @@ static int verify_unread(const struct ckpt_tcp *t, int own, struct ckpt_err *err
 	if (ckpt_tcp_unread(own, &data, &n, err))
 		return -1;
 	if (n < t->n_unread || (t->n_unread && memcmp(data, t->unread, t->n_unread)))
-		return ckpt_fail(err, CKPT_FAILED, 0,
-				 "a TCP connection has not got the bytes of the checkpoint");
+		return NOT_AS_CAPTURED("a TCP connection has not got the bytes of the checkpoint");
 	return 0;
 }
 
@@ -227,7 +226,7 @@ int ckpt_verify_tcp(const struct ckpt_image *image, const struct ckpt_socket *s,
 	if (verify_local(t, own, err) || ckpt_tcp_info(own, &i, err))
 		return -1;
 	if (!right_state(t, &i))
-		return ckpt_fail(err, CKPT_FAILED, 0, "a TCP socket is in state %u, not in that of "
-				 "the checkpoint", i.tcpi_state);
+		return NOT_AS_CAPTURED("a TCP socket is in state %u, not in that of the checkpoint",
+				       i.tcpi_state);
 	return t->state <= CKPT_TCP_LISTENS ? 0 : verify_unread(t, own, err);
 }

@@ -4,9 +4,8 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "proc/image-check.h"
 #include "proc/tcp.h"
-
-#define BAD(...) ckpt_fail(err, CKPT_DAMAGED, 0, "process image: " __VA_ARGS__)
 
 #define BACKLOG_MAX INT32_MAX
 #define MSS_MIN 88u
@@ -33,9 +32,9 @@ static int check_addresses(const struct ckpt_socket *s, const struct ckpt_tcp *t
 
 	if ((t->local_len || t->state != CKPT_TCP_FREE) &&
 	    !is_address(t->local, t->local_len, s->family))
-		return BAD("a TCP socket has no sound address");
+		return BAD_IMAGE("a TCP socket has no sound address");
 	if (remote && !is_address(t->remote, t->remote_len, s->family))
-		return BAD("a TCP connection leads to no sound address");
+		return BAD_IMAGE("a TCP connection leads to no sound address");
 	return 0;
 }
 
@@ -44,17 +43,18 @@ static int check_socket(const struct ckpt_tcp *t, struct ckpt_err *err)
 	bool connection = t->state == CKPT_TCP_CONNECTED || t->state == CKPT_TCP_ALONE;
 
 	if (t->state > CKPT_TCP_CONNECTING || t->flags & ~FLAGS || t->backlog > BACKLOG_MAX)
-		return BAD("a TCP socket is in no known state");
+		return BAD_IMAGE("a TCP socket is in no known state");
 	if (!connection && (t->flags || t->n_unread || t->n_unsent))
-		return BAD("a TCP socket that is not connected has got something");
+		return BAD_IMAGE("a TCP socket that is not connected has got something");
 	if (t->n_unread > CKPT_TCP_QUEUE_MAX || t->n_unsent > CKPT_TCP_QUEUE_MAX)
-		return BAD("a TCP connection holds %zu and %zu bytes", t->n_unread, t->n_unsent);
+		return BAD_IMAGE("a TCP connection holds %zu and %zu bytes", t->n_unread,
+				 t->n_unsent);
 	if (connection && (t->mss < MSS_MIN || t->mss > MSS_MAX || t->scale_out > SCALE_MAX ||
 			   t->scale_in > SCALE_MAX))
-		return BAD("a TCP connection has agreed on what cannot be");
+		return BAD_IMAGE("a TCP connection has agreed on what cannot be");
 	if (t->state == CKPT_TCP_ALONE &&
 	    (t->n_unsent || !(t->flags & (CKPT_TCP_F_GOT_END | CKPT_TCP_F_RESET))))
-		return BAD("a TCP socket is connected with nobody");
+		return BAD_IMAGE("a TCP socket is connected with nobody");
 	return 0;
 }
 
@@ -64,19 +64,19 @@ static int check_peer(const struct ckpt_image *image, uint32_t i, struct ckpt_er
 	const struct ckpt_tcp *o;
 
 	if ((t->state == CKPT_TCP_CONNECTED) != (t->peer != CKPT_NONE))
-		return BAD("a TCP socket has no other end");
+		return BAD_IMAGE("a TCP socket has no other end");
 	if (t->peer == CKPT_NONE)
 		return 0;
 	if (t->peer >= image->n_tcps || t->peer == i || image->tcps[t->peer].peer != i)
-		return BAD("a TCP connection has not two ends");
+		return BAD_IMAGE("a TCP connection has not two ends");
 	o = &image->tcps[t->peer];
 	if ((t->flags ^ o->flags) & AGREED || t->scale_out != o->scale_in ||
 	    t->flags & (CKPT_TCP_F_GOT_END | CKPT_TCP_F_RESET))
-		return BAD("the ends of a TCP connection have not agreed");
+		return BAD_IMAGE("the ends of a TCP connection have not agreed");
 	return 0;
 }
 
-int ckpt_tcp_check(const struct ckpt_image *image, struct ckpt_err *err)
+int ckpt_tcps_check(const struct ckpt_image *image, struct ckpt_err *err)
 {
 	cleanup_free bool *taken = calloc(image->n_tcps + 1, sizeof(*taken));
 	size_t n = 0;
@@ -92,7 +92,7 @@ int ckpt_tcp_check(const struct ckpt_image *image, struct ckpt_err *err)
 			continue;
 		s = &image->sockets[f->object];
 		if (s->part >= image->n_tcps || taken[s->part])
-			return BAD("a TCP socket is not described, or two are one");
+			return BAD_IMAGE("a TCP socket is not described, or two are one");
 		taken[s->part] = true;
 		n++;
 		if (check_socket(&image->tcps[s->part], err) ||
@@ -100,7 +100,7 @@ int ckpt_tcp_check(const struct ckpt_image *image, struct ckpt_err *err)
 			return -1;
 	}
 	if (n != image->n_tcps)
-		return BAD("a TCP socket is no socket");
+		return BAD_IMAGE("a TCP socket is no socket");
 	for (uint32_t i = 0; i < image->n_tcps; i++) {
 		if (check_peer(image, i, err))
 			return -1;

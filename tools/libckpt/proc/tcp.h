@@ -78,9 +78,6 @@ int ckpt_tcp_closed_sends(const struct ckpt_tcp *t, struct ckpt_err *err);
 /* Where @t, of inode @ino, is being connected to: @t->remote, empty when nobody tells. */
 int ckpt_tcp_connects_to(struct ckpt_tcp *t, uint32_t ino, struct ckpt_err *err);
 
-/* tcp-check.c */
-int ckpt_tcp_check(const struct ckpt_image *image, struct ckpt_err *err);
-
 /* tcp-build.c: all of them, in init */
 int ckpt_build_tcps(struct ckpt_restore *r, struct ckpt_err *err);
 /*

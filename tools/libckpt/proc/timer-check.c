@@ -3,11 +3,10 @@
 #include <signal.h>
 #include <time.h>
 
-#include "proc/image.h"
+#include "proc/image-check.h"
 
 #define BAD(format, ...) \
-	ckpt_fail(err, CKPT_DAMAGED, 0, "process image: task %d has a POSIX timer " format, \
-		  task->pid, ##__VA_ARGS__)
+	BAD_IMAGE("task %d has a POSIX timer " format, task->pid, ##__VA_ARGS__)
 
 bool ckpt_timer_signal(const struct ckpt_timer *timer, const siginfo_t *info)
 {

@@ -20,7 +20,7 @@ struct ckpt_unix_builder {
 
 /**
  * ckpt_unix_bind - give socket @fd of init a name
- * @path: where its file belongs, with owner, mode and time as @of has them; NULL: nowhere
+ * @of: where its file belongs, with what owner, mode and time; without a path: nowhere
  * @ret_file: NULL, or a descriptor of init of its file as a path, -1 where it has none
  */
 int ckpt_unix_bind(struct ckpt_restore *r, int64_t fd, const uint8_t *name, size_t len,

@@ -2,20 +2,19 @@
 /* Consistency of the Unix sockets of an image. */
 #include <string.h>
 
+#include "proc/image-check.h"
 #include "proc/unix.h"
-
-#define BAD(...) ckpt_fail(err, CKPT_DAMAGED, 0, "process image: " __VA_ARGS__)
 
 static int check_message(const struct ckpt_image *image, const struct ckpt_unix_message *m,
 			 uint32_t type, struct ckpt_err *err)
 {
 	if (m->n_files > CKPT_UNIX_FILES_MAX || (type == SOCK_STREAM && !m->len))
-		return BAD("a message of a Unix socket is impossible");
+		return BAD_IMAGE("a message of a Unix socket is impossible");
 	for (size_t i = 0; i < m->n_files; i++) {
 		if (m->files[i] >= image->n_files)
-			return BAD("a message brings a file that is not there");
+			return BAD_IMAGE("a message brings a file that is not there");
 		if (!ckpt_unix_brings(image->files[m->files[i]].kind))
-			return BAD("a message brings what cannot be sent");
+			return BAD_IMAGE("a message brings what cannot be sent");
 	}
 	if (m->sender == CKPT_NONE)
 		return 0;
@@ -23,7 +22,7 @@ static int check_message(const struct ckpt_image *image, const struct ckpt_unix_
 	    ckpt_unix_file(image, m->sender) == CKPT_NONE ||
 	    ckpt_unix_socket(image, m->sender)->type != SOCK_DGRAM ||
 	    !image->unixes[m->sender].name_len)
-		return BAD("a message has an impossible sender");
+		return BAD_IMAGE("a message has an impossible sender");
 	return 0;
 }
 
@@ -32,14 +31,14 @@ static int check_messages(const struct ckpt_image *image, const struct ckpt_unix
 {
 	if (u->n_messages &&
 	    (u->state == CKPT_UNIX_LISTENS || (u->state == CKPT_UNIX_ALONE && type != SOCK_DGRAM)))
-		return BAD("a Unix socket has messages from nobody");
+		return BAD_IMAGE("a Unix socket has messages from nobody");
 	if (u->n_messages && u->state == CKPT_UNIX_ALONE && u->name_len && u->name[0] && !u->path)
-		return BAD("a Unix socket has messages that cannot be sent to it");
+		return BAD_IMAGE("a Unix socket has messages that cannot be sent to it");
 	for (size_t i = 0; i < u->n_messages; i++) {
 		if (check_message(image, &u->messages[i], type, err))
 			return -1;
 		if ((u->messages[i].sender == CKPT_NONE) != (u->state == CKPT_UNIX_CONNECTED))
-			return BAD("a message has no sender");
+			return BAD_IMAGE("a message has no sender");
 	}
 	return 0;
 }
@@ -52,24 +51,24 @@ static int check_peer(const struct ckpt_image *image, uint32_t index, uint32_t t
 
 	if (u->peer == CKPT_NONE) {
 		if (u->failed && (u->state != CKPT_UNIX_CONNECTED || type == SOCK_DGRAM))
-			return BAD("a Unix socket has an impossible error");
+			return BAD_IMAGE("a Unix socket has an impossible error");
 		return 0;
 	}
 	if (u->state != CKPT_UNIX_CONNECTED || u->failed || u->peer >= image->n_unixes ||
 	    ckpt_unix_file(image, u->peer) == CKPT_NONE ||
 	    ckpt_unix_socket(image, u->peer)->type != type)
-		return BAD("a Unix socket is connected to what is none");
+		return BAD_IMAGE("a Unix socket is connected to what is none");
 	peer = &image->unixes[u->peer];
 	if (type == SOCK_DGRAM) {
 		if (u->peer_known ? peer->peer != index || !peer->peer_known || u->peer == index :
 		    !peer->name_len || (peer->name[0] && !peer->path))
-			return BAD("a Unix socket is connected to one without a name");
+			return BAD_IMAGE("a Unix socket is connected to one without a name");
 		return 0;
 	}
 	if (peer->peer != index || u->peer == index || !u->peer_known ||
 	    (u->name_len && peer->name_len) ||
 	    u->shutdown != ((peer->shutdown & 1) << 1 | peer->shutdown >> 1))
-		return BAD("the ends of a Unix socket do not fit together");
+		return BAD_IMAGE("the ends of a Unix socket do not fit together");
 	return 0;
 }
 
@@ -81,19 +80,19 @@ static int check_unix(const struct ckpt_image *image, uint32_t index, uint32_t t
 	if (u->state > CKPT_UNIX_CONNECTED || u->shutdown > CKPT_UNIX_SHUT_BOTH ||
 	    u->name_len > CKPT_UNIX_NAME_MAX || u->peer_name_len > CKPT_UNIX_NAME_MAX ||
 	    (u->state == CKPT_UNIX_LISTENS && (!u->name_len || type == SOCK_DGRAM)))
-		return BAD("a Unix socket is in no known state");
+		return BAD_IMAGE("a Unix socket is in no known state");
 	if (u->path && (u->path[0] != '/' || !strrchr(u->path, '/')[1] || !u->name_len ||
 			!u->name[0]))
-		return BAD("a Unix socket has a file without a name");
+		return BAD_IMAGE("a Unix socket has a file without a name");
 	if (u->peer_known && (u->peer_pid < 2 || (int32_t)u->peer_uid == -1))
-		return BAD("the other end of a Unix socket was made by nobody");
+		return BAD_IMAGE("the other end of a Unix socket was made by nobody");
 	if (u->state == CKPT_UNIX_CONNECTED && type != SOCK_DGRAM && u->peer == CKPT_NONE &&
 	    (!u->peer_known || u->shutdown != CKPT_UNIX_SHUT_BOTH))
-		return BAD("a Unix socket is not shut whose other end is closed");
+		return BAD_IMAGE("a Unix socket is not shut whose other end is closed");
 	return check_peer(image, index, type, err) || check_messages(image, u, type, err) ? -1 : 0;
 }
 
-int ckpt_unix_check(const struct ckpt_image *image, struct ckpt_err *err)
+int ckpt_unixes_check(const struct ckpt_image *image, struct ckpt_err *err)
 {
 	for (size_t i = 0; i < image->n_files; i++) {
 		const struct ckpt_file *f = &image->files[i];
@@ -108,7 +107,7 @@ int ckpt_unix_check(const struct ckpt_image *image, struct ckpt_err *err)
 		    (s->type != SOCK_STREAM && s->type != SOCK_DGRAM &&
 		     s->type != SOCK_SEQPACKET) ||
 		    ckpt_unix_file(image, s->part) != i)
-			return BAD("a Unix socket is not there");
+			return BAD_IMAGE("a Unix socket is not there");
 		if (check_unix(image, s->part, s->type, err))
 			return -1;
 	}

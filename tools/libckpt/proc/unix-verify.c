@@ -13,8 +13,6 @@
 #include "base/cleanup.h"
 #include "proc/unix.h"
 
-#define BAD(...) ckpt_fail(err, CKPT_FAILED, 0, __VA_ARGS__)
-
 static bool has_name(int own, bool peer, const uint8_t *wanted, size_t len)
 {
 	uint8_t name[CKPT_UNIX_NAME_MAX];
@@ -31,7 +29,7 @@ static int verify_names(const struct ckpt_image *image, const struct ckpt_unix *
 	if (!has_name(own, false, u->name, u->name_len) ||
 	    !has_name(own, true, peer ? peer->name : u->peer_name,
 		      peer ? peer->name_len : u->peer_name_len))
-		return BAD("a Unix socket has other names than in the checkpoint");
+		return NOT_AS_CAPTURED("a Unix socket has other names than in the checkpoint");
 	return 0;
 }
 
@@ -44,8 +42,8 @@ static int verify_peer(const struct ckpt_unix *u, int own, struct ckpt_err *err)
 		return ckpt_fail(err, CKPT_FAILED, errno, "cannot look at a Unix socket");
 	if (u->peer_known ? cred.uid != u->peer_uid || cred.gid != u->peer_gid :
 			    cred.uid != (uid_t)-1)
-		return BAD("a Unix socket was made by user %u instead of %u", cred.uid,
-			   u->peer_uid);
+		return NOT_AS_CAPTURED("a Unix socket was made by user %u instead of %u", cred.uid,
+				       u->peer_uid);
 	return 0;
 }
 
@@ -71,7 +69,7 @@ static int verify_state(const struct ckpt_restore *r, const struct ckpt_unix *u,
 	if (d.shutdown != u->shutdown || d.connected != (u->state == CKPT_UNIX_CONNECTED) ||
 	    (states[u->state] && d.state != states[u->state]) || d.peer != other.st_ino ||
 	    (u->state == CKPT_UNIX_LISTENS && d.backlog != u->backlog))
-		return BAD("a Unix socket is not connected as in the checkpoint");
+		return NOT_AS_CAPTURED("a Unix socket is not connected as in the checkpoint");
 	return 0;
 }
 
@@ -87,15 +85,16 @@ static int verify_queue(const struct ckpt_unix *u, uint32_t type, int own, struc
 	if (u->n_messages && ckpt_unix_peek(own, type, false, &q, err))
 		return -1;
 	if (q.n != u->n_messages)
-		return BAD("%zu messages wait in a Unix socket instead of %zu", q.n,
-			   u->n_messages);
+		return NOT_AS_CAPTURED("%zu messages wait in a Unix socket instead of %zu", q.n,
+				       u->n_messages);
 	for (size_t i = 0; i < q.n; i++) {
 		const struct ckpt_unix_peeked *now = &q.messages[i];
 		const struct ckpt_unix_message *m = &u->messages[i];
 
 		if (now->len != m->len || now->n_fds != m->n_files ||
 		    (m->len && memcmp(now->data, m->data, m->len)))
-			return BAD("a message in a Unix socket is not that of the checkpoint");
+			return NOT_AS_CAPTURED("a message in a Unix socket is not that of the "
+					       "checkpoint");
 	}
 	return 0;
 }
@@ -107,7 +106,7 @@ int ckpt_verify_unix(const struct ckpt_restore *r, size_t index, int own, struct
 	int events = ckpt_unix_events(own, 0);
 
 	if (events < 0 || !(events & POLLERR) == u->failed)
-		return BAD("a Unix socket has another error than in the checkpoint");
+		return NOT_AS_CAPTURED("a Unix socket has another error than in the checkpoint");
 	return verify_names(r->image, u, own, err) || verify_peer(u, own, err) ||
 	       verify_state(r, u, own, err) || verify_queue(u, s->type, own, err) ? -1 : 0;
 }

@@ -16,9 +16,7 @@
 #define CKPT_UNIX_NAME_MAX 109u	/* bytes of a name as the kernel keeps it */
 #define CKPT_UNIX_FILES_MAX 253u	/* descriptors that come with a message */
 
-#define CKPT_UNIX_SHUT_READ 1u
-#define CKPT_UNIX_SHUT_WRITE 2u
-#define CKPT_UNIX_SHUT_BOTH 3u
+#define CKPT_UNIX_SHUT_BOTH 3u	/* RCV_SHUTDOWN and SEND_SHUTDOWN */
 
 /**
  * struct ckpt_unix_diag - what the kernel tells of a Unix socket by its inode number
@@ -79,14 +77,12 @@ const char *ckpt_unix_name_text(const uint8_t *name, size_t len, char ret[CKPT_U
 
 /* unix-read.c */
 int ckpt_read_unixes(struct ckpt_reader *r, struct ckpt_err *err);
-/* unix-check.c */
 /* Can a message bring this file? It is open in init when sockets are filled. */
 static inline bool ckpt_unix_brings(uint32_t kind)
 {
 	return kind != CKPT_FILE_OUTER && kind != CKPT_FILE_PIDFD && kind != CKPT_FILE_URING;
 }
 
-int ckpt_unix_check(const struct ckpt_image *image, struct ckpt_err *err);
 /* unix-build.c */
 int ckpt_build_unixes(struct ckpt_restore *r, struct ckpt_err *err);
 /* unix-verify.c: file @index of the image, by @own, a descriptor of ours */

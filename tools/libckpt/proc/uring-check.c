@@ -3,10 +3,8 @@
 #include <sys/mman.h>
 
 #include "base/pages.h"
-#include "proc/image.h"
+#include "proc/image-check.h"
 #include "proc/uring.h"
-
-#define BAD(...) ckpt_fail(err, CKPT_DAMAGED, 0, "process image: " __VA_ARGS__)
 
 bool ckpt_uring_held(const struct ckpt_image *image, const struct ckpt_task *t, uint32_t file)
 {
@@ -33,22 +31,22 @@ static int check_ring(const struct ckpt_uring *u, struct ckpt_err *err)
 	    !power_between(u->cq_entries, CKPT_URING_CQ_LEAST, CKPT_URING_CQ_MOST) ||
 	    u->cq_entries < u->sq_entries || u->ring_len != ckpt_uring_ring_len(u) ||
 	    u->sqes_len != ckpt_uring_sqes_len(u))
-		return BAD("an io_uring is of an impossible size");
+		return BAD_IMAGE("an io_uring is of an impossible size");
 	if (ckpt_uring_word(u, CKPT_URING_SQ_HEAD) != ckpt_uring_word(u, CKPT_URING_CQ_TAIL) ||
 	    ckpt_uring_word(u, CKPT_URING_SQ_HEAD) > CKPT_URING_MADE_MOST ||
 	    ckpt_uring_word(u, CKPT_URING_SQ_TAIL) - ckpt_uring_word(u, CKPT_URING_SQ_HEAD) >
 	    u->sq_entries ||
 	    ckpt_uring_word(u, CKPT_URING_CQ_TAIL) - ckpt_uring_word(u, CKPT_URING_CQ_HEAD) >=
 	    u->cq_entries)
-		return BAD("an io_uring has impossible counters");
+		return BAD_IMAGE("an io_uring has impossible counters");
 	if (ckpt_uring_word(u, CKPT_URING_SQ_MASK) != u->sq_entries - 1 ||
 	    ckpt_uring_word(u, CKPT_URING_CQ_MASK) != u->cq_entries - 1 ||
 	    ckpt_uring_word(u, CKPT_URING_SQ_ENTRIES) != u->sq_entries ||
 	    ckpt_uring_word(u, CKPT_URING_CQ_ENTRIES) != u->cq_entries)
-		return BAD("an io_uring contradicts itself");
+		return BAD_IMAGE("an io_uring contradicts itself");
 	if (ckpt_uring_word(u, CKPT_URING_SQ_FLAGS) || ckpt_uring_word(u, CKPT_URING_SQ_DROPPED) ||
 	    ckpt_uring_word(u, CKPT_URING_CQ_OVERFLOW))
-		return BAD("an io_uring has work under way");
+		return BAD_IMAGE("an io_uring has work under way");
 	return 0;
 }
 
@@ -60,7 +58,7 @@ static int check_area(const struct ckpt_image *image, const struct ckpt_task *t,
 
 	if (a->file >= image->n_files || image->files[a->file].kind != CKPT_FILE_URING ||
 	    !ckpt_uring_held(image, t, a->file))
-		return BAD("area at 0x%lx is of no io_uring of its process", a->start);
+		return BAD_IMAGE("area at 0x%lx is of no io_uring of its process", a->start);
 	u = &image->urings[image->files[a->file].object];
 	most = a->pgoff == CKPT_URING_SQES ? u->sqes_len : u->ring_len;
 	/* requests are mapped all or not at all */
@@ -68,7 +66,7 @@ static int check_area(const struct ckpt_image *image, const struct ckpt_task *t,
 	     a->pgoff != CKPT_URING_SQES) || a->end - a->start > most ||
 	    (a->pgoff == CKPT_URING_SQES && a->end - a->start != most) ||
 	    a->prot & ~(PROT_READ | PROT_WRITE))
-		return BAD("area at 0x%lx is no whole part of an io_uring", a->start);
+		return BAD_IMAGE("area at 0x%lx is no whole part of an io_uring", a->start);
 	return 0;
 }
 
@@ -100,12 +98,12 @@ static int check_holders(const struct ckpt_image *image, struct ckpt_err *err)
 			holders += image->files[j].kind == CKPT_FILE_URING &&
 				   image->files[j].object == image->files[i].object;
 		if (holders != 1)
-			return BAD("an io_uring is shared, or nobody's");
+			return BAD_IMAGE("an io_uring is shared, or nobody's");
 	}
 	return 0;
 }
 
-int ckpt_uring_check(const struct ckpt_image *image, struct ckpt_err *err)
+int ckpt_urings_check(const struct ckpt_image *image, struct ckpt_err *err)
 {
 	for (size_t i = 0; i < image->n_urings; i++) {
 		if (check_ring(&image->urings[i], err))
@@ -114,7 +112,7 @@ int ckpt_uring_check(const struct ckpt_image *image, struct ckpt_err *err)
 	for (size_t i = 0; i < image->n_epolls; i++) {
 		for (size_t j = 0; j < image->epolls[i].n_targets; j++) {
 			if (image->files[image->epolls[i].targets[j].file].kind == CKPT_FILE_URING)
-				return BAD("an epoll watches an io_uring");
+				return BAD_IMAGE("an epoll watches an io_uring");
 		}
 	}
 	for (size_t i = 0; i < image->n_tasks; i++) {

@@ -19,6 +19,7 @@
 
 #include "base/cleanup.h"
 #include "base/pages.h"
+#include "proc/image-check.h"
 #include "proc/procfs.h"
 #include "proc/read.h"
 #include "proc/uring.h"
@@ -332,7 +333,7 @@ int ckpt_read_urings(struct ckpt_reader *r, struct ckpt_err *err)
 			return -1;
 	}
 	/* what an image may not say is nothing that a sound program has */
-	if (!ckpt_uring_check(image, &e))
+	if (!ckpt_urings_check(image, &e))
 		return 0;
 	return ckpt_fail(err, CKPT_REFUSED, 0, "an io_uring of the tree cannot be restored (%s)",
 			 e.text);

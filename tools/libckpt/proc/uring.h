@@ -107,8 +107,7 @@ int ckpt_uring_has_page(int fd, uint64_t part, size_t page);
 
 /* Make one like @u, empty. Return: descriptor, or -1 with errno; ENOTSUP: of another layout. */
 int ckpt_uring_make(const struct ckpt_uring *u);
-/* uring-check.c: has @t a descriptor of @file?  Contradictions of an image (CKPT_DAMAGED). */
+/* uring-check.c: has @t a descriptor of @file? */
 bool ckpt_uring_held(const struct ckpt_image *image, const struct ckpt_task *t, uint32_t file);
-int ckpt_uring_check(const struct ckpt_image *image, struct ckpt_err *err);
 
 #endif

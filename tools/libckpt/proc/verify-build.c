@@ -12,8 +12,6 @@
 #include "base/cleanup.h"
 #include "proc/build.h"
 
-#define BAD(...) ckpt_fail(err, CKPT_DAMAGED, 0, __VA_ARGS__)
-
 /* An area as both sides can be brought to it: the kernel merges what is alike. */
 struct span {
 	uint64_t start, end, pgoff;
@@ -111,12 +109,12 @@ static int verify_areas(struct ckpt_restore *r, struct ckpt_build_task *t, struc
 
 		if (a->start != b->start || a->end != b->end || a->pgoff != b->pgoff ||
 		    a->prot != b->prot || a->shared != b->shared || a->file != b->file)
-			return BAD("process %d: area at 0x%lx is not that of the checkpoint",
-				   t->task->pid, a->start);
+			return NOT_AS_CAPTURED("process %d: area at 0x%lx is not that of the "
+					       "checkpoint", t->task->pid, a->start);
 	}
 	if (wanted.n != found.n)
-		return BAD("process %d has %zu areas instead of %zu", t->task->pid, found.n,
-			   wanted.n);
+		return NOT_AS_CAPTURED("process %d has %zu areas instead of %zu", t->task->pid,
+				       found.n, wanted.n);
 	return 0;
 }
 
@@ -131,11 +129,11 @@ static int verify_link(const struct ckpt_file *f, pid_t host, const struct ckpt_
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", host, fd);
 	n = readlink(path, target, sizeof(target) - 1);
 	if (n < 0)
-		return BAD("process %d has no descriptor %d", task->pid, fd);
+		return NOT_AS_CAPTURED("process %d has no descriptor %d", task->pid, fd);
 	target[n] = 0;
 	if (strcmp(target, f->path))
-		return BAD("process %d: descriptor %d leads to %s instead of %s", task->pid, fd,
-			   target, f->path);
+		return NOT_AS_CAPTURED("process %d: descriptor %d leads to %s instead of %s",
+				       task->pid, fd, target, f->path);
 	return 0;
 }
 
@@ -149,19 +147,19 @@ static int verify_fd(struct ckpt_restore *r, struct ckpt_build_task *t, const st
 
 	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", t->host, fd->fd);
 	if (ckpt_build_text(path, &text, err) || ckpt_parse_fdinfo(text, &info))
-		return BAD("process %d has no descriptor %d", t->task->pid, fd->fd);
+		return NOT_AS_CAPTURED("process %d has no descriptor %d", t->task->pid, fd->fd);
 	if (info.cloexec != fd->cloexec)
-		return BAD("process %d: descriptor %d has another close-on-exec flag",
-			   t->task->pid, fd->fd);
+		return NOT_AS_CAPTURED("process %d: descriptor %d has another close-on-exec flag",
+				       t->task->pid, fd->fd);
 	if (f->kind == CKPT_FILE_OUTER)
 		return 0;
 	if (info.flags != f->flags)
-		return BAD("process %d: descriptor %d has flags 0%o instead of 0%o", t->task->pid,
-			   fd->fd, info.flags, f->flags);
+		return NOT_AS_CAPTURED("process %d: descriptor %d has flags 0%o instead of 0%o",
+				       t->task->pid, fd->fd, info.flags, f->flags);
 	if ((f->kind == CKPT_FILE_REG || f->kind == CKPT_FILE_DIR || f->kind == CKPT_FILE_SHM) &&
 	    info.pos != f->pos)
-		return BAD("process %d: descriptor %d is at %lu instead of %lu", t->task->pid,
-			   fd->fd, info.pos, f->pos);
+		return NOT_AS_CAPTURED("process %d: descriptor %d is at %lu instead of %lu",
+				       t->task->pid, fd->fd, info.pos, f->pos);
 	if (ckpt_verify_object(r, f, text, err) || ckpt_verify_locks(r, t->task, fd, text, err))
 		return ckpt_fail_at(err, "process %d: descriptor %d", t->task->pid, fd->fd);
 	return verify_link(f, t->host, t->task, fd->fd, err);
@@ -182,8 +180,8 @@ static int verify_fds(struct ckpt_restore *r, struct ckpt_build_task *t, struct 
 	while ((e = readdir(dir)))
 		found += e->d_name[0] != '.';
 	if (found != table->n_fds)
-		return BAD("process %d has %zu descriptors instead of %zu", t->task->pid, found,
-			   table->n_fds);
+		return NOT_AS_CAPTURED("process %d has %zu descriptors instead of %zu",
+				       t->task->pid, found, table->n_fds);
 	for (i = 0; i < table->n_fds; i++) {
 		if (verify_fd(r, t, &table->fds[i], err))
 			return -1;
@@ -219,18 +217,19 @@ static int verify_process(const struct ckpt_build_task *t, const struct ckpt_pro
 	uint64_t ignored, caught;
 
 	if (now->ns_pgid != t->task->pgid || now->ns_sid != t->task->sid)
-		return BAD("process %d is in group %d of session %d instead of %d of %d",
-			   t->task->pid, now->ns_pgid, now->ns_sid, t->task->pgid, t->task->sid);
+		return NOT_AS_CAPTURED("process %d is in group %d of session %d instead of %d of "
+				       "%d", t->task->pid, now->ns_pgid, now->ns_sid, t->task->pgid,
+				       t->task->sid);
 	if (t->task->state == CKPT_TASK_ZOMBIE)
 		return t->task->creds_known && !ckpt_creds_same(now, &t->task->creds) ?
-			BAD("zombie %d has other credentials", t->task->pid) : 0;
+			NOT_AS_CAPTURED("zombie %d has other credentials", t->task->pid) : 0;
 	masks_of(t->task, &ignored, &caught);
 	if (now->sig_ignored != ignored || now->sig_caught != caught)
-		return BAD("process %d has other signal handlers", t->task->pid);
+		return NOT_AS_CAPTURED("process %d has other signal handlers", t->task->pid);
 	if (now->sig_shared != mask_of(t->task->pending, t->task->n_pending))
-		return BAD("process %d has other pending signals", t->task->pid);
+		return NOT_AS_CAPTURED("process %d has other pending signals", t->task->pid);
 	if (now->umask != t->task->umask)
-		return BAD("process %d has another umask", t->task->pid);
+		return NOT_AS_CAPTURED("process %d has another umask", t->task->pid);
 	return 0;
 }
 
@@ -238,11 +237,11 @@ static int verify_thread(const struct ckpt_thread *thread, const struct ckpt_pro
 			 struct ckpt_err *err)
 {
 	if (now->ns_pid != thread->tid)
-		return BAD("thread %d has id %d", thread->tid, now->ns_pid);
+		return NOT_AS_CAPTURED("thread %d has id %d", thread->tid, now->ns_pid);
 	if (now->sig_pending != mask_of(thread->pending, thread->n_pending))
-		return BAD("thread %d has other pending signals", thread->tid);
+		return NOT_AS_CAPTURED("thread %d has other pending signals", thread->tid);
 	if (!ckpt_creds_same(now, &thread->creds))
-		return BAD("thread %d has other credentials", thread->tid);
+		return NOT_AS_CAPTURED("thread %d has other credentials", thread->tid);
 	return 0;
 }
 
@@ -265,7 +264,7 @@ static int verify_status(struct ckpt_restore *r, struct ckpt_build_task *t, stru
 			return -1;
 	}
 	if (t->task->state == CKPT_TASK_ZOMBIE && now.state != 'Z')
-		return BAD("zombie %d is in state %c", t->task->pid, now.state);
+		return NOT_AS_CAPTURED("zombie %d is in state %c", t->task->pid, now.state);
 	return 0;
 }
 

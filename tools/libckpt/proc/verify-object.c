@@ -4,8 +4,6 @@
 #include "proc/parse.h"
 #include "proc/uring.h"
 
-#define BAD(...) ckpt_fail(err, CKPT_FAILED, 0, __VA_ARGS__)
-
 static int verify_eventfd(const struct ckpt_eventfd *wanted, const char *text,
 			  struct ckpt_err *err)
 {
@@ -14,7 +12,7 @@ static int verify_eventfd(const struct ckpt_eventfd *wanted, const char *text,
 
 	if (ckpt_parse_eventfd(text, &e, &known) || e.count != wanted->count ||
 	    (known && e.semaphore != wanted->semaphore))
-		return BAD("an eventfd is not that of the checkpoint");
+		return NOT_AS_CAPTURED("an eventfd is not that of the checkpoint");
 	return 0;
 }
 
@@ -25,7 +23,7 @@ static int verify_timerfd(const struct ckpt_timerfd *wanted, const char *text,
 	struct ckpt_timerfd t;
 
 	if (ckpt_parse_timerfd(text, &t) || t.clock != wanted->clock)
-		return BAD("a timerfd is not that of the checkpoint");
+		return NOT_AS_CAPTURED("a timerfd is not that of the checkpoint");
 	return 0;
 }
 
@@ -35,7 +33,7 @@ static int verify_signalfd(const struct ckpt_signalfd *wanted, const char *text,
 	struct ckpt_signalfd s;
 
 	if (ckpt_parse_signalfd(text, &s) || s.mask != wanted->mask)
-		return BAD("a signalfd is not that of the checkpoint");
+		return NOT_AS_CAPTURED("a signalfd is not that of the checkpoint");
 	return 0;
 }
 
@@ -59,12 +57,12 @@ static int verify_epoll(const struct ckpt_epoll *wanted, const char *text, struc
 	while ((more = ckpt_parse_epoll_line(&text, &t, &ino)) > 0) {
 		n++;
 		if (!has_target(wanted, &t))
-			return BAD("an epoll watches descriptor %d otherwise than in the "
-				   "checkpoint", t.fd);
+			return NOT_AS_CAPTURED("an epoll watches descriptor %d otherwise than in "
+					       "the checkpoint", t.fd);
 	}
 	if (more < 0 || n != wanted->n_targets)
-		return BAD("an epoll watches %zu descriptors instead of %zu", n,
-			   wanted->n_targets);
+		return NOT_AS_CAPTURED("an epoll watches %zu descriptors instead of %zu", n,
+				       wanted->n_targets);
 	return 0;
 }
 
@@ -78,7 +76,7 @@ static int verify_uring(const struct ckpt_uring *wanted, const char *text, struc
 	    u.sq_head != u.sq_cached || u.cq_tail != u.cq_cached ||
 	    u.sq_tail != ckpt_uring_word(wanted, CKPT_URING_SQ_TAIL) ||
 	    u.cq_head != ckpt_uring_word(wanted, CKPT_URING_CQ_HEAD))
-		return BAD("an io_uring is not that of the checkpoint");
+		return NOT_AS_CAPTURED("an io_uring is not that of the checkpoint");
 	return 0;
 }
 

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Consistency of the pseudo terminals of an image, and of who is controlled by them. */
-#include "proc/image-pty.h"
+#include "proc/image-check.h"
 #include "proc/pty.h"
-
-#define BAD(...) ckpt_fail(err, CKPT_DAMAGED, 0, "process image: " __VA_ARGS__)
 
 static size_t count(const struct ckpt_image *image, uint32_t kind, uint32_t index)
 {
@@ -37,14 +35,14 @@ static int check_pty(const struct ckpt_image *image, uint32_t index, struct ckpt
 
 	if (p->number >= CKPT_PTY_MAX || p->flags & ~CKPT_PTY_F_ALL || p->mode & ~07777u ||
 	    (is_hung_up(p) && p->flags != CKPT_PTY_F_HUNG_UP))
-		return BAD("terminal %u is of no known kind", p->number);
+		return BAD_IMAGE("terminal %u is of no known kind", p->number);
 	if (is_twice(image, index))
-		return BAD("terminal %u is there twice", p->number);
+		return BAD_IMAGE("terminal %u is there twice", p->number);
 	if (count(image, CKPT_FILE_PTM, index) != !is_hung_up(p))
-		return BAD("terminal %u has no master, or too many", p->number);
+		return BAD_IMAGE("terminal %u has no master, or too many", p->number);
 	if (!slaves == !(p->flags & CKPT_PTY_F_LEFT) ||
 	    (!slaves && p->flags & CKPT_PTY_F_SLAVE_EXCL))
-		return BAD("terminal %u is left by who has it", p->number);
+		return BAD_IMAGE("terminal %u is left by who has it", p->number);
 	return 0;
 }
 
@@ -75,26 +73,26 @@ static int check_task(const struct ckpt_image *image, const struct ckpt_task *t,
 
 	if (t->ctty && (t->ctty > image->n_ptys || is_hung_up(&image->ptys[t->ctty - 1]) ||
 			t->state == CKPT_TASK_ZOMBIE || !leader || leader->ctty != t->ctty))
-		return BAD("task %d has a controlling terminal that cannot be", t->pid);
+		return BAD_IMAGE("task %d has a controlling terminal that cannot be", t->pid);
 	if (t->tpgid ? t != leader || !t->ctty || !has_group(image, t->sid, t->tpgid)
 		     : t == leader && t->ctty)
-		return BAD("task %d has a foreground that cannot be", t->pid);
+		return BAD_IMAGE("task %d has a foreground that cannot be", t->pid);
 	for (const struct ckpt_task *o = image->tasks; o < t && t == leader && t->ctty; o++) {
 		if (o->ctty == t->ctty && o->sid != t->sid)
-			return BAD("terminal %u controls two sessions",
-				   image->ptys[t->ctty - 1].number);
+			return BAD_IMAGE("terminal %u controls two sessions",
+					 image->ptys[t->ctty - 1].number);
 	}
 	return 0;
 }
 
-int ckpt_image_check_ptys(const struct ckpt_image *image, struct ckpt_err *err)
+int ckpt_ptys_check(const struct ckpt_image *image, struct ckpt_err *err)
 {
 	for (size_t i = 0; i < image->n_files; i++) {
 		const struct ckpt_file *f = &image->files[i];
 
 		if ((f->kind == CKPT_FILE_PTM || f->kind == CKPT_FILE_PTS) &&
 		    (f->object >= image->n_ptys || !f->path || f->path[0] != '/'))
-			return BAD("a descriptor is of no terminal");
+			return BAD_IMAGE("a descriptor is of no terminal");
 	}
 	for (uint32_t i = 0; i < image->n_ptys; i++) {
 		if (check_pty(image, i, err))
@@ -110,7 +108,7 @@ int ckpt_image_check_ptys(const struct ckpt_image *image, struct ckpt_err *err)
 }
 
 /* To give it up again takes a descriptor of the slave. */
-int ckpt_image_ptys_restorable(const struct ckpt_image *image, struct ckpt_err *err)
+int ckpt_ptys_restorable(const struct ckpt_image *image, struct ckpt_err *err)
 {
 	for (size_t i = 0; i < image->n_tasks && image->n_ptys; i++) {
 		const struct ckpt_task *t = &image->tasks[i];
