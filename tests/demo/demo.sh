@@ -4,7 +4,7 @@
 # demo.sh: the main job, for a person to follow: make demo [DEMO=vm|nomodule|host|agent]
 #
 #   vm        a stock Debian kernel with ckpt.ko in QEMU, two boots (the default)
-#   nomodule  this machine, without the module: the tracker is "full"
+#   nomodule  this machine, without the module: the tracker is "pagemap-scan" (Linux 6.7), or "full"
 #   host      this machine, with ckpt.ko loaded (and unloaded at the end)
 #   agent     this machine, without the module: an unmodified agent from the npm registry
 #

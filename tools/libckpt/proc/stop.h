@@ -19,9 +19,11 @@
  * thread that does it has no way back to its own registers; at any other
  * instant of collect the injected code returns by rt_sigreturn, and its page
  * stays mapped.  Calls that the kernel does not restart (epoll_wait,
- * sigtimedwait, semtimedop, io_getevents) then end with EINTR.  If keeper and
- * caller die together between freeze and thaw, the cgroup stays frozen: write 0
- * to its cgroup.freeze.
+ * sigtimedwait, semtimedop, io_getevents) end with EINTR until collect has
+ * read the registers.  Other objects have moments of their own:
+ * docs/processes.md, "A killed keeper".  If keeper and caller die together
+ * between freeze and thaw, the cgroup stays frozen: write 0 to its
+ * cgroup.freeze.
  *
  * Every wait for a task is bounded.  When somebody else freezes the cgroup (or
  * one above or below it) at the very moment of a remote call, the stop fails
