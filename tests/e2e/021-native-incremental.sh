@@ -55,7 +55,7 @@ descriptors() {
 
 	for pid in $(group_pids $group); do
 		[[ ! $(cat "/proc/$pid/comm") =~ ^(spinner|clock_probe)$ ]] ||
-			ls -l "/proc/$pid/fd" | sed -n 's/.*\([0-9]* -> .*\)/\1/p'
+			ls -l "/proc/$pid/fd" | sed -n "s|.* \([0-9]* -> .*\)|$pid: \1|p"
 	done | sort
 }
 
@@ -87,8 +87,9 @@ reference_ends $group
 start_group $group "${small[@]}" --state-mb 100
 ok "an agent runs" gets_on $group
 before=$(descriptors)
+at_least "the probes have descriptors" "$(wc -l <<<"$before")" 6
 full_and_incremental "at first"
-is "the agent has no descriptor more than before" "$(descriptors)" "$before"
+is "the probes have no descriptor more than before" "$(descriptors)" "$before"
 at_least "its memory is watched" "$(registered)" 1
 is "by one process" "$(tracker | wc -l)" 1
 is "at a socket for root" "$(stat -c %a /run/ckpt/$group.tracker)" 600
@@ -134,7 +135,20 @@ for point in tracker.adopted tracker.walked tracker.round tracker.answering:2; d
 	ok "$point: nothing is registered" wait_for 10 eval '[ "$(registered)" = 0 ]'
 	ok "$point: it verifies" "$tool" verify $group
 done
-is "the agent has no descriptor more than before" "$(descriptors)" "$before"
+is "the probes have no descriptor more than before" "$(descriptors)" "$before"
+
+# it cannot be started: nothing is known, so that all is read, and compared with what was there
+[ -z "$(tracker)" ] || kill -9 "$(tracker)"
+rm -f "$reached"
+CKPT_FAULT=tracker.started CKPT_FAULT_REACHED=$reached "$inject_tool" checkpoint $group --json \
+	>"$base/said" 2>&1
+said=$(<"$base/said")
+is "the tracker does not start" "$(cat "$reached" 2>/dev/null)" tracker.started
+expect "without a tracker" incremental
+at_least "without a tracker: it reads everything" "$(json memory_read "$said")" $((100 << 20))
+ok "without a tracker: it verifies" "$tool" verify $group
+take $group
+expect "with one, after that" full
 
 # another store has not what this one has
 CKPT_STORE=$base/other take $group
@@ -174,6 +188,7 @@ at_least "another group is watched" "$(registered)" 1
 pids=$(group_pids $group) dir=$(group_dir $group)
 at_exit 'kill -9 $pids; sleep 0.2; rmdir "$dir"'
 ok "untag" "$tool" untag $group
+ok "it runs on" kill -0 $pids
 not_ok "no socket is left" test -e /run/ckpt/$group.tracker
 is "nothing is registered" "$(for pid in $pids; do
 	grep '^VmFlags:.* uw' "/proc/$pid/smaps"; done)" ""

@@ -5,19 +5,23 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <dirent.h>
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <linux/userfaultfd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/proc_group.h"
+#include "lib/watched.h"
 
 static char group[256];
 
@@ -34,22 +38,6 @@ static int teardown(void **state)
 	return 0;
 }
 
-static int descriptors(pid_t pid)
-{
-	char path[64];
-	struct dirent *d;
-	int n = 0;
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-	dir = opendir(path);
-	assert_non_null(dir);
-	while ((d = readdir(dir)))
-		n += d->d_name[0] != '.';
-	closedir(dir);
-	return n;
-}
-
 static void nothing(void)
 {
 }
@@ -59,6 +47,22 @@ static void full_table(void)
 	struct rlimit limit = { 3, 3 };
 
 	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* As many lists of what a program does not need have it. */
+static void killed_for_it(void)
+{
+	struct sock_filter insns[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_userfaultfd, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog prog = { .len = 4, .filter = insns };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog))
+		_exit(1);
 }
 
 /* Without a handler of SIGURG or SIGWINCH to spare: the other way back. */
@@ -115,12 +119,7 @@ static void works(int fd, pid_t pid)
 	r.range.start = start;
 	r.range.len = end - start;
 	assert_int_equal(ioctl(fd, UFFDIO_REGISTER, &r), 0);
-	snprintf(path, sizeof(path), "/proc/%d/smaps", pid);
-	f = fopen(path, "re");
-	for (found = false; !found && fgets(line, sizeof(line), f);)
-		found = !strncmp(line, "VmFlags:", 8) && strstr(line, " uw");
-	fclose(f);
-	assert_true(found);
+	assert_int_equal(watched_registered(pid), 1);
 }
 
 static void it_keeps_nothing(void **state)
@@ -130,11 +129,12 @@ static void it_keeps_nothing(void **state)
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
 		pid_t pid = proc_group_spawn(group, bodies[i]);
-		int before = descriptors(pid), fd;
+		size_t before = watched_descriptors(pid);
+		int fd;
 
 		fd = get(pid);
 		assert_true(fd >= 0);
-		assert_int_equal(descriptors(pid), before);
+		assert_int_equal(watched_descriptors(pid), before);
 		assert_true(proc_group_untraced(pid));
 		works(fd, pid);
 		close(fd);
@@ -154,6 +154,18 @@ static void it_has_no_room_for_it(void **state)
 	waitpid(pid, NULL, 0);
 }
 
+static void a_filter_forbids_it(void **state)
+{
+	pid_t pid = proc_group_spawn(group, killed_for_it);
+
+	(void)state;
+	assert_int_equal(get(pid), -EACCES);
+	assert_true(proc_group_untraced(pid));
+	assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
 /* A keeper that is killed while the process has it: the process closes it all the same. */
 static void the_keeper_dies(void **state)
 {
@@ -165,7 +177,7 @@ static void the_keeper_dies(void **state)
 		struct ckpt_stop_params params = { .pid = pid };
 		struct ckpt_err err = CKPT_ERR_INIT;
 		struct ckpt_stop *stop = NULL;
-		int before = descriptors(pid);
+		size_t before = watched_descriptors(pid);
 		struct ckpt_image image;
 		int32_t wanted = pid;
 
@@ -177,13 +189,13 @@ static void the_keeper_dies(void **state)
 		assert_int_equal(ckpt_stop_collect(stop, &image, &err), -1);
 		assert_non_null(strstr(err.text, "the keeper died"));
 		ckpt_stop_close(stop);
-		for (int tries = 0; tries < 1000 && descriptors(pid) != before; tries++)
+		for (int tries = 0; tries < 1000 && watched_descriptors(pid) != before; tries++)
 			usleep(1000);
-		assert_int_equal(descriptors(pid), before);
+		assert_int_equal(watched_descriptors(pid), before);
 		assert_true(proc_group_untraced(pid));
 		/* and can be read once more */
 		close(get(pid));
-		assert_int_equal(descriptors(pid), before);
+		assert_int_equal(watched_descriptors(pid), before);
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
 	}
@@ -216,6 +228,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(it_keeps_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(it_has_no_room_for_it, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_filter_forbids_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_keeper_dies, setup, teardown),
 		cmocka_unit_test_setup_teardown(who_is_told, setup, teardown),
 	};

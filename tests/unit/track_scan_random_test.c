@@ -105,7 +105,7 @@ static void operate(void)
 	uint64_t len = draw(4) ? (1 + draw(40)) * P : HUGE;
 
 	at += draw(3) ? draw((SLOT - len) / P + 1) * P : draw(2) * (SLOT - HUGE);
-	switch (draw(14)) {
+	switch (draw(15)) {
 	case 0:
 		map_slot(slot(draw(SLOTS)));
 		break;
@@ -141,6 +141,10 @@ static void operate(void)
 		break;
 	case 11:
 		mprotect(at, len, PROT_READ | PROT_WRITE);
+		break;
+	case 12:
+		if (ftruncate(file, draw(2) ? SLOT : draw(SLOT)))
+			abort();
 		break;
 	default:
 		/* only what is there and writable */

@@ -122,18 +122,22 @@ static void freed_and_paged_out(void **state)
 	assert_false(copy_told_dirty(page_at(mem, 10)));
 }
 
+static int file;
+
 static uint64_t map_file(uint64_t pages)
 {
 	char path[] = "/tmp/ckpt-watched.XXXXXX";
-	int fd = mkstemp(path);
-	uint8_t *mem;
 
+	file = mkstemp(path);
 	unlink(path);
-	if (ftruncate(fd, pages * P) || pwrite(fd, "file", 4, P) != 4)
+	if (ftruncate(file, pages * P) || pwrite(file, "file", 4, P) != 4)
 		return 0;
-	mem = mmap(NULL, pages * P, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
-	close(fd);
-	return (uintptr_t)mem;
+	return (uintptr_t)mmap(NULL, pages * P, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0);
+}
+
+static uint64_t truncate_file(uint64_t pages)
+{
+	return ftruncate(file, pages * P);
 }
 
 static void pages_of_a_private_file_mapping(void **state)
@@ -165,6 +169,51 @@ static void pages_of_a_private_file_mapping(void **state)
 	assert_false(copy_told_dirty(page_at(mem, 1)));
 }
 
+/* Behind its end there is nothing, whatever was there, and there may be a mark of that. */
+static void a_file_that_becomes_shorter(void **state)
+{
+	struct noted *e = *state;
+	uint64_t mem = noted_do(e, map_file, 8);
+
+	noted_do(e, watched_write, mem + P);
+	noted_do(e, watched_write, mem + 6 * P);
+	noted_do(e, watched_read, mem + 2 * P);
+	noted_do(e, watched_read, mem + 5 * P);
+	noted_checkpoint(e);
+	assert_int_equal(noted_do(e, truncate_file, 4), 0);
+	noted_checkpoint(e);
+	assert_int_equal(copy_told_state(page_at(mem, 1)), CKPT_PAGE_ANON);
+	for (int i = 4; i < 8; i++)
+		assert_int_equal(copy_told_state(page_at(mem, i)), CKPT_PAGE_NONE);
+	assert_int_equal(noted_do(e, truncate_file, 8), 0);
+	noted_do(e, watched_read, mem + 6 * P);
+	noted_do(e, watched_write, mem + 5 * P);
+	noted_checkpoint(e);
+	assert_true(copy_told_dirty(page_at(mem, 5)));
+	assert_int_equal(copy_told_state(page_at(mem, 6)), CKPT_PAGE_FILE);
+}
+
+/* Weights of a model, say: registered, its pages would be mapped one at a time. */
+static void a_file_that_nobody_writes_to(void **state)
+{
+	struct noted *e = *state;
+	uint64_t mem = noted_do(e, map_file, 8);
+	size_t registered;
+
+	noted_do(e, watched_read, mem + 2 * P);
+	noted_checkpoint(e);
+	registered = watched_registered(e->w.pid);
+	assert_true(copy_told_state(page_at(mem, 2)) == CKPT_PAGE_FILE);
+	noted_do(e, watched_write, mem + 3 * P);
+	noted_checkpoint(e);
+	assert_int_equal(watched_registered(e->w.pid), registered + 1);
+	assert_true(copy_told_dirty(page_at(mem, 3)));
+	noted_do(e, watched_write, mem + 4 * P);
+	noted_checkpoint(e);
+	assert_true(copy_told_dirty(page_at(mem, 4)));
+	assert_false(copy_told_dirty(page_at(mem, 3)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -173,6 +222,8 @@ int main(void)
 		NOTED_TEST(pages_that_vanish_and_come_back),
 		NOTED_TEST(freed_and_paged_out),
 		NOTED_TEST(pages_of_a_private_file_mapping),
+		NOTED_TEST(a_file_that_becomes_shorter),
+		NOTED_TEST(a_file_that_nobody_writes_to),
 	};
 
 	if (!watched_notes_here())

@@ -208,29 +208,46 @@ static bool now_of_a_file(int pagemap, uint64_t page)
 	return next_regions(pagemap, &arg) == 1 && of_a_file(&region);
 }
 
-/* Pages [page, page + n) of a process. */
-static void compare_pages(const struct copy *copy, const struct process *p, uint64_t page,
+static void compare_page(const struct copy *copy, const struct process *p, uint64_t page,
+			 const uint8_t *data)
+{
+	struct copied_page *have = find(copy, page);
+
+	if (!have && now_of_a_file(p->pagemap, page))
+		return;
+	if (!have)
+		fail_msg("page %#" PRIx64 " is missing", page << CKPT_PAGE_SHIFT);
+	if (memcmp(have->data, data, CKPT_PAGE_LEN))
+		fail_msg("page %#" PRIx64 " is lost", page << CKPT_PAGE_SHIFT);
+	have->seen = true;
+}
+
+/* Pages [page, page + n) of a process, PIECE of them at most. */
+static void compare_piece(const struct copy *copy, const struct process *p, uint64_t page,
 			  uint64_t n)
 {
 	static uint8_t data[PIECE * CKPT_PAGE_LEN];
+	ssize_t len = n * CKPT_PAGE_LEN;
 
-	for (uint64_t i = 0; i < n; i++) {
-		struct copied_page *have = find(copy, page + i);
-
-		if (i % PIECE == 0) {
-			uint64_t len = (n - i < PIECE ? n - i : PIECE) * CKPT_PAGE_LEN;
-
-			assert_int_equal(pread(p->mem, data, len, (page + i) << CKPT_PAGE_SHIFT),
-					 len);
-		}
-		if (!have && now_of_a_file(p->pagemap, page + i))
-			continue;
-		if (!have)
-			fail_msg("page %#" PRIx64 " is missing", (page + i) << CKPT_PAGE_SHIFT);
-		if (memcmp(have->data, data + i % PIECE * CKPT_PAGE_LEN, CKPT_PAGE_LEN))
-			fail_msg("page %#" PRIx64 " is lost", (page + i) << CKPT_PAGE_SHIFT);
-		have->seen = true;
+	if (pread(p->mem, data, len, page << CKPT_PAGE_SHIFT) == len) {
+		for (uint64_t i = 0; i < n; i++)
+			compare_page(copy, p, page + i, data + i * CKPT_PAGE_LEN);
+		return;
 	}
+	for (uint64_t i = 0; i < n; i++) {
+		if (pread(p->mem, data, CKPT_PAGE_LEN, (page + i) << CKPT_PAGE_SHIFT) ==
+		    CKPT_PAGE_LEN)
+			compare_page(copy, p, page + i, data);
+		else if (find(copy, page + i))	/* the process cannot read it either */
+			fail_msg("page %#" PRIx64 " is gone", (page + i) << CKPT_PAGE_SHIFT);
+	}
+}
+
+static void compare_pages(const struct copy *copy, const struct process *p, uint64_t page,
+			  uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i += PIECE)
+		compare_piece(copy, p, page + i, n - i < PIECE ? n - i : PIECE);
 }
 
 static void compare_area(const struct copy *copy, const struct process *p, uint64_t start,

@@ -13,17 +13,27 @@
 
 #include "base/apart.h"
 #include "base/cgroup.h"
-#include "base/cleanup.h"
+#include "base/procstat.h"
 
-/* Of /proc/PID/stat: where the arguments begin; the next one is where they end. */
-#define STAT_ARG_START 48
 #define MANY 64
+
+/* It may get a descriptor of every process of a group, or several. */
+static void raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
 
 void ckpt_apart_descriptors(int *const *kept, size_t n)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	int high[8];
 
+	raise_limit();
 	if (null < 0 || n > sizeof(high) / sizeof(high[0]))
 		_exit(1);
 	/* out of the way of the numbers they are to have */
@@ -42,29 +52,14 @@ void ckpt_apart_descriptors(int *const *kept, size_t n)
 	}
 }
 
-/* Field @field of /proc/self/stat and the one after it. */
-static bool stat_fields(int field, unsigned long ret[2])
-{
-	cleanup_fclose FILE *f = fopen("/proc/self/stat", "re");
-	char text[1024];
-	char *at;
-
-	if (!f || !fgets(text, sizeof(text), f))
-		return false;
-	at = strrchr(text, ')');	/* the end of field 2, which may hold anything */
-	for (int i = 2; at && i < field; i++)
-		at = strchr(at + 1, ' ');
-	return at && sscanf(at, "%lu %lu", &ret[0], &ret[1]) == 2;
-}
-
 /* Another name in ps, and nothing left that a pkill of the tool would match. */
 static void rename_self(const char *name)
 {
-	unsigned long arg[2];
+	uint64_t arg[2];
 	size_t len;
 
 	prctl(PR_SET_NAME, name);
-	if (!stat_fields(STAT_ARG_START, arg))
+	if (ckpt_procstat(0, CKPT_STAT_ARG_START, arg, 2))
 		return;
 	len = arg[1] - arg[0];
 	if (len <= strlen(name))

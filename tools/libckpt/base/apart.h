@@ -12,7 +12,8 @@
  * ckpt_apart_descriptors - keep no descriptor of the caller but these
  * @kept: they become 3, 4 and so on; the new numbers are written back
  *
- * Descriptors 0 to 2 lead to /dev/null then.  Does not return without the means.
+ * Descriptors 0 to 2 lead to /dev/null then, and there may be as many as the hard limit says.
+ * Does not return without the means.
  */
 void ckpt_apart_descriptors(int *const *kept, size_t n);
 

@@ -47,7 +47,7 @@ static size_t stage_pages(const struct ckpt_cut *cut)
 {
 	cleanup_free int32_t *pids = NULL;
 	uint64_t pages = STAGE_SLACK, most = 0;
-	bool known = cut->tracker.live || (cut->tracker.delta && cut->parent);
+	bool known = cut->tracker.live || (ckpt_cut_delta(cut) && cut->parent);
 	size_t n = 0;
 
 	/* an estimate is of a moment ago, and the group writes on */

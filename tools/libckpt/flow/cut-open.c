@@ -122,7 +122,7 @@ static int open_parent(struct ckpt_cut *cut, bool *ret_trusted, struct ckpt_err 
 		return found < 0 ? -1 : 0;
 	*ret_trusted = ckpt_lineage_holds(&newest, &cut->epoch, cut->boot_id);
 	/* What the tracker says is only worth something on top of the right parent. */
-	if (cut->tracker.delta && !*ret_trusted)
+	if (ckpt_cut_delta(cut) && !*ret_trusted)
 		return 0;
 	cut->parent = ckpt_reader_open(cut->store, group->name, newest.id, err);
 	return cut->parent ? 0 : -1;

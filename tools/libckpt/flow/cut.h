@@ -55,6 +55,12 @@ struct ckpt_cut {
 	struct ckpt_outer outer;
 };
 
+/* Does the tracker report some pages as clean?  Where it could not be started it does not. */
+static inline bool ckpt_cut_delta(const struct ckpt_cut *cut)
+{
+	return cut->tracker.delta && cut->epoch.load_cookie;
+}
+
 /* CLOCK_MONOTONIC in ns. */
 uint64_t ckpt_cut_now(void);
 

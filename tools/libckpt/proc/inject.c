@@ -449,12 +449,20 @@ int ckpt_inject_fetch(struct ckpt_inject *inject, long nr, uint64_t a, int *ret_
 		      struct ckpt_err *err)
 {
 	struct ckpt_inject_slot *s = &inject->slots[0];
+	struct ckpt_err why = CKPT_ERR_INIT;
 	int failed;
 
 	s->fetch = true;
 	s->fetched = -ESRCH;
 	ckpt_inject_call(inject, 0, nr, a, 0, 0, 0);
 	ckpt_inject_call(inject, 0, SYS_close, (int64_t)CKPT_INJECT_LAST_VALUE, 0, 0, 0);
+	/* what can be gone without is not worth a refusal */
+	if (ckpt_inject_check_table(inject, 0, &why)) {
+		s->n = 0;
+		s->fetch = false;
+		*ret_fd = -EACCES;
+		return 0;
+	}
 	failed = ckpt_inject_start(inject, err) || ckpt_inject_wait(inject, err);
 	s->fetch = false;
 	if (!failed) {

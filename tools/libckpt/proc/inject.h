@@ -86,7 +86,8 @@ int ckpt_inject_wait(struct ckpt_inject *inject, struct ckpt_err *err);
 /**
  * ckpt_inject_fetch - a descriptor that a call of the process opens, for ourselves
  * @nr, @a: the call
- * @ret_fd: our own, or -errno of the call, which may fail
+ * @ret_fd: our own, or -errno of the call, which may fail; -EACCES also when a seccomp filter
+ *	could harm the process for it, and it was not made
  *
  * The process has it for as long as we need to get it: its next call closes it, whether
  * somebody traces it then or not.  The tables must be empty.

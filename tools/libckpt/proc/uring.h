@@ -44,7 +44,7 @@ enum ckpt_uring_word {
 #define CKPT_URING_CQ_LEAST 128u
 #define CKPT_URING_SQ_MOST 32768u
 #define CKPT_URING_CQ_MOST 65536u
-/* Requests made so far; a restore makes as many, some million in a second. */
+/* Requests made so far: a restore makes as many, one at a time. */
 #define CKPT_URING_MADE_MOST (1u << 24)
 
 #ifndef IORING_SETUP_NO_SQARRAY

@@ -33,7 +33,7 @@ int ckpt_read_userfault(struct ckpt_reader *r, struct ckpt_inject *inject, struc
 	if (ckpt_inject_fetch(inject, SYS_userfaultfd,
 			      O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY, &fd, err))
 		return -1;
-	/* one that cannot have it, with all its descriptors in use say, is read whole */
+	/* one that cannot have it, with all its descriptors in use or by a filter, is read whole */
 	mm->userfault = fd;
 	return 0;
 }

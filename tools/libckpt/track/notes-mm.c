@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -29,9 +30,9 @@ struct walk {
 	struct ckpt_ranges dirty;
 };
 
-/* A line of maps. */
+/* A line of maps; @offset: of a file. */
 struct line {
-	uint64_t start, end;
+	uint64_t start, end, offset;
 	bool writable, shared, file;
 };
 
@@ -52,13 +53,28 @@ static bool parse(const char *text, struct line *ret)
 	char prot[5];
 	int path = 0;
 
-	if (sscanf(text, "%" SCNx64 "-%" SCNx64 " %4s %*x %*x:%*x %llu %n", &ret->start,
-		   &ret->end, prot, &ino, &path) != 4)
+	if (sscanf(text, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %*x:%*x %llu %n", &ret->start,
+		   &ret->end, prot, &ret->offset, &ino, &path) != 5)
 		return false;
 	ret->writable = prot[1] == 'w';
 	ret->shared = prot[3] == 's';
 	ret->file = ino || text[path] == '/';
 	return true;
+}
+
+/* Where the pages of a file end; of all else, and of what cannot be told, they never do. */
+static uint64_t file_end(const struct walk *w, const struct line *line)
+{
+	char path[96];
+	uint64_t size;
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, w->mm->pid,
+		 line->start, line->end);
+	if (!line->file || stat(path, &st) || !S_ISREG(st.st_mode))
+		return UINT64_MAX;
+	size = ((uint64_t)st.st_size + CKPT_PAGE_LEN - 1) & ~(uint64_t)(CKPT_PAGE_LEN - 1);
+	return line->start + (size > line->offset ? size - line->offset : 0);
 }
 
 static int add(struct walk *w, struct ckpt_take_area *area, uint64_t start, uint64_t end,
@@ -91,9 +107,10 @@ static int add_clean(struct walk *w, struct ckpt_take_area *area, uint64_t start
 
 /*
  * All pages of an area whose writes are noted; what was written is protected from here on.
+ * @file: behind @end there is nothing of it
  * @fresh: that is so since now, and all of it is dirty
  */
-static int scan(struct walk *w, struct ckpt_take_area *area, bool file, bool fresh,
+static int scan(struct walk *w, struct ckpt_take_area *area, bool file, uint64_t end, bool fresh,
 		struct ckpt_err *err)
 {
 	struct ckpt_scan_region regions[REGIONS];
@@ -112,12 +129,17 @@ static int scan(struct walk *w, struct ckpt_take_area *area, bool file, bool fre
 		if (n < 0)
 			return cannot(w, n, err);
 		for (int i = 0; i < n; i++) {
-			const struct ckpt_scan_region *r = &regions[i];
+			struct ckpt_scan_region *r = &regions[i];
 			uint16_t state = ckpt_scan_state(r->categories);
 			bool dirty = w->whole || fresh || r->categories & CKPT_SCAN_WRITTEN;
 
 			/* the mark of a page of a file that was dropped looks like swap */
-			dirty |= file && state == CKPT_PAGE_SWAP;
+			if (file && state == CKPT_PAGE_SWAP) {
+				dirty = true;
+				r->end = r->end < end ? r->end : end;
+				if (r->start >= r->end)
+					continue;
+			}
 			if (dirty ? add(w, area, r->start, r->end, state, true, err) :
 				    add_clean(w, area, r->start, r->end, state, err))
 				return -1;
@@ -161,18 +183,21 @@ static int walk_private(struct walk *w, struct ckpt_take_area *area, const struc
 			struct ckpt_err *err)
 {
 	int noted = ckpt_protect_noted(w->pagemap, area->start);
+	uint64_t end;
 	int r;
 
 	/*
-	 * What is only read, and reservations, are left alone while they have no page of their
-	 * own: registered, a file's pages would be mapped one at a time.
+	 * What is only read, files, and reservations, are left alone while they have no page of
+	 * their own: registered, a file's pages would be mapped one at a time, and each that the
+	 * kernel takes away would leave a mark.
 	 */
-	if (noted <= 0 && !line->writable) {
+	if (noted <= 0 && (!line->writable || line->file)) {
 		if (ckpt_populated_add(w->pagemap, w->mm->pid, area, err))
 			return -1;
 		if (!has_pages_of_its_own(area))
 			return 0;
 	}
+	end = file_end(w, line);
 	/* also one that is noted: by us, or by somebody else */
 	r = ckpt_protect_register(w->mm->uffd, area->start, area->end);
 	area->flags |= r == -EBUSY ? CKPT_TAKE_AREA_FOREIGN : 0;
@@ -181,7 +206,7 @@ static int walk_private(struct walk *w, struct ckpt_take_area *area, const struc
 		return ckpt_populated_add(w->pagemap, w->mm->pid, area, err);
 	if (noted <= 0 && drop_leftovers(w, area, err))
 		return -1;
-	return scan(w, area, line->file, noted <= 0, err);
+	return scan(w, area, line->file, end, noted <= 0, err);
 }
 
 /* @maps: all of it was read before: areas grow together while they are registered */

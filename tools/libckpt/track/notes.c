@@ -12,12 +12,10 @@
 #include "base/cleanup.h"
 #include "base/fault.h"
 #include "base/pages.h"
+#include "base/procstat.h"
 #include "track/pagemap.h"
 #include "track/protect.h"
 #include "track/notes.h"
-
-/* Of /proc/PID/stat: the other half of the identity of a process. */
-#define STAT_START_TIME 22
 
 #define TASK_END 0x7ffffffff000ull
 #define REGIONS 512
@@ -37,28 +35,15 @@ void ckpt_notes_done(struct ckpt_notes *notes)
 	*notes = (struct ckpt_notes)CKPT_NOTES_INIT;
 }
 
-/* Return: 0, or -1 when there is no such process. */
-static int start_time(int32_t pid, uint64_t *ret)
-{
-	cleanup_fclose FILE *f = NULL;
-	char text[1024], *at;
-
-	snprintf(text, sizeof(text), "/proc/%d/stat", pid);
-	f = fopen(text, "re");
-	if (!f || !fgets(text, sizeof(text), f))
-		return -1;
-	at = strrchr(text, ')');	/* the end of field 2, which may hold anything */
-	for (int i = 2; at && i < STAT_START_TIME; i++)
-		at = strchr(at + 1, ' ');
-	return at && sscanf(at, "%" SCNu64, ret) == 1 ? 0 : -1;
-}
-
+/* What cannot be looked at, for want of a descriptor say, is not dead for that. */
 static bool alive(const struct ckpt_notes_mm *mm)
 {
 	uint64_t start;
+	int r = ckpt_procstat(mm->pid, CKPT_STAT_START_TIME, &start, 1);
 
-	return !start_time(mm->pid, &start) && mm->start_time == start &&
-	       ckpt_protect_alive(mm->uffd);
+	if (r == -ENOENT || r == -ESRCH || (!r && start != mm->start_time))
+		return false;
+	return ckpt_protect_alive(mm->uffd);
 }
 
 static struct ckpt_notes_mm *mm_of(struct ckpt_notes *notes, int32_t pid)
@@ -113,7 +98,9 @@ int ckpt_notes_adopt(struct ckpt_notes *notes, int32_t pid, int uffd, struct ckp
 	}
 	notes->mms = mms;
 	e = ckpt_protect_start(uffd);
-	if (e || start_time(pid, &mm.start_time)) {
+	if (!e)
+		e = ckpt_procstat(pid, CKPT_STAT_START_TIME, &mm.start_time, 1);
+	if (e) {
 		close(uffd);
 		return ckpt_fail(err, CKPT_FAILED, -e, "cannot watch the memory of pid %d", pid);
 	}
@@ -210,6 +197,8 @@ void ckpt_notes_commit(struct ckpt_notes *notes)
 
 void ckpt_notes_abort(struct ckpt_notes *notes)
 {
+	for (size_t i = 0; i < notes->n_mms; i++)
+		notes->mms[i].told = false;
 	notes->behind |= notes->behind_now;
 	notes->behind_now = false;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Populated pages of an area. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -103,6 +104,11 @@ int ckpt_populated_add(int pagemap, int32_t pid, struct ckpt_take_area *area,
 
 bool ckpt_populated_by_task(const char *line)
 {
-	/* [vsyscall] has no pagemap */
-	return !strstr(line, "[vvar") && !strstr(line, "[vsyscall]") && !strstr(line, "[vdso]");
+	int name = 0;
+
+	/* a path may hold anything, but begins with a slash; [vsyscall] has no pagemap */
+	sscanf(line, "%*s %*s %*s %*s %*s %n", &name);
+	line += name;
+	return strncmp(line, "[vvar", 5) && strncmp(line, "[vsyscall]", 10) &&
+	       strncmp(line, "[vdso]", 6);
 }

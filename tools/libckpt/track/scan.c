@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -51,19 +52,17 @@ static int ask(struct scan *s, const struct ckpt_tracker_request *request, int f
 	return -1;
 }
 
-static struct ckpt_tracker_request request_of(const struct scan *s, uint32_t op)
+static struct ckpt_tracker_request request_of(uint32_t op)
 {
-	return (struct ckpt_tracker_request){
-		.version = CKPT_TRACKER_VERSION, .op = op,
-		.cgroup = ckpt_tracker_inode(s->dir),
-		.pid_space = ckpt_tracker_inode("/proc/self/ns/pid"),
-	};
+	return (struct ckpt_tracker_request){ .version = CKPT_TRACKER_VERSION, .op = op };
 }
 
 static int begin_with(struct scan *s, struct ckpt_tracker_reply *ret)
 {
-	struct ckpt_tracker_request request = request_of(s, CKPT_TRACKER_BEGIN);
+	struct ckpt_tracker_request request = request_of(CKPT_TRACKER_BEGIN);
 
+	request.cgroup = ckpt_tracker_inode(s->dir);
+	request.pid_space = ckpt_tracker_inode("/proc/self/ns/pid");
 	s->sock = ckpt_tracker_connect(s->path);
 	return ask(s, &request, s->board, ret);
 }
@@ -97,7 +96,7 @@ static int scan_begin(void *self, struct ckpt_epoch *ret, struct ckpt_err *err)
 static int ask_of(struct scan *s, uint32_t op, const int32_t *pids, size_t n,
 		  struct ckpt_tracker_reply *ret)
 {
-	struct ckpt_tracker_request request = request_of(s, op);
+	struct ckpt_tracker_request request = request_of(op);
 
 	request.n = n;
 	if (ckpt_tracker_put(s->board, pids, n * sizeof(*pids))) {
@@ -118,7 +117,7 @@ static int scan_missing(void *self, const int32_t *pids, size_t n, int32_t **ret
 	*ret_n = 0;
 	if (ask_of(s, CKPT_TRACKER_MISSING, pids, n, &reply))
 		return 0;
-	missing = malloc(reply.len + 1);
+	missing = calloc(n + 1, sizeof(*missing));
 	if (!missing)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of processes");
 	if (reply.len > n * sizeof(*pids) || ckpt_tracker_get(s->board, missing, reply.len)) {
@@ -133,7 +132,7 @@ static int scan_missing(void *self, const int32_t *pids, size_t n, int32_t **ret
 static void scan_adopt(void *self, int32_t pid, int fd)
 {
 	struct scan *s = self;
-	struct ckpt_tracker_request request = request_of(s, CKPT_TRACKER_ADOPT);
+	struct ckpt_tracker_request request = request_of(CKPT_TRACKER_ADOPT);
 	struct ckpt_tracker_reply reply;
 
 	request.pid = pid;
@@ -154,12 +153,17 @@ static int scan_pages(void *self, const int32_t *pids, size_t n_pids, struct ckp
 {
 	struct scan *s = self;
 	struct ckpt_tracker_reply reply;
+	struct stat st;
 	void *data;
 	int failed;
 
 	*ret = (struct ckpt_take){ 0 };
 	if (ask_of(s, CKPT_TRACKER_ROUND, pids, n_pids, &reply) || !reply.len)
 		return 0;
+	if (fstat(s->board, &st) || reply.len > (uint64_t)st.st_size) {
+		give_up(s);
+		return 0;
+	}
 	data = mmap(NULL, reply.len, PROT_READ, MAP_SHARED, s->board, 0);
 	if (data == MAP_FAILED)
 		return ckpt_fail(err, CKPT_FAILED, errno, "cannot read a take");
@@ -180,7 +184,7 @@ static int scan_inodes(void *self, struct ckpt_inode_take *ret, struct ckpt_err 
 static int scan_commit(void *self, const uint8_t id[CKPT_ID_LEN], struct ckpt_err *err)
 {
 	struct scan *s = self;
-	struct ckpt_tracker_request request = request_of(s, CKPT_TRACKER_COMMIT);
+	struct ckpt_tracker_request request = request_of(CKPT_TRACKER_COMMIT);
 	struct ckpt_tracker_reply reply;
 
 	(void)err;

@@ -170,10 +170,6 @@ static void serve(struct server *s, const struct ckpt_tracker_request *q, int *f
 	case CKPT_TRACKER_COMMIT:
 		do_commit(s, q);
 		break;
-	case CKPT_TRACKER_ABORT:
-		ckpt_notes_abort(&s->notes);
-		s->open = false;
-		break;
 	case CKPT_TRACKER_QUIT:
 		ckpt_notes_done(&s->notes);
 		s->quit = true;
@@ -251,6 +247,7 @@ void ckpt_tracker_main(const char *path, const char *dir, int ready)
 	    getrandom(&s.cookie, sizeof(s.cookie), 0) != sizeof(s.cookie))
 		_exit(1);
 	s.cookie |= 1;
+	ckpt_fault("tracker.started");
 	ckpt_apart_descriptors(keep, 3);
 	ckpt_apart(NAME);
 	if (write(ready, "", 1) != 1)

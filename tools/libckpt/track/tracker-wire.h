@@ -19,18 +19,17 @@ enum ckpt_tracker_op {
 	CKPT_TRACKER_ADOPT,	/* with the userfaultfd of @pid */
 	CKPT_TRACKER_ROUND,	/* board: pids; then the take */
 	CKPT_TRACKER_COMMIT,
-	CKPT_TRACKER_ABORT,
 	CKPT_TRACKER_QUIT,	/* answered when nothing is registered any more */
 };
 
 /* Another version of the tool may find a process of this one. */
-#define CKPT_TRACKER_VERSION 1
+#define CKPT_TRACKER_VERSION 2
 
 /**
  * struct ckpt_tracker_request - an order
  * @n: pids on the board
- * @cgroup: inode number of the directory of the group's cgroup
- * @pid_space: inode number of the caller's pid namespace
+ * @cgroup: BEGIN: inode number of the directory of the group's cgroup
+ * @pid_space: BEGIN: inode number of the caller's pid namespace
  * @id: COMMIT: of the checkpoint
  */
 struct ckpt_tracker_request {

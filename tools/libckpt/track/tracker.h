@@ -20,7 +20,8 @@
  * @round: 1 after begin
  * @committed: 16-byte id of the checkpoint committed last, zeros for none
  * @load_cookie, @generation: identity of the module load and of the group;
- *	both 0 for trackers without memory of their own
+ *	both 0 for trackers without memory of their own, and where it is not to be had: then
+ *	nothing is reported as clean
  * @lost: events that could not be recorded: the next checkpoint must be full
  * @estimate: about how many pages a round would report now; 0: unknown
  */
