@@ -11,17 +11,13 @@
 
 #include "lib/restore_cycle.h"
 
-#define PROGRAM "build/workloads/event_objects"
+#define PROGRAM "event_objects"
 
 static void restored(bool private, int delay_us)
 {
 	cleanup_with(cycle_saved_done) struct saved s = { 0 };
-	cleanup_free char *program = realpath(PROGRAM, NULL);
-	char *argv[] = { program, NULL };
 
-	if (!program)
-		fail_msg("%s is not there; make workloads", PROGRAM);
-	cycle_start_and_save(argv, private, "ready", &s);
+	cycle_save_program(PROGRAM, NULL, private, &s);
 	assert_int_equal(s.image.n_eventfds, 8);
 	assert_int_equal(s.image.n_timerfds, 5);
 	assert_int_equal(s.image.n_signalfds, 1);

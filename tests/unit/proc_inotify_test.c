@@ -22,7 +22,7 @@
 #include "lib/proc_group.h"
 #include "lib/restore_cycle.h"
 
-#define PROGRAM "build/workloads/watchers"
+#define PROGRAM "watchers"
 #define DIR "/tmp/ckpt-test-watched"
 #define MOUNT DIR "/a mount"
 
@@ -31,21 +31,13 @@ static void restored(bool private)
 {
 	cleanup_with(cycle_saved_done) struct saved first = { 0 };
 	cleanup_with(cycle_saved_done) struct saved second = { 0 };
-	cleanup_free char *program = realpath(PROGRAM, NULL);
-	char *argv[] = { program, NULL };
 	struct ckpt_restore_result result;
-	struct ckpt_err err = CKPT_ERR_INIT;
 	struct ckpt_restore *r = NULL;
-	int status;
 
-	if (!program)
-		fail_msg("%s is not there; make workloads", PROGRAM);
-	cycle_start_and_save(argv, private, "ready", &first);
+	cycle_save_program(PROGRAM, NULL, private, &first);
 	assert_int_equal(first.image.n_inotifies, 6);
 	cycle_restore(&first, &r, &result);
-	cycle_save(&second);
-	cycle_check(ckpt_restore_wait(r, &status, &err), &err);
-	cycle_close_saved(r);
+	cycle_save_again(r, &second);
 	assert_int_equal(second.image.n_inotifies, 6);
 	cycle_go_on(&second);
 }

@@ -20,16 +20,12 @@
 #include "lib/restore_cycle.h"
 #include "proc/stop.h"
 
-/* Built without sanitizers, whose shadow memory is terabytes. */
-#define PROGRAM "build/workloads/waiter"
 #define IN_CALL_US 100000	/* from "here" to the call it is written before */
 
 static const char *const calls[] = {
 	"pause", "sigsuspend", "blocked_sigsuspend", "nanosleep", "ppoll", "masked_ppoll",
 	"read", "restarted_read", "sigtimedwait",
 };
-
-static char *program;
 
 static void send_alarm(void)
 {
@@ -43,6 +39,7 @@ static void send_alarm(void)
 
 static void start(const char *call, struct ckpt_init *init)
 {
+	cleanup_free char *program = cycle_program("waiter");
 	char *argv[] = { program, (char *)call, NULL };
 	struct ckpt_init_params p = cycle_init_params(argv, true);
 	struct ckpt_err err = CKPT_ERR_INIT;
@@ -164,22 +161,6 @@ static void test_timer_before_the_thaw(void **state)
 	cycle_finish(r, 0);
 }
 
-static int setup(void **state)
-{
-	program = realpath(PROGRAM, NULL);
-	if (!program) {
-		print_error("%s is not there; make workloads\n", PROGRAM);
-		return -1;
-	}
-	return cycle_setup(state);
-}
-
-static int teardown(void **state)
-{
-	free(program);
-	return cycle_teardown(state);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -189,5 +170,5 @@ int main(void)
 		cmocka_unit_test(test_timer_before_the_thaw),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, cycle_setup, cycle_teardown);
 }

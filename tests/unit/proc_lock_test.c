@@ -22,17 +22,12 @@
 #include "proc/build.h"
 #include "proc/parse.h"
 
-#define PROGRAM "build/workloads/locks"
+#define PROGRAM "locks"
 #define N_LOCKS 16
 
 static void save(bool private, struct saved *s)
 {
-	cleanup_free char *program = realpath(PROGRAM, NULL);
-	char *argv[] = { program, NULL };
-
-	if (!program)
-		fail_msg("%s is not there; make workloads", PROGRAM);
-	cycle_start_and_save(argv, private, "ready", s);
+	cycle_save_program(PROGRAM, NULL, private, s);
 	assert_int_equal(s->image.n_locks, N_LOCKS);
 }
 
@@ -57,20 +52,9 @@ static void test_restored_twice(void **state)
 	save(false, &s);
 	cycle_restore(&s, &r, &result);
 	usleep(50000);
-	cycle_save(&again);
-	cycle_finish(r, 128 + SIGKILL);
+	cycle_save_again(r, &again);
 	assert_int_equal(again.image.n_locks, N_LOCKS);
 	cycle_go_on(&again);
-}
-
-/* Newer kernels kill what is born in a cgroup that was killed once. */
-static void fresh_cgroup(void)
-{
-	struct ckpt_err err = CKPT_ERR_INIT;
-
-	cycle_wait_empty();
-	cycle_check(ckpt_cgroup_remove(cycle_cgroup, &err) ||
-		    ckpt_cgroup_make(cycle_cgroup, &err), &err);
 }
 
 static char *path_of(const struct saved *s, const char *name)
@@ -124,7 +108,7 @@ static void expect_taken(const struct saved *s, const char *path)
 	if (err.status != CKPT_REFUSED || !strstr(err.text, path) ||
 	    !strstr(err.text, "end that process first"))
 		fail_msg("\"%s\" says nothing of %s", err.text, path);
-	fresh_cgroup();
+	cycle_fresh_cgroup();
 }
 
 static void test_in_the_way(void **state)
@@ -169,7 +153,7 @@ static void test_lost(void **state)
 	assert_int_equal(ckpt_restore_verify(r, &err), -1);
 	assert_non_null(strstr(err.text, "locks instead of"));
 	ckpt_restore_close(r);
-	fresh_cgroup();
+	cycle_fresh_cgroup();
 }
 
 /* --- images that contradict themselves --- */

@@ -14,17 +14,13 @@
 #include "lib/proc_group.h"
 #include "lib/restore_cycle.h"
 
-#define PROGRAM "build/workloads/watchers"
+#define PROGRAM "watchers"
 
 static void restored(bool private)
 {
 	cleanup_with(cycle_saved_done) struct saved s = { 0 };
-	cleanup_free char *program = realpath(PROGRAM, NULL);
-	char *argv[] = { program, NULL };
 
-	if (!program)
-		fail_msg("%s is not there; make workloads", PROGRAM);
-	cycle_start_and_save(argv, private, "ready", &s);
+	cycle_save_program(PROGRAM, NULL, private, &s);
 	assert_true(s.image.n_pidfds >= 7);
 	cycle_go_on(&s);
 }

@@ -20,16 +20,6 @@
 #include "base/cgroup.h"
 #include "lib/restore_cycle.h"
 
-/* Newer kernels kill what is born in a cgroup that was killed once. */
-static void fresh_cgroup(void)
-{
-	struct ckpt_err err = CKPT_ERR_INIT;
-
-	cycle_wait_empty();
-	cycle_check(ckpt_cgroup_remove(cycle_cgroup, &err) ||
-		    ckpt_cgroup_make(cycle_cgroup, &err), &err);
-}
-
 /* A restore with a fault, in a process of its own. Return: its wait status. */
 static int restore_aside(struct saved *s, const char *fault, struct ckpt_err *err)
 {
@@ -59,8 +49,6 @@ static int restore_aside(struct saved *s, const char *fault, struct ckpt_err *er
 	return status;
 }
 
-/* Built without sanitizers, whose shadow memory is terabytes. */
-#define PROGRAM "build/workloads/ticker"
 #define COUNTERS 4
 
 static char trace_path[64];
@@ -72,15 +60,13 @@ static void read_trace(uint64_t ret[COUNTERS])
 	memcpy(ret, (void *)trace, COUNTERS * sizeof(*ret));
 }
 
-static void start_ticker(struct saved *s, char **ret_program)
+static void start_ticker(struct saved *s)
 {
-	char *argv[] = { NULL, trace_path, NULL };
+	cleanup_free char *program = cycle_program("ticker");
+	char *argv[] = { program, trace_path, NULL };
 	int fd;
 
 	snprintf(trace_path, sizeof(trace_path), "/tmp/ckpt-ticker-%d", getpid());
-	argv[0] = *ret_program = realpath(PROGRAM, NULL);
-	if (!argv[0])
-		fail_msg("%s is not there; make workloads", PROGRAM);
 	cycle_start_and_save(argv, true, "here\nhere", s);
 	fd = open(trace_path, O_RDWR | O_CLOEXEC);
 	trace = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
@@ -105,7 +91,6 @@ static void test_faults(void **state)
 		"regs:2", "detach", "detach:2", "release",
 	};
 	cleanup_with(cycle_saved_done) struct saved s = { 0 };
-	cleanup_free char *program = NULL;
 	uint64_t before[COUNTERS], after[COUNTERS];
 	struct ckpt_restore_result result;
 	struct ckpt_restore *r = NULL;
@@ -115,7 +100,7 @@ static void test_faults(void **state)
 	int status;
 
 	(void)state;
-	start_ticker(&s, &program);
+	start_ticker(&s);
 	read_trace(before);
 	for (i = 0; i < sizeof(points) / sizeof(points[0]); i++) {
 		err = (struct ckpt_err)CKPT_ERR_INIT;
@@ -123,13 +108,13 @@ static void test_faults(void **state)
 		status = restore_aside(&s, fault, &err);
 		if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
 			fail_msg("%s was not reached: %s", fault, err.text);
-		fresh_cgroup();
+		cycle_fresh_cgroup();
 		stayed_still(before, fault);
 		snprintf(fault, sizeof(fault), "restore.%s=fail", points[i]);
 		status = restore_aside(&s, fault, &err);
 		if (status || !strstr(err.text, "fault injected"))
 			fail_msg("%s did not fail: %s", fault, err.text);
-		fresh_cgroup();
+		cycle_fresh_cgroup();
 		stayed_still(before, fault);
 	}
 	err = (struct ckpt_err)CKPT_ERR_INIT;
@@ -137,7 +122,7 @@ static void test_faults(void **state)
 	if (err.status != CKPT_DAMAGED || !strstr(err.text, "memory at 0x") ||
 	    !strstr(err.text, "process "))
 		fail_msg("a flipped byte is called: %s", err.text);
-	fresh_cgroup();
+	cycle_fresh_cgroup();
 	stayed_still(before, "restore.flip");
 	cycle_restore(&s, &r, &result);
 	do
@@ -147,7 +132,7 @@ static void test_faults(void **state)
 	ckpt_cgroup_kill(cycle_cgroup, 5000, NULL);
 	unlink(trace_path);
 	cycle_close_saved(r);
-	fresh_cgroup();
+	cycle_fresh_cgroup();
 }
 
 /* All of an address space but its vdso: one area below, one above. */
@@ -178,13 +163,12 @@ static void fill_address_space(struct ckpt_mm *mm)
 static void test_no_room(void **state)
 {
 	cleanup_with(cycle_saved_done) struct saved s = { 0 };
-	cleanup_free char *program = NULL;
 	struct ckpt_err err = CKPT_ERR_INIT;
 	struct saved full;
 	struct ckpt_mm mms[2];
 
 	(void)state;
-	start_ticker(&s, &program);
+	start_ticker(&s);
 	full = s;
 	assert_int_equal(s.image.n_mms, 2);
 	full.image.mms = memcpy(mms, s.image.mms, sizeof(mms));
@@ -193,7 +177,7 @@ static void test_no_room(void **state)
 	assert_int_equal(restore_aside(&full, "none", &err), 0);
 	if (err.status != CKPT_REFUSED || !strstr(err.text, "leave no common room of"))
 		fail_msg("\"%s\" (status %d) is not the refusal", err.text, err.status);
-	fresh_cgroup();
+	cycle_fresh_cgroup();
 	unlink(trace_path);
 }
 

@@ -22,18 +22,13 @@
 #include "lib/restore_cycle.h"
 #include "proc/filter.h"
 
-#define PROGRAM "build/workloads/filtered"
+#define PROGRAM "filtered"
 #define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
 #define RET(value) BPF_STMT(BPF_RET | BPF_K, value)
 
 static void save(bool private, struct saved *s)
 {
-	cleanup_free char *program = realpath(PROGRAM, NULL);
-	char *argv[] = { program, NULL };
-
-	if (!program)
-		fail_msg("%s is not there; make workloads", PROGRAM);
-	cycle_start_and_save(argv, private, "ready", s);
+	cycle_save_program(PROGRAM, NULL, private, s);
 	/* the child's own, and four of the other, each once */
 	assert_int_equal(s->image.n_filters, 5);
 }
@@ -58,8 +53,7 @@ static void test_restored_twice(void **state)
 	save(false, &s);
 	cycle_restore(&s, &r, &result);
 	usleep(50000);
-	cycle_save(&again);
-	cycle_finish(r, 128 + SIGKILL);
+	cycle_save_again(r, &again);
 	assert_int_equal(again.image.n_filters, 5);
 	cycle_go_on(&again);
 }
@@ -95,9 +89,7 @@ static void test_lost(void **state)
 	assert_int_equal(ckpt_restore_verify(r, &err), -1);
 	assert_non_null(strstr(err.text, "has other seccomp filters"));
 	ckpt_restore_close(r);
-	cycle_wait_empty();
-	cycle_check(ckpt_cgroup_remove(cycle_cgroup, &err) ||
-		    ckpt_cgroup_make(cycle_cgroup, &err), &err);
+	cycle_fresh_cgroup();
 }
 
 static void expect_damaged(struct saved *s, const char *says)

@@ -20,7 +20,7 @@
 #include "proc/build.h"
 #include "proc/remote.h"
 
-#define PROGRAM "build/workloads/shared_memory"
+#define PROGRAM "shared_memory"
 
 static size_t count(const struct ckpt_image *image, uint32_t kind)
 {
@@ -38,29 +38,6 @@ static void check_counts(const struct ckpt_image *image)
 	assert_int_equal(count(image, CKPT_SHM_SYSV), 3);
 }
 
-/* Captured once more as it was restored, and killed. */
-static void save_again(struct ckpt_restore *r, struct saved *s)
-{
-	struct ckpt_err err = CKPT_ERR_INIT;
-	int status;
-
-	cycle_save(s);
-	cycle_check(ckpt_restore_wait(r, &status, &err), &err);
-	assert_int_equal(status, 128 + SIGKILL);
-	cycle_close_saved(r);
-	cycle_wait_empty();
-}
-
-static void start_and_save(bool private, struct saved *s)
-{
-	cleanup_free char *program = realpath(PROGRAM, NULL);
-	char *argv[] = { program, NULL };
-
-	if (!program)
-		fail_msg("%s is not there; make workloads", PROGRAM);
-	cycle_start_and_save(argv, private, "ready", s);
-}
-
 static void restored(bool private)
 {
 	cleanup_with(cycle_saved_done) struct saved first = { 0 };
@@ -68,10 +45,10 @@ static void restored(bool private)
 	struct ckpt_restore_result result;
 	struct ckpt_restore *r = NULL;
 
-	start_and_save(private, &first);
+	cycle_save_program(PROGRAM, NULL, private, &first);
 	check_counts(&first.image);
 	cycle_restore(&first, &r, &result);
-	save_again(r, &second);
+	cycle_save_again(r, &second);
 	check_counts(&second.image);
 	cycle_go_on(&second);
 }
@@ -118,7 +95,7 @@ static void test_taken(void **state)
 	int id;
 
 	(void)state;
-	start_and_save(true, &s);
+	cycle_save_program(PROGRAM, NULL, true, &s);
 	shm = segment_with_key(&s.image);
 	at = shmat(shm->id, NULL, 0);
 	assert_true(at != (void *)-1);
@@ -148,14 +125,11 @@ static const struct ckpt_area *area_of(const struct ckpt_image *image, uint32_t 
 /* End a restore that has failed: nothing stays of it. */
 static void give_up(const struct saved *s, struct ckpt_restore *r)
 {
-	struct ckpt_err err = CKPT_ERR_INIT;
 	struct shmid_ds ds;
 
 	ckpt_restore_close(r);
-	cycle_wait_empty();
+	cycle_fresh_cgroup();
 	assert_int_equal(shmctl(segment_with_key(&s->image)->id, IPC_STAT, &ds), -1);
-	/* Linux 6.14 lets nobody be born where all were killed */
-	cycle_check(ckpt_cgroup_renew(cycle_cgroup, &err), &err);
 }
 
 static struct ckpt_restore_params params_of(const struct saved *s)
@@ -195,7 +169,7 @@ static void test_too_long(void **state)
 	const struct ckpt_shm *shm;
 
 	(void)state;
-	start_and_save(true, &s);
+	cycle_save_program(PROGRAM, NULL, true, &s);
 	params = params_of(&s);
 	shm = ckpt_area_shm(&s.image, area_of(&s.image, CKPT_SHM_ANON));
 	mem_put(&s.store, shm->space, shm->size / CKPT_PAGE_LEN, data, 1, NULL);
@@ -211,7 +185,7 @@ static void test_verified(void **state)
 	cleanup_with(cycle_saved_done) struct saved s = { 0 };
 
 	(void)state;
-	start_and_save(true, &s);
+	cycle_save_program(PROGRAM, NULL, true, &s);
 	expect_found(&s, CKPT_SHM_MEMFD, 5);
 	expect_found(&s, CKPT_SHM_ANON, 1000);
 	expect_found(&s, CKPT_SHM_SYSV, 4000);
@@ -229,7 +203,7 @@ static void test_shared(void **state)
 	struct ckpt_site site;
 
 	(void)state;
-	start_and_save(true, &s);
+	cycle_save_program(PROGRAM, NULL, true, &s);
 	params = params_of(&s);
 	a = area_of(&s.image, CKPT_SHM_ANON);
 	cycle_check(ckpt_restore_build(&params, &r, &err), &err);

@@ -19,8 +19,8 @@
 #include "lib/proc_group.h"
 #include "lib/restore_cycle.h"
 
-#define STATES "build/workloads/tcp_sockets"
-#define TALK "build/workloads/tcp_talk"
+#define STATES "tcp_sockets"
+#define TALK "tcp_talk"
 #define CYCLES 8
 #define STOPS 60
 
@@ -33,22 +33,11 @@ static void seed(void)
 	srandom(value);
 }
 
-static char *path_of(const char *program)
-{
-	char *path = realpath(program, NULL);
-
-	if (!path)
-		fail_msg("%s is not there; make workloads", program);
-	return path;
-}
-
 static void restored(bool private)
 {
 	cleanup_with(cycle_saved_done) struct saved s = { 0 };
-	cleanup_free char *program = path_of(STATES);
-	char *argv[] = { program, NULL };
 
-	cycle_start_and_save(argv, private, "ready", &s);
+	cycle_save_program(STATES, NULL, private, &s);
 	cycle_go_on(&s);
 }
 
@@ -62,19 +51,6 @@ static void test_restored_with_host_pids(void **state)
 {
 	(void)state;
 	restored(false);
-}
-
-/* Save what a restore has made and let run. */
-static void save_again(struct ckpt_restore *r, struct saved *s)
-{
-	struct ckpt_err err = CKPT_ERR_INIT;
-	int status;
-
-	cycle_save(s);
-	cycle_check(ckpt_restore_wait(r, &status, &err), &err);
-	assert_int_equal(status, 128 + SIGKILL);
-	cycle_close_saved(r);
-	cycle_wait_empty();
 }
 
 /* What a restore has made is captured like what was there first. */
@@ -91,7 +67,7 @@ static void cycles(char *const *argv, int n, int delay_us)
 		cycle_restore(s, &r, &result);
 		usleep(random() % delay_us);
 		s = &kept[i];
-		save_again(r, s);
+		cycle_save_again(r, s);
 	}
 	cycle_go_on(s);
 	for (int i = 0; i < n; i++)
@@ -100,7 +76,7 @@ static void cycles(char *const *argv, int n, int delay_us)
 
 static void test_restored_again(void **state)
 {
-	cleanup_free char *program = path_of(STATES);
+	cleanup_free char *program = cycle_program(STATES);
 	char *argv[] = { program, NULL };
 
 	(void)state;
@@ -110,7 +86,7 @@ static void test_restored_again(void **state)
 /* At whatever instant, every byte comes once and in order. */
 static void test_talk(void **state)
 {
-	cleanup_free char *program = path_of(TALK);
+	cleanup_free char *program = cycle_program(TALK);
 	char *argv[] = { program, "4", NULL };
 
 	(void)state;
@@ -118,8 +94,9 @@ static void test_talk(void **state)
 	cycles(argv, CYCLES, 120000);
 }
 
-static pid_t start(const char *program, const char *dir, const char *a, const char *b)
+static pid_t start(const char *name, const char *dir, const char *a, const char *b)
 {
+	cleanup_free char *program = cycle_program(name);
 	pid_t pid = fork();
 	int out;
 
@@ -193,13 +170,12 @@ static void test_repair_killed(void **state)
 {
 	static const char *const points[] = { "keeper.repair", "keeper.repair:2",
 					      "keeper.repairing", "keeper.repairing:2" };
-	cleanup_free char *program = path_of(STATES);
 	char dir[] = "/tmp/ckpt-tcp-test-XXXXXX", text[4096], reached[64];
 	pid_t pid;
 
 	(void)state;
 	assert_non_null(mkdtemp(dir));
-	pid = start(program, dir, NULL, NULL);
+	pid = start(STATES, dir, NULL, NULL);
 	wait_file(dir, "said", "ready", text, sizeof(text));
 	snprintf(reached, sizeof(reached), "%s/reached", dir);
 	for (size_t i = 0; i < sizeof(points) / sizeof(points[0]); i++) {
@@ -246,13 +222,11 @@ static void refuses_restore(const struct saved *s, const char *says)
 static void test_port_taken(void **state)
 {
 	cleanup_with(cycle_saved_done) struct saved s = { 0 };
-	cleanup_free char *program = path_of(STATES);
-	char *argv[] = { program, NULL };
 	const struct ckpt_tcp *t;
 	int fd;
 
 	(void)state;
-	cycle_start_and_save(argv, true, "ready", &s);
+	cycle_save_program(STATES, NULL, true, &s);
 	t = find(&s.image, CKPT_TCP_LISTENS);
 	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int)), 0);
@@ -270,14 +244,14 @@ static void test_port_taken(void **state)
 static void test_reset(void **state)
 {
 	cleanup_with(cycle_saved_done) struct saved s = { 0 };
-	cleanup_free char *program = path_of(STATES);
+	cleanup_free char *program = cycle_program(STATES);
 	char dir[] = "/tmp/ckpt-tcp-test-XXXXXX", port[32], path[64];
 	char *argv[] = { program, port, NULL, NULL };
 	pid_t outside;
 
 	(void)state;
 	assert_non_null(mkdtemp(dir));
-	outside = start(program, dir, "outside", "port");
+	outside = start(STATES, dir, "outside", "port");
 	wait_file(dir, "port", "\n", port, sizeof(port));
 	port[strlen(port) - 1] = 0;
 	argv[2] = strchr(port, ' ');
@@ -294,14 +268,13 @@ static void test_reset(void **state)
 /* Connections that come and go are waited out, by trying again; nobody is disturbed. */
 static void test_undisturbed(void **state)
 {
-	cleanup_free char *program = path_of(TALK);
 	char dir[] = "/tmp/ckpt-tcp-test-XXXXXX", text[4096];
 	int taken = 0, refused = 0;
 	pid_t pid;
 
 	(void)state;
 	assert_non_null(mkdtemp(dir));
-	pid = start(program, dir, "3", "churn");
+	pid = start(TALK, dir, "3", "churn");
 	wait_file(dir, "said", "ready", text, sizeof(text));
 	seed();
 	for (int i = 0; i < STOPS; i++) {

@@ -18,7 +18,7 @@
 #include "lib/restore_cycle.h"
 #include "proc/parse.h"
 
-#define PROGRAM "build/workloads/timers"
+#define PROGRAM "timers"
 #define N_TIMERS 11
 #define LATE 4
 
@@ -32,16 +32,6 @@ static const struct ckpt_task *task_with(const struct saved *s, size_t n)
 	return NULL;
 }
 
-static void save(bool private, struct saved *s)
-{
-	cleanup_free char *program = realpath(PROGRAM, NULL);
-	char *argv[] = { program, NULL };
-
-	if (!program)
-		fail_msg("%s is not there; make workloads", PROGRAM);
-	cycle_start_and_save(argv, private, "ready", s);
-}
-
 static void test_restored(void **state)
 {
 	cleanup_with(cycle_saved_done) struct saved s = { 0 };
@@ -49,7 +39,7 @@ static void test_restored(void **state)
 	int overrun = 0, pending = 0, of_day = 0;
 
 	(void)state;
-	save(true, &s);
+	cycle_save_program(PROGRAM, NULL, true, &s);
 	t = task_with(&s, N_TIMERS);
 	assert_non_null(task_with(&s, 1));
 	for (size_t i = 0; i < t->n_timers; i++) {
@@ -77,7 +67,7 @@ static void test_expired_in_the_stop(void **state)
 
 	(void)state;
 	cycle_while_stopped = wait_a_while;
-	save(false, &s);
+	cycle_save_program(PROGRAM, NULL, false, &s);
 	cycle_while_stopped = NULL;
 	t = task_with(&s, N_TIMERS);
 	for (size_t i = 0; i < t->n_timers; i++)
@@ -97,11 +87,10 @@ static void test_restored_twice(void **state)
 	struct ckpt_restore *r = NULL;
 
 	(void)state;
-	save(true, &s);
+	cycle_save_program(PROGRAM, NULL, true, &s);
 	cycle_restore(&s, &r, &result);
 	usleep(50000);
-	cycle_save(&again);
-	cycle_finish(r, 128 + SIGKILL);
+	cycle_save_again(r, &again);
 	assert_non_null(task_with(&again, N_TIMERS));
 	cycle_go_on(&again);
 }
@@ -113,7 +102,7 @@ static void test_late_and_due(void **state)
 	const struct ckpt_task *t;
 
 	(void)state;
-	save(true, &s);
+	cycle_save_program(PROGRAM, NULL, true, &s);
 	t = task_with(&s, N_TIMERS);
 	for (size_t i = 0; i < t->n_timers; i++) {
 		if (t->timers[i].overrun)
@@ -128,7 +117,7 @@ static void test_counted_ids(void **state)
 	cleanup_with(cycle_saved_done) struct saved s = { 0 };
 
 	(void)state;
-	save(true, &s);
+	cycle_save_program(PROGRAM, NULL, true, &s);
 	setenv("CKPT_FAULT", "restore.ids=fail", 1);
 	cycle_go_on(&s);
 	unsetenv("CKPT_FAULT");
@@ -144,7 +133,7 @@ static void test_lost(void **state)
 	struct ckpt_task *t;
 
 	(void)state;
-	save(true, &s);
+	cycle_save_program(PROGRAM, NULL, true, &s);
 	params.cgroup = cycle_cgroup_dir;
 	t = (struct ckpt_task *)task_with(&s, N_TIMERS);
 	cycle_check(ckpt_restore_build(&params, &r, &err), &err);
@@ -157,9 +146,7 @@ static void test_lost(void **state)
 	assert_int_equal(ckpt_restore_verify(r, &err), -1);
 	assert_non_null(strstr(err.text, "is not that of the checkpoint"));
 	ckpt_restore_close(r);
-	cycle_wait_empty();
-	cycle_check(ckpt_cgroup_remove(cycle_cgroup, &err) ||
-		    ckpt_cgroup_make(cycle_cgroup, &err), &err);
+	cycle_fresh_cgroup();
 }
 
 /* --- refusals --- */
@@ -291,7 +278,7 @@ static void test_contradictions(void **state)
 	const struct ckpt_task *t;
 
 	(void)state;
-	save(true, &s);
+	cycle_save_program(PROGRAM, NULL, true, &s);
 	t = task_with(&s, N_TIMERS);
 	for (size_t i = 0; i < N_TIMERS; i++) {
 		for (size_t k = 0; k < sizeof(spoil) / sizeof(spoil[0]); k++) {

@@ -15,24 +15,14 @@
 #include "lib/restore_cycle.h"
 #include "proc/unix.h"
 
-#define PROGRAM "build/workloads/unix_sockets"
-
-static void start(bool private, char *how, struct saved *s)
-{
-	cleanup_free char *program = realpath(PROGRAM, NULL);
-	char *argv[] = { program, how, NULL };
-
-	if (!program)
-		fail_msg("%s is not there; make workloads", PROGRAM);
-	cycle_start_and_save(argv, private, "ready", s);
-}
+#define PROGRAM "unix_sockets"
 
 static void test_restored(void **state)
 {
 	cleanup_with(cycle_saved_done) struct saved s = { 0 };
 
 	(void)state;
-	start(true, NULL, &s);
+	cycle_save_program(PROGRAM, NULL, true, &s);
 	assert_int_equal(s.image.n_unixes, s.image.n_sockets);
 	cycle_go_on(&s);
 }
@@ -43,7 +33,7 @@ static void test_restored_openly(void **state)
 	cleanup_with(cycle_saved_done) struct saved s = { 0 };
 
 	(void)state;
-	start(false, NULL, &s);
+	cycle_save_program(PROGRAM, NULL, false, &s);
 	cycle_go_on(&s);
 }
 
@@ -56,10 +46,9 @@ static void test_restored_twice(void **state)
 	struct ckpt_restore *r;
 
 	(void)state;
-	start(true, "nothing", &s);
+	cycle_save_program(PROGRAM, "nothing", true, &s);
 	cycle_restore(&s, &r, &result);
-	cycle_save(&again);
-	cycle_close_saved(r);
+	cycle_save_again(r, &again);
 	assert_int_equal(again.image.n_unixes, s.image.n_unixes);
 	cycle_go_on(&again);
 }
@@ -97,7 +86,7 @@ static void test_taken(void **state)
 	int fd;
 
 	(void)state;
-	start(true, NULL, &s);
+	cycle_save_program(PROGRAM, NULL, true, &s);
 	u = listening(&s.image, false);
 	memcpy(un.sun_path, u->name, u->name_len);
 	fd = socket(AF_UNIX, ckpt_unix_socket(&s.image, u - s.image.unixes)->type, 0);
@@ -157,7 +146,7 @@ static void test_contradictions(void **state)
 	struct ckpt_socket *socket;
 
 	(void)state;
-	start(true, NULL, &s);
+	cycle_save_program(PROGRAM, NULL, true, &s);
 	assert_int_equal(ckpt_image_check(&s.image, &err), 0);
 	u = with_message(&s.image, SOCK_STREAM);
 	served = listening(&s.image, true);

@@ -11,17 +11,13 @@
 
 #include "lib/restore_cycle.h"
 
-#define PROGRAM "build/workloads/uring"
+#define PROGRAM "uring"
 
 static void restored(bool private)
 {
 	cleanup_with(cycle_saved_done) struct saved s = { 0 };
-	cleanup_free char *program = realpath(PROGRAM, NULL);
-	char *argv[] = { program, NULL };
 
-	if (!program)
-		fail_msg("%s is not there; make workloads", PROGRAM);
-	cycle_start_and_save(argv, private, "ready", &s);
+	cycle_save_program(PROGRAM, NULL, private, &s);
 	assert_in_range(s.image.n_urings, 5, 6);
 	cycle_go_on(&s);
 }

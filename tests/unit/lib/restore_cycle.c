@@ -131,22 +131,32 @@ static void through_codec(struct ckpt_image *image)
 	ckpt_buf_done(&b);
 }
 
-/* On a busy machine a tree may not come to rest in time, and is told to be tried again. */
-static void begin(const struct ckpt_stop_params *params, struct ckpt_stop **ret)
+static bool stop_and_collect(const struct ckpt_stop_params *params, struct ckpt_stop **ret,
+			     struct ckpt_image *image, struct ckpt_err *err)
 {
-	struct ckpt_err err = CKPT_ERR_INIT;
-	int i;
+	if (ckpt_stop_open(params, ret, err) || ckpt_stop_begin(*ret, err))
+		return false;
+	if (cycle_while_stopped)
+		cycle_while_stopped();
+	return !ckpt_stop_collect(*ret, image, err);
+}
 
-	for (i = 0; i < TRIES; i++) {
-		cycle_check(ckpt_stop_open(params, ret, &err), &err);
-		if (!ckpt_stop_begin(*ret, &err))
+/* A tree may be where it cannot be captured, or not come to rest in time on a busy machine. */
+static void begin(const struct ckpt_stop_params *params, struct ckpt_stop **ret,
+		  struct ckpt_image *image)
+{
+	struct ckpt_err err;
+
+	for (int i = 0; i < TRIES; i++) {
+		err = (struct ckpt_err)CKPT_ERR_INIT;
+		if (stop_and_collect(params, ret, image, &err))
 			return;
 		ckpt_stop_close(*ret);
 		*ret = NULL;
-		if (!strstr(err.text, "did not freeze"))
+		ckpt_image_done(image);
+		if (!strstr(err.text, "did not freeze") && !strstr(err.text, "try again"))
 			break;
 		print_message("# %s\n", err.text);
-		err = (struct ckpt_err)CKPT_ERR_INIT;
 	}
 	cycle_check(-1, &err);
 }
@@ -159,10 +169,7 @@ void cycle_save(struct saved *s)
 	struct ckpt_err err = CKPT_ERR_INIT;
 	size_t i;
 
-	begin(&params, &stop);
-	if (cycle_while_stopped)
-		cycle_while_stopped();
-	cycle_check(ckpt_stop_collect(stop, &s->image, &err), &err);
+	begin(&params, &stop, &s->image);
 	for (i = 0; i < s->image.n_mms; i++)
 		save_mm(&s->image.mms[i], &sink);
 	for (i = 0; i < s->image.n_files; i++)
@@ -227,6 +234,14 @@ void cycle_wait_empty(void)
 	assert_false(populated);
 }
 
+void cycle_fresh_cgroup(void)
+{
+	struct ckpt_err err = CKPT_ERR_INIT;
+
+	cycle_wait_empty();
+	cycle_check(ckpt_cgroup_renew(cycle_cgroup, &err), &err);
+}
+
 void cycle_restore(struct saved *s, struct ckpt_restore **ret, struct ckpt_restore_result *result)
 {
 	struct ckpt_restore_params params = {
@@ -260,12 +275,43 @@ void cycle_start_and_save(char *const *argv, bool private, const char *word, str
 	cycle_wait_empty();
 }
 
+char *cycle_program(const char *name)
+{
+	char path[64], *ret;
+
+	snprintf(path, sizeof(path), "build/workloads/%s", name);
+	ret = realpath(path, NULL);
+	if (!ret)
+		fail_msg("%s is not there; make workloads", path);
+	return ret;
+}
+
+void cycle_save_program(const char *name, char *arg, bool private, struct saved *s)
+{
+	cleanup_free char *program = cycle_program(name);
+	char *argv[] = { program, arg, NULL };
+
+	cycle_start_and_save(argv, private, "ready", s);
+}
+
 /* Let go of a tree that has ended; its init is a child of ours. */
 void cycle_close_saved(struct ckpt_restore *r)
 {
 	ckpt_restore_close(r);
 	while (waitpid(-1, NULL, WNOHANG) > 0)
 		;
+}
+
+void cycle_save_again(struct ckpt_restore *r, struct saved *s)
+{
+	struct ckpt_err err = CKPT_ERR_INIT;
+	int status;
+
+	cycle_save(s);
+	cycle_check(ckpt_restore_wait(r, &status, &err), &err);
+	assert_int_equal(status, 128 + SIGKILL);
+	cycle_close_saved(r);
+	cycle_wait_empty();
 }
 
 void cycle_finish(struct ckpt_restore *r, int wanted)

@@ -26,7 +26,7 @@ struct saved {
 
 extern char cycle_cgroup[64];
 extern char *cycle_cgroup_dir;
-/* Called by cycle_save when the tree is stopped and not read yet. */
+/* Called by cycle_save when the tree is stopped and not read yet, each time it is tried. */
 extern void (*cycle_while_stopped)(void);
 
 /* Fixtures of a group of tests. */
@@ -41,13 +41,21 @@ char *cycle_read_output(void);
 void cycle_wait_output(const char *word);
 /* Wait until nobody is in the cgroup. */
 void cycle_wait_empty(void);
+/* The same, and make the cgroup anew: on newer kernels one that was killed stays deadly. */
+void cycle_fresh_cgroup(void);
 /* Capture and kill what runs in the cgroup. */
 void cycle_save(struct saved *s);
 /* Start, wait until the word was written, save. */
 void cycle_start_and_save(char *const *argv, bool private, const char *word, struct saved *s);
+/* The path of a program of tests/workloads. */
+char *cycle_program(const char *name);
+/* Such a program, with an argument or without, saved when it is ready. */
+void cycle_save_program(const char *name, char *arg, bool private, struct saved *s);
 void cycle_restore(struct saved *s, struct ckpt_restore **ret, struct ckpt_restore_result *result);
 /* Let go of a tree that has ended; its init is a child of ours. */
 void cycle_close_saved(struct ckpt_restore *r);
+/* Save what @r has restored, and let go of it. */
+void cycle_save_again(struct ckpt_restore *r, struct saved *s);
 /* Wait for the end of the root task with status @wanted, and of everybody. */
 void cycle_finish(struct ckpt_restore *r, int wanted);
 /* Restore what waits for the file "go" in its directory, then checks itself and says "all well". */
