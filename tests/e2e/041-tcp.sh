@@ -11,7 +11,7 @@
 set -euo pipefail
 . "${CKPT_REPO:?}/tests/e2e/lib/objects.sh"
 
-"$programs/tcp_sockets" outside "$base/port" &
+"$programs/tcp_outside" "$base/port" &
 outside_pid=$!
 at_exit "kill $outside_pid"
 ok "somebody outside listens" wait_for 60 has_lines "$base/port" 1

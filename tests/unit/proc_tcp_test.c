@@ -251,7 +251,7 @@ static void test_reset(void **state)
 
 	(void)state;
 	assert_non_null(mkdtemp(dir));
-	outside = start(STATES, dir, "outside", "port");
+	outside = start("tcp_outside", dir, "port", NULL);
 	wait_file(dir, "port", "\n", port, sizeof(port));
 	port[strlen(port) - 1] = 0;
 	argv[2] = strchr(port, ' ');

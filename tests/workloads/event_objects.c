@@ -24,15 +24,6 @@
 
 #include "ok.h"
 
-#define MUST(call) ({ \
-	int must_ = (call); \
-	if (must_ < 0) { \
-		printf("line %d: %s (errno %d)\n", __LINE__, #call, errno); \
-		exit(1); \
-	} \
-	must_; \
-})
-
 #define HOUR 3600
 
 static uint64_t take(int fd)

@@ -21,15 +21,6 @@
 
 #include "ok.h"
 
-#define MUST(call) ({ \
-	int must_ = (call); \
-	if (must_ < 0) { \
-		printf("line %d: %s (errno %d)\n", __LINE__, #call, errno); \
-		exit(1); \
-	} \
-	must_; \
-})
-
 static int file(const char *name)
 {
 	return MUST(open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600));

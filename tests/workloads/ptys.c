@@ -23,15 +23,6 @@
 
 #include "ok.h"
 
-#define MUST(call) ({ \
-	int must_ = (call); \
-	if (must_ < 0) { \
-		printf("line %d: %s (errno %d)\n", __LINE__, #call, errno); \
-		exit(1); \
-	} \
-	must_; \
-})
-
 static const int on = 1, off;
 
 static int number_of(int master)

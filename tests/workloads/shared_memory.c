@@ -31,15 +31,6 @@
 #define TAIL 123
 #define SEGMENT 5000		/* bytes: the last page has room behind its end */
 
-#define MUST(call) ({ \
-	int must_ = (call); \
-	if (must_ < 0) { \
-		printf("line %d: %s (errno %d)\n", __LINE__, #call, errno); \
-		exit(1); \
-	} \
-	must_; \
-})
-
 /* Bytes that no two places have alike. */
 static void fill(void *at, size_t len, unsigned int salt)
 {

@@ -5,8 +5,7 @@
  * Prints "ready" once all is set up, waits until there is a file "go" in its directory, checks
  * that everything is as it was, and prints what is wrong, or "all well".  With two ports as
  * arguments it is connected with who listens at the first one, outside of its tree, and expects to
- * be reset; the second one is of somebody who does not answer yet.  With "outside FILE" it is the
- * one outside, writes its ports into that file, and answers when the file is gone.
+ * be reset; the second one is of somebody who does not answer yet (tcp_outside).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,90 +26,7 @@
 #include <unistd.h>
 
 #include "ok.h"
-
-#define MUST(call) ({ \
-	long must_ = (call); \
-	if (must_ < 0) { \
-		printf("line %d: %s (errno %d)\n", __LINE__, #call, errno); \
-		exit(1); \
-	} \
-	must_; \
-})
-
-union address {
-	struct sockaddr any;
-	struct sockaddr_in v4;
-	struct sockaddr_in6 v6;
-};
-
-static socklen_t address(int family, union address *a)
-{
-	memset(a, 0, sizeof(*a));
-	a->any.sa_family = family;
-	if (family == AF_INET6) {
-		a->v6.sin6_addr = in6addr_loopback;
-		return sizeof(a->v6);
-	}
-	a->v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	return sizeof(a->v4);
-}
-
-static void set(int fd, int level, int name, int value)
-{
-	MUST(setsockopt(fd, level, name, &value, sizeof(value)));
-}
-
-static int get(int fd, int level, int name)
-{
-	int value = -1;
-	socklen_t len = sizeof(value);
-
-	MUST(getsockopt(fd, level, name, &value, &len));
-	return value;
-}
-
-static union address local(int fd)
-{
-	union address a;
-	socklen_t len = sizeof(a);
-
-	memset(&a, 0, sizeof(a));
-	MUST(getsockname(fd, &a.any, &len));
-	return a;
-}
-
-static union address remote(int fd)
-{
-	union address a;
-	socklen_t len = sizeof(a);
-
-	memset(&a, 0, sizeof(a));
-	if (getpeername(fd, &a.any, &len))
-		a.any.sa_family = AF_UNSPEC;
-	return a;
-}
-
-static bool same(union address a, union address b)
-{
-	if (a.any.sa_family != b.any.sa_family)
-		return false;
-	if (a.any.sa_family == AF_INET6)
-		return a.v6.sin6_port == b.v6.sin6_port &&
-		       IN6_ARE_ADDR_EQUAL(&a.v6.sin6_addr, &b.v6.sin6_addr);
-	return a.v4.sin_port == b.v4.sin_port && a.v4.sin_addr.s_addr == b.v4.sin_addr.s_addr;
-}
-
-static int listener(int family, int backlog)
-{
-	union address a;
-	socklen_t len = address(family, &a);
-	int fd = MUST(socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-
-	set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-	MUST(bind(fd, &a.any, len));
-	MUST(listen(fd, backlog));
-	return fd;
-}
+#include "tcp_ends.h"
 
 struct pair {
 	int a, b;
@@ -135,41 +51,6 @@ static bool as_it_was(const struct pair *p)
 {
 	return same(local(p->a), p->a_local) && same(local(p->b), p->b_local) &&
 	       same(remote(p->a), p->a_remote) && same(remote(p->b), p->b_remote);
-}
-
-static void say(int fd, const char *text)
-{
-	MUST(send(fd, text, strlen(text), MSG_NOSIGNAL) == (ssize_t)strlen(text) ? 0 : -1);
-}
-
-/* Exactly these bytes are there, and no more of them. */
-static bool hears(int fd, const char *text)
-{
-	size_t len = strlen(text), got = 0;
-	char buf[256];
-	ssize_t n;
-
-	while (got < len) {
-		n = recv(fd, buf + got, len - got, 0);
-		if (n <= 0)
-			return false;
-		got += n;
-	}
-	return !memcmp(buf, text, len);
-}
-
-static bool silent(int fd)
-{
-	char c;
-
-	return recv(fd, &c, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN;
-}
-
-static bool at_end(int fd)
-{
-	char c;
-
-	return !recv(fd, &c, 1, 0) && !recv(fd, &c, 1, 0);
 }
 
 static bool still_talk(int a, int b)
@@ -523,38 +404,6 @@ static void check_outer(void)
 	OK(remote(outer).any.sa_family == AF_UNSPEC);
 }
 
-static void fill_up(int fd)
-{
-	union address a = local(fd);
-
-	for (int i = 0; i < 2; i++) {
-		int client = MUST(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
-
-		OK(!connect(client, &a.any, sizeof(a.v4)) || errno == EINPROGRESS);
-	}
-}
-
-static int be_outside(const char *file)
-{
-	int fd = listener(AF_INET, 5), slow = listener(AF_INET, 0), client;
-	FILE *f = fopen(file, "w");
-
-	fill_up(slow);
-	if (!f)
-		return 1;
-	fprintf(f, "%d %d\n", ntohs(local(fd).v4.sin_port), ntohs(local(slow).v4.sin_port));
-	fclose(f);
-	client = MUST(accept(fd, NULL, NULL));
-	say(client, "begun and half an answer");
-	while (!access(file, F_OK))
-		usleep(10000);
-	for (;;) {
-		client = MUST(accept(slow, NULL, NULL));
-		send(client, "at last", 7, MSG_NOSIGNAL);
-	}
-	return 0;
-}
-
 /* --- who waits meanwhile --- */
 
 static bool heard_child, accepted;
@@ -583,8 +432,6 @@ int main(int argc, char **argv)
 	union address a;
 	pid_t pid;
 
-	if (argc == 3 && !strcmp(argv[1], "outside"))
-		return be_outside(argv[2]);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	make_free();
 	make_connected();

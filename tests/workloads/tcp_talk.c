@@ -23,15 +23,6 @@
 
 #include "ok.h"
 
-#define MUST(call) ({ \
-	long must_ = (call); \
-	if (must_ < 0) { \
-		printf("line %d: %s (errno %d)\n", __LINE__, #call, errno); \
-		exit(1); \
-	} \
-	must_; \
-})
-
 #define CHUNK 70000
 #define MOST 16
 

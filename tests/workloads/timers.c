@@ -21,15 +21,6 @@
 
 #include "ok.h"
 
-#define MUST(call) ({ \
-	long must_ = (call); \
-	if (must_ < 0) { \
-		printf("line %d: %s (errno %d)\n", __LINE__, #call, errno); \
-		exit(1); \
-	} \
-	must_; \
-})
-
 #define HOUR 3600
 #define NS_PER_S 1000000000ll
 #define TICK_NS 20000000

@@ -24,114 +24,11 @@
 #include <unistd.h>
 
 #include "ok.h"
-
-#define MUST(call) ({ \
-	int must_ = (call); \
-	if (must_ < 0) { \
-		printf("line %d: %s (errno %d)\n", __LINE__, #call, errno); \
-		exit(1); \
-	} \
-	must_; \
-})
-
-static int make_socket(int type)
-{
-	return MUST(socket(AF_UNIX, type, 0));
-}
-
-static pid_t self;
-static unsigned int token;	/* of names without a file, which all of the machine shares */
-
-/* A name of this process alone: @ stands for the byte 0. */
-static socklen_t name_of(struct sockaddr_un *un, const char *name)
-{
-	*un = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	if (*name != '@') {
-		strcpy(un->sun_path, name);
-		return offsetof(struct sockaddr_un, sun_path) + strlen(name) + 1;
-	}
-	return offsetof(struct sockaddr_un, sun_path) + 1 +
-	       snprintf(un->sun_path + 1, sizeof(un->sun_path) - 1, "%s.%08x", name + 1, token);
-}
-
-static void bind_to(int fd, const char *name)
-{
-	struct sockaddr_un un;
-	socklen_t len = name_of(&un, name);
-
-	if (*name != '@')
-		unlink(name);
-	MUST(bind(fd, (struct sockaddr *)&un, len));
-}
-
-static int try_connect(int fd, const char *name)
-{
-	struct sockaddr_un un;
-	socklen_t len = name_of(&un, name);
-
-	return connect(fd, (struct sockaddr *)&un, len);
-}
-
-static bool is_called(int fd, bool peer, const char *name)
-{
-	struct sockaddr_un un, wanted;
-	socklen_t len = sizeof(un), n = name ? name_of(&wanted, name) : 2;
-
-	if (peer ? getpeername(fd, (struct sockaddr *)&un, &len) :
-		   getsockname(fd, (struct sockaddr *)&un, &len))
-		return false;
-	return len == n && (!name || !memcmp(un.sun_path, wanted.sun_path, len - 2));
-}
-
-static void put(int fd, const char *text)
-{
-	if (write(fd, text, strlen(text)) != (ssize_t)strlen(text))
-		exit(1);
-}
-
-/* Is this what can be read, in one piece? */
-static bool gets(int fd, const char *text)
-{
-	char got[256];
-	ssize_t n = recv(fd, got, sizeof(got), MSG_DONTWAIT);
-
-	return n == (ssize_t)strlen(text) && !memcmp(got, text, n);
-}
-
-static bool is_empty(int fd)
-{
-	char byte;
-
-	return recv(fd, &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN;
-}
-
-static bool is_at_end(int fd)
-{
-	char byte;
-
-	return recv(fd, &byte, 1, MSG_DONTWAIT) == 0;
-}
-
-static bool made_by(int fd, pid_t pid, uid_t uid, gid_t gid)
-{
-	struct ucred c;
-	socklen_t len = sizeof(c);
-
-	return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c, &len) && c.pid == pid &&
-	       c.uid == uid && c.gid == gid;
-}
-
-static int option(int fd, int name)
-{
-	int value = -1;
-	socklen_t len = sizeof(value);
-
-	getsockopt(fd, SOL_SOCKET, name, &value, &len);
-	return value;
-}
+#include "unix_ends.h"
 
 /* --- pairs --- */
 
+static pid_t self;
 static int stream[2], datagram[2], packet[2], half[2], big[2], late[2];
 static char pattern[150000];
 static bool nothing;	/* a datagram of no bytes as well */

@@ -29,14 +29,6 @@
 
 #include "ok.h"
 
-#define MUST(call) ({ \
-	int must_ = (call); \
-	OK(must_ >= 0); \
-	if (must_ < 0) \
-		exit(1); \
-	must_; \
-})
-
 /* --- processes --- */
 
 #define OF_THREAD O_EXCL	/* PIDFD_THREAD */
