@@ -119,7 +119,7 @@ like "names the debugger" "$said" 'is traced by pid'
 like "and the socket" "$said" 'a socket descriptor'
 
 # Requests
-ends "no group" 2 'one group or one --pid' "$tool" doctor
+ends "no group" 2 'one group, or one --pid, is' "$tool" doctor
 ends "a root without a pid" 2 '--root goes with --pid' "$tool" doctor x --root /
 ends "an unknown group" 2 "there is no group 'nobody'" "$tool" doctor nobody
 ends "a pid that is none" 2 'is no pid' "$tool" doctor --pid x

@@ -8,28 +8,24 @@
 #include "cmd.h"
 #include "flow/checkpoint.h"
 #include "report.h"
-
-#define MAX_ROOTS 64
+#include "target.h"
 
 struct request {
 	struct common common;
+	struct target target;
 	const char *name, *why;
-	const char *roots[MAX_ROOTS];
-	size_t n_roots;
-	int64_t pid;
 	bool full, stop;
 };
 
 static int parse(int argc, char **argv, struct request *r, struct ckpt_err *err)
 {
 	static const struct option options[] = {
-		COMMON_OPTIONS, DRY_RUN_OPTION,
+		COMMON_OPTIONS, DRY_RUN_OPTION, TARGET_OPTIONS,
 		{ "full", no_argument, NULL, 'f' }, { "stop", no_argument, NULL, 's' },
-		{ "why", required_argument, NULL, 'w' }, { "pid", required_argument, NULL, 'p' },
-		{ "name", required_argument, NULL, 'N' }, { "root", required_argument, NULL, 'r' },
+		{ "why", required_argument, NULL, 'w' }, { "name", required_argument, NULL, 'N' },
 		{ 0 },
 	};
-	int c;
+	int c, status;
 
 	while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
 		if (common_take(&r->common, c))
@@ -51,42 +47,19 @@ static int parse(int argc, char **argv, struct request *r, struct ckpt_err *err)
 		case 'N':
 			r->name = optarg;
 			break;
-		case 'p':
-			/* one that is too large must not become that of another process */
-			if (!parse_number(optarg, INT32_MAX, &r->pid))
-				return usage(&cmd_checkpoint, err, "'%s' is no pid", optarg);
-			break;
-		case 'r':
-			if (r->n_roots == MAX_ROOTS)
-				return usage(&cmd_checkpoint, err, "more than %d roots", MAX_ROOTS);
-			r->roots[r->n_roots++] = optarg;
-			break;
 		case 'h':
 			return -1;
 		default:
-			return bad_option(&cmd_checkpoint, c, argc, argv, err);
+			if (!target_take(&cmd_checkpoint, &r->target, c, &status, err))
+				status = bad_option(&cmd_checkpoint, c, argc, argv, err);
+			if (status)
+				return status;
 		}
 	}
-	if (optind < argc && !r->pid)
-		r->name = argv[optind++];
-	if (optind < argc || !r->name)
-		return usage(&cmd_checkpoint, err, "one group is named");
-	if (!r->pid && r->n_roots)
-		return usage(&cmd_checkpoint, err, "--root goes with --pid");
-	return CKPT_OK;
-}
-
-static int find_group(const struct request *r, struct ckpt_tagged *ret, struct ckpt_err *err)
-{
-	if (!r->pid)
-		return ckpt_tagged_load(r->name, ret, err);
-	if (ckpt_tagged_init(ret, r->name, NULL, err))
-		return -1;
-	ret->root_pid = r->pid;
-	for (size_t i = 0; i < r->n_roots; i++)
-		if (ckpt_tagged_add_root(ret, r->roots[i], err))
-			return -1;
-	return 0;
+	if (!r->target.pid != !r->name)
+		return usage(&cmd_checkpoint, err, "--pid and --name go together");
+	r->target.name = r->name;
+	return target_finish(&cmd_checkpoint, &r->target, argc, argv, err);
 }
 
 static int run(int argc, char **argv, struct ckpt_err *err)
@@ -101,7 +74,7 @@ static int run(int argc, char **argv, struct ckpt_err *err)
 	status = parse(argc, argv, &r, err);
 	if (status)
 		return status < 0 ? help(&cmd_checkpoint) : status;
-	if (find_group(&r, &group, err))
+	if (target_load(&r.target, &group, err))
 		return err->status;
 	params = (struct ckpt_checkpoint_params){
 		.store = r.common.store, .group = &group, .full = r.full, .stop = r.stop,
@@ -110,7 +83,7 @@ static int run(int argc, char **argv, struct ckpt_err *err)
 	if (ckpt_checkpoint(&params, &result, err))
 		return err->status;
 	progress(NULL);
-	report_checkpoint(r.name, &result, r.common.dry_run, r.common.json);
+	report_checkpoint(r.target.name, &result, r.common.dry_run, r.common.json);
 	return CKPT_OK;
 }
 

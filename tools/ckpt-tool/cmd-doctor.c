@@ -8,75 +8,39 @@
 #include "cmd.h"
 #include "flow/doctor.h"
 #include "report.h"
-
-#define MAX_ROOTS 64
+#include "target.h"
 
 struct request {
 	struct common common;
-	const char *name;
-	const char *roots[MAX_ROOTS];
-	size_t n_roots;
-	int64_t pid;
+	struct target target;
 };
 
 static int parse(int argc, char **argv, struct request *r, struct ckpt_err *err)
 {
 	static const struct option options[] = {
-		COMMON_OPTIONS,
-		{ "pid", required_argument, NULL, 'p' },
-		{ "root", required_argument, NULL, 'r' },
-		{ 0 },
+		COMMON_OPTIONS, TARGET_OPTIONS, { 0 },
 	};
-	int c;
+	int c, status;
 
 	while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
 		if (common_take(&r->common, c))
 			continue;
-		switch (c) {
-		case 'p':
-			if (!parse_number(optarg, INT32_MAX, &r->pid))
-				return usage(&cmd_doctor, err, "'%s' is no pid", optarg);
-			break;
-		case 'r':
-			if (r->n_roots == MAX_ROOTS)
-				return usage(&cmd_doctor, err, "more than %d roots", MAX_ROOTS);
-			r->roots[r->n_roots++] = optarg;
-			break;
-		case 'h':
+		if (c == 'h')
 			return -1;
-		default:
-			return bad_option(&cmd_doctor, c, argc, argv, err);
-		}
+		if (!target_take(&cmd_doctor, &r->target, c, &status, err))
+			status = bad_option(&cmd_doctor, c, argc, argv, err);
+		if (status)
+			return status;
 	}
-	if (optind < argc && !r->pid)
-		r->name = argv[optind++];
-	if (optind < argc || (!r->name && !r->pid))
-		return usage(&cmd_doctor, err, "one group or one --pid is named");
-	if (!r->pid && r->n_roots)
-		return usage(&cmd_doctor, err, "--root goes with --pid");
-	return CKPT_OK;
-}
-
-static int find_group(const struct request *r, struct ckpt_tagged *ret, struct ckpt_err *err)
-{
-	if (!r->pid)
-		return ckpt_tagged_load(r->name, ret, err);
-	/* a name for messages: nothing is kept under it */
-	if (ckpt_tagged_init(ret, "pid", NULL, err))
-		return -1;
-	ret->root_pid = r->pid;
-	for (size_t i = 0; i < r->n_roots; i++)
-		if (ckpt_tagged_add_root(ret, r->roots[i], err))
-			return -1;
-	return 0;
+	return target_finish(&cmd_doctor, &r->target, argc, argv, err);
 }
 
 static void print_json(const struct request *r, const struct ckpt_diagnosis *d)
 {
 	json_object *doc = json_object_new_object();
 
-	report_str(doc, "name", r->name);
-	report_u64_or_null(doc, "pid", r->pid);
+	report_str(doc, "name", r->target.name);
+	report_u64_or_null(doc, "pid", r->target.pid);
 	json_object_object_add(doc, "healthy", json_object_new_boolean(!d->refused.n));
 	report_texts(doc, "refused", (const char *const *)d->refused.texts, d->refused.n);
 	report_texts(doc, "lost", (const char *const *)d->lost.texts, d->lost.n);
@@ -88,7 +52,7 @@ static void print_json(const struct request *r, const struct ckpt_diagnosis *d)
 
 static void print_text(const struct request *r, const struct ckpt_diagnosis *d)
 {
-	const char *who = r->pid ? "the tree" : r->name;
+	const char *who = r->target.pid ? "the tree" : r->target.name;
 	char freeze[32];
 
 	for (size_t i = 0; i < d->refused.n; i++)
@@ -115,7 +79,7 @@ static int run(int argc, char **argv, struct ckpt_err *err)
 	status = parse(argc, argv, &r, err);
 	if (status)
 		return status < 0 ? help(&cmd_doctor) : status;
-	if (find_group(&r, &group, err) || ckpt_doctor(&group, &d, err))
+	if (target_load(&r.target, &group, err) || ckpt_doctor(&group, &d, err))
 		return err->status;
 	if (r.common.json)
 		print_json(&r, &d);

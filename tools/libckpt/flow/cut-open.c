@@ -24,10 +24,12 @@ int ckpt_cut_refuse_group(const struct ckpt_tagged *group, struct ckpt_err *err)
 
 	if (ckpt_tagged_alive(group, &alive, err))
 		return -1;
+	if (!alive && group->cgroup)
+		return ckpt_fail(err, CKPT_USAGE, 0,
+				 "no task of group '%s' lives; restore it or run it again",
+				 group->name);
 	if (!alive)
-		return ckpt_fail(err, CKPT_USAGE, 0, group->cgroup ?
-				 "no task of group '%s' lives; restore it or run it again" :
-				 "group '%s' names a pid that does not exist", group->name);
+		return ckpt_fail(err, CKPT_USAGE, 0, "there is no process %d", group->root_pid);
 	if (!group->cgroup)
 		return 0;
 	if (ckpt_cgroup_of(getpid(), &own, err))
