@@ -12,6 +12,7 @@
 set -euo pipefail
 . "${CKPT_REPO:?}/tests/e2e/lib/objects.sh"
 
+points+=(keeper.line)
 hold_and_restore ptys ptys
 hold_and_restore pty_shell pty_shell
 done_testing

@@ -9,6 +9,9 @@ set -uo pipefail
 repo=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$repo" || exit 1
 export CKPT_RESULTS=$repo/build/results/check
+# what the day draws: one day, also at midnight
+CKPT_DAY=$(date +%Y%j)
+export CKPT_DAY
 mkdir -p build/results
 : >"$CKPT_RESULTS"
 status=0
@@ -46,7 +49,7 @@ draw() {	# SEED
 # All of it takes an hour there: KUnit, some messages at random, what runs nowhere else and what
 # the day draws
 on_debug() {
-	local seed=${CKPT_SEED:-$(date +%Y%j)} names only
+	local seed=${CKPT_SEED:-$CKPT_DAY} names only
 
 	names=$(draw "$seed")
 	only=$(debug_only)

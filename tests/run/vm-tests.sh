@@ -112,10 +112,11 @@ drawn() {	# FILE
 	local number=${1##*/}
 
 	[ "$(tap_header "$1" check yes)" != native ] ||
-		[ $(((10#${number%%-*} + ${CKPT_SEED:-$(date +%-j)}) % 4)) = 0 ]
+		[ $(((10#${number%%-*} + $day) % 4)) = 0 ]
 }
 
-files=() all=
+day=${CKPT_SEED:-${CKPT_DAY:-$(date +%Y%j)}}
+files=() all= left=""
 if [ $# -gt 0 ]; then
 	for t in "$@"; do
 		f=$(find_test "$t")
@@ -136,11 +137,12 @@ for f in "${files[@]}"; do
 	where=$(tap_header "$f" where vm)
 	[ "$where" = vm ] || echo "native $f" >>"$work/native"
 	[ "$where" != native ] || continue
-	[ -z "$all" ] || drawn "$f" || continue
+	[ -z "$all" ] || drawn "$f" || { left="$left ${f##*/}"; continue; }
 	for k in ${only:-$(tap_header "$f" kernels 6.1)}; do
 		echo "$(tap_header "$f" timeout 300) $k $f" >>"$work/vm"
 	done
 done
+[ -z "$left" ] || echo "# in no machine this time, of those that run natively too:$left"
 sort -s -r -n -o "$work/vm" "$work/vm"
 sed -i 's/^[0-9]* //' "$work/vm"
 

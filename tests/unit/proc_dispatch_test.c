@@ -3,6 +3,7 @@
  * Threads with syscall user dispatch are refused and stay as they were, also where the kernel
  * does not tell of it and a call of ours ends in SIGSYS. Natively as root.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -81,7 +82,7 @@ static void dispatch(void)
 	if (sigaction(SIGSYS, &act, NULL) ||
 	    prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, __executable_start,
 		  etext - __executable_start, &selector))
-		_exit(PROC_GROUP_NONE);
+		proc_group_lacks(EINVAL);
 }
 
 /* Not noreturn: the sanitizer makes a call of its own before it calls such a function. */

@@ -33,13 +33,16 @@ static void fill(uint8_t *at)
 		((uint32_t *)at)[i] = i * 2654435761u;
 }
 
-static void other_start(struct other *o)
+/* Without the page @hole; 0: none. */
+static void other_start_without(struct other *o, uint32_t hole)
 {
 	struct ckpt_err err = CKPT_ERR_INIT;
 
 	o->at = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_true(o->at != MAP_FAILED);
 	fill(o->at);
+	if (hole)
+		munmap(o->at + (size_t)hole * PAGE, PAGE);
 	o->pid = fork();
 	assert_true(o->pid >= 0);
 	if (!o->pid) {
@@ -48,6 +51,11 @@ static void other_start(struct other *o)
 			pause();
 	}
 	assert_int_equal(ckpt_memory_open(o->pid, &o->memory, &err), 0);
+}
+
+static void other_start(struct other *o)
+{
+	other_start_without(o, 0);
 }
 
 static void other_end(struct other *o)
@@ -112,17 +120,36 @@ static void test_hole(void **state)
 	struct other o;
 
 	(void)state;
-	o.at = NULL;
-	other_start(&o);
+	other_start_without(&o, 22);
 	add(&g, &o, to, 10, 4);
 	add(&g, &o, to, 20, 4);
 	add(&g, &o, to, 30, 4);
-	g.reads[1].addr = 0x10000 - 2 * PAGE;	/* below what anybody maps */
 	bad = ckpt_gather_run(&g);
 	assert_ptr_equal(bad, &g.reads[1]);
-	assert_int_equal(bad->got, 0);
+	assert_int_equal(bad->got, 2 * PAGE);
 	assert_memory_equal(to + 10 * PAGE, o.at + 10 * PAGE, 4 * PAGE);
+	assert_memory_equal(to + 20 * PAGE, o.at + 20 * PAGE, 2 * PAGE);
 	assert_memory_equal(to + 30 * PAGE, o.at + 30 * PAGE, 4 * PAGE);
+	other_end(&o);
+}
+
+/* Nothing of it is there. */
+static void test_nothing_there(void **state)
+{
+	cleanup_with(ckpt_gather_done) struct ckpt_gather g = { 0 };
+	cleanup_free uint8_t *to = calloc(PAGES, PAGE);
+	const struct ckpt_gather_read *bad;
+	struct other o;
+
+	(void)state;
+	other_start(&o);
+	add(&g, &o, to, 10, 4);
+	add(&g, &o, to, 20, 4);
+	g.reads[0].addr = 0x10000 - 2 * PAGE;	/* below what anybody maps */
+	bad = ckpt_gather_run(&g);
+	assert_ptr_equal(bad, &g.reads[0]);
+	assert_int_equal(bad->got, 0);
+	assert_memory_equal(to + 20 * PAGE, o.at + 20 * PAGE, 4 * PAGE);
 	other_end(&o);
 }
 
@@ -152,6 +179,7 @@ int main(void)
 		cmocka_unit_test(test_scattered),
 		cmocka_unit_test(test_single_pages),
 		cmocka_unit_test(test_hole),
+		cmocka_unit_test(test_nothing_there),
 		cmocka_unit_test(test_killed),
 	};
 

@@ -123,7 +123,7 @@ static void watch_unlinked(void)
 static void watch_procfs(void)
 {
 	if (inotify_add_watch(inotify_init1(0), "/proc/self", IN_MODIFY) < 0)
-		_exit(PROC_GROUP_NONE);
+		proc_group_lacks(0);
 }
 
 static void test_refused(void **state)
@@ -279,18 +279,18 @@ static void watch_merged(void)
 		_exit(1);
 }
 
-static bool mount_merged(void)
+static void mount_merged(void)
 {
 	make_dir();
 	mkdir(MOUNT, 0755);
 	assert_int_equal(mount("none", MOUNT, "tmpfs", 0, NULL), 0);
-	if (mkdir(MOUNT "/l", 0755) || mkdir(MOUNT "/u", 0755) || mkdir(MOUNT "/w", 0755) ||
-	    mkdir(MERGED, 0755) || mknod(MOUNT "/l/file", S_IFREG | 0644, 0))
-		return false;
-	return !mount("none", MERGED, "overlay", 0,
-		      "lowerdir=/tmp/ckpt-test-watched/a mount/l,"
-		      "upperdir=/tmp/ckpt-test-watched/a mount/u,"
-		      "workdir=/tmp/ckpt-test-watched/a mount/w");
+	assert_false(mkdir(MOUNT "/l", 0755) || mkdir(MOUNT "/u", 0755) ||
+		     mkdir(MOUNT "/w", 0755) || mkdir(MERGED, 0755) ||
+		     mknod(MOUNT "/l/file", S_IFREG | 0644, 0));
+	assert_int_equal(mount("none", MERGED, "overlay", 0,
+			       "lowerdir=/tmp/ckpt-test-watched/a mount/l,"
+			       "upperdir=/tmp/ckpt-test-watched/a mount/u,"
+			       "workdir=/tmp/ckpt-test-watched/a mount/w"), 0);
 }
 
 /* overlayfs opens no handle: there a path is one that the caller knows. */
@@ -301,22 +301,21 @@ static void test_known_paths(void **state)
 	struct ckpt_image image;
 
 	(void)state;
-	if (mount_merged()) {
-		params.pid = proc_group_spawn(NULL, watch_merged);
-		assert_true(params.pid > 0);
-		proc_group_refused(&params, "to which no path is known");
-		params.path_of = path_of;
-		params.path_arg = known;
-		if (proc_group_cycle(&params, &image, &err))
-			fail_msg("%s", err.text);
-		assert_int_equal(image.inotifies->n_watches, 2);
-		assert_string_equal(image.inotifies->watches[0].path, MERGED);
-		assert_string_equal(image.inotifies->watches[1].path, MERGED "/file");
-		ckpt_image_done(&image);
-		kill(params.pid, SIGKILL);
-		waitpid(params.pid, NULL, 0);
-		umount2(MERGED, MNT_DETACH);
-	}
+	mount_merged();
+	params.pid = proc_group_spawn(NULL, watch_merged);
+	assert_true(params.pid > 0);
+	proc_group_refused(&params, "to which no path is known");
+	params.path_of = path_of;
+	params.path_arg = known;
+	if (proc_group_cycle(&params, &image, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(image.inotifies->n_watches, 2);
+	assert_string_equal(image.inotifies->watches[0].path, MERGED);
+	assert_string_equal(image.inotifies->watches[1].path, MERGED "/file");
+	ckpt_image_done(&image);
+	kill(params.pid, SIGKILL);
+	waitpid(params.pid, NULL, 0);
+	umount2(MERGED, MNT_DETACH);
 	umount2(MOUNT, MNT_DETACH);
 	rmdir(MOUNT);
 }

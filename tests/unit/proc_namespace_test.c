@@ -23,7 +23,7 @@ static char cgroup[256];
 static void try_unshare(int flags)
 {
 	if (unshare(flags))
-		_exit(PROC_GROUP_NONE);
+		proc_group_lacks(0);
 }
 
 static void own_net(void) { try_unshare(CLONE_NEWNET); }

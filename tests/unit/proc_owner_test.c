@@ -32,7 +32,7 @@ static void own(int fd, int type, pid_t pid)
 static void notify_of_directory(void)
 {
 	if (fcntl(open("/usr", O_RDONLY), F_NOTIFY, DN_CREATE | DN_MULTISHOT))
-		_exit(PROC_GROUP_NONE);
+		proc_group_lacks(0);
 }
 
 static void own_for_outside(void)

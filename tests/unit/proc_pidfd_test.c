@@ -48,7 +48,7 @@ static void hold_marked(void)
 	int fd = syscall(SYS_pidfd_open, getpid(), 0);
 
 	if (fd < 0 || fsetxattr(fd, "trusted.ckpt", "x", 1, 0))
-		_exit(PROC_GROUP_NONE);
+		proc_group_lacks(0);
 }
 
 static void test_refused(void **state)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Pseudo terminals that cannot be restored: each is refused by name, and its holder runs on. */
+#include <errno.h>
 #include <asm/termbits.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -177,7 +178,7 @@ static void lock_settings(void)
 	struct termios t = { .c_lflag = ECHO };
 
 	if (ioctl(slave, TIOCSLCKTRMIOS, &t))
-		_exit(PROC_GROUP_NONE);
+		proc_group_lacks(0);
 }
 
 #define N_NULL 27
@@ -187,7 +188,7 @@ static void change_discipline(void)
 	const int null = N_NULL;
 
 	if (ioctl(open_slave(make_master()), TIOCSETD, &null))
-		_exit(PROC_GROUP_NONE);
+		proc_group_lacks(0);
 }
 
 static void open_for_exec(void)
@@ -205,7 +206,7 @@ static void hold_other_devpts(void)
 	snprintf(path, sizeof(path), "%s/ptmx", other_devpts);
 	fd = open(path, O_RDWR | O_NOCTTY);
 	if (fd < 0)
-		_exit(PROC_GROUP_NONE);
+		proc_group_lacks(0);
 	must(ioctl(fd, TIOCSPTLCK, &off));
 	open_slave(fd);
 }
@@ -218,7 +219,7 @@ static void hold_path(void)
 static void hold_console(void)
 {
 	if (open("/dev/ttyS0", O_RDWR | O_NOCTTY | O_NONBLOCK) < 0)
-		_exit(PROC_GROUP_NONE);
+		proc_group_lacks(ENOENT);
 }
 
 static void control(int slave)

@@ -57,7 +57,7 @@ static void hold_locked(void)
 
 	segment(&id);
 	if (shmctl(id, SHM_LOCK, NULL))
-		_exit(PROC_GROUP_NONE);
+		proc_group_lacks(0);
 }
 
 static void hold_descriptor_of_segment(void)
@@ -78,13 +78,13 @@ static void hold_attribute(void)
 	int fd = memfd_create("marked", 0);
 
 	if (fsetxattr(fd, "user.mark", "x", 1, 0))
-		_exit(errno == EOPNOTSUPP ? PROC_GROUP_NONE : 1);
+		proc_group_lacks(0);
 }
 
 static void hold_huge(void)
 {
 	if (memfd_create("huge", MFD_HUGETLB) < 0)
-		_exit(PROC_GROUP_NONE);
+		proc_group_lacks(0);
 }
 
 static void hold_path(void)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Refusals of the stop that concern a task: where it lives, who traces it, how it runs. */
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/mempolicy.h>
 #include <pthread.h>
@@ -115,7 +116,7 @@ static void have_area_with_policy(void)
 
 	if (access("/sys/devices/system/node/node1", F_OK) ||
 	    syscall(SYS_mbind, p, 4096, MPOL_BIND, &first, 8 * sizeof(first), 0))
-		_exit(PROC_GROUP_NONE);
+		proc_group_lacks(ENOENT);
 }
 
 static void live_in_deleted_directory(void)
@@ -152,7 +153,7 @@ static void meet_deadlines(void)
 	};
 
 	if (syscall(SYS_sched_setattr, 0, &attr, 0))
-		_exit(PROC_GROUP_NONE);
+		proc_group_lacks(EPERM);
 }
 
 /* Compatibility mode: a far return to the segment of 32-bit programs, there a loop. */
@@ -340,14 +341,14 @@ static void refuses_who_has_no_number(void **state)
 	if (!inner) {
 		if (unshare(CLONE_NEWPID | CLONE_NEWNS) ||
 		    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
-			_exit(PROC_GROUP_NONE);
+			proc_group_lacks(0);
 		inner = fork();
 		if (!inner) {
 			struct ckpt_err err = CKPT_ERR_INIT;
 			int ret;
 
 			if (mount("proc", "/proc", "proc", 0, NULL))
-				_exit(PROC_GROUP_NONE);
+				proc_group_lacks(0);
 			ret = proc_group_cycle(&params, NULL, &err);
 			_exit(ret == -1 && err.status == CKPT_REFUSED &&
 			      strstr(err.text, "another pid namespace") ? 0 : 1);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Refusals of the stop: each by name, and what was looked at runs on. */
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/keyctl.h>
 #include <linux/mempolicy.h>
@@ -126,13 +127,13 @@ static void hold_load(void)
 static void hold_load_writable(void)
 {
 	if (open("/proc/loadavg", O_RDWR) < 0)
-		_exit(PROC_GROUP_NONE);
+		proc_group_lacks(0);
 }
 
 static void hold_messages(void)
 {
 	if (open("/proc/kmsg", O_RDONLY) < 0)
-		_exit(PROC_GROUP_NONE);
+		proc_group_lacks(0);
 }
 
 /* Memory like any other to the program; the mapping keeps the device. */
@@ -229,7 +230,7 @@ static void hold_lower_file(void)
 static void have_policy(void)
 {
 	if (syscall(SYS_set_mempolicy, MPOL_PREFERRED, NULL, 0))
-		_exit(PROC_GROUP_NONE);
+		proc_group_lacks(0);
 }
 
 static void *thread_with_policy(void *arg)
@@ -254,26 +255,26 @@ static void have_thread_with_policy(void)
 static void have_thread_keyring(void)
 {
 	if (syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_THREAD_KEYRING, 1) < 0)
-		_exit(PROC_GROUP_NONE);
+		proc_group_lacks(0);
 }
 
 static void have_process_keyring(void)
 {
 	if (syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_PROCESS_KEYRING, 1) < 0)
-		_exit(PROC_GROUP_NONE);
+		proc_group_lacks(0);
 }
 
 /* By the system call: the sanitizer makes nothing of mlockall. */
 static void lock_the_future(void)
 {
 	if (syscall(SYS_mlockall, MCL_FUTURE))
-		_exit(PROC_GROUP_NONE);
+		proc_group_lacks(0);
 }
 
 static void have_key(void)
 {
 	if (pkey_alloc(0, PKEY_DISABLE_WRITE) < 0)
-		_exit(PROC_GROUP_NONE);
+		proc_group_lacks(EINVAL);
 }
 
 static void have_memory_with_key(void)
@@ -282,7 +283,7 @@ static void have_memory_with_key(void)
 	int key = pkey_alloc(0, 0);
 
 	if (key < 0 || pkey_mprotect(p, 4096, PROT_READ | PROT_WRITE, key))
-		_exit(PROC_GROUP_NONE);
+		proc_group_lacks(EINVAL);
 }
 
 /* The kernel gives such memory a key by itself. */

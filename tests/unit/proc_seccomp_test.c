@@ -136,7 +136,7 @@ static void filter(const struct sock_filter *insns, size_t n)
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
 	    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog))
-		_exit(PROC_GROUP_NONE);
+		proc_group_lacks(0);
 }
 
 static void answer(int nr, uint32_t with)
@@ -261,6 +261,7 @@ static void test_forbidden(void **state)
 	struct ckpt_image image;
 
 	(void)state;
+	assert_true(params.pid > 0);
 	for (int i = 0; i < 3; i++) {
 		if (proc_group_cycle(&params, &image, &err))
 			fail_msg("%s", err.text);

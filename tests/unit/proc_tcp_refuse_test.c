@@ -118,7 +118,7 @@ static void hold_peeked(void)
 
 	make_pair(ends);
 	if (setsockopt(ends[0], SOL_SOCKET, SO_PEEK_OFF, &none, sizeof(none)))
-		_exit(PROC_GROUP_NONE);
+		proc_group_lacks(0);
 }
 
 static void hold_interface(void)
@@ -140,7 +140,7 @@ static void hold_upper(void)
 
 	make_pair(ends);
 	if (setsockopt(ends[0], IPPROTO_TCP, TCP_ULP, "tls", 3))
-		_exit(PROC_GROUP_NONE);
+		proc_group_lacks(ENOENT);
 }
 
 static void hold_repair(void)
@@ -193,7 +193,7 @@ static void hold_one_byte(void)
 static void hold_mptcp(void)
 {
 	if (socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP) < 0)
-		_exit(PROC_GROUP_NONE);
+		proc_group_lacks(EPROTONOSUPPORT);
 }
 
 static void refuses_tcp(void **state)

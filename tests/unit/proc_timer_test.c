@@ -158,7 +158,7 @@ static int make(int clock, int notify, int signo, pid_t tid)
 
 	e._sigev_un._tid = tid;
 	if (syscall(SYS_timer_create, clock, &e, &id))
-		_exit(PROC_GROUP_NONE);
+		proc_group_lacks(0);
 	return id;
 }
 

@@ -102,7 +102,7 @@ static void hold_urgent(void)
 {
 	make_pair(SOCK_STREAM);
 	if (send(pair[0], "u", 1, MSG_OOB) != 1)
-		_exit(PROC_GROUP_NONE);
+		proc_group_lacks(0);
 }
 
 static void hold_credentials(void)

@@ -169,6 +169,7 @@ static void test_contradictions(void **state)
 	SPOIL(u->path, (char *)"/a");
 	SPOIL(u->messages->sender, 0);
 	SPOIL(u->messages->len, 0);
+	assert_true(u->n_messages > 1);
 	SPOIL(u->messages[1].n_files, CKPT_UNIX_FILES_MAX + 1);
 	SPOIL(u->messages[1].files[0], s.image.n_files);
 	SPOIL(served->name_len, CKPT_UNIX_NAME_MAX + 1);

@@ -31,7 +31,7 @@ static int make(unsigned int entries, unsigned int flags)
 	p = (struct io_uring_params){ .flags = flags };
 	fd = syscall(SYS_io_uring_setup, entries, &p);
 	if (fd < 0)
-		_exit(PROC_GROUP_NONE);
+		proc_group_lacks(0);
 	ring = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQ_RING);
 	len = p.sq_entries * sizeof(*sqes) * (flags & IORING_SETUP_SQE128 ? 2 : 1);
 	sqes = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQES);

@@ -97,6 +97,19 @@ static void __attribute__((noreturn)) run(const char *cgroup, int ready, void (*
 		pause();
 }
 
+void proc_group_lacks(int also)
+{
+	switch (errno) {
+	case ENOSYS:
+	case EOPNOTSUPP:
+	case ENODEV:
+		_exit(PROC_GROUP_NONE);
+	}
+	if (also && errno == also)
+		_exit(PROC_GROUP_NONE);
+	_exit(errno);
+}
+
 pid_t proc_group_spawn(const char *cgroup, void (*body)(void))
 {
 	int ready[2];
@@ -166,11 +179,14 @@ void proc_group_refused(const struct ckpt_stop_params *params, const char *says)
 
 void proc_group_refusals(const struct proc_group_refusal *cases, size_t n)
 {
+	size_t lacking = 0;
+
 	for (size_t i = 0; i < n; i++) {
 		struct ckpt_stop_params params = { .pid = proc_group_spawn(NULL, cases[i].hold) };
 
 		if (params.pid < 0) {
 			print_message("%s: this machine has none\n", cases[i].says);
+			lacking++;
 			continue;
 		}
 		proc_group_refused(&params, cases[i].says);
@@ -178,6 +194,7 @@ void proc_group_refusals(const struct proc_group_refusal *cases, size_t n)
 		kill(params.pid, SIGKILL);
 		waitpid(params.pid, NULL, 0);
 	}
+	assert_true(lacking < n);
 }
 
 bool proc_group_untraced(pid_t pid)

@@ -16,8 +16,16 @@ void proc_group_end(const char *cgroup);
 /* Write a file of it. Return: 0 or -1. */
 int proc_group_put(const char *cgroup, const char *file, const char *text);
 
-/* A body exits with it where this machine has no such thing. */
+/* A body exits with it where this machine has no such thing: by the next one, mostly. */
 #define PROC_GROUP_NONE 77
+
+/**
+ * proc_group_lacks - called by a body when a call has failed that not every machine has
+ * @also: an errno that says so of this call, beside those that say it of any; 0: none
+ *
+ * Exits with PROC_GROUP_NONE, or with errno when it says something else.
+ */
+void __attribute__((noreturn)) proc_group_lacks(int also);
 
 /**
  * proc_group_spawn - a process that holds nothing but what @body makes
