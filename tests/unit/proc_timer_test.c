@@ -115,12 +115,17 @@ static void test_late_and_due(void **state)
 static void test_counted_ids(void **state)
 {
 	cleanup_with(cycle_saved_done) struct saved s = { 0 };
+	char reached[64];
 
 	(void)state;
 	cycle_save_program(PROGRAM, NULL, true, &s);
+	snprintf(reached, sizeof(reached), "/tmp/ckpt-test-%d-reached", getpid());
 	setenv("CKPT_FAULT", "restore.ids=fail", 1);
+	setenv("CKPT_FAULT_REACHED", reached, 1);
 	cycle_go_on(&s);
+	unsetenv("CKPT_FAULT_REACHED");
 	unsetenv("CKPT_FAULT");
+	assert_int_equal(unlink(reached), 0);
 }
 
 /* One that is missing, or another one, is seen before the tree runs. */
