@@ -5,7 +5,7 @@
 #:  make all           the tool, the module
 #:  make tools         build/ckpt-tool                        D=inject: build/inject, D=asan
 #:  make kmod          build/ckpt.ko                          KDIR=kernel headers
-#:  make demo          the main job, shown                    DEMO=vm|nomodule|host|agent
+#:  make demo          the main job, shown                    DEMO=vm|nomodule|host|agent KERNEL=
 #:  make install       ckpt-tool, man pages, DKMS source      DESTDIR= PREFIX=/usr/local
 #:  make check         set up what is needed, run every test
 #:  make lint          sparse, checkpatch, clang-tidy, include rules    KERNEL=newest
@@ -25,7 +25,7 @@
 
 KERNEL ?= 6.1
 TEST ?=
-DEMO ?= vm
+DEMO ?= both
 PREFIX ?= /usr/local
 MAKEFLAGS += --no-print-directory
 # in parallel, unless the caller has said how
@@ -63,7 +63,7 @@ install: tools
 	@echo "the module: dkms install ckpt/$(version)"
 
 demo: install-deps test-programs
-	@KERNEL=$(KERNEL) tests/demo/demo.sh $(DEMO)
+	@KERNEL=$(if $(filter file,$(origin KERNEL)),,$(KERNEL)) tests/demo/demo.sh $(DEMO)
 
 check:
 	@tests/run/check.sh

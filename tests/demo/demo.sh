@@ -1,20 +1,23 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# demo.sh: the main job, for a person to follow: make demo [DEMO=vm|nomodule|host|agent]
+# demo.sh: what ckpt is for, for a person to follow: make demo [DEMO=MODE] [KERNEL=K]
 #
-#   vm        a stock Debian kernel with ckpt.ko in QEMU, two boots (the default)
-#   nomodule  this machine, without the module: the tracker is "pagemap-scan" (Linux 6.7), or "full"
-#   host      this machine, with ckpt.ko loaded (and unloaded at the end)
-#   agent     this machine, without the module: an unmodified agent from the npm registry
+#   both      vm, then agent (the default)
+#   vm        the main job on a stock Debian kernel with ckpt.ko in QEMU, two boots
+#   nomodule  the main job on this machine, by what its kernel notes (Linux 6.7), or by reading all
+#   host      the main job on this machine, with ckpt.ko loaded (and unloaded at the end)
+#   agent     an unmodified agent from the npm registry, on this machine; with KERNEL= on that
+#             kernel with ckpt.ko in QEMU
 #
-# It is the test of the main job, told to a person (CKPT_DEMO, tests/e2e/lib/assert.sh).
+# They are the tests of the same, told to a person (CKPT_DEMO, tests/e2e/lib/assert.sh).
 set -euo pipefail
 export CKPT_REPO=${CKPT_REPO:-$(cd "$(dirname "$0")/../.." && pwd)}
 cd "$CKPT_REPO"
-mode=${1:-vm}
+mode=${1:-both}
 export CKPT_DEMO=1
 with_module=$CKPT_REPO/tests/e2e/010-main-job.sh
+npm_agent=$CKPT_REPO/tests/e2e/012-npm-agent.sh
 
 need_root() {
 	[ "$(id -u)" = 0 ] || { echo "demo: $mode works as root only, use sudo" >&2; exit 1; }
@@ -31,6 +34,20 @@ in_vm() {
 		tests/vm/runner/vm.sh --kernel "${KERNEL:-6.1}" --module --timeout 1500 \
 			--disk "$disk" --env "CKPT_BOOT=$boot" --env CKPT_DEMO=1 -- "$with_module"
 	done
+}
+
+with_agent() {
+	if [ -n "${KERNEL:-}" ]; then
+		echo "== an agent from the npm registry, Linux $KERNEL with ckpt.ko (emulated)"
+		# what it fetches is kept on this machine
+		tests/setup/agent.sh >/dev/null
+		tests/vm/runner/vm.sh --kernel "$KERNEL" --module --timeout 1500 --mem 3072 \
+			--env CKPT_BOOT=1 --env CKPT_DEMO=1 -- "$npm_agent"
+	else
+		need_root
+		echo "== an agent from the npm registry, on this machine"
+		"$npm_agent"
+	fi
 }
 
 on_host() {
@@ -53,10 +70,15 @@ on_host() {
 }
 
 case $mode in
+both)
+	[ "$(id -u)" = 0 ] || echo "demo: the second half, agent, works as root only" >&2
+	in_vm
+	KERNEL='' with_agent
+	;;
 vm) in_vm ;;
 nomodule) need_root; tests/e2e/020-main-job-nomodule.sh ;;
 host) on_host ;;
-agent) need_root; tests/e2e/012-npm-agent.sh ;;
-*) echo "demo: DEMO=$mode is unknown: vm, nomodule, host or agent" >&2; exit 2 ;;
+agent) with_agent ;;
+*) echo "demo: DEMO=$mode is unknown: both, vm, nomodule, host or agent" >&2; exit 2 ;;
 esac
 printf '\n== the demo is complete\n'

@@ -6,6 +6,8 @@
 # Its model is tests/workloads/model_server.py, inside the group or outside it. Each step that the
 # model asks for appends its number to the file `steps` in the workspace: what was lost is missing
 # there, what was done twice is there twice.
+# emulated, it takes a minute or two to begin
+[ -z "${CKPT_IN_VM:-}" ] || agent_seconds=${agent_seconds:-600}
 agent_dir=$("$CKPT_REPO/tests/setup/agent.sh")
 model_server=$CKPT_REPO/tests/workloads/model_server.py
 
@@ -25,6 +27,7 @@ start_npm_agent() {
 		"$model_server" --steps "$2" --think-ms "$3" --port-file "$port" \
 			2>"$base/$name.model" &
 		at_exit "kill -9 $! 2>/dev/null"
+		disown	# nobody wants to hear that it was killed
 		wait_for 60 test -s "$port" || bail "the model does not listen"
 	fi
 	"$tool" run --name "$name" --root "$dir" --private-dir "$base/private" -- /bin/sh -c '

@@ -100,6 +100,7 @@ printf 'repo=%q\nkernel=%q\ndisk=%s\nswap=%s\nload_module=%s\n' \
 	"$repo" "$kdir" "$scratch" "$swapdev" "$module" >"$out/boot"
 {
 	printf 'export CKPT_REPO=%q CKPT_KERNEL=%q CKPT_IN_VM=1\n' "$repo" "$kernel"
+	printf 'export CKPT_CACHE=%q\n' "${CKPT_CACHE:-$HOME/.cache/ckpt}"
 	for e in "${env[@]}"; do
 		printf 'export %s=%q\n' "${e%%=*}" "${e#*=}"
 	done
