@@ -31,13 +31,10 @@ static void restored(bool private)
 {
 	cleanup_with(cycle_saved_done) struct saved first = { 0 };
 	cleanup_with(cycle_saved_done) struct saved second = { 0 };
-	struct ckpt_restore_result result;
-	struct ckpt_restore *r = NULL;
 
 	cycle_save_program(PROGRAM, NULL, private, &first);
 	assert_int_equal(first.image.n_inotifies, 6);
-	cycle_restore(&first, &r, &result);
-	cycle_save_again(r, &second);
+	cycle_restore_and_save(&first, 0, &second);
 	assert_int_equal(second.image.n_inotifies, 6);
 	cycle_go_on(&second);
 }

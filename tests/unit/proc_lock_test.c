@@ -45,14 +45,10 @@ static void test_restored_twice(void **state)
 {
 	cleanup_with(cycle_saved_done) struct saved s = { 0 };
 	cleanup_with(cycle_saved_done) struct saved again = { 0 };
-	struct ckpt_restore_result result;
-	struct ckpt_restore *r = NULL;
 
 	(void)state;
 	save(false, &s);
-	cycle_restore(&s, &r, &result);
-	usleep(50000);
-	cycle_save_again(r, &again);
+	cycle_restore_and_save(&s, 50000, &again);
 	assert_int_equal(again.image.n_locks, N_LOCKS);
 	cycle_go_on(&again);
 }

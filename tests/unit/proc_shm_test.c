@@ -42,13 +42,10 @@ static void restored(bool private)
 {
 	cleanup_with(cycle_saved_done) struct saved first = { 0 };
 	cleanup_with(cycle_saved_done) struct saved second = { 0 };
-	struct ckpt_restore_result result;
-	struct ckpt_restore *r = NULL;
 
 	cycle_save_program(PROGRAM, NULL, private, &first);
 	check_counts(&first.image);
-	cycle_restore(&first, &r, &result);
-	cycle_save_again(r, &second);
+	cycle_restore_and_save(&first, 0, &second);
 	check_counts(&second.image);
 	cycle_go_on(&second);
 }

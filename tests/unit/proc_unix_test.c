@@ -42,13 +42,10 @@ static void test_restored_twice(void **state)
 {
 	cleanup_with(cycle_saved_done) struct saved s = { 0 };
 	cleanup_with(cycle_saved_done) struct saved again = { 0 };
-	struct ckpt_restore_result result;
-	struct ckpt_restore *r;
 
 	(void)state;
 	cycle_save_program(PROGRAM, "nothing", true, &s);
-	cycle_restore(&s, &r, &result);
-	cycle_save_again(r, &again);
+	cycle_restore_and_save(&s, 0, &again);
 	assert_int_equal(again.image.n_unixes, s.image.n_unixes);
 	cycle_go_on(&again);
 }

@@ -314,6 +314,16 @@ void cycle_save_again(struct ckpt_restore *r, struct saved *s)
 	cycle_wait_empty();
 }
 
+void cycle_restore_and_save(struct saved *s, useconds_t run_us, struct saved *again)
+{
+	struct ckpt_restore_result result;
+	struct ckpt_restore *r = NULL;
+
+	cycle_restore(s, &r, &result);
+	usleep(run_us);
+	cycle_save_again(r, again);
+}
+
 void cycle_finish(struct ckpt_restore *r, int wanted)
 {
 	struct ckpt_err err = CKPT_ERR_INIT;

@@ -56,6 +56,8 @@ void cycle_restore(struct saved *s, struct ckpt_restore **ret, struct ckpt_resto
 void cycle_close_saved(struct ckpt_restore *r);
 /* Save what @r has restored, and let go of it. */
 void cycle_save_again(struct ckpt_restore *r, struct saved *s);
+/* Restore, let it run for so long, save it into @again. */
+void cycle_restore_and_save(struct saved *s, useconds_t run_us, struct saved *again);
 /* Wait for the end of the root task with status @wanted, and of everybody. */
 void cycle_finish(struct ckpt_restore *r, int wanted);
 /* Restore what waits for the file "go" in its directory, then checks itself and says "all well". */
