@@ -53,6 +53,27 @@ static inline void find_pack(const char *store, struct file *ret)
 	load(ret);
 }
 
+/* One byte in the middle of each stored object of a type; 0: of all. Return: how many. */
+static inline size_t flip_objects(struct file *f, uint8_t type)
+{
+	struct ckpt_err err = CKPT_ERR_INIT;
+	cleanup_free struct ckpt_object *o = NULL;
+	size_t n, flipped = 0;
+	uint64_t at;
+
+	must(ckpt_tail_decode(f->data + f->len - CKPT_PACK_TAIL_LEN, CKPT_PACK_TAIL_LEN, f->len,
+			      &at, &n, &err));
+	must(ckpt_index_decode(f->data, f->data + at, f->len - at, f->len, &o, &n, &err));
+	for (size_t i = 0; i < n; i++) {
+		if (type && o[i].type != type)
+			continue;
+		f->data[o[i].offset + CKPT_OBJECT_HEAD_LEN + o[i].stored_len / 2] ^= 1;
+		flipped++;
+	}
+	save(f, f->len);
+	return flipped;
+}
+
 /* Two spaces with text-like, random and zero pages: every kind of object, few bytes. */
 static inline struct model small_model(void)
 {

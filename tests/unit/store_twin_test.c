@@ -2,23 +2,6 @@
 /* Content that is in the store already is shared when it is whole, and only then. */
 #include "store_file.h"
 
-/* Every object of the pack under test, one byte flipped in the middle of its stored bytes. */
-static size_t flip_each(struct file *f)
-{
-	struct ckpt_err err = CKPT_ERR_INIT;
-	cleanup_free struct ckpt_object *o = NULL;
-	uint64_t at;
-	size_t n;
-
-	must(ckpt_tail_decode(f->data + f->len - CKPT_PACK_TAIL_LEN, CKPT_PACK_TAIL_LEN, f->len,
-			      &at, &n, &err));
-	must(ckpt_index_decode(f->data, f->data + at, f->len - at, f->len, &o, &n, &err));
-	for (size_t i = 0; i < n; i++)
-		f->data[o[i].offset + CKPT_OBJECT_HEAD_LEN + o[i].stored_len / 2] ^= 1;
-	save(f, f->len);
-	return n;
-}
-
 /* Bit rot in an old pack must not be inherited by a checkpoint that has the content in hand. */
 static void a_full_checkpoint_shares_nothing_damaged(void **state)
 {
@@ -32,7 +15,7 @@ static void a_full_checkpoint_shares_nothing_damaged(void **state)
 	(void)state;
 	small_store(path, sizeof(path));
 	find_pack(path, &f);
-	assert_true(flip_each(&f) >= 4);
+	assert_true(flip_objects(&f, 0) >= 4);
 	assert_int_equal(verify(path, what, sizeof(what)), 0);
 	store = model_open(path);
 	w = put_full(store, "other", &m);
@@ -63,7 +46,7 @@ static void an_incremental_checkpoint_shares_nothing_damaged(void **state)
 	(void)state;
 	small_store(path, sizeof(path));
 	find_pack(path, &f);
-	flip_each(&f);
+	flip_objects(&f, 0);
 	store = model_open(path);
 	w = model_begin(store, "other", 0);
 	sink = ckpt_writer_sink(w);
@@ -125,7 +108,7 @@ static void an_open_reader_finds_the_newer_copy(void **state)
 	r = ckpt_reader_open(open_before, "agent", 1, &err);
 	assert_non_null(r);
 	find_pack(path, &f);
-	flip_each(&f);
+	flip_objects(&f, 0);
 	store = model_open(path);
 	w = put_full(store, "other", &m);
 	assert_int_equal(model_commit(w), 1);

@@ -6,32 +6,9 @@
 #include "base/cleanup.h"
 #include "store/changes.h"
 
-/* A staged page in order of keys. */
-struct staged {
-	uint64_t key;
-	struct ckpt_page_record *page;
-};
-
 static int no_memory(struct ckpt_err *err)
 {
 	return ckpt_fail(err, CKPT_FAILED, 0, "no memory for the blocks of a checkpoint");
-}
-
-static size_t collect(const struct ckpt_changes *c, struct staged *ret)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < c->table.n; i++) {
-		const struct ckpt_table_leaf *leaf = &c->table.leaf[i];
-
-		for (size_t j = 0; j < leaf->n; j++) {
-			if (leaf->page[j].where != CKPT_STAGED)
-				continue;
-			ret[n].key = leaf->number << CKPT_LEAF_BITS | leaf->page[j].page;
-			ret[n++].page = &leaf->page[j];
-		}
-	}
-	return n;
 }
 
 /*
@@ -39,18 +16,18 @@ static size_t collect(const struct ckpt_changes *c, struct staged *ret)
  * of pages where they can, so that the same content gives the same blocks
  * again; a few scattered pages are put together with the group that follows.
  */
-static size_t cut(const struct staged *s, size_t n)
+static size_t cut(const struct ckpt_content *all, const uint32_t *s, size_t n)
 {
 	size_t i;
 
 	for (i = 1; i < n; i++)
 		if (i >= CKPT_BLOCK_PAGES_MIN &&
-		    s[i].key / CKPT_BLOCK_PAGES != s[i - 1].key / CKPT_BLOCK_PAGES)
+		    all[s[i]].key / CKPT_BLOCK_PAGES != all[s[i - 1]].key / CKPT_BLOCK_PAGES)
 			break;
 	return i;
 }
 
-static int remember(struct ckpt_changes *c, const struct ckpt_hash *name, struct ckpt_err *err)
+int ckpt_changes_block(struct ckpt_changes *c, const struct ckpt_hash *name, struct ckpt_err *err)
 {
 	if (!(c->blocks & (c->blocks - 1))) {
 		size_t room = c->blocks ? 2 * (size_t)c->blocks : 1;
@@ -65,15 +42,16 @@ static int remember(struct ckpt_changes *c, const struct ckpt_hash *name, struct
 }
 
 /* Up to CKPT_CODER_BATCH blocks. Return: how many pages they took, -1 error. */
-static ssize_t pack_batch(struct ckpt_changes *c, const struct staged *s, size_t n, bool all,
+static ssize_t pack_batch(struct ckpt_changes *c, const uint32_t *s, size_t n, bool all,
 			  struct ckpt_err *err)
 {
 	const uint8_t *part[CKPT_CODER_BATCH * CKPT_BLOCK_PAGES_MAX];
+	const struct ckpt_content *content = c->contents.content;
 	struct ckpt_code_job job[CKPT_CODER_BATCH];
 	size_t jobs = 0, used = 0;
 
 	while (used < n && jobs < CKPT_CODER_BATCH) {
-		size_t pages = cut(s + used, n - used);
+		size_t pages = cut(content, s + used, n - used);
 
 		if (used + pages == n && !all)
 			break;
@@ -81,18 +59,16 @@ static ssize_t pack_batch(struct ckpt_changes *c, const struct staged *s, size_t
 						      .part = part + used, .parts = pages,
 						      .part_len = CKPT_PAGE_LEN };
 		for (; pages; pages--, used++)
-			part[used] = ckpt_staging_page(&c->staging, s[used].page->at);
+			part[used] = ckpt_staging_page(&c->contents.staging, content[s[used]].at);
 	}
 	if (jobs && ckpt_coder_run(c->coder, job, jobs, c->pack, err))
 		return -1;
 	for (size_t j = 0; j < jobs; j++) {
-		if (remember(c, &job[j].coded.object.hash, err))
+		if (ckpt_changes_block(c, &job[j].coded.object.hash, err))
 			return -1;
-		for (size_t slot = 0; slot < job[j].parts; slot++, s++) {
-			ckpt_staging_put(&c->staging, s->page->at);
-			s->page->where = CKPT_STORED;
-			s->page->at = (c->blocks - 1) * CKPT_BLOCK_PAGES_MAX + slot;
-		}
+		for (size_t slot = 0; slot < job[j].parts; slot++)
+			ckpt_contents_stored(&c->contents, *s++,
+					   (c->blocks - 1) * CKPT_BLOCK_PAGES_MAX + slot);
 	}
 	return used;
 }
@@ -106,7 +82,7 @@ static int need_coder(struct ckpt_changes *c, struct ckpt_err *err)
 
 int ckpt_changes_pack(struct ckpt_changes *c, bool all, struct ckpt_err *err)
 {
-	cleanup_free struct staged *s = malloc((c->staging.used + 1) * sizeof(*s));
+	cleanup_free uint32_t *s = malloc((c->contents.staging.used + 1) * sizeof(*s));
 	ssize_t used;
 	size_t n;
 
@@ -114,7 +90,7 @@ int ckpt_changes_pack(struct ckpt_changes *c, bool all, struct ckpt_err *err)
 		return no_memory(err);
 	if (need_coder(c, err))
 		return -1;
-	n = collect(c, s);
+	n = ckpt_contents_staged(&c->contents, s);
 	for (size_t at = 0; at < n; at += used) {
 		used = pack_batch(c, s + at, n - at, all, err);
 		if (used < 0)
@@ -134,12 +110,14 @@ static int apply(void *self, void *change, struct ckpt_leaf *leaf, struct ckpt_e
 	for (size_t i = 0; i < changed->n; i++) {
 		const struct ckpt_page_record *p = &changed->page[i];
 		struct ckpt_entry e = { .kind = p->is };
+		uint32_t at;
 
 		if (p->where == CKPT_AS_PARENT)
 			continue;
 		if (p->is == CKPT_PAGE_IS_DATA) {
-			e.slot = p->at % CKPT_BLOCK_PAGES_MAX;
-			e.block = ckpt_leaf_block(leaf, &c->block[p->at / CKPT_BLOCK_PAGES_MAX]);
+			at = c->contents.content[p->at].at;
+			e.slot = at % CKPT_BLOCK_PAGES_MAX;
+			e.block = ckpt_leaf_block(leaf, &c->block[at / CKPT_BLOCK_PAGES_MAX]);
 		}
 		leaf->entry[p->page] = e;
 	}

@@ -9,7 +9,7 @@
 void ckpt_changes_done(struct ckpt_changes *c)
 {
 	ckpt_table_done(&c->table);
-	ckpt_staging_done(&c->staging);
+	ckpt_contents_done(&c->contents);
 	ckpt_coder_free(c->coder);
 	ckpt_fingerprinter_free(c->fingerprinter);
 	free(c->block);
@@ -63,9 +63,13 @@ static int look_up(struct ckpt_changes *c, uint64_t key, struct ckpt_page_record
 	return 0;
 }
 
-/* Learn the fingerprint of a data page of the parent from its content. */
-static int learn(struct ckpt_changes *c, uint64_t key, struct ckpt_page_record *p,
-		 struct ckpt_err *err)
+/*
+ * A data page of the parent, its block checked against its name.
+ * @ret_block, @ret_slot: where it is, valid until the parent is read again
+ */
+static int page_of_parent(struct ckpt_changes *c, uint64_t key, const uint8_t **ret,
+			  const struct ckpt_hash **ret_block, uint32_t *ret_slot,
+			  struct ckpt_err *err)
 {
 	const struct ckpt_leaf *leaf;
 	struct ckpt_entry e;
@@ -83,8 +87,23 @@ static int learn(struct ckpt_changes *c, uint64_t key, struct ckpt_page_record *
 		return -1;
 	if (len < (e.slot + 1) * (size_t)CKPT_PAGE_LEN)
 		return ckpt_fail(err, CKPT_DAMAGED, 0, "a block of the parent is too short");
-	if (ckpt_fingerprint_page(c->fingerprinter, block + e.slot * (size_t)CKPT_PAGE_LEN,
-				  &p->fp_was))
+	*ret = block + e.slot * (size_t)CKPT_PAGE_LEN;
+	*ret_block = &leaf->block[e.block];
+	*ret_slot = e.slot;
+	return 0;
+}
+
+/* Learn the fingerprint of a data page of the parent from its content. */
+static int learn(struct ckpt_changes *c, uint64_t key, struct ckpt_page_record *p,
+		 struct ckpt_err *err)
+{
+	const struct ckpt_hash *block;
+	const uint8_t *page;
+	uint32_t slot;
+
+	if (page_of_parent(c, key, &page, &block, &slot, err))
+		return -1;
+	if (ckpt_fingerprint_page(c->fingerprinter, page, &p->fp_was))
 		return ckpt_fail(err, CKPT_FAILED, 0, "libcrypto cannot compute a fingerprint");
 	p->was_known = true;
 	return 0;
@@ -112,23 +131,77 @@ static int equals_parent(struct ckpt_changes *c, uint64_t key, struct ckpt_page_
 	return !memcmp(&p->fp_was, fp, sizeof(*fp));
 }
 
-static void unstage(struct ckpt_changes *c, struct ckpt_page_record *p)
+static void let_go(struct ckpt_changes *c, struct ckpt_page_record *p)
 {
-	if (p->where == CKPT_STAGED)
-		ckpt_staging_put(&c->staging, p->at);
+	if (p->where == CKPT_HELD)
+		ckpt_contents_put(&c->contents, p->at);
 	p->where = CKPT_NO_DATA;
 }
 
-static int stage(struct ckpt_changes *c, struct ckpt_page_record *p, const uint8_t *data,
+/* What the parent had, wherever: a process that was forked since has most of it. */
+static int recall_contents(struct ckpt_changes *c, struct ckpt_err *err)
+{
+	if (c->recalled)
+		return 0;
+	c->recalled = true;
+	for (size_t i = 0; i < c->table.n; i++) {
+		const struct ckpt_table_leaf *leaf = &c->table.leaf[i];
+
+		for (size_t j = 0; j < leaf->n; j++) {
+			const struct ckpt_page_record *p = &leaf->page[j];
+
+			if (p->was == CKPT_PAGE_IS_DATA && p->was_known &&
+			    ckpt_contents_recall(&c->contents, &p->fp_was,
+						 leaf->number << CKPT_LEAF_BITS | p->page))
+				return no_memory(err);
+		}
+	}
+	return 0;
+}
+
+/*
+ * Refer to a page of the parent, whose block may be damaged by now and may not be referred to by
+ * anybody else: it is read and compared, and what is not the same is not referred to.
+ */
+static int adopt(struct ckpt_changes *c, struct ckpt_content *content, const uint8_t *data,
 		 struct ckpt_err *err)
 {
-	uint32_t slot = p->where == CKPT_STAGED ? p->at : ckpt_staging_get(&c->staging);
+	const struct ckpt_hash *block;
+	const uint8_t *page;
+	uint32_t slot;
 
-	if (slot == CKPT_NO_SLOT)
+	if (page_of_parent(c, content->key, &page, &block, &slot, NULL) ||
+	    memcmp(page, data, CKPT_PAGE_LEN))
+		return 0;
+	if ((!c->blocks || !ckpt_hash_equal(&c->block[c->blocks - 1], block)) &&
+	    ckpt_changes_block(c, block, err))
+		return -1;
+	content->is = CKPT_CONTENT_STORED;
+	content->at = (c->blocks - 1) * CKPT_BLOCK_PAGES_MAX + slot;
+	return 0;
+}
+
+static int hold(struct ckpt_changes *c, uint64_t key, struct ckpt_page_record *p,
+		const struct ckpt_fingerprint *fp, const uint8_t *data, struct ckpt_err *err)
+{
+	uint32_t number;
+
+	if (key >> CKPT_PAGE_BITS >= c->parent_spaces && recall_contents(c, err))
+		return -1;
+	number = ckpt_contents_find(&c->contents, fp);
+	if (number == CKPT_NO_CONTENT)
 		return no_memory(err);
-	memcpy(ckpt_staging_page(&c->staging, slot), data, CKPT_PAGE_LEN);
-	p->where = CKPT_STAGED;
-	p->at = slot;
+	if (c->contents.content[number].is == CKPT_CONTENT_OF_PARENT &&
+	    adopt(c, &c->contents.content[number], data, err))
+		return -1;
+	if (c->contents.content[number].is != CKPT_CONTENT_STAGED &&
+	    c->contents.content[number].is != CKPT_CONTENT_STORED &&
+	    ckpt_contents_stage(&c->contents, number, key, data))
+		return no_memory(err);
+	ckpt_contents_get(&c->contents, number, key);
+	let_go(c, p);
+	p->where = CKPT_HELD;
+	p->at = number;
 	return 0;
 }
 
@@ -151,23 +224,23 @@ int ckpt_changes_put(struct ckpt_changes *c, uint64_t key, const uint8_t *data,
 	if (same < 0)
 		return -1;
 	if (same) {
-		unstage(c, p);
+		let_go(c, p);
 		p->where = CKPT_AS_PARENT;
 	} else if (zero) {
-		unstage(c, p);
+		let_go(c, p);
 	} else if (p->is != CKPT_PAGE_IS_DATA || p->where == CKPT_AS_PARENT ||
 		   memcmp(&p->fp, &fp, sizeof(fp))) {
-		if (stage(c, p, data, err))
+		if (hold(c, key, p, &fp, data, err))
 			return -1;
 	}
 	p->is = kind;
 	p->fp = fp;
-	return c->staging.used < CKPT_STAGED_MAX ? 0 : ckpt_changes_pack(c, false, err);
+	return c->contents.staging.used < CKPT_STAGED_MAX ? 0 : ckpt_changes_pack(c, false, err);
 }
 
 static void make_absent(struct ckpt_changes *c, struct ckpt_page_record *p)
 {
-	unstage(c, p);
+	let_go(c, p);
 	p->is = CKPT_PAGE_IS_ABSENT;
 	if (p->was == CKPT_PAGE_IS_ABSENT)
 		p->where = CKPT_AS_PARENT;

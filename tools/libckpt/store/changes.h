@@ -2,15 +2,15 @@
 /*
  * Changes: pages on their way into a checkpoint
  *
- * What is put is compared with the parent; what differs is staged, packed into
- * blocks, and in the end becomes leaves of the new map.
+ * What is put is compared with the parent; what differs is staged, each content once, packed
+ * into blocks, and in the end becomes leaves of the new map.
  */
 #ifndef CKPT_STORE_CHANGES_H
 #define CKPT_STORE_CHANGES_H
 
 #include "store/coder.h"
 #include "store/map.h"
-#include "store/staging.h"
+#include "store/contents.h"
 #include "store/table.h"
 
 /* Pages staged before blocks are written: 64 MiB. */
@@ -30,8 +30,10 @@
  * @level: of zstd
  * @pack: where blocks and nodes go
  * @table: the pages
- * @staging: those not yet in a block
- * @block: names of the blocks written, @blocks of them
+ * @contents: of changed pages
+ * @recalled: those of the parent are among them
+ * @block: names of the blocks written and of those of the parent that are used again, @blocks
+ *	of them
  */
 struct ckpt_changes {
 	struct ckpt_map parent;
@@ -42,7 +44,8 @@ struct ckpt_changes {
 	int level;
 	struct ckpt_pack_out *pack;
 	struct ckpt_table table;
-	struct ckpt_staging staging;
+	struct ckpt_contents contents;
+	bool recalled;
 	struct ckpt_hash *block;
 	uint32_t blocks;
 };
@@ -62,6 +65,9 @@ uint64_t ckpt_changes_pages(const struct ckpt_changes *c);
 int ckpt_changes_known(const struct ckpt_changes *c, struct ckpt_fingerprint_set *ret,
 		       struct ckpt_err *err);
 
+/* A block that pages of this checkpoint are in: number c->blocks - 1 from now on. */
+int ckpt_changes_block(struct ckpt_changes *c, const struct ckpt_hash *name,
+		       struct ckpt_err *err);
 /* Pack staged pages into blocks. @all: the last, short block too. */
 int ckpt_changes_pack(struct ckpt_changes *c, bool all, struct ckpt_err *err);
 /* Everything is packed: write the nodes. Return: as ckpt_map_change. */

@@ -14,8 +14,7 @@
 enum ckpt_where {
 	CKPT_AS_PARENT,		/* nothing to do */
 	CKPT_NO_DATA,		/* changed to zero or absent */
-	CKPT_STAGED,		/* changed, @at is a slot of the staging memory */
-	CKPT_STORED,		/* changed, @at names block and page in it */
+	CKPT_HELD,		/* changed, @at is the number of a content */
 };
 
 /**
