@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Process images: random ones survive the codec, damaged bytes never harm. */
 #include <fcntl.h>
+#include <openssl/sha.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/pages.h"
 #include "base/wire.h"
 #include "proc/image.h"
 
@@ -258,12 +260,22 @@ static void make_shm(struct ckpt_image *image)
 	s->doomed = rnd(2);
 }
 
+static void make_vdso(struct ckpt_image *image)
+{
+	fill(image->vdso_hash, sizeof(image->vdso_hash));
+	image->vdso_len = rnd(3) * CKPT_PAGE_LEN;
+	if (!image->vdso_len)
+		return;
+	image->vdso = random_bytes(image->vdso_len);
+	SHA256(image->vdso, image->vdso_len, image->vdso_hash);
+}
+
 static struct ckpt_image make_image(void)
 {
 	struct ckpt_image image = { .monotonic_ns = rnd(1ull << 60), .private_pidns = rnd(2) };
 	size_t i, j;
 
-	fill(image.vdso_hash, sizeof(image.vdso_hash));
+	make_vdso(&image);
 	strcpy(image.kernel, "6.1.0");
 	image.unquiesced = rnd(2) ? random_text("x") : NULL;
 	fill(image.cpus, sizeof(image.cpus));
@@ -431,6 +443,13 @@ static void expect_bad(void (*spoil)(struct ckpt_image *))
 	static void test_bad_##name(void **state) { (void)state; expect_bad(spoil_##name); }
 
 SPOIL(mm, i->tasks[0].mm = i->n_mms)
+SPOIL(vdso, (free(i->vdso), i->vdso = random_bytes(CKPT_PAGE_LEN),
+	     i->vdso_len = CKPT_PAGE_LEN))
+SPOIL(vdso_len, (free(i->vdso), i->vdso = random_bytes(100), i->vdso_len = 100,
+		 SHA256(i->vdso, 100, i->vdso_hash)))
+SPOIL(vdso_max, (free(i->vdso), i->vdso = calloc(17, CKPT_PAGE_LEN),
+		 i->vdso_len = 17 * CKPT_PAGE_LEN,
+		 SHA256(i->vdso, i->vdso_len, i->vdso_hash)))
 SPOIL(exe, i->mms[0].exe = CKPT_NONE)
 SPOIL(exe_pipe, i->mms[0].exe = i->n_files - 1)
 SPOIL(fdtable, i->tasks[0].fdtable = i->n_fdtables)
@@ -503,6 +522,7 @@ int main(void)
 		cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_flipped),
 		cmocka_unit_test(test_unknown_record),
+		BAD_TEST(vdso), BAD_TEST(vdso_len), BAD_TEST(vdso_max),
 		BAD_TEST(mm), BAD_TEST(exe), BAD_TEST(exe_pipe), BAD_TEST(fdtable), BAD_TEST(cwd),
 		BAD_TEST(pipe), BAD_TEST(pipe_len), BAD_TEST(area_file), BAD_TEST(area_order),
 		BAD_TEST(area_bounds), BAD_TEST(fd_order), BAD_TEST(fd_file), BAD_TEST(leader),

@@ -374,6 +374,8 @@ static const struct ckpt_field task_fields[] = {
 static const struct ckpt_shape task_shape = SHAPE(ckpt_task, task_fields);
 
 static const struct ckpt_field image_fields[] = {
+	/* first, where it has the same pages in the next checkpoint */
+	LATER_BLOB(41, ckpt_image, vdso, vdso_len),
 	LIST(1, ckpt_image, tasks, n_tasks, task_shape),
 	LIST(2, ckpt_image, mms, n_mms, mm_shape),
 	LIST(3, ckpt_image, files, n_files, file_shape),

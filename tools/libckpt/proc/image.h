@@ -274,7 +274,7 @@ struct ckpt_task {
  * struct ckpt_image - a process tree
  * @monotonic_ns, @boottime_ns, @realtime_ns: clocks as the tree saw them
  * @private_pidns: the tree has a pid namespace of its own; else its pids are the caller's
- * @vdso_hash: SHA-256 of the vdso it ran with
+ * @vdso, @vdso_hash: code of the vdso it ran with, and its SHA-256; older images have that alone
  * @kernel: uname release, for messages
  * @unquiesced: what could not be brought to rest, one sentence or NULL
  * @cpus: those that a task of its cgroup had that asked for none; all zero: not recorded
@@ -322,6 +322,8 @@ struct ckpt_image {
 	size_t n_filters;
 	uint64_t monotonic_ns, boottime_ns, realtime_ns;
 	bool private_pidns;
+	uint8_t *vdso;
+	size_t vdso_len;
 	uint8_t vdso_hash[32];
 	char kernel[65];
 	char *unquiesced;
