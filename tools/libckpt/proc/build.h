@@ -16,6 +16,7 @@
 #include "proc/init.h"
 #include "proc/parse.h"
 #include "proc/restore.h"
+#include "proc/vdso.h"
 
 /**
  * struct ckpt_site - a stopped thread that makes system calls for us
@@ -76,17 +77,30 @@ struct ckpt_vdso {
 };
 
 /**
+ * struct ckpt_vdso_swap - the vdso of a tree and that of this kernel
+ * @needed: they differ; else both are empty
+ * @was: in the image
+ * @is: in this process
+ */
+struct ckpt_vdso_swap {
+	bool needed;
+	struct ckpt_vdso_code was, is;
+};
+
+/**
  * struct ckpt_build_task - a task of the image as far as it exists
  * @task: in the image
  * @host: pid, 0 while unborn
  * @tids: host tids, as many as it has threads
  * @at: where its threads find a syscall instruction
+ * @vdso: where the lowest part of this kernel's vdso lies in it, once it is placed
  */
 struct ckpt_build_task {
 	const struct ckpt_task *task;
 	pid_t host;
 	pid_t *tids;
 	uint64_t at;
+	uint64_t vdso;
 };
 
 /**
@@ -108,6 +122,7 @@ struct ckpt_build_shm {
  * @region: address of scratch memory and, behind it, of the parked vdso: free
  *	in every address space of the image
  * @vdso: of this kernel, as in a fresh process
+ * @vdso_swap: it, and that of the image
  * @fd_base: files of the image are open in init, and in every task until its
  *	own table is built, as descriptors @fd_base + index
  * @init_site: init as a thread that makes calls; tid 0 while it runs by itself
@@ -125,6 +140,7 @@ struct ckpt_restore {
 	const struct ckpt_source *source;
 	uint64_t region;
 	struct ckpt_vdso vdso;
+	struct ckpt_vdso_swap vdso_swap;
 	uint32_t fd_base;
 	struct ckpt_init init;
 	struct ckpt_site init_site;
@@ -146,11 +162,39 @@ struct ckpt_site ckpt_build_site(const struct ckpt_restore *r, const struct ckpt
 struct ckpt_build_task *ckpt_build_find(struct ckpt_restore *r, int32_t pid);
 
 /* vdso-build.c */
+bool ckpt_vdso_hash_is(const void *code, size_t len, const uint8_t hash[32]);
 int ckpt_vdso_survey(pid_t pid, struct ckpt_vdso *ret, struct ckpt_err *err);
-int ckpt_vdso_check(const struct ckpt_image *image, struct ckpt_err *err);
+int ckpt_vdso_check(const struct ckpt_restore_params *params, struct ckpt_err *err);
 int ckpt_vdso_park(struct ckpt_restore *r, const struct ckpt_site *s, uint64_t *ret_at,
 		   struct ckpt_err *err);
 int ckpt_vdso_place(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
+int ckpt_vdso_verify(const struct ckpt_restore *r, const struct ckpt_build_task *t,
+		     struct ckpt_err *err);
+/* Of a task whose vdso is another: is this one of the new one's areas? */
+bool ckpt_vdso_is_new(const struct ckpt_restore *r, const struct ckpt_build_task *t,
+		      uint64_t start);
+
+/*
+ * vdso-swap-build.c: do they differ? And when they do, can the tree go on with that of this
+ * kernel, whose parts have @len bytes?
+ */
+int ckpt_vdso_swap_open(const struct ckpt_image *image, struct ckpt_vdso_swap *ret,
+			struct ckpt_err *err);
+int ckpt_vdso_swap_check(const struct ckpt_restore_params *params,
+			 const struct ckpt_vdso_swap *swap, uint64_t len, struct ckpt_err *err);
+
+/**
+ * ckpt_vdso_room - where a vdso may lie that is not that of the image
+ * @mm: none of its areas, and nothing that they may grow into
+ * @base: where that of the image lies
+ * @r: for the memory that it has meanwhile, which is not free either; NULL: none yet
+ * @len: of all of its parts
+ */
+int ckpt_vdso_room(const struct ckpt_mm *mm, uint64_t base, const struct ckpt_restore *r,
+		   uint64_t len, uint64_t *ret, struct ckpt_err *err);
+/* Where the code of the vdso of @mm lies: in one piece, or it is refused. */
+int ckpt_vdso_code_at(const struct ckpt_mm *mm, const struct ckpt_vdso_swap *swap, uint64_t *ret,
+		      struct ckpt_err *err);
 
 /* init-build.c: init as a site, and its way back */
 int ckpt_build_init(struct ckpt_restore *r, struct ckpt_err *err);

@@ -197,7 +197,7 @@ int ckpt_restore_check(const struct ckpt_restore_params *params, struct ckpt_err
 	    check_pids(image, err) || check_files(params, err) || ckpt_ptys_free(image, err) ||
 	    check_watches(params, err) || ckpt_locks_free(params, err) ||
 	    ckpt_unix_preflight(params, err) ||
-	    ckpt_machine_check(image, err) || ckpt_vdso_check(image, err) ||
+	    ckpt_machine_check(image, err) || ckpt_vdso_check(params, err) ||
 	    ckpt_xstate_check(image, err))
 		return -1;
 	return 0;

@@ -139,7 +139,7 @@ static int build(struct ckpt_restore *r, struct ckpt_err *err)
 {
 	struct ckpt_cpus cpus;
 
-	if (ckpt_build_init(r, err) ||
+	if (ckpt_vdso_swap_open(r->image, &r->vdso_swap, err) || ckpt_build_init(r, err) ||
 	    ckpt_cpus_of(r->init.cgroup_fd, r->init.pid, &cpus, err))
 		return -1;
 	memcpy(r->cpus, cpus.usual, sizeof(r->cpus));

@@ -51,16 +51,19 @@ static int add_span(struct spans *v, struct span s)
 	return 0;
 }
 
-static int spans_of_image(const struct ckpt_mm *mm, struct spans *v)
+static int spans_of_image(const struct ckpt_restore *r, const struct ckpt_mm *mm, struct spans *v)
 {
 	size_t i;
 
 	for (i = 0; i < mm->n_areas; i++) {
 		const struct ckpt_area *a = &mm->areas[i];
 		bool file = a->file != CKPT_NONE;
+		/* the place alone is left of what the old vdso had for data */
+		bool gone = a->kind == CKPT_AREA_KIND_VVAR && r->vdso_swap.needed;
 
 		if (a->kind != CKPT_AREA_KIND_VSYSCALL &&
-		    add_span(v, (struct span){ a->start, a->end, file ? a->pgoff : 0, a->prot,
+		    add_span(v, (struct span){ a->start, a->end, file ? a->pgoff : 0,
+					       gone ? 0 : a->prot,
 					       a->kind == CKPT_AREA_KIND_FILE_SHARED ||
 					       a->kind == CKPT_AREA_KIND_URING, file }))
 			return -1;
@@ -74,13 +77,15 @@ static bool is_file(const struct ckpt_maps_line *m)
 	return m->ino || m->dev;
 }
 
-static int spans_of_process(const struct ckpt_restore *r, const char *maps, struct spans *v)
+static int spans_of_process(const struct ckpt_restore *r, const struct ckpt_build_task *t,
+			    const char *maps, struct spans *v)
 {
 	struct ckpt_maps_line m;
 	int more;
 
 	while ((more = ckpt_parse_maps_line(&maps, &m)) > 0) {
-		if (m.start == r->region || m.start > INT64_MAX)
+		if (m.start == r->region || m.start > INT64_MAX ||
+		    ckpt_vdso_is_new(r, t, m.start))
 			continue;
 		if (add_span(v, (struct span){ m.start, m.end, is_file(&m) ? m.pgoff : 0, m.prot,
 					       m.shared, is_file(&m) }))
@@ -100,8 +105,8 @@ static int verify_areas(struct ckpt_restore *r, struct ckpt_build_task *t, struc
 	snprintf(path, sizeof(path), "/proc/%d/maps", t->host);
 	if (ckpt_build_text(path, &text, err))
 		return -1;
-	if (spans_of_image(&r->image->mms[t->task->mm], &wanted) ||
-	    spans_of_process(r, text, &found))
+	if (spans_of_image(r, &r->image->mms[t->task->mm], &wanted) ||
+	    spans_of_process(r, t, text, &found))
 		return ckpt_fail(err, CKPT_FAILED, 0, "process %d: cannot compare its areas",
 				 t->task->pid);
 	for (i = 0; i < wanted.n && i < found.n; i++) {
@@ -276,7 +281,8 @@ int ckpt_verify_task(struct ckpt_restore *r, struct ckpt_build_task *t, struct c
 		return 0;
 	if (ckpt_verify_ctty(r, t, err) || ckpt_verify_limits(t, err) ||
 	    ckpt_verify_timers(t, err) ||
-	    verify_areas(r, t, err) || verify_fds(r, t, err) || ckpt_verify_shm_uses(r, t, err))
+	    verify_areas(r, t, err) || ckpt_vdso_verify(r, t, err) || verify_fds(r, t, err) ||
+	    ckpt_verify_shm_uses(r, t, err))
 		return -1;
 	return ckpt_verify_urings(r, t, err) || ckpt_memory_verify(r, t, err) ? -1 : 0;
 }
