@@ -44,14 +44,15 @@ run_native() {	# FILE: the test on this machine
 	tap_record "$name" "$log" "$rc"
 }
 
-boot_each() {	# FILE LOG BOOTS ARGUMENT...: the boots of a test, until one fails
-	local file=$1 log=$2 boots=$3 boot rc=0
+boot_each() {	# FILE LOG KERNELS ARGUMENT...: a boot of each, until one fails
+	local file=$1 log=$2 kernels=$3 kernel boot=0 rc=0
 
 	shift 3
-	for boot in $(seq "$boots"); do
+	for kernel in $kernels; do
+		boot=$((boot + 1))
 		# the status of the machine, not of what copies its output
 		set +e
-		"$repo/tests/vm/runner/vm.sh" "$@" --env "CKPT_BOOT=$boot" \
+		"$repo/tests/vm/runner/vm.sh" --kernel "$kernel" "$@" --env "CKPT_BOOT=$boot" \
 			-- "$file" </dev/null 2>&1 | tee -a "$log"
 		rc=${PIPESTATUS[0]}
 		set -e
@@ -61,7 +62,7 @@ boot_each() {	# FILE LOG BOOTS ARGUMENT...: the boots of a test, until one fails
 }
 
 run_vm() {	# FILE KERNEL: the test in machines of its own
-	local file=$1 kernel=$2 name log work rc=0 boots other args=()
+	local file=$1 kernel=$2 name log work rc=0 kernels other args=()
 
 	name=$(name_of "$file")
 	# the sum prints one word: the kernel is part of it, where there are two
@@ -71,8 +72,8 @@ run_vm() {	# FILE KERNEL: the test in machines of its own
 	rm -rf "$work/out"
 	mkdir -p "$work/out"
 	: >"$log"
-	boots=$(tap_header "$file" boots 1)
-	args+=(--kernel "$kernel" --out "$work/out"
+	kernels=$(boot_kernels "$file" "$kernel")
+	args+=(--out "$work/out"
 		--timeout "$(limit "$file")"
 		--mem "$(tap_header "$file" mem 2048)" --swap "$(tap_header "$file" swap '')"
 		--append "$(tap_header "$file" kernel-args '')"
@@ -83,17 +84,26 @@ run_vm() {	# FILE KERNEL: the test in machines of its own
 	fi
 	other=$(tap_header "$file" other-module '')
 	[ -z "$other" ] || args+=(--other-module "$other")
-	[ "$boots" = 1 ] || args+=(--disk "$work/disk")
-	echo "# $name on $kernel"
-	boot_each "$file" "$log" "$boots" "${args[@]}" || rc=$?
+	[ "${kernels/ /}" = "$kernels" ] || args+=(--disk "$work/disk")
+	echo "# $name on $kernels"
+	boot_each "$file" "$log" "$kernels" "${args[@]}" || rc=$?
 	if [ "$rc" = 126 ]; then
 		rm -f "$work/disk"
 		: >"$log"
 		rc=0
-		boot_each "$file" "$log" "$boots" "${args[@]}" || rc=$?
+		boot_each "$file" "$log" "$kernels" "${args[@]}" || rc=$?
 	fi
 	rm -f "$work/disk"
 	tap_record "$name" "$log" "$rc"
+}
+
+boot_kernels() {	# FILE KERNEL: what it boots, one after the other
+	local boots
+
+	boots=$(tap_header "$1" boot-kernels '')
+	[ -n "$boots" ] ||
+		boots=$(for _ in $(seq "$(tap_header "$1" boots 1)"); do echo "$2"; done | xargs)
+	echo "$boots"
 }
 
 limit() {	# FILE: its limit in seconds, twice that when another test runs beside it
