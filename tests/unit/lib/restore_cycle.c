@@ -29,6 +29,7 @@
 char cycle_cgroup[64];
 char *cycle_cgroup_dir;
 void (*cycle_while_stopped)(void);
+int32_t cycle_taken;
 static char dir[64], output[96];
 
 void cycle_check(int failed, const struct ckpt_err *err)
@@ -246,6 +247,7 @@ void cycle_restore(struct saved *s, struct ckpt_restore **ret, struct ckpt_resto
 {
 	struct ckpt_restore_params params = {
 		.image = &s->image, .source = &s->source, .cgroup = cycle_cgroup_dir,
+		.taken = cycle_taken,
 	};
 	struct ckpt_err err = CKPT_ERR_INIT;
 

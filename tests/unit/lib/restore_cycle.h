@@ -29,6 +29,9 @@ extern char *cycle_cgroup_dir;
 /* Called by cycle_save when the tree is stopped and not read yet, each time it is tried. */
 extern void (*cycle_while_stopped)(void);
 
+/* A pid that counts as taken for cycle_restore, or 0. */
+extern int32_t cycle_taken;
+
 /* Fixtures of a group of tests. */
 int cycle_setup(void **state);
 int cycle_teardown(void **state);

@@ -127,6 +127,7 @@ struct ckpt_build_shm {
  *	own table is built, as descriptors @fd_base + index
  * @init_site: init as a thread that makes calls; tid 0 while it runs by itself
  * @init_regs: to go on with
+ * @private_pidns: the tree has a pid namespace of its own, be it a new one
  * @ghost: next pid that the image does not use
  * @cpus: those that a task of the cgroup has that asks for none
  * @made: host ids of the tasks that exist and that ptrace holds, oldest first
@@ -145,6 +146,7 @@ struct ckpt_restore {
 	struct ckpt_init init;
 	struct ckpt_site init_site;
 	struct user_regs_struct init_regs;
+	bool private_pidns;
 	int32_t ghost;
 	uint8_t cpus[CKPT_CPUS_LEN];
 	pid_t *made;
@@ -199,6 +201,12 @@ int ckpt_vdso_code_at(const struct ckpt_mm *mm, const struct ckpt_vdso_swap *swa
 /* init-build.c: init as a site, and its way back */
 int ckpt_build_init(struct ckpt_restore *r, struct ckpt_err *err);
 int ckpt_build_init_leave(struct ckpt_restore *r, struct ckpt_err *err);
+/*
+ * pids-build.c: as ckpt_restore_forecast; a pid that is neither of the image nor of anybody else
+ */
+int ckpt_pids_check(const struct ckpt_restore_params *params, int32_t *ret_taken,
+		    struct ckpt_err *err);
+int32_t ckpt_pids_spare(struct ckpt_restore *r);
 /* Descriptors that init needs for the files of @image; they lie above all of the tree. */
 uint64_t ckpt_build_fd_room(const struct ckpt_image *image);
 /* The first pid above all that @image uses. */
@@ -413,8 +421,9 @@ int ckpt_build_attrs(struct ckpt_restore *r, struct ckpt_build_task *t, struct c
 int ckpt_build_regs(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
 int ckpt_xstate_check(const struct ckpt_image *image, struct ckpt_err *err);
 
-/* preflight-build.c, verify-build.c are called by restore.c alone */
-int ckpt_restore_check(const struct ckpt_restore_params *params, struct ckpt_err *err);
+/* preflight-build.c, verify-build.c are called by restore.c alone; as ckpt_restore_forecast */
+int ckpt_restore_check(const struct ckpt_restore_params *params, int32_t *ret_taken,
+		       struct ckpt_err *err);
 /* machine-build.c: limits, capabilities and abilities of this machine, and of this process. */
 int ckpt_machine_check(const struct ckpt_image *image, struct ckpt_err *err);
 int ckpt_verify_task(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);

@@ -62,6 +62,11 @@ int ckpt_build_clone(struct ckpt_restore *r, const struct ckpt_site *s, uint64_t
 	if (!ckpt_site_put(s, 0, &at, sizeof(at), err) ||
 	    ckpt_remote_clone(s->tid, s->at, s->scratch, sizeof(at.args), &value, &host, err))
 		return -1;
+	if (value == -EEXIST && pid && r->params.ret_taken)
+		*r->params.ret_taken = pid;
+	if (value == -EEXIST)
+		return ckpt_fail(err, CKPT_FAILED, 0, "somebody took pid %d of the checkpoint just "
+				 "now; try again", pid);
 	if (value < 0)
 		return ckpt_fail(err, CKPT_FAILED, -value, "cannot make a task with pid %d", pid);
 	if (remember(r, host, err))

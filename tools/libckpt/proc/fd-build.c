@@ -87,7 +87,7 @@ static int fetch(const struct ckpt_restore *r, const struct ckpt_site *s, const 
 /* Init itself as descriptor fd_base of @s, above all of its own. */
 static int open_init(const struct ckpt_restore *r, const struct ckpt_site *s, struct ckpt_err *err)
 {
-	const int32_t pid = r->image->private_pidns ? 1 : r->init.pid;
+	const int32_t pid = r->private_pidns ? 1 : r->init.pid;
 	int64_t fd = ckpt_site_call(s, err, "open init", SYS_pidfd_open, ARGS(pid, 0));
 
 	if (fd < 0 ||

@@ -62,7 +62,19 @@ static void bear(struct births *b, size_t i, int32_t session)
 	bear_children(b, t->pid, t->sid);
 }
 
-/* Those that init adopted: forked by a helper that was in their session. */
+/* Is @t below @ancestor, or that itself? */
+static bool is_below(const struct ckpt_image *image, const struct ckpt_task *t,
+		     const struct ckpt_task *ancestor)
+{
+	while (t && t != ancestor)
+		t = t->ppid ? find(image, t->ppid) : NULL;
+	return t;
+}
+
+/*
+ * Those that init adopted, or one above who takes orphans: forked by a helper in their session,
+ * which is below the leader, or below who adopts where that is gone.
+ */
 static bool bear_adopted(struct births *b)
 {
 	bool more = false;
@@ -70,8 +82,12 @@ static bool bear_adopted(struct births *b)
 	for (size_t i = 0; i < b->image->n_tasks; i++) {
 		const struct ckpt_task *t = &b->image->tasks[i];
 		const struct ckpt_task *leader = find(b->image, t->sid);
+		const struct ckpt_task *parent = t->ppid ? find(b->image, t->ppid) : NULL;
 
-		if (b->born[i] || t->ppid || (leader && !b->born[leader - b->image->tasks]))
+		if (b->born[i] || t->sid == t->pid ||
+		    (leader && !b->born[leader - b->image->tasks]) ||
+		    (parent && !b->born[parent - b->image->tasks]) ||
+		    (parent && leader && !is_below(b->image, leader, parent)))
 			continue;
 		bear(b, i, t->sid);
 		more = true;
@@ -108,7 +124,8 @@ static int check_group(const struct ckpt_image *image, const struct ckpt_task *t
 	if (!t->sid || !t->pgid)
 		return REFUSE(t, "is in a session or process group led from outside the tree; "
 			      "start the tree with setsid");
-	if (image->private_pidns && (t->pid == 1 || t->sid == 1 || t->pgid == 1))
+	/* pid 1 is always somebody else */
+	if (t->pid == 1 || t->sid == 1 || t->pgid == 1)
 		return REFUSE(t, "is the init of its pid namespace or in its session; start the "
 			      "tree with ckpt-tool run");
 	if (leader && leader->pgid != t->pgid)

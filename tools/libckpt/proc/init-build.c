@@ -147,7 +147,7 @@ static int choose_fds(struct ckpt_restore *r, struct ckpt_err *err)
 static int spawn(struct ckpt_restore *r, struct ckpt_err *err)
 {
 	const struct ckpt_init_params params = {
-		.private_pidns = r->image->private_pidns,
+		.private_pidns = r->private_pidns,
 		.clocks = true,
 		.monotonic_ns = r->image->monotonic_ns,
 		.boottime_ns = r->image->boottime_ns,

@@ -39,19 +39,11 @@ static int open_all(struct ckpt_restore *r, size_t object, int32_t pid, struct c
 	return 0;
 }
 
-/* Where pids are not those of the tree alone, others may have that one. */
-static int32_t free_pid(struct ckpt_restore *r)
-{
-	while (!r->image->private_pidns && (!kill(r->ghost, 0) || errno != ESRCH))
-		r->ghost++;
-	return r->ghost++;
-}
-
 static int open_gone(struct ckpt_restore *r, size_t object, struct ckpt_err *err)
 {
 	struct ckpt_site s = r->init_site;
 
-	s.name = free_pid(r);
+	s.name = ckpt_pids_spare(r);
 	/* no signal tells init of its end */
 	if (ckpt_build_clone(r, &r->init_site, CLONE_INTO_CGROUP, s.name, 0, &s.tid, err) ||
 	    open_all(r, object, s.name, err) ||

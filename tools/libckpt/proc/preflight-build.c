@@ -33,35 +33,6 @@ static int check_cgroup(const char *cgroup, struct ckpt_err *err)
 	return 0;
 }
 
-static int check_pid(int32_t pid, struct ckpt_err *err)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d", pid);
-	if (!access(path, F_OK))
-		return ckpt_fail(err, CKPT_REFUSED, 0,
-				 "pid %d of the checkpoint is in use; end that process first", pid);
-	return 0;
-}
-
-static int check_pids(const struct ckpt_image *image, struct ckpt_err *err)
-{
-	size_t i, j;
-
-	for (i = 0; i < image->n_tasks && !image->private_pidns; i++) {
-		const struct ckpt_task *t = &image->tasks[i];
-
-		/* a leader that is gone is played by a helper with its pid */
-		if (check_pid(t->pid, err) || check_pid(t->sid, err) || check_pid(t->pgid, err))
-			return -1;
-		for (j = 1; j < t->n_threads; j++) {
-			if (check_pid(t->threads[j].tid, err))
-				return -1;
-		}
-	}
-	return 0;
-}
-
 /* A file that is mapped or executed is the one that was there. */
 static int check_file(const struct ckpt_file *f, struct ckpt_err *err)
 {
@@ -186,15 +157,16 @@ static int check_label(const struct ckpt_image *image, struct ckpt_err *err)
 	return ckpt_labels_own(&own, err) || ckpt_labels_fit(image, &own, err) ? -1 : 0;
 }
 
-int ckpt_restore_check(const struct ckpt_restore_params *params, struct ckpt_err *err)
+int ckpt_restore_check(const struct ckpt_restore_params *params, int32_t *ret_taken,
+		       struct ckpt_err *err)
 {
 	const struct ckpt_image *image = params->image;
 
 	if (ckpt_image_check(image, err) ||
 	    (params->cgroup && check_cgroup(params->cgroup, err)) ||
 	    ckpt_image_restorable(image, err) || check_label(image, err) ||
-	    check_cpus(params, err) ||
-	    check_pids(image, err) || check_files(params, err) || ckpt_ptys_free(image, err) ||
+	    check_cpus(params, err) || ckpt_pids_check(params, ret_taken, err) ||
+	    check_files(params, err) || ckpt_ptys_free(image, err) ||
 	    check_watches(params, err) || ckpt_locks_free(params, err) ||
 	    ckpt_unix_preflight(params, err) ||
 	    ckpt_machine_check(image, err) || ckpt_vdso_check(params, err) ||

@@ -112,7 +112,7 @@ int32_t ckpt_build_first_ghost(const struct ckpt_image *image)
 	return highest + 1;
 }
 
-static struct ckpt_restore *new_restore(const struct ckpt_restore_params *params,
+static struct ckpt_restore *new_restore(const struct ckpt_restore_params *params, int32_t taken,
 					struct ckpt_err *err)
 {
 	struct ckpt_restore *r = calloc(1, sizeof(*r));
@@ -128,6 +128,7 @@ static struct ckpt_restore *new_restore(const struct ckpt_restore_params *params
 	r->params = *params;
 	r->image = params->image;
 	r->source = params->source;
+	r->private_pidns = r->image->private_pidns || taken;
 	r->ghost = ckpt_build_first_ghost(r->image);
 	r->init = (struct ckpt_init)CKPT_INIT_NONE;
 	for (i = 0; i < r->image->n_tasks; i++)
@@ -160,9 +161,17 @@ static int build(struct ckpt_restore *r, struct ckpt_err *err)
 	return ckpt_build_watches(r, err);
 }
 
+int ckpt_restore_forecast(const struct ckpt_restore_params *params, int32_t *ret_taken,
+			  struct ckpt_err *err)
+{
+	return ckpt_restore_check(params, ret_taken, err);
+}
+
 int ckpt_restore_preflight(const struct ckpt_restore_params *params, struct ckpt_err *err)
 {
-	return ckpt_restore_check(params, err);
+	int32_t taken;
+
+	return ckpt_restore_check(params, &taken, err);
 }
 
 int ckpt_restore_build(const struct ckpt_restore_params *params, struct ckpt_restore **ret,
@@ -170,10 +179,11 @@ int ckpt_restore_build(const struct ckpt_restore_params *params, struct ckpt_res
 {
 	cleanup_restore struct ckpt_restore *r = NULL;
 	uint64_t start = now_ns();
+	int32_t taken;
 
-	if (ckpt_restore_check(params, err))
+	if (ckpt_restore_check(params, &taken, err))
 		return -1;
-	r = new_restore(params, err);
+	r = new_restore(params, taken, err);
 	if (!r || build(r, err))
 		return -1;
 	r->build_ns = now_ns() - start;
@@ -268,6 +278,7 @@ int ckpt_restore_run(struct ckpt_restore *r, struct ckpt_restore_result *ret,
 	r->init.root = root_of(r)->host;
 	*ret = (struct ckpt_restore_result){
 		.root_pid = r->init.root,
+		.moved = r->private_pidns && !r->image->private_pidns,
 		.build_ns = r->build_ns,
 		.verify_ns = r->verify_ns,
 		.run_ns = now_ns() - start,

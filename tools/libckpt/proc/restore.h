@@ -30,6 +30,10 @@ struct ckpt_restore;
  *	for a preflight before it is made
  * @above: without @cgroup: directory of the nearest cgroup above that is there; NULL: ours
  * @cpuset: without @cgroup: the cpuset.cpus that it will have; NULL: all that are above
+ * @taken: a pid of it that somebody had before: it gets a new pid namespace, whatever is free
+ *	by now; 0: that is to be seen
+ * @ret_taken: of a build that fails because somebody has taken a pid since it was looked at:
+ *	that pid; else left alone; NULL: not wanted
  * @stdio: what replaces descriptors 0-2 that led outside
  * @later: preflight alone: whether a file is not in place yet and is left out;
  *	NULL: all are there
@@ -39,6 +43,7 @@ struct ckpt_restore_params {
 	const struct ckpt_image *image;
 	const struct ckpt_source *source;
 	const char *cgroup, *above, *cpuset;
+	int32_t taken, *ret_taken;
 	int stdio[3];
 	bool (*later)(const void *arg, const char *path);
 	const void *later_arg;
@@ -47,11 +52,13 @@ struct ckpt_restore_params {
 /**
  * struct ckpt_restore_result - a tree that runs
  * @root_pid: its root task, host
+ * @moved: it is in a new pid namespace, and had none of its own
  * @build_ns, @verify_ns, @run_ns: time of the three steps
  * @pages: pages placed and compared
  */
 struct ckpt_restore_result {
 	pid_t root_pid;
+	bool moved;
 	uint64_t build_ns, verify_ns, run_ns;
 	uint64_t pages;
 };
@@ -67,10 +74,19 @@ struct ckpt_restore_result {
  */
 int ckpt_restore_preflight(const struct ckpt_restore_params *params, struct ckpt_err *err);
 
+/*
+ * The same.  @ret_taken: somebody has this pid of a tree that has no pid namespace of its own,
+ * which is why it gets a new one; 0: nobody has any.
+ */
+int ckpt_restore_forecast(const struct ckpt_restore_params *params, int32_t *ret_taken,
+			  struct ckpt_err *err);
+
 /**
  * ckpt_restore_build - build the tree, stopped
  * @params: copied; preflight is repeated
  * @ret: to be closed with ckpt_restore_close
+ *
+ * Where its pids are taken the tree gets a new pid namespace, in which it has them.
  *
  * Return: 0, or -1 with nothing left of what was built.
  */

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -189,38 +190,48 @@ static int beget(struct ckpt_restore *r, struct ckpt_build_task *t, const struct
 	return beget_children(r, t, task->sid, err);
 }
 
-/* The tasks without a parent that @parent, in @session, can fork. */
-static int beget_orphans(struct ckpt_restore *r, const struct ckpt_site *parent, int32_t session,
-			 struct ckpt_err *err)
+/* Those that @ppid has adopted, or init where that is 0: @parent, in @session, forks them. */
+static int beget_orphans(struct ckpt_restore *r, const struct ckpt_site *parent, int32_t ppid,
+			 int32_t session, struct ckpt_err *err)
 {
 	struct ckpt_build_task *t;
 
 	for (t = r->tasks; t < r->tasks + r->image->n_tasks; t++) {
-		if (!t->host && !t->task->ppid && t->task->sid == session &&
+		if (!t->host && t->task->ppid == ppid && t->task->sid == session &&
 		    beget(r, t, parent, session, err))
 			return -1;
 	}
 	return 0;
 }
 
-/* Adopted tasks of session @sid: forked by a ghost in it, which then leaves them. */
-static int beget_adopted(struct ckpt_restore *r, int32_t sid, struct ckpt_err *err)
+/* Nobody is one yet but init, which takes those that nobody below it does. */
+static int adopt(const struct ckpt_site *s, bool on, struct ckpt_err *err)
+{
+	return ckpt_site_call(s, err, "take orphans", SYS_prctl,
+			      ARGS(PR_SET_CHILD_SUBREAPER, on, 0, 0, 0)) < 0 ? -1 : 0;
+}
+
+/* Adopted tasks of session @sid: forked by a ghost in it, which then leaves them to @ppid. */
+static int beget_adopted(struct ckpt_restore *r, int32_t ppid, int32_t sid, struct ckpt_err *err)
 {
 	struct ckpt_build_task *leader = ckpt_build_find(r, sid);
-	struct ckpt_site maker = r->init_site;
+	struct ckpt_build_task *parent = ppid ? ckpt_build_find(r, ppid) : NULL;
+	struct ckpt_site maker, adopter;
 	struct ghost g;
 
-	if (leader && !leader->host)
-		return 0;	/* its turn comes when somebody has forked the leader */
-	if (leader)
-		maker = ckpt_build_site(r, leader, 0);
-	if (raise_ghost(r, &maker, leader ? r->ghost++ : sid, &g, err))
+	if ((leader && !leader->host) || (parent && !parent->host))
+		return 0;	/* its turn comes when somebody has forked these */
+	adopter = parent ? ckpt_build_site(r, parent, 0) : r->init_site;
+	maker = leader ? ckpt_build_site(r, leader, 0) : adopter;
+	if (parent && adopt(&adopter, true, err))
+		return -1;
+	if (raise_ghost(r, &maker, leader ? ckpt_pids_spare(r) : sid, &g, err))
 		return -1;
 	if (!leader && ckpt_site_call(&g.site, err, "lead a session", SYS_setsid, ARGS(0)) < 0)
 		return -1;
-	if (beget_orphans(r, &g.site, sid, err))
+	if (beget_orphans(r, &g.site, ppid, sid, err) || lay_ghost(r, &g, err))
 		return -1;
-	return lay_ghost(r, &g, err);
+	return parent ? adopt(&adopter, false, err) : 0;
 }
 
 static int beget_all(struct ckpt_restore *r, struct ckpt_err *err)
@@ -239,7 +250,8 @@ static int beget_all(struct ckpt_restore *r, struct ckpt_err *err)
 		for (i = 0, born = 0; i < r->image->n_tasks; i++) {
 			struct ckpt_build_task *t = &r->tasks[i];
 
-			if (!t->host && !t->task->ppid && beget_adopted(r, t->task->sid, err))
+			if (!t->host && t->task->sid != t->task->pid &&
+			    beget_adopted(r, t->task->ppid, t->task->sid, err))
 				return -1;
 			born += t->host != 0;
 		}
@@ -329,6 +341,9 @@ static int build_groups(struct ckpt_restore *r, struct ckpt_err *err)
 		if (group_done(r, t))
 			continue;
 		leader = ckpt_build_find(r, t->task->pgid);
+		/* that of a leader who is gone is where they were born */
+		if (!leader && t->task->pgid == t->task->sid)
+			continue;
 		if (leader ? fill_group(r, t->task->pgid, err) : found_group(r, t, err))
 			return -1;
 	}

@@ -160,20 +160,6 @@ static int check_place(const struct ckpt_restore_params *params, const struct ck
 			 "process first", u->path);
 }
 
-/* Who made the other end, if that is not one of the tree, whose pids are looked at elsewhere. */
-static int check_maker(const struct ckpt_image *image, const struct ckpt_unix *u,
-		       struct ckpt_err *err)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d", u->peer_pid);
-	if (image->private_pidns || !u->peer_known || access(path, F_OK))
-		return 0;
-	return ckpt_fail(err, CKPT_REFUSED, 0,
-			 "pid %d, which made a Unix socket of the checkpoint, is in use",
-			 u->peer_pid);
-}
-
 int ckpt_unix_preflight(const struct ckpt_restore_params *params, struct ckpt_err *err)
 {
 	const struct ckpt_image *image = params->image;
@@ -185,8 +171,6 @@ int ckpt_unix_preflight(const struct ckpt_restore_params *params, struct ckpt_er
 		if (ckpt_unix_file(image, i) == CKPT_NONE)
 			continue;
 		type = ckpt_unix_socket(image, i)->type;
-		if (check_maker(image, u, err))
-			return -1;
 		if (type != SOCK_DGRAM && u->state == CKPT_UNIX_CONNECTED)
 			continue;
 		if ((u->name_len && !u->name[0] && check_abstract(u, type, err)) ||
