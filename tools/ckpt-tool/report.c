@@ -203,6 +203,7 @@ static void restore_json(const char *name, const struct ckpt_bring_result *r, bo
 	report_u64(doc, "skipped", r->skipped);
 	report_str(doc, "why_skipped", r->skipped ? r->why_skipped : NULL);
 	report_u64_or_null(doc, "root_pid", r->root_pid);
+	report_str(doc, "pids", r->moved ? "new namespace" : "same");
 	report_u64(doc, "files_changed", r->files_changed);
 	report_u64(doc, "pages", r->pages);
 	for (int i = 0; i < CKPT_STAGES; i++) {
@@ -236,7 +237,8 @@ void report_restore(const char *name, const struct ckpt_bring_result *r, bool dr
 			    r->skipped, r->why_skipped);
 	if (dry_run) {
 		report_line(stdout, "%s@%" PRIu64 ": whole, and nothing stands in the way of a "
-			    "restore", name, r->id);
+			    "restore%s", name, r->id, r->moved ?
+			    "; its pids are taken: it would run in a new pid namespace" : "");
 		return;
 	}
 	for (int i = 0; i < CKPT_STAGES; i++)
@@ -244,6 +246,7 @@ void report_restore(const char *name, const struct ckpt_bring_result *r, bool dr
 			report_line(stdout, "%-7s %s, %s", r->stages[i].name,
 				    r->stages[i].done ? "verified" : "not done",
 				    human_ns(r->stages[i].ns, ns));
-	report_line(stdout, "%s@%" PRIu64 ": restored in %s, root pid %d", name, r->id,
-		    human_ns(r->total_ns, ns), r->root_pid);
+	report_line(stdout, "%s@%" PRIu64 ": restored in %s, root pid %d%s", name, r->id,
+		    human_ns(r->total_ns, ns), r->root_pid, r->moved ?
+		    "; its pids were taken: it runs in a new pid namespace" : "");
 }

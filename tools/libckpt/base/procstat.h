@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define CKPT_STAT_FLAGS 9
 #define CKPT_STAT_START_TIME 22
 #define CKPT_STAT_ARG_START 48		/* the next one is where the arguments end */
 

@@ -283,8 +283,9 @@ int ckpt_bring_preflight(struct ckpt_bring *b, struct ckpt_err *err)
 	params.above = above;
 	params.cpuset = cpuset;
 	if (ckpt_outer_check(&b->outer, err) || check_paths(b, err) ||
-	    ckpt_restore_preflight(&params, err))
+	    ckpt_restore_forecast(&params, &b->taken, err))
 		return ckpt_fail_at(err, "preflight of '%s@%llu' failed", b->params->name,
 				    (unsigned long long)b->result.id);
+	b->result.moved = b->taken;
 	return 0;
 }

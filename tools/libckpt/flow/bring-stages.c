@@ -74,13 +74,18 @@ static int open_stdio(struct ckpt_bring *b, struct ckpt_err *err)
 	return 0;
 }
 
+static int add_roots(struct ckpt_bring *b, struct ckpt_err *err)
+{
+	for (size_t i = 0; i < b->table->n_roots; i++)
+		if (ckpt_tagged_add_root(&b->group, b->table->roots[i].path, err))
+			return -1;
+	return 0;
+}
+
 static int know_group(struct ckpt_bring *b, struct ckpt_err *err)
 {
 	const struct ckpt_note *limits = ckpt_bring_limits(b);
 
-	for (size_t i = 0; i < b->table->n_roots; i++)
-		if (ckpt_tagged_add_root(&b->group, b->table->roots[i].path, err))
-			return -1;
 	if (ckpt_cgroup_renew(b->group.cgroup, err) ||
 	    (limits && ckpt_limits_write(b->group.cgroup, (const char *)limits->value,
 					 limits->len, err)))
@@ -88,17 +93,36 @@ static int know_group(struct ckpt_bring *b, struct ckpt_err *err)
 	return ckpt_tag_locked(&b->group, err);
 }
 
+/*
+ * Where somebody takes a pid of it meanwhile, once more in a new pid namespace; and in a cgroup in
+ * which nobody was killed (base/cgroup.h).
+ */
+static int build(struct ckpt_bring *b, struct ckpt_restore_params *params, struct ckpt_err *err)
+{
+	bool moves = b->taken;
+
+	params->taken = b->taken;
+	params->ret_taken = &b->taken;
+	if (!know_group(b, err) && !ckpt_restore_build(params, &b->tree, err))
+		return 0;
+	if (moves || !b->taken)
+		return -1;
+	ckpt_err_clear(err);
+	params->taken = b->taken;
+	return know_group(b, err) || ckpt_restore_build(params, &b->tree, err) ? -1 : 0;
+}
+
 int ckpt_bring_memory(struct ckpt_bring *b, struct ckpt_err *err)
 {
 	struct ckpt_restore_params params = { .image = &b->image, .source = &b->source };
 	cleanup_free char *dir = NULL;
 
-	if (know_group(b, err) || open_stdio(b, err) ||
+	if (add_roots(b, err) || open_stdio(b, err) ||
 	    ckpt_cgroup_dir(b->group.cgroup, &dir, err))
 		return -1;
 	params.cgroup = dir;
 	memcpy(params.stdio, b->stdio, sizeof(params.stdio));
-	if (ckpt_restore_build(&params, &b->tree, err))
+	if (build(b, &params, err))
 		return -1;
 	ckpt_fault("restore.built");
 	return ckpt_restore_verify(b->tree, err);
@@ -131,6 +155,7 @@ int ckpt_bring_run(struct ckpt_bring *b, struct ckpt_err *err)
 	if (ckpt_tagged_save(&b->group, err) || ckpt_restore_run(b->tree, &result, err))
 		return -1;
 	b->result.root_pid = result.root_pid;
+	b->result.moved = result.moved;
 	b->result.pages = result.pages;
 	return 0;
 }

@@ -14,6 +14,7 @@
  * struct ckpt_bring - what the stages share
  * @verified: the checkpoint; only a verification makes this value
  * @group: the group as it will be known in this boot
+ * @taken: a pid of the tree that somebody has, 0: none
  * @stdio: what replaces descriptors that led out of the tree
  */
 struct ckpt_bring {
@@ -29,6 +30,7 @@ struct ckpt_bring {
 	struct ckpt_fs_restore *roots;
 	struct ckpt_fs_stats stats;
 	struct ckpt_restore *tree;
+	int32_t taken;
 	int stdio[3];
 };
 

@@ -12,10 +12,34 @@
 #include "base/cgroup.h"
 #include "base/cleanup.h"
 #include "base/path.h"
+#include "base/procstat.h"
 #include "flow/cut.h"
 #include "flow/lineage.h"
 #include "flow/settle.h"
 #include "track/tracker-main.h"
+
+/* As the kernel's. */
+#define PF_KTHREAD 0x200000
+
+/* A tree that is given by its pid begins with a process, and no thread of one or of the kernel. */
+static int refuse_no_process(int32_t pid, struct ckpt_err *err)
+{
+	cleanup_fclose FILE *f = NULL;
+	uint64_t flags = 0;
+	char line[256];
+	int32_t tgid;
+
+	snprintf(line, sizeof(line), "/proc/%d/status", pid);
+	f = fopen(line, "re");
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "Tgid: %d", &tgid) == 1 && tgid != pid)
+			return ckpt_fail(err, CKPT_REFUSED, 0,
+					 "%d is a thread of process %d; name that", pid, tgid);
+	}
+	if (!ckpt_procstat(pid, CKPT_STAT_FLAGS, &flags, 1) && flags & PF_KTHREAD)
+		return ckpt_fail(err, CKPT_REFUSED, 0, "pid %d is a thread of the kernel", pid);
+	return 0;
+}
 
 int ckpt_cut_refuse_group(const struct ckpt_tagged *group, struct ckpt_err *err)
 {
@@ -31,7 +55,7 @@ int ckpt_cut_refuse_group(const struct ckpt_tagged *group, struct ckpt_err *err)
 	if (!alive)
 		return ckpt_fail(err, CKPT_USAGE, 0, "there is no process %d", group->root_pid);
 	if (!group->cgroup)
-		return 0;
+		return refuse_no_process(group->root_pid, err);
 	if (ckpt_cgroup_of(getpid(), &own, err))
 		return -1;
 	if (ckpt_cgroup_inside(own, group->cgroup))
@@ -55,11 +79,26 @@ static int refuse_store_inside(const char *store, const struct ckpt_tagged *grou
 				"directory", store, root) : 0;
 }
 
+/* The history of a group that lives is no place for another tree. */
+static int refuse_taken_name(const struct ckpt_tagged *group, struct ckpt_err *err)
+{
+	cleanup_with(ckpt_tagged_done) struct ckpt_tagged other = { 0 };
+	bool alive;
+
+	if (group->cgroup || !ckpt_tagged_exists(group->name))
+		return 0;
+	if (ckpt_tagged_load(group->name, &other, err) || ckpt_tagged_alive(&other, &alive, err))
+		return -1;
+	return alive ? ckpt_fail(err, CKPT_REFUSED, 0,
+				 "group '%s' is taken and alive; capture it without --pid, or use "
+				 "another name", group->name) : 0;
+}
+
 int ckpt_cut_refuse(struct ckpt_cut *cut, struct ckpt_err *err)
 {
 	const struct ckpt_tagged *group = cut->params->group;
 
-	return ckpt_cut_refuse_group(group, err) ||
+	return ckpt_cut_refuse_group(group, err) || refuse_taken_name(group, err) ||
 	       refuse_store_inside(cut->params->store, group, err) ||
 	       ckpt_settle(group, true, cut->params->dry_run, err) ? -1 : 0;
 }

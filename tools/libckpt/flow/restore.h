@@ -50,6 +50,7 @@ struct ckpt_stage_result {
  * @skipped: newer checkpoints that were found damaged
  * @why_skipped: what is wrong with the newest of them
  * @root_pid: host pid of its first task
+ * @moved: its pids are taken: it is in a new pid namespace, or would be
  * @files_changed: entries of the roots, and files outside them, that differed
  * @pages: pages of memory placed and compared
  */
@@ -57,6 +58,7 @@ struct ckpt_bring_result {
 	uint64_t id, skipped;
 	char why_skipped[CKPT_ERR_LEN];
 	int32_t root_pid;
+	bool moved;
 	uint64_t files_changed, pages, total_ns;
 	struct ckpt_stage_result stages[CKPT_STAGES];
 };
