@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -79,16 +80,37 @@ static bool shows_guards(void)
 	return shows;
 }
 
+/* What the line of @mem in maps says: may there be pages of a file? */
+static bool may_be_of_file(const uint8_t *mem)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	unsigned long start, end;
+	char line[4096];
+
+	assert_non_null(maps);
+	while (fgets(line, sizeof(line), maps)) {
+		if (sscanf(line, "%lx-%lx", &start, &end) == 2 && (uintptr_t)mem >= start &&
+		    (uintptr_t)mem < end) {
+			fclose(maps);
+			return ckpt_populated_of_file(line);
+		}
+	}
+	fclose(maps);
+	fail_msg("an area is not in maps");
+	return true;
+}
+
 /* Both ways over @mem. Return: whether the kernel has the scan. */
 static bool ask(struct env *e, uint8_t *mem, size_t len, struct ckpt_take_area **ret_scan,
 		struct ckpt_take_area **ret_read)
 {
 	struct ckpt_err err = CKPT_ERR_INIT;
+	bool file = may_be_of_file(mem);
 	int r;
 
 	*ret_scan = area_of(&e->scanned, mem, len);
 	*ret_read = area_of(&e->read, mem, len);
-	r = ckpt_populated_scan(e->pagemap, getpid(), *ret_scan, &err);
+	r = ckpt_populated_scan(e->pagemap, getpid(), *ret_scan, file, &err);
 	assert_true(r == 0 || r == 1);
 	assert_int_equal(ckpt_populated_read(e->pagemap, getpid(), *ret_read, &err), 0);
 	return !r;
@@ -103,6 +125,7 @@ static void anonymous_pages(void **state)
 	bool scans;
 
 	assert_true(mem != MAP_FAILED);
+	assert_false(may_be_of_file(mem));
 	madvise(mem, N * CKPT_PAGE_LEN, MADV_NOHUGEPAGE);
 	for (int i = 0; i < N; i += 3)
 		mem[i * CKPT_PAGE_LEN] = 1;
@@ -141,6 +164,7 @@ static void pages_of_a_private_file_mapping(void **state)
 	mem = mmap(NULL, 4 * CKPT_PAGE_LEN, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
 	assert_true(mem != MAP_FAILED);
 	madvise(mem, 4 * CKPT_PAGE_LEN, MADV_RANDOM);
+	assert_true(may_be_of_file(mem));
 	assert_int_equal(((volatile uint8_t *)mem)[0], 'x');
 	mem[2 * CKPT_PAGE_LEN] = 1;
 	scans = ask(e, mem, 4 * CKPT_PAGE_LEN, &scan, &read);
@@ -210,7 +234,7 @@ static void a_reservation_costs_nothing(void **state)
 	assert_int_equal(mprotect(mem + TIB / 2, CKPT_PAGE_LEN, PROT_READ | PROT_WRITE), 0);
 	mem[TIB / 2] = 1;
 	area = area_of(&e->scanned, mem, TIB);
-	r = ckpt_populated_scan(e->pagemap, getpid(), area, &err);
+	r = ckpt_populated_scan(e->pagemap, getpid(), area, false, &err);
 	if (!r) {
 		assert_int_equal(area->n_runs, 1);
 		assert_int_equal(area->runs[0].pages, 1);
@@ -221,9 +245,35 @@ static void a_reservation_costs_nothing(void **state)
 	munmap(mem, TIB);
 }
 
+/* Only what has neither inode nor a name that may stand for anything is left unasked. */
+static void lines_of_maps(void **state)
+{
+	static const struct {
+		const char *line;
+		bool file;
+	} lines[] = {
+		{ "7f1000-7f2000 rw-p 00000000 00:00 0 \n", false },
+		{ "7f1000-7f2000 rw-p 00000000 00:00 0", false },
+		{ "7f1000-7f2000 rw-p 00000000 00:00 0      [heap]\n", false },
+		{ "7f1000-7f2000 rw-p 00000000 00:00 0      [stack]\n", false },
+		{ "7f1000-7f2000 rw-p 00000000 00:00 0      [anon:v8]\n", false },
+		{ "7f1000-7f2000 rw-p 00001000 fe:00 12     /usr/bin/node\n", true },
+		{ "7f1000-7f2000 rw-p 00000000 00:01 7      /dev/zero (deleted)\n", true },
+		{ "7f1000-7f2000 rw-p 00000000 00:05 0      /of/inode/0\n", true },
+		{ "7f1000-7f2000 rw-p 00000000 00:05 0      anon_inode:[device]\n", true },
+		{ "7f1000-7f2000 r-xp 00000000 00:00 0      [uprobes]\n", true },
+		{ "no line\n", true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		assert_int_equal(ckpt_populated_of_file(lines[i].line), lines[i].file);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lines_of_maps),
 		cmocka_unit_test_setup_teardown(anonymous_pages, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(pages_of_a_private_file_mapping, set_up,
 						tear_down),

@@ -45,7 +45,8 @@ static int read_mm(struct ckpt_take_mm *mm, struct ckpt_err *err)
 		if (!area)
 			return ckpt_fail(err, CKPT_FAILED, 0, "no memory for the areas of pid %d",
 					 mm->pid);
-		if (prot[3] != 's' && ckpt_populated_add(pagemap, mm->pid, area, err))
+		if (prot[3] != 's' && ckpt_populated_add(pagemap, mm->pid, area,
+							ckpt_populated_of_file(line), err))
 			return -1;
 	}
 	return 0;

@@ -30,10 +30,10 @@ struct walk {
 	struct ckpt_ranges dirty;
 };
 
-/* A line of maps; @offset: of a file. */
+/* A line of maps; @offset: of a file; @file_pages: it may hold such pages. */
 struct line {
 	uint64_t start, end, offset;
-	bool writable, shared, file;
+	bool writable, shared, file, file_pages;
 };
 
 static int no_memory(const struct walk *w, struct ckpt_err *err)
@@ -59,6 +59,7 @@ static bool parse(const char *text, struct line *ret)
 	ret->writable = prot[1] == 'w';
 	ret->shared = prot[3] == 's';
 	ret->file = ino || text[path] == '/';
+	ret->file_pages = ckpt_populated_of_file(text);
 	return true;
 }
 
@@ -107,11 +108,11 @@ static int add_clean(struct walk *w, struct ckpt_take_area *area, uint64_t start
 
 /*
  * All pages of an area whose writes are noted; what was written is protected from here on.
- * @file: behind @end there is nothing of it
+ * @end: behind it there is nothing of a file
  * @fresh: that is so since now, and all of it is dirty
  */
-static int scan(struct walk *w, struct ckpt_take_area *area, bool file, uint64_t end, bool fresh,
-		struct ckpt_err *err)
+static int scan(struct walk *w, struct ckpt_take_area *area, const struct line *line, uint64_t end,
+		bool fresh, struct ckpt_err *err)
 {
 	struct ckpt_scan_region regions[REGIONS];
 	struct ckpt_scan_arg arg = {
@@ -119,8 +120,7 @@ static int scan(struct walk *w, struct ckpt_take_area *area, bool file, uint64_t
 		.start = area->start, .end = area->end,
 		.vec = (uintptr_t)regions, .vec_len = REGIONS,
 		.category_anyof_mask = CKPT_SCAN_PRESENT | CKPT_SCAN_SWAPPED,
-		.return_mask = CKPT_SCAN_PRESENT | CKPT_SCAN_SWAPPED | CKPT_SCAN_FILE |
-			       CKPT_SCAN_PFNZERO | CKPT_SCAN_GUARD | CKPT_SCAN_WRITTEN,
+		.return_mask = ckpt_populated_mask(line->file_pages) | CKPT_SCAN_WRITTEN,
 	};
 
 	while (arg.start < area->end) {
@@ -134,7 +134,7 @@ static int scan(struct walk *w, struct ckpt_take_area *area, bool file, uint64_t
 			bool dirty = w->whole || fresh || r->categories & CKPT_SCAN_WRITTEN;
 
 			/* the mark of a page of a file that was dropped looks like swap */
-			if (file && state == CKPT_PAGE_SWAP) {
+			if (line->file && state == CKPT_PAGE_SWAP) {
 				dirty = true;
 				r->end = r->end < end ? r->end : end;
 				if (r->start >= r->end)
@@ -192,7 +192,7 @@ static int walk_private(struct walk *w, struct ckpt_take_area *area, const struc
 	 * kernel takes away would leave a mark.
 	 */
 	if (noted <= 0 && (!line->writable || line->file)) {
-		if (ckpt_populated_add(w->pagemap, w->mm->pid, area, err))
+		if (ckpt_populated_add(w->pagemap, w->mm->pid, area, line->file_pages, err))
 			return -1;
 		if (!has_pages_of_its_own(area))
 			return 0;
@@ -203,10 +203,10 @@ static int walk_private(struct walk *w, struct ckpt_take_area *area, const struc
 	area->flags |= r == -EBUSY ? CKPT_TAKE_AREA_FOREIGN : 0;
 	area->n_runs = 0;
 	if (r)
-		return ckpt_populated_add(w->pagemap, w->mm->pid, area, err);
+		return ckpt_populated_add(w->pagemap, w->mm->pid, area, line->file_pages, err);
 	if (noted <= 0 && drop_leftovers(w, area, err))
 		return -1;
-	return scan(w, area, line->file, end, noted <= 0, err);
+	return scan(w, area, line, end, noted <= 0, err);
 }
 
 /* @maps: all of it was read before: areas grow together while they are registered */

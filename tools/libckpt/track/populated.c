@@ -24,7 +24,14 @@ static int no_memory(int32_t pid, struct ckpt_err *err)
 	return ckpt_fail(err, CKPT_FAILED, 0, "no memory for the pages of pid %d", pid);
 }
 
-int ckpt_populated_scan(int pagemap, int32_t pid, struct ckpt_take_area *area,
+uint64_t ckpt_populated_mask(bool file)
+{
+	uint64_t mask = CKPT_SCAN_PRESENT | CKPT_SCAN_SWAPPED | CKPT_SCAN_PFNZERO | CKPT_SCAN_GUARD;
+
+	return file ? mask | CKPT_SCAN_FILE : mask;
+}
+
+int ckpt_populated_scan(int pagemap, int32_t pid, struct ckpt_take_area *area, bool file,
 			struct ckpt_err *err)
 {
 	struct ckpt_scan_region regions[REGIONS];
@@ -32,8 +39,7 @@ int ckpt_populated_scan(int pagemap, int32_t pid, struct ckpt_take_area *area,
 		.size = sizeof(arg), .start = area->start, .end = area->end,
 		.vec = (uintptr_t)regions, .vec_len = REGIONS,
 		.category_anyof_mask = CKPT_SCAN_PRESENT | CKPT_SCAN_SWAPPED,
-		.return_mask = CKPT_SCAN_PRESENT | CKPT_SCAN_SWAPPED | CKPT_SCAN_FILE |
-			       CKPT_SCAN_PFNZERO | CKPT_SCAN_GUARD,
+		.return_mask = ckpt_populated_mask(file),
 	};
 
 	while (arg.start < area->end) {
@@ -94,12 +100,27 @@ int ckpt_populated_read(int pagemap, int32_t pid, struct ckpt_take_area *area,
 	return 0;
 }
 
-int ckpt_populated_add(int pagemap, int32_t pid, struct ckpt_take_area *area,
+int ckpt_populated_add(int pagemap, int32_t pid, struct ckpt_take_area *area, bool file,
 		       struct ckpt_err *err)
 {
-	int r = ckpt_populated_scan(pagemap, pid, area, err);
+	int r = ckpt_populated_scan(pagemap, pid, area, file, err);
 
 	return r > 0 ? ckpt_populated_read(pagemap, pid, area, err) : r;
+}
+
+bool ckpt_populated_of_file(const char *line)
+{
+	static const char *const own[] = { "[heap]", "[stack]", "[anon:" };
+	unsigned long long ino;
+	int name = 0;
+
+	if (sscanf(line, "%*s %*s %*s %*s %llu %n", &ino, &name) != 1 || ino)
+		return true;
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+		if (!strncmp(line + name, own[i], strlen(own[i])))
+			return false;
+	}
+	return line[name];
 }
 
 bool ckpt_populated_by_task(const char *line)
