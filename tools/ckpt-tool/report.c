@@ -143,6 +143,19 @@ void report_paths(struct json_object *doc, const char *key, const char *const *p
 		json_object_put(digits);
 }
 
+static void freeze_parts_json(json_object *doc, const struct ckpt_freeze_parts *parts)
+{
+	json_object *of = json_object_new_object();
+
+	report_u64(of, "stop_ns", parts->stop_ns);
+	report_u64(of, "collect_ns", parts->collect_ns);
+	report_u64(of, "walk_ns", parts->walk_ns);
+	report_u64(of, "files_ns", parts->files_ns);
+	report_u64(of, "memory_ns", parts->memory_ns);
+	report_u64(of, "release_ns", parts->release_ns);
+	json_object_object_add(doc, "freeze_parts", of);
+}
+
 static void checkpoint_json(const char *name, const struct ckpt_checkpoint_result *r, bool dry_run)
 {
 	json_object *doc = json_object_new_object();
@@ -166,6 +179,7 @@ static void checkpoint_json(const char *name, const struct ckpt_checkpoint_resul
 	report_u64(doc, "raw_bytes", r->raw_bytes);
 	report_u64(doc, "stored_bytes", r->stored_bytes);
 	report_u64(doc, "freeze_ns", r->freeze_ns);
+	freeze_parts_json(doc, &r->parts);
 	report_u64(doc, "total_ns", r->total_ns);
 	json_object_object_add(doc, "verified", json_object_new_boolean(0));
 	json_object_object_add(doc, "dry_run", json_object_new_boolean(dry_run));

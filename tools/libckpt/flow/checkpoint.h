@@ -29,6 +29,19 @@ struct ckpt_checkpoint_params {
 };
 
 /**
+ * struct ckpt_freeze_parts - what a freeze went into, which together are all of it
+ * @stop_ns: until every thread was stopped
+ * @collect_ns: the keeper read the tree
+ * @walk_ns: the last round of the tracker, as far as it was not beside that
+ * @files_ns: files of the roots and outside them
+ * @memory_ns: memory was copied
+ * @release_ns: until the last thread was let go
+ */
+struct ckpt_freeze_parts {
+	uint64_t stop_ns, collect_ns, walk_ns, files_ns, memory_ns, release_ns;
+};
+
+/**
  * struct ckpt_checkpoint_result - what was captured
  * @pages: pages of memory in the checkpoint
  * @dirty_pages: reported dirty by the tracker, all rounds
@@ -37,12 +50,14 @@ struct ckpt_checkpoint_params {
  * @dirs_opened: directories that had to be listed
  * @raw_bytes, @stored_bytes: new data before and after compression
  * @freeze_ns: from the first stop to the last detach
+ * @parts: of freeze_ns; empty with @stop, where it goes on until all is durable
  */
 struct ckpt_checkpoint_result {
 	uint64_t id, parent;
 	const char *kind, *tracker;
 	uint64_t pages, dirty_pages, final_pages, files, memory_read, file_read, dirs_opened;
 	uint64_t raw_bytes, stored_bytes, freeze_ns, total_ns;
+	struct ckpt_freeze_parts parts;
 	uint32_t rounds, tasks, threads;
 };
 

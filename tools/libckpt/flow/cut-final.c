@@ -147,18 +147,41 @@ static int take_stopped(struct ckpt_cut *cut, struct ckpt_take *take, struct ckp
 	return cut->tracker.pages(cut->tracker.self, pids, image->n_mms, take, err);
 }
 
+/* The time since the part before is that of this one. */
+static void part_ends(struct ckpt_cut *cut, uint64_t *part)
+{
+	uint64_t now = ckpt_cut_now();
+
+	*part += now - cut->mark_ns;
+	cut->mark_ns = now;
+}
+
+static int copy_memory(struct ckpt_cut *cut, const struct ckpt_take *take, struct ckpt_err *err)
+{
+	uint64_t shared;
+
+	if (ckpt_mem_final(&cut->mem, take, &cut->image, cut->stage, &cut->stage_sink, err) ||
+	    ckpt_shm_capture(&cut->image, &cut->before, cut->stage, &cut->stage_sink, &shared, err))
+		return -1;
+	cut->mem.pages_read += shared;
+	cut->mem.final_pages += shared;
+	return 0;
+}
+
 static int cut_stopped(struct ckpt_cut *cut, struct ckpt_take *take,
 		       struct ckpt_inode_take *inodes, struct ckpt_err *err)
 {
+	struct ckpt_freeze_parts *parts = &cut->result.parts;
 	bool lists, beside;
-	uint64_t shared;
 
+	cut->mark_ns = ckpt_cut_now();
 	cut->outer.stopped_ns = ckpt_fs_now_ns();
 	if (want_missing(cut, err) || ckpt_stop_collect_start(cut->stop, err))
 		return -1;
 	ckpt_fault("checkpoint.collecting");
 	if (take_final(cut, take, inodes, err))
 		return -1;
+	part_ends(cut, &parts->walk_ns);
 	/* A change set that lost something is no list of changes: look at everything. */
 	if (cut->epoch.lost)
 		cut->files.by_changes = false;
@@ -166,21 +189,39 @@ static int cut_stopped(struct ckpt_cut *cut, struct ckpt_take *take,
 	beside = lists && !ckpt_stop_sees_reads(cut->stop);
 	if (beside && ckpt_files_round(&cut->files, inodes, NULL, true, &cut->stage_sink, err))
 		return -1;
+	part_ends(cut, &parts->files_ns);
 	if (ckpt_stop_collect_wait(cut->stop, &cut->image, err))
 		return -1;
+	part_ends(cut, &parts->collect_ns);
 	ckpt_fault("checkpoint.collected");
 	if (cut->tracker.missing && take_stopped(cut, take, err))
 		return -1;
+	part_ends(cut, &parts->walk_ns);
 	if (!beside && ckpt_files_round(&cut->files, lists ? inodes : NULL,
 					lists ? NULL : &cut->image, true, &cut->stage_sink, err))
 		return -1;
-	if (ckpt_mem_final(&cut->mem, take, &cut->image, cut->stage, &cut->stage_sink, err) ||
-	    ckpt_shm_capture(&cut->image, &cut->before, cut->stage, &cut->stage_sink, &shared, err))
+	part_ends(cut, &parts->files_ns);
+	if (copy_memory(cut, take, err))
 		return -1;
-	cut->mem.pages_read += shared;
-	cut->mem.final_pages += shared;
-	return ckpt_outer_capture(&cut->outer, &cut->image, cut->files.table, &cut->stage_sink,
-				  &cut->files.stats, err);
+	part_ends(cut, &parts->memory_ns);
+	if (ckpt_outer_capture(&cut->outer, &cut->image, cut->files.table, &cut->stage_sink,
+			       &cut->files.stats, err))
+		return -1;
+	part_ends(cut, &parts->files_ns);
+	return 0;
+}
+
+/* What is left of the freeze is its first part, which the keeper knows, and its last. */
+static void end_parts(struct ckpt_cut *cut)
+{
+	struct ckpt_freeze_parts *parts = &cut->result.parts;
+	uint64_t known;
+
+	parts->stop_ns = ckpt_stop_took_ns(cut->stop);
+	known = parts->stop_ns + parts->collect_ns + parts->walk_ns + parts->files_ns +
+		parts->memory_ns;
+	if (known <= cut->result.freeze_ns)
+		parts->release_ns = cut->result.freeze_ns - known;
 }
 
 int ckpt_cut_final(struct ckpt_cut *cut, struct ckpt_err *err)
@@ -205,6 +246,8 @@ int ckpt_cut_final(struct ckpt_cut *cut, struct ckpt_err *err)
 		      ckpt_stop_holding(cut->stop, &cut->result.freeze_ns, err) :
 		      ckpt_stop_release(cut->stop, &cut->result.freeze_ns, err);
 	cut->ended_ns = ckpt_cut_now();
+	if (!ret && !cut->params->stop)
+		end_parts(cut);
 	ckpt_take_done(&take);
 	ckpt_inode_take_done(&inodes);
 	return ret;

@@ -27,6 +27,7 @@
  * struct ckpt_cut - what the steps share
  * @began_ns: CLOCK_MONOTONIC at the start
  * @ended_ns: CLOCK_MONOTONIC of what result.freeze_ns is until
+ * @mark_ns: CLOCK_MONOTONIC at the end of the part of the freeze before
  * @lock: of the group's name, -1 in a dry run
  * @parent: reader of the newest checkpoint, NULL when nothing is taken from it
  * @before: the processes of the parent, empty when they cannot be read
@@ -35,7 +36,7 @@
 struct ckpt_cut {
 	const struct ckpt_checkpoint_params *params;
 	struct ckpt_checkpoint_result result;
-	uint64_t began_ns, ended_ns;
+	uint64_t began_ns, ended_ns, mark_ns;
 	int lock;
 	struct ckpt_store *store;
 	struct ckpt_reader *parent;

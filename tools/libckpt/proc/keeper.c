@@ -277,6 +277,7 @@ static void serve(struct keeper *k, const struct ckpt_keeper_request *request,
 		else
 			ret = ckpt_hold_stop(&k->hold, &reply->err);
 		k->holding = !ret;
+		reply->freeze_ns = ckpt_now_ns() - k->hold.began_ns;
 		return;
 	case CKPT_KEEPER_SURVEY:
 		ret = (k->lapsed && need_hold(k, reply)) || do_survey(k, reply);

@@ -31,7 +31,7 @@ struct ckpt_keeper_request {
 
 /**
  * struct ckpt_keeper_reply - one for each request
- * @freeze_ns: RELEASE and KILL
+ * @freeze_ns: RELEASE and KILL; BEGIN: until all had stopped
  * @sees_reads: OPEN: as in struct ckpt_hold
  * @image_len, @aside_len: COLLECT: what is in the memfd, the second at CKPT_ASIDE_AT
  * @survey_len: SURVEY: what was refused, in the memfd

@@ -21,12 +21,14 @@
  * @freeze: cgroup.freeze, for the case that the keeper dies; -1 without cgroup
  * @sees_reads: ckpt_stop_sees_reads
  * @n_wanted: pids in the memfd, for the next collect
+ * @took_ns: ckpt_stop_took_ns
  */
 struct ckpt_stop {
 	int sock, memfd, freeze;
 	uint32_t n_wanted;
 	pid_t keeper;
 	bool sees_reads;
+	uint64_t took_ns;
 };
 
 static int keeper_died(struct ckpt_stop *stop, struct ckpt_err *err)
@@ -129,8 +131,14 @@ int ckpt_stop_begin(struct ckpt_stop *stop, struct ckpt_err *err)
 	ckpt_fault("stop.beginning");
 	if (get_reply(stop, &reply, err))
 		return -1;
+	stop->took_ns = reply.freeze_ns;
 	ckpt_fault("stop.begun");
 	return 0;
+}
+
+uint64_t ckpt_stop_took_ns(const struct ckpt_stop *stop)
+{
+	return stop->took_ns;
 }
 
 int ckpt_stop_want(struct ckpt_stop *stop, const int32_t *pids, size_t n, struct ckpt_err *err)

@@ -116,6 +116,9 @@ bool ckpt_stop_sees_reads(const struct ckpt_stop *stop);
  */
 int ckpt_stop_begin(struct ckpt_stop *stop, struct ckpt_err *err);
 
+/* Of the freeze that ckpt_stop_begin began: how long it was until every thread had stopped. */
+uint64_t ckpt_stop_took_ns(const struct ckpt_stop *stop);
+
 /**
  * ckpt_stop_survey - everything that would be refused, of the look before the stop as well
  * @ret: added to
