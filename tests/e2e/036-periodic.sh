@@ -39,6 +39,8 @@ taker=$!
 ok "all is read" wait_for 20 test -s "$base/reached"
 stands_still() { grep -q '^State:[[:space:]]*T' "/proc/$taker/status"; }
 ok "ckpt-tool stands still" wait_for 5 stands_still
+is "while it holds the tree nobody comes before it" \
+	"$(cut -d ' ' -f 19 "/proc/$taker/stat")" -20
 kill -9 "$(cat "/proc/$taker/task/$taker/children")"
 kill -CONT $taker
 rc=0
