@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <fcntl.h>
 #include <linux/aio_abi.h>
+#include <linux/io_uring.h>
 #include <linux/userfaultfd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -130,39 +131,195 @@ static void areas_of_another_userfaultfd(void **state)
 	assert_true(copy_told_dirty(page_at(mem, 2)));
 }
 
-static aio_context_t ring;
+static aio_context_t aio;
 
-static uint64_t open_ring(uint64_t arg)
+static uint64_t open_aio(uint64_t arg)
 {
 	(void)arg;
-	return syscall(SYS_io_setup, 4, &ring);
+	return syscall(SYS_io_setup, 4, &aio);
 }
 
-static uint64_t close_ring(uint64_t arg)
+static uint64_t close_aio(uint64_t arg)
 {
 	(void)arg;
-	return syscall(SYS_io_destroy, ring);
+	return syscall(SYS_io_destroy, aio);
 }
 
-/* Of what a ring writes no fault tells: all there is, and once more after its end. */
+/* Of what it writes no fault tells: all there is, and once more after its end. */
 static void asynchronous_io(void **state)
 {
 	struct noted *e = *state;
 	uint64_t mem = noted_do(e, watched_map, 8);
 
 	noted_checkpoint(e);
-	assert_int_equal(noted_do(e, open_ring, 0), 0);
+	assert_int_equal(noted_do(e, open_aio, 0), 0);
 	noted_checkpoint(e);
 	assert_true(copy_told_dirty(page_at(mem, 1)));
 	noted_checkpoint(e);
 	assert_true(copy_told_dirty(page_at(mem, 1)));
-	assert_int_equal(noted_do(e, close_ring, 0), 0);
+	assert_int_equal(noted_do(e, close_aio, 0), 0);
 	copy_round(&e->copy, &e->notes, e->w.pid);
 	ckpt_notes_abort(&e->notes);
 	noted_checkpoint(e);
 	assert_true(copy_told_dirty(page_at(mem, 1)));
 	noted_checkpoint(e);
 	assert_false(copy_told_dirty(page_at(mem, 1)));
+}
+
+#define ENTRIES 8u
+
+/* An io_uring, as the process has it. */
+static struct {
+	int fd, pipe[2];
+	struct io_uring_params p;
+	uint8_t *words;
+	struct io_uring_sqe *sqes;
+	uint32_t tail;
+} ring;
+
+static uint64_t open_ring(uint64_t arg)
+{
+	(void)arg;
+	memset(&ring, 0, sizeof(ring));
+	ring.fd = syscall(SYS_io_uring_setup, ENTRIES, &ring.p);
+	if (ring.fd < 0 || pipe2(ring.pipe, O_CLOEXEC))
+		return 1;
+	ring.words = mmap(NULL, P, PROT_READ | PROT_WRITE, MAP_SHARED, ring.fd,
+			  IORING_OFF_SQ_RING);
+	ring.sqes = mmap(NULL, P, PROT_READ | PROT_WRITE, MAP_SHARED, ring.fd, IORING_OFF_SQES);
+	return ring.words == MAP_FAILED || (void *)ring.sqes == MAP_FAILED;
+}
+
+static uint64_t make_request(const struct io_uring_sqe *sqe)
+{
+	ring.sqes[ring.tail % ENTRIES] = *sqe;
+	((uint32_t *)(ring.words + ring.p.sq_off.array))[ring.tail % ENTRIES] =
+		ring.tail % ENTRIES;
+	ring.tail++;
+	__atomic_store_n((uint32_t *)(ring.words + ring.p.sq_off.tail), ring.tail,
+			 __ATOMIC_RELEASE);
+	return syscall(SYS_io_uring_enter, ring.fd, 1, 0, 0, NULL, 0) != 1;
+}
+
+/* A read of four bytes out of the pipe. */
+static uint64_t begin_read(uint64_t page)
+{
+	const struct io_uring_sqe sqe = {
+		.opcode = IORING_OP_READ, .fd = ring.pipe[0], .addr = page, .len = 4,
+	};
+
+	return make_request(&sqe);
+}
+
+/* A wait for longer than the test takes, which is in no list that fdinfo shows. */
+static uint64_t begin_wait(uint64_t page)
+{
+	const struct io_uring_sqe sqe = { .opcode = IORING_OP_TIMEOUT, .addr = page, .len = 1 };
+
+	*(struct __kernel_timespec *)page = (struct __kernel_timespec){ .tv_sec = 1000 };
+	return make_request(&sqe);
+}
+
+static uint64_t end_read(uint64_t page)
+{
+	if (write(ring.pipe[1], "read", 4) != 4 ||
+	    syscall(SYS_io_uring_enter, ring.fd, 0, ring.tail, IORING_ENTER_GETEVENTS, NULL, 0) < 0)
+		return 1;
+	return memcmp((void *)page, "read", 4) != 0;
+}
+
+static uint64_t give_buffer(uint64_t page)
+{
+	const uint64_t one[] = { page, P };	/* a struct iovec */
+
+	return page ? syscall(SYS_io_uring_register, ring.fd, IORING_REGISTER_BUFFERS, one, 1) :
+		      syscall(SYS_io_uring_register, ring.fd, IORING_UNREGISTER_BUFFERS, NULL, 0);
+}
+
+static uint64_t close_descriptor(uint64_t arg)
+{
+	(void)arg;
+	return close(ring.fd);
+}
+
+static uint64_t unmap_ring(uint64_t arg)
+{
+	(void)arg;
+	close(ring.pipe[0]);
+	close(ring.pipe[1]);
+	return munmap(ring.words, P) || munmap(ring.sqes, P);
+}
+
+/* A checkpoint in which everything is dirty, or not what nobody wrote to. */
+static void all_dirty(struct noted *e, uint64_t mem, bool all)
+{
+	noted_checkpoint(e);
+	assert_int_equal(copy_told_dirty(page_at(mem, 1)), all);
+}
+
+/* One at rest writes to nothing; what it was asked to write a fault tells. */
+static void requests_of_a_ring(void **state)
+{
+	struct noted *e = *state;
+	uint64_t mem = noted_do(e, watched_map, 8);
+
+	noted_checkpoint(e);
+	if (noted_do(e, open_ring, 0))
+		return;	/* there are none here */
+	all_dirty(e, mem, false);
+	assert_int_equal(noted_do(e, begin_read, mem + 3 * P), 0);
+	/* under way: all of it; when it has ended once more */
+	all_dirty(e, mem, true);
+	assert_int_equal(noted_do(e, end_read, mem + 3 * P), 0);
+	all_dirty(e, mem, true);
+	all_dirty(e, mem, false);
+	assert_false(copy_told_dirty(page_at(mem, 3)));
+	assert_int_equal(noted_do(e, begin_read, mem + 3 * P), 0);
+	assert_int_equal(noted_do(e, end_read, mem + 3 * P), 0);
+	all_dirty(e, mem, false);
+	assert_true(copy_told_dirty(page_at(mem, 3)));
+	/* the counts alone tell that something is under way */
+	assert_int_equal(noted_do(e, begin_wait, mem + 4 * P), 0);
+	all_dirty(e, mem, true);
+	all_dirty(e, mem, true);
+	assert_int_equal(noted_do(e, close_descriptor, 0), 0);
+	assert_int_equal(noted_do(e, unmap_ring, 0), 0);
+	all_dirty(e, mem, true);
+	all_dirty(e, mem, false);
+}
+
+/* What was pinned once and for all, and what may be under way behind the end of a ring. */
+static void buffers_and_the_end_of_a_ring(void **state)
+{
+	struct noted *e = *state;
+	uint64_t mem = noted_do(e, watched_map, 8);
+
+	noted_checkpoint(e);
+	if (noted_do(e, open_ring, 0))
+		return;
+	all_dirty(e, mem, false);
+	if (!noted_do(e, give_buffer, mem + 2 * P)) {
+		all_dirty(e, mem, true);
+		assert_int_equal(noted_do(e, give_buffer, 0), 0);
+		all_dirty(e, mem, true);
+		all_dirty(e, mem, false);
+	}
+	/* without a descriptor nothing tells what it does */
+	assert_int_equal(noted_do(e, close_descriptor, 0), 0);
+	all_dirty(e, mem, true);
+	all_dirty(e, mem, true);
+	assert_int_equal(noted_do(e, unmap_ring, 0), 0);
+	all_dirty(e, mem, true);
+	all_dirty(e, mem, false);
+	/* at rest, and gone, in a round that was not committed first */
+	assert_int_equal(noted_do(e, open_ring, 0), 0);
+	copy_round(&e->copy, &e->notes, e->w.pid);
+	ckpt_notes_abort(&e->notes);
+	assert_int_equal(noted_do(e, close_descriptor, 0), 0);
+	assert_int_equal(noted_do(e, unmap_ring, 0), 0);
+	all_dirty(e, mem, true);
+	all_dirty(e, mem, true);
+	all_dirty(e, mem, false);
 }
 
 static pid_t child;
@@ -264,6 +421,8 @@ int main(void)
 		NOTED_TEST(merged_pages),
 		NOTED_TEST(areas_of_another_userfaultfd),
 		NOTED_TEST(asynchronous_io),
+		NOTED_TEST(requests_of_a_ring),
+		NOTED_TEST(buffers_and_the_end_of_a_ring),
 		NOTED_TEST(fork_and_exec),
 	};
 

@@ -32,6 +32,8 @@ void ckpt_notes_done(struct ckpt_notes *notes)
 	for (size_t i = 0; i < notes->n_mms; i++)
 		mm_done(&notes->mms[i]);
 	free(notes->mms);
+	ckpt_buf_done(&notes->rings);
+	ckpt_buf_done(&notes->rings_now);
 	*notes = (struct ckpt_notes)CKPT_NOTES_INIT;
 }
 
@@ -165,11 +167,13 @@ int ckpt_notes_round(struct ckpt_notes *notes, const int32_t *pids, size_t n,
 	if (!maps)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a take");
 	notes->behind_now = false;
+	ckpt_buf_done(&notes->rings_now);
 	/* before any is walked: who does I/O may do it to the memory of another */
 	for (size_t i = 0; i < n; i++) {
 		maps[i] = read_maps(pids[i]);
-		notes->behind_now |= ckpt_notes_behind(pids[i], maps[i]);
+		notes->behind_now |= ckpt_notes_behind(pids[i], maps[i], &notes->rings_now);
 	}
+	notes->behind_now |= ckpt_notes_ring_gone(&notes->rings, &notes->rings_now);
 	for (size_t i = 0; i < notes->n_mms; i++)
 		notes->mms[i].told = false;
 	failed = walk(notes, pids, maps, n, &take, err);
@@ -193,6 +197,9 @@ void ckpt_notes_commit(struct ckpt_notes *notes)
 	}
 	notes->behind = notes->behind_now;
 	notes->behind_now = false;
+	ckpt_buf_done(&notes->rings);
+	notes->rings = notes->rings_now;
+	notes->rings_now = (struct ckpt_buf)CKPT_BUF_INIT;
 }
 
 void ckpt_notes_abort(struct ckpt_notes *notes)
@@ -201,6 +208,9 @@ void ckpt_notes_abort(struct ckpt_notes *notes)
 		notes->mms[i].told = false;
 	notes->behind |= notes->behind_now;
 	notes->behind_now = false;
+	ckpt_buf_put(&notes->rings, notes->rings_now.data, notes->rings_now.len);
+	notes->behind |= notes->rings.failed;
+	ckpt_buf_done(&notes->rings_now);
 }
 
 static uint64_t written(const struct ckpt_notes_mm *mm)

@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/ranges.h"
 #include "track/take.h"
@@ -43,12 +44,15 @@ struct ckpt_notes_mm {
  * @behind: pages may have been written behind our back, by direct I/O under way, since the last
  *	commit: all of them are dirty until a round after it
  * @behind_now: the same of the instant of the round walked last
+ * @rings, @rings_now: inodes of io_urings that were at rest then; one that goes may have left
+ *	something under way
  */
 struct ckpt_notes {
 	struct ckpt_notes_mm *mms;
 	size_t n_mms;
 	uint64_t last_cookie;
 	bool behind, behind_now;
+	struct ckpt_buf rings, rings_now;
 };
 
 #define CKPT_NOTES_INIT { 0 }
@@ -84,8 +88,11 @@ int ckpt_notes_walk(struct ckpt_notes_mm *mm, char *maps, bool whole, struct ckp
 		    struct ckpt_err *err);
 /*
  * notes-behind.c: may there be I/O under way that writes to memory without a fault?  As far as
- * the descriptors of @pid and its areas tell; in doubt there may.
+ * the descriptors of @pid and its areas tell; in doubt there may.  @rings: io_urings at rest are
+ * added.
  */
-bool ckpt_notes_behind(int32_t pid, const char *maps);
+bool ckpt_notes_behind(int32_t pid, const char *maps, struct ckpt_buf *rings);
+/* Is one of those that were there before not there any more? */
+bool ckpt_notes_ring_gone(const struct ckpt_buf *before, const struct ckpt_buf *now);
 
 #endif
