@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The cut itself: everything between the stop and the release. */
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -8,6 +9,7 @@
 #include "base/cgroup.h"
 #include "base/cleanup.h"
 #include "base/fault.h"
+#include "base/threads.h"
 #include "flow/cut.h"
 
 /* Room for what arrives between the last live round and the stop. */
@@ -158,6 +160,61 @@ static void part_ends(struct ckpt_cut *cut, uint64_t *part)
 	cut->mark_ns = now;
 }
 
+static int look_at_files(struct ckpt_cut *cut, struct ckpt_inode_take *inodes, bool lists,
+			 struct ckpt_err *err)
+{
+	return ckpt_files_round(&cut->files, lists ? inodes : NULL, lists ? NULL : &cut->image,
+				true, &cut->stage_sink, err);
+}
+
+/* Two looks that have nothing to do with one another, each with what has become of it. */
+struct looks {
+	struct ckpt_cut *cut;
+	struct ckpt_take *take;
+	struct ckpt_inode_take *inodes;
+	bool lists;
+	atomic_uint next;
+	uint64_t walked_ns;
+	int walk, files;
+	struct ckpt_err walk_err, files_err;
+};
+
+static void *look(void *arg)
+{
+	struct looks *l = arg;
+	unsigned int which;
+
+	while ((which = atomic_fetch_add(&l->next, 1)) < 2) {
+		if (which) {
+			l->files = look_at_files(l->cut, l->inodes, l->lists, &l->files_err);
+			continue;
+		}
+		l->walk = take_stopped(l->cut, l->take, &l->walk_err);
+		l->walked_ns = ckpt_cut_now();
+	}
+	return NULL;
+}
+
+/* The tracker's process walks; meanwhile files are looked at by another thread of ours. */
+static int walk_beside_files(struct ckpt_cut *cut, struct ckpt_take *take,
+			     struct ckpt_inode_take *inodes, bool lists, struct ckpt_err *err)
+{
+	struct ckpt_freeze_parts *parts = &cut->result.parts;
+	struct looks l = { .cut = cut, .take = take, .inodes = inodes, .lists = lists,
+			   .walk_err = CKPT_ERR_INIT, .files_err = CKPT_ERR_INIT };
+
+	ckpt_threads_run(2, look, &l);
+	if (l.walk || l.files) {
+		*err = l.walk ? l.walk_err : l.files_err;
+		return -1;
+	}
+	/* of the files what the walk did not hide */
+	parts->walk_ns += l.walked_ns - cut->mark_ns;
+	cut->mark_ns = l.walked_ns;
+	part_ends(cut, &parts->files_ns);
+	return 0;
+}
+
 static int copy_memory(struct ckpt_cut *cut, const struct ckpt_take *take, struct ckpt_err *err)
 {
 	uint64_t shared;
@@ -196,11 +253,9 @@ static int cut_stopped(struct ckpt_cut *cut, struct ckpt_take *take,
 		return -1;
 	part_ends(cut, &parts->collect_ns);
 	ckpt_fault("checkpoint.collected");
-	if (cut->tracker.missing && take_stopped(cut, take, err))
+	if (cut->tracker.missing && walk_beside_files(cut, take, inodes, lists, err))
 		return -1;
-	part_ends(cut, &parts->walk_ns);
-	if (!beside && ckpt_files_round(&cut->files, lists ? inodes : NULL,
-					lists ? NULL : &cut->image, true, &cut->stage_sink, err))
+	if (!cut->tracker.missing && !beside && look_at_files(cut, inodes, lists, err))
 		return -1;
 	part_ends(cut, &parts->files_ns);
 	if (copy_memory(cut, take, err))
