@@ -15,7 +15,7 @@
 #:  make vm-test       tests/vm, e2e and fault                TEST="name ..." KERNEL=
 #:  make vm-test KERNEL=debug   KUnit and every selftest, under KASAN, lockdep and kmemleak
 #:  make e2e           tests/e2e, at their full counts         TEST="name ..." KERNEL=
-#:  make bench         tests/bench in the VM: ratios           TEST="name ..." KERNEL= JSON=1
+#:  make bench         tests/bench, in the VM and natively: ratios   TEST="name ..." KERNEL= JSON=1
 #:  make install-deps  the Debian packages of tests/setup/packages.txt
 #:  make clean         remove build/
 #:
