@@ -11,10 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
 #include "base/pages.h"
 #include "base/wire.h"
 #include "proc/image.h"
+#include "proc/wait.h"
 
 #define ROUNDS 40
 
@@ -129,6 +131,9 @@ static void make_thread(struct ckpt_thread *t, int tid)
 	t->pending = random_signals(t->n_pending);
 	t->pdeath_sig = rnd(CKPT_NSIG + 1);
 	t->affinity_len = rnd(129);
+	t->regs.orig_rax = SYS_epoll_wait;
+	t->wait = rnd(CKPT_WAIT_LAST + 1);
+	t->wait_ns = t->wait == CKPT_WAIT_LEFT ? (int64_t)rnd(1000) - 500 : 0;
 	t->filters = NULL;
 	t->n_filters = 0;
 	make_creds(&t->creds);
@@ -470,6 +475,11 @@ SPOIL(comm, memset(i->tasks[0].comm, 'x', 16))
 SPOIL(path, (free(i->files[0].path), i->files[0].path = strdup("relative")))
 SPOIL(xstate, i->tasks[0].threads[0].xstate_len = 100)
 SPOIL(affinity, i->tasks[0].threads[0].affinity_len = 129)
+SPOIL(wait, i->tasks[0].threads[0].wait = CKPT_WAIT_LAST + 1)
+SPOIL(wait_time, (i->tasks[0].threads[0].wait = CKPT_WAIT_NONE,
+		  i->tasks[0].threads[0].wait_ns = 1))
+SPOIL(wait_call, (i->tasks[0].threads[0].wait = CKPT_WAIT_LEFT,
+		  i->tasks[0].threads[0].regs.orig_rax = SYS_read))
 SPOIL(exit_signal, i->tasks[0].exit_signal = 65)
 SPOIL(zombie_status, i->tasks[1].exit_code = SIGCHLD)
 SPOIL(nobody, (ckpt_image_done(i), strcpy(i->kernel, "x")))
@@ -528,6 +538,7 @@ int main(void)
 		BAD_TEST(area_bounds), BAD_TEST(fd_order), BAD_TEST(fd_file), BAD_TEST(leader),
 		BAD_TEST(twice), BAD_TEST(parent), BAD_TEST(cycle), BAD_TEST(comm), BAD_TEST(path),
 		BAD_TEST(xstate), BAD_TEST(affinity), BAD_TEST(nobody),
+		BAD_TEST(wait), BAD_TEST(wait_time), BAD_TEST(wait_call),
 		BAD_TEST(exit_signal), BAD_TEST(zombie_status),
 		BAD_TEST(object), BAD_TEST(eventfd), BAD_TEST(clock), BAD_TEST(timer_flags),
 		BAD_TEST(timer_time), BAD_TEST(timer_day), BAD_TEST(realtime), BAD_TEST(watched),

@@ -42,10 +42,25 @@ static void eintr_of_the_stop(void **state)
 	assert_true(ckpt_restart_eintr(&r));
 	r = in_call(SYS_epoll_wait, 3);
 	assert_false(ckpt_restart_eintr(&r));
+	/* of a socket with a limit */
 	r = in_call(SYS_read, -EINTR);
+	assert_true(ckpt_restart_eintr(&r));
+	r = in_call(SYS_pause, -EINTR);
 	assert_false(ckpt_restart_eintr(&r));
 	r = in_call(-1, -EINTR);
 	assert_false(ckpt_restart_eintr(&r));
+}
+
+static void who_remembers(void **state)
+{
+	struct user_regs_struct r = in_call(SYS_restart_syscall, -516);
+
+	(void)state;
+	assert_true(ckpt_restart_by_kernel(&r));
+	r = in_call(SYS_recvfrom, -EINTR);
+	assert_false(ckpt_restart_by_kernel(&r));
+	r = in_call(-1, -516);
+	assert_false(ckpt_restart_by_kernel(&r));
 }
 
 static void rewind_makes_the_call_again(void **state)
@@ -116,6 +131,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(kernel_restarts),
 		cmocka_unit_test(eintr_of_the_stop),
+		cmocka_unit_test(who_remembers),
 		cmocka_unit_test(the_kernel_decides),
 		cmocka_unit_test(number_of_a_restarted_call),
 		cmocka_unit_test(rewind_makes_the_call_again),

@@ -128,6 +128,7 @@ struct ckpt_build_shm {
  * @init_site: init as a thread that makes calls; tid 0 while it runs by itself
  * @init_regs: to go on with
  * @private_pidns: the tree has a pid namespace of its own, be it a new one
+ * @spawned_ns: when the clocks of the tree went on from the cut, CLOCK_MONOTONIC
  * @ghost: next pid that the image does not use
  * @cpus: those that a task of the cgroup has that asks for none
  * @made: host ids of the tasks that exist and that ptrace holds, oldest first
@@ -147,6 +148,7 @@ struct ckpt_restore {
 	struct ckpt_site init_site;
 	struct user_regs_struct init_regs;
 	bool private_pidns;
+	uint64_t spawned_ns;
 	int32_t ghost;
 	uint8_t cpus[CKPT_CPUS_LEN];
 	pid_t *made;

@@ -27,6 +27,8 @@ int ckpt_hold_init(struct ckpt_hold *hold, const struct ckpt_stop_params *params
 		.freeze = -1,
 		.events = -1,
 		.line = -1,
+		.due = CKPT_DUE_NONE,
+		.guarded = -1,
 		.root = params->pid,
 		.unhurried = params->hold_ms > CKPT_HOLD_MS,
 		.watched = params->watched,
@@ -86,6 +88,8 @@ void ckpt_hold_done(struct ckpt_hold *hold)
 		close(hold->events);
 	if (hold->line >= 0)
 		close(hold->line);
+	ckpt_due_close(&hold->due);
+	ckpt_limits_settle(hold);
 }
 
 /* List, seize and interrupt until nothing new appears. */
@@ -176,7 +180,9 @@ static enum outcome attempt(struct ckpt_hold *hold, const struct patience *patie
 	pid_t tid = 0, parent, child;
 	int r;
 
+	ckpt_limits_settle(hold);
 	hold->began_ns = ckpt_now_ns();
+	hold->stopped_ns = 0;
 	if (hold->cgroup >= 0) {
 		if (ckpt_freeze_on(hold, err)) {
 			give_up(hold);
@@ -202,6 +208,7 @@ static enum outcome attempt(struct ckpt_hold *hold, const struct patience *patie
 			tid, who->pid, who->comm, hold->freeze_ms);
 		goto fail;
 	}
+	hold->stopped_ns = ckpt_now_ns();
 	ckpt_tree_prune(hold);
 	if (!hold->n_procs) {
 		ckpt_fail(err, CKPT_FAILED, 0, "the cgroup has no process");
@@ -233,6 +240,9 @@ int ckpt_hold_stop(struct ckpt_hold *hold, struct ckpt_err *err)
 	};
 	unsigned int wait_us = 500;
 
+	/* without it calls are cut short */
+	if (hold->due.map < 0)
+		(void)ckpt_due_open(&hold->due);
 	for (;;) {
 		struct ckpt_err why = CKPT_ERR_INIT;
 		enum outcome out;

@@ -17,6 +17,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "proc/due.h"
 #include "proc/image.h"
 #include "proc/parse.h"
 #include "proc/pty.h"
@@ -30,6 +31,7 @@
  *	restarts an interrupted call when it is let go)
  * @group_stop: the job-control signal it was stopped by before us, or 0
  * @regs_known: @regs and @sigmask are its own
+ * @forgiven: the stop alone has ended its call, with EINTR; it is made again
  * @regs_changed, @mask_changed: they are to be put back
  * @mask_set: we have set its mask, so that the kernel has forgotten that of a call
  *	(ppoll, sigsuspend, ...), and what only that one held back is delivered
@@ -46,7 +48,7 @@ struct ckpt_held_thread {
 	bool seized, stopped, gone;
 	int group_stop;
 	bool regs_known, regs_changed, mask_changed, mask_set, stop_due, sys_due;
-	bool dispatch_known;
+	bool dispatch_known, forgiven;
 	struct user_regs_struct regs;
 	uint64_t sigmask;
 	long call;
@@ -122,6 +124,10 @@ struct ckpt_seen_watch {
  * @watched: writes to its private memory may be told to a tracker
  * @wanted: pids of which a userfaultfd is wanted
  * @began_ns: CLOCK_MONOTONIC of the first act on the running tree
+ * @stopped_ns: likewise, of when all threads stood; 0: not yet
+ * @due: notes when calls were to end
+ * @limits: threads that wait on a socket with a limit; @guard, @guarded: a process that sees
+ *	to it, 0: none, and a descriptor that it hears by, -1: none
  * @queues: inotifies, as the scan found them
  * @watches: what they watched then
  * @sees_reads: one of them is told of files that are opened or read
@@ -142,7 +148,12 @@ struct ckpt_hold {
 	uint32_t freeze_ms, vfork_ms;
 	char *(*path_of)(const void *arg, uint64_t ino, size_t nth);
 	const void *path_arg;
-	uint64_t began_ns;
+	uint64_t began_ns, stopped_ns;
+	struct ckpt_due due;
+	struct ckpt_held_limit *limits;
+	size_t n_limits;
+	pid_t guard;
+	int guarded;
 	struct ckpt_held_proc *procs;
 	size_t n_procs;
 	struct ckpt_seen *seen;
@@ -220,6 +231,23 @@ struct user_regs_struct ckpt_held_regs_deferred(const struct ckpt_held_thread *t
  * on, also where nobody is left who could see to it then.  Its registers are known.
  */
 int ckpt_held_forgive(struct ckpt_held_thread *t, struct ckpt_err *err);
+
+/*
+ * wait-held.c: when the thread goes on, a call that is made again is to last for what is left of
+ * its time. Return: true when its registers, which are known, have changed.
+ */
+bool ckpt_held_wait_go_on(const struct ckpt_hold *hold, struct ckpt_held_thread *t);
+
+/*
+ * socket-limit.c: note a thread that waits on a socket with a limit; give all of these sockets
+ * what is left, and tell that the threads have been let go, so that it is put back soon; see
+ * that it was, as late as you like.
+ */
+void ckpt_limits_note(struct ckpt_hold *hold, const struct ckpt_held_proc *p,
+		      const struct ckpt_held_thread *t);
+void ckpt_limits_shorten(struct ckpt_hold *hold);
+void ckpt_limits_go(struct ckpt_hold *hold);
+void ckpt_limits_settle(struct ckpt_hold *hold);
 
 /* inotify-queue.c: know of an inotify, and by its fdinfo (or NULL) of what it is told. */
 int ckpt_queue_note(struct ckpt_hold *hold, pid_t pid, int fd, const char *fdinfo,

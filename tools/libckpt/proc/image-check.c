@@ -9,6 +9,7 @@
 #include "proc/image-check.h"
 #include "proc/socket.h"
 #include "proc/uring.h"
+#include "proc/wait.h"
 
 #define ADDRESS_MAX 0x00ffffffffffffffull
 #define XSTATE_MIN 576u		/* legacy area and header */
@@ -198,6 +199,9 @@ static int check_thread(const struct ckpt_thread *t, struct ckpt_err *err)
 		return BAD_IMAGE("thread %d has a parent-death signal of no number", t->tid);
 	if (t->affinity_len > sizeof(t->affinity))
 		return BAD_IMAGE("thread %d has an impossible affinity", t->tid);
+	if (t->wait > CKPT_WAIT_LAST || (t->wait != CKPT_WAIT_LEFT && t->wait_ns) ||
+	    (t->wait && !ckpt_wait_call(&t->regs)))
+		return BAD_IMAGE("thread %d waits for a time in no call that has one", t->tid);
 	return 0;
 }
 

@@ -314,6 +314,8 @@ static const struct ckpt_field thread_fields[] = {
 	LATER_UINT(33, ckpt_thread, ioprio),
 	LATER_UINT(34, ckpt_thread, pdeath_sig),
 	LATER_BLOB(35, ckpt_thread, filters, n_filters),
+	LATER_UINT(36, ckpt_thread, wait),
+	LATER_INT(37, ckpt_thread, wait_ns),
 };
 static const struct ckpt_shape thread_shape = SHAPE(ckpt_thread, thread_fields);
 

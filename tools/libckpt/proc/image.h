@@ -157,6 +157,8 @@ struct ckpt_filter {
  * @filters: in image->filters, the oldest first
  * @pdeath_sig: of any but the leader, whose is that of the task
  * @ioprio: as ioprio_get gives it; 0: none of its own
+ * @wait: enum ckpt_wait, of the call it is in
+ * @wait_ns: how much of its time was left at the cut; not above zero: none
  * @host_tid: at capture; not stored
  */
 struct ckpt_thread {
@@ -179,6 +181,8 @@ struct ckpt_thread {
 	uint32_t affinity_len;
 	uint32_t ioprio;
 	uint32_t pdeath_sig;
+	uint32_t wait;
+	int64_t wait_ns;
 	struct ckpt_creds creds;
 	uint64_t timerslack_ns;
 	uint32_t *filters;

@@ -15,6 +15,7 @@
 #include "base/fault.h"
 #include "proc/build.h"
 #include "proc/parse.h"
+#include "proc/procfs.h"
 #include "proc/restart.h"
 
 #define LOWEST 0x10000ull	/* default vm.mmap_min_addr */
@@ -162,6 +163,7 @@ int ckpt_build_init(struct ckpt_restore *r, struct ckpt_err *err)
 {
 	if (spawn(r, err))
 		return -1;
+	r->spawned_ns = ckpt_now_ns();
 	if (ckpt_fault("restore.spawned"))
 		return ckpt_fail(err, CKPT_FAILED, 0, "restore.spawned: fault injected");
 	if (seize(r, err) || ckpt_vdso_survey(r->init.pid, &r->vdso, err) ||

@@ -212,7 +212,8 @@ int ckpt_read_clocks(struct ckpt_reader *r, struct ckpt_err *err)
 	if (uname(&u) || self < 0)
 		return ckpt_fail(err, CKPT_FAILED, 0, "cannot look at this machine");
 	memcpy(image->kernel, u.release, sizeof(image->kernel) - 1);
-	image->monotonic_ns = clock_of(CLOCK_MONOTONIC) + ahead(r, p, self, "monotonic");
+	r->cut_ns = clock_of(CLOCK_MONOTONIC);
+	image->monotonic_ns = r->cut_ns + ahead(r, p, self, "monotonic");
 	image->boottime_ns = clock_of(CLOCK_BOOTTIME) + ahead(r, p, self, "boottime");
 	image->realtime_ns = clock_of(CLOCK_REALTIME);
 	return 0;

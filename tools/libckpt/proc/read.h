@@ -38,6 +38,7 @@ struct ckpt_points {
  * @image: arrays grown with ckpt_grow
  * @mapped: files found through areas so far
  * @points: mounts, once something watched was looked for
+ * @cut_ns: our CLOCK_MONOTONIC when @image->monotonic_ns was read
  * @vdso_hashed: image->vdso_hash is filled
  * @shm_dev: of the files that shared memory without a name is
  */
@@ -47,6 +48,7 @@ struct ckpt_reader {
 	struct ckpt_mapped *mapped;
 	size_t n_mapped;
 	struct ckpt_points points;
+	uint64_t cut_ns;
 	bool vdso_hashed;
 	uint64_t shm_dev;
 };
@@ -66,6 +68,9 @@ bool ckpt_read_same(const struct ckpt_held_proc *a, const struct ckpt_held_proc 
 int ckpt_read_registers(struct ckpt_hold *hold, struct ckpt_err *err);
 int ckpt_read_thread(struct ckpt_reader *r, struct ckpt_held_proc *p,
 		     struct ckpt_held_thread *t, struct ckpt_thread *ret, struct ckpt_err *err);
+/* wait-held.c: of the call it is in, when that ends by a time, how much is left. */
+void ckpt_read_wait(const struct ckpt_reader *r, const struct ckpt_held_thread *t,
+		    struct ckpt_thread *ret);
 
 /* creds-read.c: of a thread or zombie of @p, from its status */
 int ckpt_read_creds(struct ckpt_held_proc *p, const struct ckpt_proc_status *s,

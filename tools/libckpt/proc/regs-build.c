@@ -3,6 +3,7 @@
 #include <elf.h>
 #include <assert.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
@@ -11,7 +12,9 @@
 
 #include "base/cleanup.h"
 #include "proc/build.h"
+#include "proc/procfs.h"
 #include "proc/remote.h"
+#include "proc/wait.h"
 
 #define XSTATE_MAX 65536u
 #define XSTATE_BV 512		/* which components are not in their initial state */
@@ -131,21 +134,42 @@ static const char *first_difference(const struct user_regs_struct *is,
 }
 
 /*
+ * The clocks of the tree have gone on since they were set, so what was left of a wait is that
+ * much less; the times of all others, which are of a clock, have it so by themselves.
+ */
+static void set_wait(const struct ckpt_restore *r, const struct ckpt_site *s,
+		     const struct ckpt_thread *t, struct user_regs_struct *regs)
+{
+	const struct ckpt_wait_room room = {
+		.tid = s->tid,
+		.stack_sp = t->altstack_sp,
+		.stack_len = t->altstack_flags & (uint32_t)SS_DISABLE ? 0 : t->altstack_size,
+	};
+
+	if (t->wait == CKPT_WAIT_LEFT)
+		ckpt_wait_go_on(&room, regs, t->wait_ns - (ckpt_now_ns() - r->spawned_ns));
+	else if (t->wait == CKPT_WAIT_UNKNOWN)
+		ckpt_wait_cut_short(regs);
+}
+
+/*
  * A restart error in rax works as in a thread that was interrupted here: the
  * frozen cgroup makes every thread pass through signal delivery when it is let
  * go, where the kernel makes EINTR or the call again of it.
  */
-static int set_regs(const struct ckpt_site *s, const struct ckpt_thread *t, struct ckpt_err *err)
+static int set_regs(const struct ckpt_restore *r, const struct ckpt_site *s,
+		    const struct ckpt_thread *t, struct ckpt_err *err)
 {
-	struct user_regs_struct back;
+	struct user_regs_struct back, regs = t->regs;
 	uint64_t is, wanted;
 	const char *name;
 
-	if (ptrace(PTRACE_SETREGS, s->tid, 0, &t->regs) ||
+	set_wait(r, s, t, &regs);
+	if (ptrace(PTRACE_SETREGS, s->tid, 0, &regs) ||
 	    ptrace(PTRACE_GETREGS, s->tid, 0, &back))
 		return ckpt_fail(err, CKPT_FAILED, errno, "thread %d: cannot set its registers",
 				 s->name);
-	name = first_difference(&back, &t->regs, &is, &wanted);
+	name = first_difference(&back, &regs, &is, &wanted);
 	if (name)
 		return ckpt_fail(err, CKPT_DAMAGED, 0,
 				 "thread %d: its register %s is %#lx, in the checkpoint %#lx",
@@ -181,7 +205,7 @@ int ckpt_build_regs(struct ckpt_restore *r, struct ckpt_build_task *t, struct ck
 
 		s = ckpt_build_site(r, t, i);
 		if (set_rseq(&s, thread, err) || set_xstate(&s, thread, err) ||
-		    set_regs(&s, thread, err) || set_mask(&s, thread, err))
+		    set_regs(r, &s, thread, err) || set_mask(&s, thread, err))
 			return -1;
 	}
 	return 0;

@@ -34,13 +34,25 @@ bool ckpt_restart_pending(const struct user_regs_struct *regs)
 	return false;
 }
 
+bool ckpt_restart_by_kernel(const struct user_regs_struct *regs)
+{
+	return in_call(regs) && (int64_t)regs->rax == -ERESTART_RESTARTBLOCK;
+}
+
 bool ckpt_restart_eintr(const struct user_regs_struct *regs)
 {
-	/* signal(7), "interruption of system calls by stop signals", fs/aio.c, io_uring */
+	/*
+	 * signal(7), "interruption of system calls by stop signals", fs/aio.c, io_uring; those
+	 * of sockets end so when the socket has a time limit, and those of the second line when
+	 * the kernel cannot write what is left of their time
+	 */
 	static const uint16_t calls[] = {
 		SYS_epoll_wait, SYS_epoll_pwait, SYS_epoll_pwait2, SYS_semop, SYS_semtimedop,
+		SYS_select, SYS_pselect6, SYS_ppoll,
 		SYS_rt_sigtimedwait, SYS_io_getevents, SYS_io_pgetevents, SYS_msgrcv, SYS_msgsnd,
-		SYS_io_uring_enter,
+		SYS_io_uring_enter, SYS_read, SYS_readv, SYS_recvfrom, SYS_recvmsg, SYS_recvmmsg,
+		SYS_accept, SYS_accept4, SYS_connect, SYS_write, SYS_writev, SYS_sendto,
+		SYS_sendmsg, SYS_sendmmsg,
 	};
 
 	if (!in_call(regs) || (int64_t)regs->rax != -EINTR)

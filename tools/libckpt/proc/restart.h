@@ -24,6 +24,14 @@
 bool ckpt_restart_pending(const struct user_regs_struct *regs);
 
 /**
+ * ckpt_restart_by_kernel - does the kernel itself remember until when the call lasts?
+ * @regs: as read in the stop
+ *
+ * In its restart block, which the thread has until it comes to the end of the stop.
+ */
+bool ckpt_restart_by_kernel(const struct user_regs_struct *regs);
+
+/**
  * ckpt_restart_eintr - did the stop itself end the call with EINTR?
  * @regs: as read in the stop
  *
@@ -66,9 +74,8 @@ long ckpt_restart_number(const struct user_regs_struct *regs, const uint8_t *cod
  * ckpt_restart_rewind - let the thread make its call again
  * @regs: changed: at the syscall instruction, its number in rax
  *
- * A handler that is due runs before the call then, which does not see it.  A
- * relative timeout starts anew; what select and ppoll had left, the kernel has
- * written back already.
+ * A handler that is due runs before the call then, which does not see it.  What
+ * becomes of its time is said in proc/wait.h.
  */
 void ckpt_restart_rewind(struct user_regs_struct *regs);
 

@@ -212,6 +212,7 @@ static void forgive_eintr(struct ckpt_held_thread *t)
 	if (!ckpt_restart_eintr(&t->regs))
 		return;
 	ckpt_restart_defer(&t->regs, t->regs.orig_rax);
+	t->forgiven = true;
 	t->regs_changed = true;
 }
 
@@ -267,19 +268,30 @@ static bool was_continued(struct ckpt_hold *hold, const struct ckpt_held_proc *p
 	return (t->status.sig_pending | t->status.sig_shared) & 1ull << (SIGCONT - 1);
 }
 
+/* One that was stopped and never looked at may still need its call again. */
+static void get_ready(struct ckpt_hold *hold, const struct ckpt_held_proc *p,
+		      struct ckpt_held_thread *t)
+{
+	struct iovec iov = { &t->regs, sizeof(t->regs) };
+
+	if (!t->regs_known)
+		t->regs_known = !ptrace(PTRACE_GETREGSET, t->tid, NT_PRSTATUS, &iov) &&
+				!ptrace(PTRACE_GETSIGMASK, t->tid, sizeof(t->sigmask),
+					&t->sigmask);
+	if (!t->regs_known)
+		return;
+	forgive_eintr(t);
+	ckpt_limits_note(hold, p, t);
+}
+
 static void let_go(struct ckpt_hold *hold, const struct ckpt_held_proc *p,
 		   struct ckpt_held_thread *t)
 {
 	struct iovec iov = { &t->regs, sizeof(t->regs) };
 
-	/* stopped and never looked at: it may still need its call again */
-	if (!t->regs_known)
-		t->regs_known = !ptrace(PTRACE_GETREGSET, t->tid, NT_PRSTATUS, &iov) &&
-				!ptrace(PTRACE_GETSIGMASK, t->tid, sizeof(t->sigmask),
-					&t->sigmask);
 	if (t->regs_known) {
+		t->regs_changed |= ckpt_held_wait_go_on(hold, t);
 		remake_call(hold, p, t);
-		forgive_eintr(t);
 	}
 	if (t->regs_changed)
 		ptrace(PTRACE_SETREGSET, t->tid, NT_PRSTATUS, &iov);
@@ -299,16 +311,25 @@ static void let_go(struct ckpt_hold *hold, const struct ckpt_held_proc *p,
 	t->seized = ptrace(PTRACE_DETACH, t->tid, 0, 0) != 0;
 }
 
-static void let_go_stopped(struct ckpt_hold *hold)
+static void each_stopped(struct ckpt_hold *hold,
+			 void (*fn)(struct ckpt_hold *, const struct ckpt_held_proc *,
+				    struct ckpt_held_thread *))
 {
 	for (size_t i = 0; i < hold->n_procs; i++) {
 		struct ckpt_held_proc *p = &hold->procs[i];
 
 		for (size_t j = 0; j < p->n_threads; j++) {
 			if (p->threads[j].seized && p->threads[j].stopped)
-				let_go(hold, p, &p->threads[j]);
+				fn(hold, p, &p->threads[j]);
 		}
 	}
+}
+
+static void let_go_stopped(struct ckpt_hold *hold)
+{
+	each_stopped(hold, get_ready);
+	ckpt_limits_shorten(hold);
+	each_stopped(hold, let_go);
 }
 
 /*
@@ -324,6 +345,7 @@ void ckpt_hold_release(struct ckpt_hold *hold)
 
 	let_go_stopped(hold);
 	ckpt_freeze_off(hold);
+	ckpt_limits_go(hold);
 	while (ckpt_seize_wait(hold, ckpt_now_ns() + 2000000, &p, &tid) > 0 &&
 	       ckpt_now_ns() < until)
 		let_go_stopped(hold);

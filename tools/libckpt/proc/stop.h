@@ -29,9 +29,9 @@
  * one above or below it) at the very moment of a remote call, the stop fails
  * with the name of the thread after a second, and the tree is let go.
  *
- * After an orderly release such a call is made again from its start, unless a
- * handler is due: its timeout starts anew.  All others go on with the time that
- * was left.
+ * After an orderly release such a call is made again, unless a handler is due,
+ * with the time that was left as all others are: docs/processes.md, "Calls that
+ * wait".
  *
  * LOCKING: one thread of the caller uses a stop at a time.
  * LIFETIME: open, begin, collect, release or kill, close; close may follow any.

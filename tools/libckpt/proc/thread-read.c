@@ -270,6 +270,7 @@ int ckpt_read_thread(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckp
 	ret->tid = t->status.ns_pid;
 	ret->host_tid = t->tid;
 	ret->regs = ckpt_held_regs_deferred(t);
+	ckpt_read_wait(r, t, ret);
 	ret->sigmask = t->sigmask;
 	ret->rseq_ptr = t->rseq_ptr;
 	ret->rseq_size = t->rseq_size;

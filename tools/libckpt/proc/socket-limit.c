@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Limits of sockets: who waits on one with SO_RCVTIMEO or SO_SNDTIMEO waits for what is left
+ *
+ * Such a call has no time among its arguments, it takes that of its socket when it begins.  So the
+ * socket has what is left for a moment, until its threads wait in their calls again.  A process
+ * of its own sees to it: when that one is killed meanwhile, the keeper puts the limit back, and
+ * when the keeper is, that one does.  Only the end of both at that moment leaves a socket with it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/apart.h"
+#include "base/cleanup.h"
+#include "base/fault.h"
+#include "proc/hold.h"
+#include "proc/procfs.h"
+
+#define NS_PER_S 1000000000ll
+#define BACK_MS 100	/* for a thread to be in its call again */
+
+/**
+ * struct ckpt_held_limit - a thread that waits on a socket with a limit
+ * @pid, @tid: as we see them
+ * @ino: of the socket; @name: SO_RCVTIMEO or SO_SNDTIMEO
+ * @fd: the socket in its process; @own: here
+ * @was: the limit
+ * @left_ns: what is to be it for a moment
+ */
+struct ckpt_held_limit {
+	pid_t pid, tid;
+	uint64_t ino;
+	int name, fd, own;
+	struct timeval was;
+	int64_t left_ns;
+};
+
+static int name_of(long call)
+{
+	switch (call) {
+	case SYS_read:
+	case SYS_readv:
+	case SYS_recvfrom:
+	case SYS_recvmsg:
+	case SYS_recvmmsg:
+	case SYS_accept:
+	case SYS_accept4:
+		return SO_RCVTIMEO;
+	case SYS_connect:
+	case SYS_write:
+	case SYS_writev:
+	case SYS_sendto:
+	case SYS_sendmsg:
+	case SYS_sendmmsg:
+		return SO_SNDTIMEO;
+	}
+	return 0;
+}
+
+static int borrow(pid_t pid, int fd)
+{
+	cleanup_close int pidfd = syscall(SYS_pidfd_open, pid, 0);
+
+	return pidfd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+}
+
+/* Is this a socket with a limit? */
+static bool look(struct ckpt_held_limit *l)
+{
+	socklen_t len = sizeof(l->was);
+	struct stat st;
+
+	if (l->own < 0 || fstat(l->own, &st) || !S_ISSOCK(st.st_mode) ||
+	    getsockopt(l->own, SOL_SOCKET, l->name, &l->was, &len))
+		return false;
+	l->ino = st.st_ino;
+	return l->was.tv_sec || l->was.tv_usec;
+}
+
+/* Several that wait on one socket: none is to end too early. */
+static void agree(struct ckpt_hold *hold, struct ckpt_held_limit *added)
+{
+	for (size_t i = 0; i < hold->n_limits; i++) {
+		struct ckpt_held_limit *l = &hold->limits[i];
+
+		if (l->ino != added->ino || l->name != added->name)
+			continue;
+		if (l->left_ns < added->left_ns)
+			l->left_ns = added->left_ns;
+		added->left_ns = l->left_ns;
+	}
+}
+
+void ckpt_limits_note(struct ckpt_hold *hold, const struct ckpt_held_proc *p,
+		      const struct ckpt_held_thread *t)
+{
+	struct ckpt_held_limit limit = {
+		.pid = p->pid, .tid = t->tid, .name = name_of(t->regs.orig_rax),
+		.fd = t->regs.rdi, .own = -1,
+	};
+	struct ckpt_held_limit *list;
+	struct ckpt_due_time due;
+
+	if (!limit.name || !t->forgiven ||
+	    !ckpt_due_of(&hold->due, t->tid, hold->began_ns, &due))
+		return;
+	limit.left_ns = due.at_ns - ckpt_now_ns();
+	limit.own = borrow(p->pid, limit.fd);
+	list = look(&limit) ? ckpt_grow(hold->limits, &hold->n_limits, sizeof(*list)) : NULL;
+	if (list) {
+		hold->limits = list;
+		list[hold->n_limits - 1] = limit;
+		agree(hold, &list[hold->n_limits - 1]);
+	} else if (limit.own >= 0) {
+		close(limit.own);
+	}
+}
+
+static void put(const struct ckpt_held_limit *l, int own, const struct timeval *limit)
+{
+	setsockopt(own, SOL_SOCKET, l->name, limit, sizeof(*limit));
+}
+
+static void put_back(const struct ckpt_hold *hold)
+{
+	for (size_t i = 0; i < hold->n_limits; i++)
+		put(&hold->limits[i], hold->limits[i].own, &hold->limits[i].was);
+}
+
+/* No time at all would be no limit: the shortest that there is ends at the next tick. */
+static struct timeval left(const struct ckpt_held_limit *l)
+{
+	const struct timeval none = { 0, 1 };
+	struct timeval t = { l->left_ns / NS_PER_S, l->left_ns % NS_PER_S / 1000 };
+
+	return l->left_ns < 1000 ? none : t;
+}
+
+/* Let go by ptrace, a thread runs until it waits in its call, or in another one. */
+static bool runs(const struct ckpt_held_limit *l)
+{
+	cleanup_buf struct ckpt_buf b = CKPT_BUF_INIT;
+	struct ckpt_proc_stat stat;
+	char name[64];
+
+	snprintf(name, sizeof(name), "/proc/%d/task/%d/stat", l->pid, l->tid);
+	return !ckpt_procfs_read(AT_FDCWD, name, &b) &&
+	       !ckpt_parse_stat((char *)b.data, &stat) && strchr("Rt", stat.state);
+}
+
+/* The process: what it has set it puts back, whether or not the keeper lives. */
+static void guard(struct ckpt_hold *hold, int sock)
+{
+	uint64_t until;
+	char c = 0;
+
+	for (size_t i = 0; i < hold->n_limits; i++) {
+		struct ckpt_held_limit *l = &hold->limits[i];
+		const struct timeval t = left(l);
+
+		l->own = borrow(l->pid, l->fd);
+		put(l, l->own, &t);
+	}
+	ckpt_fault("keeper.limited");
+	if (send(sock, &c, 1, MSG_NOSIGNAL) == 1)
+		(void)!recv(sock, &c, 1, 0);
+	until = ckpt_now_ns() + BACK_MS * 1000000ull;
+	for (size_t i = 0; i < hold->n_limits; i++) {
+		while (runs(&hold->limits[i]) && ckpt_now_ns() < until)
+			ckpt_sleep_us(50);
+	}
+	put_back(hold);
+	_exit(0);
+}
+
+void ckpt_limits_shorten(struct ckpt_hold *hold)
+{
+	int ends[2];
+	ssize_t n;
+	char c;
+
+	if (!hold->n_limits || hold->guard ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
+		return;
+	hold->guard = fork();
+	if (!hold->guard) {
+		int *kept[] = { &ends[1] };
+
+		ckpt_apart_descriptors(kept, 1);
+		guard(hold, ends[1]);
+	}
+	close(ends[1]);
+	hold->guarded = ends[0];
+	do {
+		n = recv(ends[0], &c, 1, 0);
+	} while (n < 0 && errno == EINTR);
+	/* it was killed */
+	if (n != 1)
+		put_back(hold);
+}
+
+void ckpt_limits_go(struct ckpt_hold *hold)
+{
+	if (hold->guarded < 0)
+		return;
+	ckpt_fault("keeper.shortened");
+	if (send(hold->guarded, "", 1, MSG_NOSIGNAL) != 1)
+		put_back(hold);
+	close(hold->guarded);
+	hold->guarded = -1;
+}
+
+void ckpt_limits_settle(struct ckpt_hold *hold)
+{
+	int status = 0;
+
+	ckpt_limits_go(hold);
+	while (hold->guard > 0 && waitpid(hold->guard, &status, 0) < 0 && errno == EINTR)
+		;
+	if (status)
+		put_back(hold);
+	for (size_t i = 0; i < hold->n_limits; i++)
+		close(hold->limits[i].own);
+	free(hold->limits);
+	hold->limits = NULL;
+	hold->n_limits = 0;
+	hold->guard = 0;
+}
