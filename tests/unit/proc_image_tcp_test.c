@@ -10,7 +10,7 @@
 #include "proc/image-check.h"
 #include "proc/tcp.h"
 
-#define N 4	/* one that listens, two ends of a connection, one alone */
+#define N 5	/* one that listens, two ends of a connection, two alone, one of them known */
 
 struct sample {
 	struct ckpt_image image;
@@ -50,6 +50,13 @@ static void make(struct sample *s)
 	s->tcps[3].state = CKPT_TCP_ALONE;
 	s->tcps[3].flags |= CKPT_TCP_F_RESET;
 	s->tcps[3].peer = CKPT_NONE;
+	s->tcps[4] = s->tcps[3];
+	s->tcps[4].flags |= CKPT_TCP_F_KNOWN | CKPT_TCP_F_SACK;
+	s->tcps[4].unsent = s->bytes;
+	s->tcps[4].n_unsent = sizeof(s->bytes);
+	s->tcps[4].n_sent = 3;
+	s->tcps[4].out_window = s->tcps[4].out_window_max = 1000;
+	s->tcps[4].in_window = 1000;
 }
 
 static void test_sound(void **state)
@@ -102,6 +109,17 @@ SPOIL(self, "has not two ends", t[1].peer = 1)
 SPOIL(others_peer, "has not two ends", t[2].peer = 0)
 SPOIL(agreed, "have not agreed", t[1].flags |= CKPT_TCP_F_SACK)
 SPOIL(scales, "have not agreed", t[1].scale_in = 3)
+SPOIL(known_pair, "cannot have been so", t[1].flags |= CKPT_TCP_F_KNOWN)
+SPOIL(known_ended, "cannot have been so", t[4].flags |= CKPT_TCP_F_GOT_END)
+SPOIL(known_shut, "cannot have been so", t[4].flags |= CKPT_TCP_F_SENT_END)
+SPOIL(known_blind, "cannot have been so", t[4].flags &= ~CKPT_TCP_F_SACK)
+SPOIL(known_sent, "cannot have been so", t[4].n_sent = 9)
+SPOIL(known_window, "cannot have been so", t[4].out_window++)
+SPOIL(known_wide, "cannot have been so", t[4].in_window = CKPT_TCP_QUEUE_MAX + 1)
+SPOIL(known_update, "cannot have been so", t[4].out_wl1 = 1001)
+SPOIL(known_acked, "cannot have been so", t[4].in_wup = 1)
+SPOIL(known_nowhere, "leads to no sound address", t[4].remote_len = 3)
+SPOIL(known_free, "has got something", t[0].flags |= CKPT_TCP_F_KNOWN)
 SPOIL(reset_pair, "have not agreed", t[1].flags |= CKPT_TCP_F_RESET)
 
 int main(void)
@@ -115,6 +133,10 @@ int main(void)
 		BAD_TEST(no_address), BAD_TEST(family), BAD_TEST(foreign), BAD_TEST(nowhere),
 		BAD_TEST(no_peer), BAD_TEST(peer), BAD_TEST(self), BAD_TEST(others_peer),
 		BAD_TEST(agreed), BAD_TEST(scales), BAD_TEST(reset_pair),
+		BAD_TEST(known_pair), BAD_TEST(known_ended), BAD_TEST(known_shut),
+		BAD_TEST(known_blind), BAD_TEST(known_sent), BAD_TEST(known_window),
+		BAD_TEST(known_wide), BAD_TEST(known_update), BAD_TEST(known_acked),
+		BAD_TEST(known_nowhere), BAD_TEST(known_free),
 	};
 
 	return cmocka_run_group_tests_name("proc image tcp", tests, NULL, NULL);

@@ -19,7 +19,6 @@
 #include "flow/shm.h"
 #include "lib/restore_cycle.h"
 #include "proc/memory.h"
-#include "proc/stop.h"
 
 #define PRESENT (3ull << 62)	/* present or swapped */
 #define FILE_PAGE (1ull << 61)
@@ -30,7 +29,10 @@ char cycle_cgroup[64];
 char *cycle_cgroup_dir;
 void (*cycle_while_stopped)(void);
 int32_t cycle_taken;
-static char dir[64], output[96];
+void (*cycle_instead_of_kill)(struct ckpt_stop *stop);
+bool cycle_tcp_repair;
+char cycle_dir[64];
+static char output[96];
 
 void cycle_check(int failed, const struct ckpt_err *err)
 {
@@ -165,7 +167,10 @@ static void begin(const struct ckpt_stop_params *params, struct ckpt_stop **ret,
 void cycle_save(struct saved *s)
 {
 	cleanup_stop struct ckpt_stop *stop = NULL;
-	const struct ckpt_stop_params params = { .cgroup = cycle_cgroup_dir, .hold_ms = 60000 };
+	const struct ckpt_stop_params params = {
+		.cgroup = cycle_cgroup_dir, .hold_ms = 60000,
+		.tcp_repair = cycle_tcp_repair,
+	};
 	const struct ckpt_sink sink = mem_sink(&s->store);
 	struct ckpt_err err = CKPT_ERR_INIT;
 	size_t i;
@@ -176,7 +181,10 @@ void cycle_save(struct saved *s)
 	for (i = 0; i < s->image.n_files; i++)
 		save_file(&s->image.files[i], &sink);
 	save_shms(&s->image, &sink);
-	cycle_check(ckpt_stop_kill(stop, NULL, &err), &err);
+	if (cycle_instead_of_kill)
+		cycle_instead_of_kill(stop);
+	else
+		cycle_check(ckpt_stop_kill(stop, NULL, &err), &err);
 	s->source = mem_source(&s->store);
 	through_codec(&s->image);
 }
@@ -184,7 +192,7 @@ void cycle_save(struct saved *s)
 struct ckpt_init_params cycle_init_params(char *const *argv, bool private)
 {
 	struct ckpt_init_params p = { .cgroup = cycle_cgroup_dir, .private_pidns = private,
-				      .argv = argv, .envp = environ, .cwd = dir };
+				      .argv = argv, .envp = environ, .cwd = cycle_dir };
 
 	p.stdio[0] = open("/dev/null", O_RDWR | O_CLOEXEC);
 	p.stdio[1] = p.stdio[2] = open(output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -248,6 +256,7 @@ void cycle_restore(struct saved *s, struct ckpt_restore **ret, struct ckpt_resto
 	struct ckpt_restore_params params = {
 		.image = &s->image, .source = &s->source, .cgroup = cycle_cgroup_dir,
 		.taken = cycle_taken,
+		.tcp_repair = cycle_tcp_repair,
 	};
 	struct ckpt_err err = CKPT_ERR_INIT;
 
@@ -344,7 +353,7 @@ void cycle_go_on(struct saved *s)
 	struct ckpt_restore *r = NULL;
 	char go[96];
 
-	snprintf(go, sizeof(go), "%s/go", dir);
+	snprintf(go, sizeof(go), "%s/go", cycle_dir);
 	cycle_restore(s, &r, &result);
 	close(open(go, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
 	cycle_finish(r, 0);
@@ -364,9 +373,9 @@ int cycle_setup(void **state)
 
 	(void)state;
 	snprintf(cycle_cgroup, sizeof(cycle_cgroup), "/ckpt-restore-test-%d", getpid());
-	snprintf(dir, sizeof(dir), "/tmp/ckpt-restore-test-%d", getpid());
-	snprintf(output, sizeof(output), "%s/output", dir);
-	if (mkdir(dir, 0700) || ckpt_cgroup_make(cycle_cgroup, &err) ||
+	snprintf(cycle_dir, sizeof(cycle_dir), "/tmp/ckpt-restore-test-%d", getpid());
+	snprintf(output, sizeof(output), "%s/output", cycle_dir);
+	if (mkdir(cycle_dir, 0700) || ckpt_cgroup_make(cycle_cgroup, &err) ||
 	    ckpt_cgroup_dir(cycle_cgroup, &cycle_cgroup_dir, &err)) {
 		print_error("%s\n", err.text);
 		return -1;
@@ -381,6 +390,6 @@ int cycle_teardown(void **state)
 	(void)state;
 	ckpt_cgroup_kill(cycle_cgroup, 2000, NULL);
 	free(cycle_cgroup_dir);
-	snprintf(command, sizeof(command), "rm -rf %s", dir);
+	snprintf(command, sizeof(command), "rm -rf %s", cycle_dir);
 	return system(command) || ckpt_cgroup_remove(cycle_cgroup, NULL);
 }

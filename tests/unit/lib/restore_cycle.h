@@ -12,6 +12,7 @@
 #include "memstore.h"
 #include "proc/init.h"
 #include "proc/restore.h"
+#include "proc/stop.h"
 
 /**
  * struct saved - a tree that was captured and killed
@@ -25,9 +26,13 @@ struct saved {
 };
 
 extern char cycle_cgroup[64];
-extern char *cycle_cgroup_dir;
+extern char *cycle_cgroup_dir, cycle_dir[64];
 /* Called by cycle_save when the tree is stopped and not read yet, each time it is tried. */
 extern void (*cycle_while_stopped)(void);
+/* Called by cycle_save instead of a kill, to end the tree in another way. */
+extern void (*cycle_instead_of_kill)(struct ckpt_stop *stop);
+/* Connections to the outside: left as they are by the kill, and gone on with by a restore. */
+extern bool cycle_tcp_repair;
 
 /* A pid that counts as taken for cycle_restore, or 0. */
 extern int32_t cycle_taken;

@@ -32,6 +32,7 @@ int ckpt_hold_init(struct ckpt_hold *hold, const struct ckpt_stop_params *params
 		.root = params->pid,
 		.unhurried = params->hold_ms > CKPT_HOLD_MS,
 		.watched = params->watched,
+		.tcp_repair = params->tcp_repair,
 		.caller = caller,
 		.path_of = params->path_of,
 		.path_arg = params->path_arg,
@@ -79,6 +80,11 @@ void ckpt_hold_done(struct ckpt_hold *hold)
 	free(hold->label);
 	free(hold->ttys);
 	free(hold->wanted);
+	for (size_t i = 0; i < hold->n_tcps; i++) {
+		if (hold->tcps[i].own >= 0)
+			close(hold->tcps[i].own);
+	}
+	free(hold->tcps);
 	ckpt_buf_done(&hold->scratch);
 	if (hold->cgroup >= 0)
 		close(hold->cgroup);

@@ -113,6 +113,18 @@ struct ckpt_seen_watch {
 };
 
 /**
+ * struct ckpt_held_tcp - a connection to the outside, as it was read
+ * @pid, @fd: who has it
+ * @own: a descriptor of ours, once the tree is being killed, or -1
+ * @in, @end: sequence numbers behind the last byte that came, and that was written
+ */
+struct ckpt_held_tcp {
+	pid_t pid;
+	int fd, own;
+	uint32_t in, end;
+};
+
+/**
  * struct ckpt_hold - the tree
  * @cgroup, @freeze, @events: descriptors, -1 in pid mode
  * @root: pid in pid mode
@@ -122,6 +134,8 @@ struct ckpt_seen_watch {
  * @survey: where refusals are noted; NULL: the first one ends it
  * @unhurried: the caller holds the tree long anyway: what is slow is read within the stop
  * @watched: writes to its private memory may be told to a tracker
+ * @tcp_repair: its connections to the outside are to go on after a restore
+ * @tcps: those that may
  * @wanted: pids of which a userfaultfd is wanted
  * @began_ns: CLOCK_MONOTONIC of the first act on the running tree
  * @stopped_ns: likewise, of when all threads stood; 0: not yet
@@ -140,7 +154,9 @@ struct ckpt_seen_watch {
 struct ckpt_hold {
 	int cgroup, freeze, events;
 	pid_t root;
-	bool frozen, unhurried, watched;
+	bool frozen, unhurried, watched, tcp_repair;
+	struct ckpt_held_tcp *tcps;
+	size_t n_tcps;
 	int32_t *wanted;
 	size_t n_wanted;
 	pid_t caller;

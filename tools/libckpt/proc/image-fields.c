@@ -247,6 +247,15 @@ static const struct ckpt_field tcp_fields[] = {
 	UINT(9, ckpt_tcp, scale_in),
 	BLOB(10, ckpt_tcp, unread, n_unread),
 	BLOB(11, ckpt_tcp, unsent, n_unsent),
+	LATER_UINT(12, ckpt_tcp, out),
+	LATER_UINT(13, ckpt_tcp, in),
+	LATER_UINT(14, ckpt_tcp, n_sent),
+	LATER_UINT(15, ckpt_tcp, out_wl1),
+	LATER_UINT(16, ckpt_tcp, out_window),
+	LATER_UINT(17, ckpt_tcp, out_window_max),
+	LATER_UINT(18, ckpt_tcp, in_window),
+	LATER_UINT(19, ckpt_tcp, in_wup),
+	LATER_UINT(20, ckpt_tcp, clock),
 };
 static const struct ckpt_shape tcp_shape = SHAPE(ckpt_tcp, tcp_fields);
 

@@ -343,6 +343,7 @@ enum ckpt_tcp_state {
 #define CKPT_TCP_F_TIMESTAMPS	(1u << 4)
 #define CKPT_TCP_F_SACK		(1u << 5)
 #define CKPT_TCP_F_WSCALE	(1u << 6)
+#define CKPT_TCP_F_KNOWN	(1u << 7)	/* alone: what it takes to go on is recorded */
 
 /**
  * struct ckpt_tcp - what there is to a TCP socket beside its options
@@ -354,7 +355,14 @@ enum ckpt_tcp_state {
  * @mss: largest segment to send, without options
  * @scale_out, @scale_in: of the windows of the other end and of its own
  * @unread: what came and was not read
- * @unsent: what was written and has not come to the other end
+ * @unsent: what was written and has not come to the other end; of one that is alone: that is not
+ *	acknowledged
+ * @out, @in: of one that is known, sequence numbers of the first byte of @unsent, and of the next
+ *	one that is to come
+ * @n_sent: so many bytes of @unsent were sent before
+ * @out_wl1, @out_window, @out_window_max, @in_window, @in_wup: windows, as struct
+ *	tcp_repair_window has them
+ * @clock: what it tells the other end as its time
  * @file: index in image->files at capture; not stored
  */
 struct ckpt_tcp {
@@ -370,6 +378,9 @@ struct ckpt_tcp {
 	size_t n_unread;
 	uint8_t *unsent;
 	size_t n_unsent;
+	uint32_t out, in, n_sent;
+	uint32_t out_wl1, out_window, out_window_max, in_window, in_wup;
+	uint32_t clock;
 	uint32_t file;
 };
 

@@ -21,6 +21,7 @@
 #include "proc/procfs.h"
 #include "proc/read.h"
 #include "proc/remote.h"
+#include "proc/tcp-outside.h"
 
 #define NAME "ckpt-keeper"
 #define HEAP_LEN (4 << 20)
@@ -226,6 +227,7 @@ static int do_kill(struct keeper *k, struct ckpt_keeper_reply *reply)
 	struct ckpt_hold *hold = &k->hold;
 	uint64_t until = ckpt_now_ns() + KILL_NS;
 
+	ckpt_outside_borrow(hold);
 	for (size_t i = 0; i < hold->n_procs; i++) {
 		if (!hold->procs[i].zombie)
 			kill(hold->procs[i].pid, SIGKILL);
@@ -242,6 +244,7 @@ static int do_kill(struct keeper *k, struct ckpt_keeper_reply *reply)
 	}
 	while (waitpid(-1, NULL, __WALL | WNOHANG) > 0)
 		;
+	ckpt_outside_leave(hold, &reply->tcp_left, &reply->tcp_reset);
 	k->holding = false;
 	return 0;
 }

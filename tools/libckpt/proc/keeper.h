@@ -34,12 +34,15 @@ struct ckpt_keeper_request {
  * @freeze_ns: RELEASE and KILL; BEGIN: until all had stopped
  * @sees_reads: OPEN: as in struct ckpt_hold
  * @image_len, @aside_len: COLLECT: what is in the memfd, the second at CKPT_ASIDE_AT
+ * @tcp_left, @tcp_reset: KILL: connections to the outside whose other ends have not heard of it,
+ *	and that were reset
  * @survey_len: SURVEY: what was refused, in the memfd
  * @err: when its status is not CKPT_OK the request failed and nothing is held
  */
 struct ckpt_keeper_reply {
 	uint64_t freeze_ns;
 	uint64_t image_len, aside_len, survey_len;
+	uint32_t tcp_left, tcp_reset;
 	bool sees_reads;
 	struct ckpt_err err;
 };

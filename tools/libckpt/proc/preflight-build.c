@@ -12,6 +12,7 @@
 #include "proc/cpus.h"
 #include "proc/label.h"
 #include "proc/parse.h"
+#include "proc/tcp-outside.h"
 #include "proc/unix.h"
 
 static int check_cgroup(const char *cgroup, struct ckpt_err *err)
@@ -169,7 +170,9 @@ int ckpt_restore_check(const struct ckpt_restore_params *params, int32_t *ret_ta
 	    check_files(params, err) || ckpt_ptys_free(image, err) ||
 	    check_watches(params, err) || ckpt_locks_free(params, err) ||
 	    ckpt_unix_preflight(params, err) ||
-	    ckpt_machine_check(image, err) || ckpt_vdso_check(params, err) ||
+	    ckpt_machine_check(image, err) ||
+	    (params->tcp_repair && ckpt_outside_machine(image, err)) ||
+	    ckpt_vdso_check(params, err) ||
 	    ckpt_xstate_check(image, err))
 		return -1;
 	return 0;

@@ -15,6 +15,7 @@
 #include "proc/build.h"
 #include "proc/cpus.h"
 #include "proc/socket.h"
+#include "proc/tcp-outside.h"
 
 static uint64_t now_ns(void)
 {
@@ -270,6 +271,8 @@ int ckpt_restore_run(struct ckpt_restore *r, struct ckpt_restore_result *ret,
 	    freeze(r, err) || ckpt_build_init_leave(r, err) || run_step(r, &detach_step, err))
 		return -1;
 	ckpt_segments_leave(r);
+	if (ckpt_outside_start(r, err))
+		return -1;
 	if (ckpt_fault("restore.release"))
 		return ckpt_fail(err, CKPT_FAILED, 0, "restore.release: fault injected");
 	if (ckpt_init_release(&r->init, root_of(r)->task->pid, err))
@@ -283,7 +286,10 @@ int ckpt_restore_run(struct ckpt_restore *r, struct ckpt_restore_result *ret,
 		.verify_ns = r->verify_ns,
 		.run_ns = now_ns() - start,
 		.pages = r->pages,
+		.tcp_repaired = r->n_outsides,
+		.tcp_reset = r->tcp_reset,
 	};
+	memcpy(ret->tcp_why, r->tcp_why, sizeof(ret->tcp_why));
 	return 0;
 }
 
@@ -302,6 +308,7 @@ static void abort_tree(struct ckpt_restore *r)
 {
 	size_t i;
 
+	ckpt_outside_quit(r);
 	ckpt_init_kill_tree(&r->init);
 	for (i = 0; i < r->n_made; i++)
 		kill(r->made[i], SIGKILL);
@@ -320,6 +327,7 @@ void ckpt_restore_close(struct ckpt_restore *r)
 		ckpt_init_close(&r->init);
 	else
 		abort_tree(r);
+	ckpt_outside_done(r);
 	ckpt_segments_leave(r);
 	if (!r->released)
 		ckpt_segments_remove(r);

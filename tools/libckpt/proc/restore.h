@@ -35,6 +35,7 @@ struct ckpt_restore;
  * @ret_taken: of a build that fails because somebody has taken a pid since it was looked at:
  *	that pid; else left alone; NULL: not wanted
  * @stdio: what replaces descriptors 0-2 that led outside
+ * @tcp_repair: TCP connections to the outside go on where that loses nothing; else they are reset
  * @later: preflight alone: whether a file is not in place yet and is left out;
  *	NULL: all are there
  * @later_arg: passed on
@@ -45,6 +46,7 @@ struct ckpt_restore_params {
 	const char *cgroup, *above, *cpuset;
 	int32_t taken, *ret_taken;
 	int stdio[3];
+	bool tcp_repair;
 	bool (*later)(const void *arg, const char *path);
 	const void *later_arg;
 };
@@ -55,12 +57,16 @@ struct ckpt_restore_params {
  * @moved: it is in a new pid namespace, and had none of its own
  * @build_ns, @verify_ns, @run_ns: time of the three steps
  * @pages: pages placed and compared
+ * @tcp_repaired, @tcp_reset: TCP connections to the outside that go on, and that do not
+ * @tcp_why: why the first of these does not
  */
 struct ckpt_restore_result {
 	pid_t root_pid;
 	bool moved;
 	uint64_t build_ns, verify_ns, run_ns;
 	uint64_t pages;
+	size_t tcp_repaired, tcp_reset;
+	char tcp_why[128];
 };
 
 /**

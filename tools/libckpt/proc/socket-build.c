@@ -141,7 +141,7 @@ int ckpt_verify_sockets(struct ckpt_restore *r, struct ckpt_err *err)
 		s = &r->image->sockets[f->object];
 		own = ckpt_build_borrow(r, r->fd_base + i, err);
 		if (own < 0 || verify_options(s, own, err) ||
-		    (ckpt_tcp_socket(s) && ckpt_verify_tcp(r->image, s, own, err)) ||
+		    (ckpt_tcp_socket(s) && ckpt_verify_tcp(r, s, own, err)) ||
 		    (s->family == AF_UNIX && ckpt_verify_unix(r, i, own, err)))
 			return -1;
 	}

@@ -22,10 +22,12 @@
  * @sees_reads: ckpt_stop_sees_reads
  * @n_wanted: pids in the memfd, for the next collect
  * @took_ns: ckpt_stop_took_ns
+ * @tcp_left, @tcp_reset: ckpt_stop_tcps
  */
 struct ckpt_stop {
 	int sock, memfd, freeze;
 	uint32_t n_wanted;
+	uint32_t tcp_left, tcp_reset;
 	pid_t keeper;
 	bool sees_reads;
 	uint64_t took_ns;
@@ -205,6 +207,8 @@ static int end(struct ckpt_stop *stop, uint32_t op, uint64_t *ret_freeze_ns, str
 	if (get_reply(stop, &reply, err))
 		return -1;
 	ckpt_fault("stop.released");
+	stop->tcp_left = reply.tcp_left;
+	stop->tcp_reset = reply.tcp_reset;
 	if (ret_freeze_ns)
 		*ret_freeze_ns = reply.freeze_ns;
 	return 0;
@@ -273,6 +277,12 @@ int ckpt_stop_release(struct ckpt_stop *stop, uint64_t *ret_freeze_ns, struct ck
 int ckpt_stop_kill(struct ckpt_stop *stop, uint64_t *ret_freeze_ns, struct ckpt_err *err)
 {
 	return end(stop, CKPT_KEEPER_KILL, ret_freeze_ns, err);
+}
+
+void ckpt_stop_tcps(const struct ckpt_stop *stop, uint32_t *ret_left, uint32_t *ret_reset)
+{
+	*ret_left = stop->tcp_left;
+	*ret_reset = stop->tcp_reset;
 }
 
 void ckpt_stop_close(struct ckpt_stop *stop)

@@ -67,6 +67,8 @@ struct ckpt_stop;
  * @survey: the look before the stop goes on after a refusal, for ckpt_stop_survey
  * @watched: a tracker may have registered private memory of the tree to be told of writes;
  *	what somebody else has registered so it says itself
+ * @tcp_repair: it is to be killed, and its TCP connections to the outside are to go on after a
+ *	restore: see ckpt_stop_kill
  * @keep_fd: a descriptor that the keeper has open until its end, a lock say; NULL: none
  */
 struct ckpt_stop_params {
@@ -78,7 +80,7 @@ struct ckpt_stop_params {
 	bool survey;
 	char *(*path_of)(const void *arg, uint64_t ino, size_t nth);
 	const void *path_arg;
-	bool watched;
+	bool watched, tcp_repair;
 	const int *keep_fd;
 };
 
@@ -186,8 +188,15 @@ int ckpt_stop_holding(struct ckpt_stop *stop, uint64_t *ret_freeze_ns, struct ck
  */
 int ckpt_stop_release(struct ckpt_stop *stop, uint64_t *ret_freeze_ns, struct ckpt_err *err);
 
-/* Kill the stopped tree instead; returns when every process is gone or a zombie. */
+/**
+ * ckpt_stop_kill - kill the stopped tree instead
+ *
+ * Returns when every process is gone or a zombie.  With tcp_repair the other ends of those
+ * connections to the outside to which nothing has come since they were read do not hear of it;
+ * the others are reset.  ckpt_stop_tcps says how many.
+ */
 int ckpt_stop_kill(struct ckpt_stop *stop, uint64_t *ret_freeze_ns, struct ckpt_err *err);
+void ckpt_stop_tcps(const struct ckpt_stop *stop, uint32_t *ret_left, uint32_t *ret_reset);
 
 /* Let go of whatever is still held and reap the keeper; NULL is fine. */
 void ckpt_stop_close(struct ckpt_stop *stop);

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "proc/tcp.h"
+#include "proc/tcp-outside.h"
 
 static int no_address(const struct ckpt_tcp *t, struct ckpt_err *err)
 {
@@ -82,7 +82,8 @@ static int connect_one(struct ckpt_restore *r, const uint32_t *files, uint32_t i
 	struct ckpt_tcp_end a = { .own = -1 }, b = { .own = -1 };
 	int ret = -1;
 
-	if (t->state <= CKPT_TCP_LISTENS || (t->peer != CKPT_NONE && t->peer < i))
+	if (t->state <= CKPT_TCP_LISTENS || (t->peer != CKPT_NONE && t->peer < i) ||
+	    ckpt_tcp_outside(t))
 		return 0;
 	a = end_of(r, files, i, err);
 	if (a.own >= 0 && t->state == CKPT_TCP_CONNECTING) {
@@ -95,6 +96,20 @@ static int connect_one(struct ckpt_restore *r, const uint32_t *files, uint32_t i
 	}
 	ckpt_cleanup_close(&a.own);
 	ckpt_cleanup_close(&b.own);
+	return ret;
+}
+
+/* In a new socket, whatever the one before has been through. */
+static int reset(struct ckpt_restore *r, const uint32_t *files, uint32_t tcp, struct ckpt_err *err)
+{
+	struct ckpt_tcp_end e;
+	int ret;
+
+	if (make(r, files[tcp], err))
+		return -1;
+	e = end_of(r, files, tcp, err);
+	ret = e.own < 0 ? -1 : ckpt_tcp_finish_alone(&e, err);
+	ckpt_cleanup_close(&e.own);
 	return ret;
 }
 
@@ -117,7 +132,7 @@ int ckpt_build_tcps(struct ckpt_restore *r, struct ckpt_err *err)
 		if (connect_one(r, files, i, err))
 			return -1;
 	}
-	return 0;
+	return ckpt_build_outside(r, files, reset, err);
 }
 
 static int new_socket(const struct ckpt_tcp *t)
@@ -188,8 +203,10 @@ static int verify_local(const struct ckpt_tcp *t, int own, struct ckpt_err *err)
 	return 0;
 }
 
-static bool right_state(const struct ckpt_tcp *t, const struct tcp_info *i)
+static bool right_state(const struct ckpt_tcp *t, bool goes_on, const struct tcp_info *i)
 {
+	if (goes_on)
+		return i->tcpi_state == TCP_ESTABLISHED;
 	switch (t->state) {
 	case CKPT_TCP_FREE:
 		return i->tcpi_state == TCP_CLOSE;
@@ -215,17 +232,17 @@ static int verify_unread(const struct ckpt_tcp *t, int own, struct ckpt_err *err
 	return 0;
 }
 
-int ckpt_verify_tcp(const struct ckpt_image *image, const struct ckpt_socket *s, int own,
+int ckpt_verify_tcp(const struct ckpt_restore *r, const struct ckpt_socket *s, int own,
 		    struct ckpt_err *err)
 {
-	const struct ckpt_tcp *t = &image->tcps[s->part];
+	const struct ckpt_tcp *t = &r->image->tcps[s->part];
 	struct tcp_info i;
 
 	if (t->state == CKPT_TCP_CONNECTING)
 		return 0;
 	if (verify_local(t, own, err) || ckpt_tcp_info(own, &i, err))
 		return -1;
-	if (!right_state(t, &i))
+	if (!right_state(t, ckpt_outside_goes_on(r, s->part), &i))
 		return NOT_AS_CAPTURED("a TCP socket is in state %u, not in that of the checkpoint",
 				       i.tcpi_state);
 	return t->state <= CKPT_TCP_LISTENS ? 0 : verify_unread(t, own, err);

@@ -12,7 +12,7 @@
 #define MSS_MAX 65535u
 #define SCALE_MAX 14u
 #define FLAGS (CKPT_TCP_F_SENT_END | CKPT_TCP_F_GOT_END | CKPT_TCP_F_DEAF | CKPT_TCP_F_RESET | \
-	       AGREED)
+	       CKPT_TCP_F_KNOWN | AGREED)
 #define AGREED (CKPT_TCP_F_TIMESTAMPS | CKPT_TCP_F_SACK | CKPT_TCP_F_WSCALE)
 
 static bool is_address(const uint8_t *address, size_t len, uint32_t family)
@@ -28,7 +28,8 @@ static bool is_address(const uint8_t *address, size_t len, uint32_t family)
 static int check_addresses(const struct ckpt_socket *s, const struct ckpt_tcp *t,
 			   struct ckpt_err *err)
 {
-	bool remote = t->state == CKPT_TCP_CONNECTED || t->state == CKPT_TCP_CONNECTING;
+	bool remote = t->state == CKPT_TCP_CONNECTED || t->state == CKPT_TCP_CONNECTING ||
+		      t->flags & CKPT_TCP_F_KNOWN;
 
 	if ((t->local_len || t->state != CKPT_TCP_FREE) &&
 	    !is_address(t->local, t->local_len, s->family))
@@ -36,6 +37,20 @@ static int check_addresses(const struct ckpt_socket *s, const struct ckpt_tcp *t
 	if (remote && !is_address(t->remote, t->remote_len, s->family))
 		return BAD_IMAGE("a TCP connection leads to no sound address");
 	return 0;
+}
+
+/* What repair mode would not take, or would take and then send what is none of it. */
+static int check_known(const struct ckpt_tcp *t, struct ckpt_err *err)
+{
+	const uint32_t must = CKPT_TCP_F_RESET | CKPT_TCP_F_SACK;
+	const uint32_t never = CKPT_TCP_F_SENT_END | CKPT_TCP_F_GOT_END;
+	bool sound = t->state == CKPT_TCP_ALONE && (t->flags & must) == must &&
+		     !(t->flags & never) && t->n_sent <= t->n_unsent &&
+		     t->out_window <= t->out_window_max && t->in_window <= CKPT_TCP_QUEUE_MAX &&
+		     !ckpt_tcp_after(t->out_wl1, t->in + t->in_window) &&
+		     !ckpt_tcp_after(t->in_wup, t->in);
+
+	return sound ? 0 : BAD_IMAGE("a TCP connection to the outside cannot have been so");
 }
 
 static int check_socket(const struct ckpt_tcp *t, struct ckpt_err *err)
@@ -53,9 +68,10 @@ static int check_socket(const struct ckpt_tcp *t, struct ckpt_err *err)
 			   t->scale_in > SCALE_MAX))
 		return BAD_IMAGE("a TCP connection has agreed on what cannot be");
 	if (t->state == CKPT_TCP_ALONE &&
-	    (t->n_unsent || !(t->flags & (CKPT_TCP_F_GOT_END | CKPT_TCP_F_RESET))))
+	    ((t->n_unsent && !(t->flags & CKPT_TCP_F_KNOWN)) ||
+	     !(t->flags & (CKPT_TCP_F_GOT_END | CKPT_TCP_F_RESET))))
 		return BAD_IMAGE("a TCP socket is connected with nobody");
-	return 0;
+	return t->flags & CKPT_TCP_F_KNOWN ? check_known(t, err) : 0;
 }
 
 static int check_peer(const struct ckpt_image *image, uint32_t i, struct ckpt_err *err)

@@ -67,7 +67,7 @@ static int bind_end(const struct ckpt_tcp_end *e)
 }
 
 /* A socket in repair mode takes an address that others have as well. */
-static int start(const struct ckpt_tcp_end *e, uint32_t out, uint32_t in)
+int ckpt_tcp_start(const struct ckpt_tcp_end *e, uint32_t out, uint32_t in)
 {
 	return set(e->own, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_ON) ||
 	       bind_end(e) ||
@@ -82,7 +82,7 @@ static int join(const struct ckpt_tcp_end *a, const struct ckpt_tcp_end *b, uint
 		struct ckpt_err *err)
 {
 	if (getrandom(seq, 2 * sizeof(*seq), 0) != 2 * sizeof(*seq) ||
-	    start(a, seq[0], seq[1]) || start(b, seq[1], seq[0]))
+	    ckpt_tcp_start(a, seq[0], seq[1]) || ckpt_tcp_start(b, seq[1], seq[0]))
 		return no_connection(err);
 	return 0;
 }
@@ -107,18 +107,11 @@ static uint32_t window(const struct ckpt_tcp_end *e)
 	return e->t->n_unread > usual ? e->t->n_unread : usual;
 }
 
-/* What the ends agreed on once, and leave repair mode. */
-static int agree(const struct ckpt_tcp_end *e, uint32_t in, uint32_t out_window, uint32_t in_window)
+/* What the ends agreed on once. */
+int ckpt_tcp_agree(const struct ckpt_tcp_end *e, const struct tcp_repair_window *w)
 {
 	const struct ckpt_tcp *t = e->t;
 	struct tcp_repair_opt o[4] = { { OPT_MSS, t->mss } };
-	const struct tcp_repair_window w = {
-		.snd_wl1 = in,
-		.snd_wnd = out_window,
-		.max_window = out_window,
-		.rcv_wnd = in_window,
-		.rcv_wup = in,
-	};
 	size_t n = 1;
 
 	if (t->flags & CKPT_TCP_F_WSCALE)
@@ -128,10 +121,23 @@ static int agree(const struct ckpt_tcp_end *e, uint32_t in, uint32_t out_window,
 	if (t->flags & CKPT_TCP_F_TIMESTAMPS)
 		o[n++] = (struct tcp_repair_opt){ OPT_TIMESTAMPS, 0 };
 	return setsockopt(e->own, IPPROTO_TCP, TCP_REPAIR_OPTIONS, o, n * sizeof(o[0])) ||
-	       setsockopt(e->own, IPPROTO_TCP, TCP_REPAIR_WINDOW, &w, sizeof(w)) ? -1 : 0;
+	       setsockopt(e->own, IPPROTO_TCP, TCP_REPAIR_WINDOW, w, sizeof(*w)) ? -1 : 0;
 }
 
-static int make_room(int own, int name, int force, size_t needed)
+static int agree(const struct ckpt_tcp_end *e, uint32_t in, uint32_t out_window, uint32_t in_window)
+{
+	const struct tcp_repair_window w = {
+		.snd_wl1 = in,
+		.snd_wnd = out_window,
+		.max_window = out_window,
+		.rcv_wnd = in_window,
+		.rcv_wup = in,
+	};
+
+	return ckpt_tcp_agree(e, &w);
+}
+
+int ckpt_tcp_make_room(int own, int name, int force, size_t needed)
 {
 	int size = 0;
 	socklen_t len = sizeof(size);
@@ -210,8 +216,8 @@ static int move(const struct ckpt_tcp_end *from, const struct ckpt_tcp_end *to,
 
 	if (!got && !more)
 		return 0;
-	if (make_room(from->own, SO_SNDBUF, SO_SNDBUFFORCE, got + more) ||
-	    make_room(to->own, SO_RCVBUF, SO_RCVBUFFORCE, got) || hurry(from->own))
+	if (ckpt_tcp_make_room(from->own, SO_SNDBUF, SO_SNDBUFFORCE, got + more) ||
+	    ckpt_tcp_make_room(to->own, SO_RCVBUF, SO_RCVBUFFORCE, got) || hurry(from->own))
 		return stuck(err);
 	return send_all(from->own, to->t->unread, got, err) ||
 	       send_all(from->own, from->t->unsent, more, err) ||
@@ -351,6 +357,7 @@ int ckpt_tcp_finish_alone(const struct ckpt_tcp_end *e, struct ckpt_err *err)
 	here = there;
 	*port_of(&here) = *port_of(&old);
 	mine.flags |= agreed;
+	mine.n_unsent = 0;
 	mine.scale_out = mine.scale_in = theirs.scale_out = theirs.scale_in = SCALE;
 	mine.local = theirs.remote = (uint8_t *)&here;
 	mine.remote = theirs.local = (uint8_t *)&there;

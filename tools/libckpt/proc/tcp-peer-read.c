@@ -15,7 +15,7 @@
 #include <time.h>
 
 #include "base/cleanup.h"
-#include "proc/tcp.h"
+#include "proc/tcp-outside.h"
 
 #define TRIES 8
 #define SETTLE_TRIES 10
@@ -310,5 +310,5 @@ int ckpt_read_tcps(struct ckpt_reader *r, struct ckpt_err *err)
 		    read_pair(r, t, &image->tcps[t->peer], err))
 			return -1;
 	}
-	return 0;
+	return ckpt_read_outside(r, err);
 }

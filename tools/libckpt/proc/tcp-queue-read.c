@@ -3,10 +3,7 @@
  * Bytes of a TCP connection: those that have come, and those that are on their way
  *
  * What has come is peeked at.  What has not, because the other end has no room for it or for
- * want of an acknowledgement, only repair mode shows, in which a socket writes nothing and is of
- * no use to the tree.  It lasts for microseconds, in a process of its own: when that one is
- * killed meanwhile, this one takes the socket out of the mode, and when this one is, that one
- * does.  Only the end of both at that moment leaves a socket in it.
+ * want of an acknowledgement, only repair mode shows (tcp-aside.c).
  */
 #include <errno.h>
 #include <linux/sockios.h>
@@ -14,7 +11,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 
 #include "base/cleanup.h"
 #include "base/fault.h"
@@ -45,44 +41,29 @@ int ckpt_tcp_unread(int own, uint8_t **ret, size_t *ret_n, struct ckpt_err *err)
 
 /**
  * struct look - what a process of its own finds out, in memory that it shares with us
+ * @from, @to: the ends
  * @os: errno of what failed, or 0
  * @written, @received: sequence numbers behind the last byte, of either end
  * @len: bytes of @data: what was written and is not acknowledged
  * @room: for them
  */
 struct look {
+	struct ckpt_tcp_patient from, to;
 	int os;
 	uint32_t written, received;
 	size_t len, room;
 	uint8_t data[];
 };
 
-/* A socket that we put into repair mode, and what that changes. */
-struct patient {
-	int own, reuse;
-};
-
-static int set(int own, int level, int name, int value)
+static int look_queue(const struct ckpt_tcp_patient *p, int queue, uint32_t *ret_seq,
+		      struct look *l)
 {
-	return setsockopt(own, level, name, &value, sizeof(value));
-}
-
-static int repair_off(const struct patient *p)
-{
-	return set(p->own, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_OFF_NO_WP) ||
-	       set(p->own, SOL_SOCKET, SO_REUSEADDR, p->reuse) ? -1 : 0;
-}
-
-static int look_queue(const struct patient *p, int queue, uint32_t *ret_seq, struct look *l)
-{
-	socklen_t len = sizeof(*ret_seq);
 	int failed;
 	ssize_t n;
 
-	if (set(p->own, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_ON))
+	if (ckpt_tcp_repair_on(p))
 		return -1;
-	failed = set(p->own, IPPROTO_TCP, TCP_REPAIR_QUEUE, queue) ||
-		 getsockopt(p->own, IPPROTO_TCP, TCP_QUEUE_SEQ, ret_seq, &len);
+	failed = ckpt_tcp_queue_seq(p->own, queue, ret_seq);
 	ckpt_fault("keeper.repair");
 	if (!failed && queue == TCP_SEND_QUEUE) {
 		n = recv(p->own, l->data, l->room, MSG_PEEK | MSG_DONTWAIT);
@@ -90,64 +71,30 @@ static int look_queue(const struct patient *p, int queue, uint32_t *ret_seq, str
 		l->len = failed ? 0 : n;
 	}
 	l->os = failed ? errno : 0;
-	return repair_off(p) || failed ? -1 : 0;
+	return ckpt_tcp_repair_off(p) || failed ? -1 : 0;
 }
 
-static void look_both(const struct patient *from, const struct patient *to, struct look *l)
+static void look_both(void *arg)
 {
-	if (look_queue(from, TCP_SEND_QUEUE, &l->written, l) ||
-	    look_queue(to, TCP_RECV_QUEUE, &l->received, l))
+	struct look *l = arg;
+
+	if (look_queue(&l->from, TCP_SEND_QUEUE, &l->written, l) ||
+	    look_queue(&l->to, TCP_RECV_QUEUE, &l->received, l))
 		l->os = l->os ? l->os : errno;
 }
 
-/* Nothing but the end of the other process can have left it so. */
-static void mend(const struct patient *p)
+static int look_aside(struct look *l, struct ckpt_err *err)
 {
-	int on = 0;
-	socklen_t len = sizeof(on);
+	const struct ckpt_tcp_patient both[] = { l->from, l->to };
 
-	if (!getsockopt(p->own, IPPROTO_TCP, TCP_REPAIR, &on, &len) && on)
-		repair_off(p);
-	set(p->own, SOL_SOCKET, SO_REUSEADDR, p->reuse);
-}
-
-static int look_aside(const struct patient *from, const struct patient *to, struct look *l,
-		      struct ckpt_err *err)
-{
-	int status = -1;
-	pid_t pid = fork();
-
-	if (!pid) {
-		look_both(from, to, l);
-		_exit(0);
-	}
-	if (pid < 0)
-		return ckpt_fail(err, CKPT_FAILED, errno, "cannot start a process");
-	ckpt_fault("keeper.repairing");
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (status) {
-		mend(from);
-		mend(to);
-		return ckpt_fail(err, CKPT_FAILED, 0,
-				 "a process that looked at a TCP connection was killed; try again");
-	}
+	if (ckpt_tcp_aside(both, 2, look_both, l, err))
+		return -1;
 	if (l->os == EPERM)
 		return ckpt_fail(err, CKPT_REFUSED, 0,
 			"ckpt-tool lacks CAP_NET_ADMIN, without which it cannot see what is on its "
 			"way in a TCP connection; try again when nothing is");
 	return !l->os ? 0 :
 		ckpt_fail(err, CKPT_FAILED, l->os, "cannot look at a TCP connection");
-}
-
-static int patient(int own, struct patient *ret, struct ckpt_err *err)
-{
-	socklen_t len = sizeof(ret->reuse);
-
-	ret->own = own;
-	if (getsockopt(own, SOL_SOCKET, SO_REUSEADDR, &ret->reuse, &len))
-		return ckpt_fail(err, CKPT_FAILED, errno, "cannot look at a TCP socket");
-	return 0;
 }
 
 /* The last bytes that were written are those that have not come. */
@@ -173,12 +120,12 @@ static int keep_missing(const struct look *l, bool ended, uint8_t **ret, size_t 
 int ckpt_tcp_unsent(int from, int to, bool ended, uint8_t **ret, size_t *ret_n,
 		    struct ckpt_err *err)
 {
-	struct patient a, b;
+	struct ckpt_tcp_patient a, b;
 	struct look *l;
 	int queued, failed;
 	size_t room;
 
-	if (patient(from, &a, err) || patient(to, &b, err))
+	if (ckpt_tcp_patient(from, &a, err) || ckpt_tcp_patient(to, &b, err))
 		return -1;
 	if (ioctl(from, SIOCOUTQ, &queued))
 		return ckpt_fail(err, CKPT_FAILED, errno, "cannot size what a TCP socket sends");
@@ -187,8 +134,10 @@ int ckpt_tcp_unsent(int from, int to, bool ended, uint8_t **ret, size_t *ret_n,
 		 -1, 0);
 	if (l == MAP_FAILED)
 		return ckpt_fail(err, CKPT_FAILED, errno, "no memory for what a TCP socket sends");
+	l->from = a;
+	l->to = b;
 	l->room = queued;
-	failed = look_aside(&a, &b, l, err) || keep_missing(l, ended, ret, ret_n, err);
+	failed = look_aside(l, err) || keep_missing(l, ended, ret, ret_n, err);
 	munmap(l, room);
 	return failed ? -1 : 0;
 }

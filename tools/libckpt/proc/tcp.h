@@ -64,6 +64,32 @@ int ckpt_tcp_poll(int own, short *ret, struct ckpt_err *err);
 int ckpt_tcp_refuse(const struct ckpt_reader *r, const struct ckpt_file *f, const char *what,
 		    struct ckpt_err *err);
 
+/**
+ * struct ckpt_tcp_patient - a socket that we put into repair mode, and what that changes
+ * @own: a descriptor of ours
+ */
+struct ckpt_tcp_patient {
+	int own, reuse;
+};
+
+/*
+ * tcp-aside.c: let a process of its own @look at sockets in repair mode, one at a time; what it
+ * finds goes into memory that is shared
+ */
+int ckpt_tcp_patient(int own, struct ckpt_tcp_patient *ret, struct ckpt_err *err);
+int ckpt_tcp_aside(const struct ckpt_tcp_patient *patients, size_t n, void (*look)(void *arg),
+		   void *arg, struct ckpt_err *err);
+/* Return: 0 or -1 with errno.  The number is that behind the last byte of a queue. */
+int ckpt_tcp_repair_on(const struct ckpt_tcp_patient *p);
+int ckpt_tcp_repair_off(const struct ckpt_tcp_patient *p);
+int ckpt_tcp_queue_seq(int own, int queue, uint32_t *ret);
+
+/* Sequence numbers go round. */
+static inline bool ckpt_tcp_after(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) > 0;
+}
+
 /* tcp-queue-read.c: what has come to @own and was not read; all of it stays there. */
 int ckpt_tcp_unread(int own, uint8_t **ret, size_t *ret_n, struct ckpt_err *err);
 /*
@@ -88,7 +114,7 @@ int ckpt_tcp_try_connections(const struct ckpt_image *image, struct ckpt_err *er
 /* And then of the others, tried with @own, which has the options of @s; one compared. */
 int ckpt_tcp_try(const struct ckpt_image *image, const struct ckpt_socket *s, int own,
 		 struct ckpt_err *err);
-int ckpt_verify_tcp(const struct ckpt_image *image, const struct ckpt_socket *s, int own,
+int ckpt_verify_tcp(const struct ckpt_restore *r, const struct ckpt_socket *s, int own,
 		    struct ckpt_err *err);
 
 /**
@@ -112,6 +138,14 @@ int ckpt_tcp_connect(const struct ckpt_tcp_end *a, const struct ckpt_tcp_end *b,
 int ckpt_tcp_join(const struct ckpt_tcp_end *a, const struct ckpt_tcp_end *b,
 		  struct ckpt_err *err);
 int ckpt_tcp_finish_alone(const struct ckpt_tcp_end *a, struct ckpt_err *err);
+/*
+ * Steps of that for who makes one end alone, 0 or -1 with errno: connect it in repair mode, with
+ * the sequence numbers of the next byte in either direction; what was agreed on; make a buffer at
+ * least so large.
+ */
+int ckpt_tcp_start(const struct ckpt_tcp_end *e, uint32_t out, uint32_t in);
+int ckpt_tcp_agree(const struct ckpt_tcp_end *e, const struct tcp_repair_window *w);
+int ckpt_tcp_make_room(int own, int name, int force, size_t needed);
 /* Begin to connect once more; one that cannot even begin is reset. */
 int ckpt_tcp_connect_again(const struct ckpt_tcp_end *a, struct ckpt_err *err);
 
