@@ -14,7 +14,7 @@ struct request {
 	struct common common;
 	struct target target;
 	const char *name, *why;
-	bool full, stop;
+	bool full, stop, tcp, tcp_repair;
 };
 
 static int parse(int argc, char **argv, struct request *r, struct ckpt_err *err)
@@ -23,7 +23,7 @@ static int parse(int argc, char **argv, struct request *r, struct ckpt_err *err)
 		COMMON_OPTIONS, DRY_RUN_OPTION, TARGET_OPTIONS,
 		{ "full", no_argument, NULL, 'f' }, { "stop", no_argument, NULL, 's' },
 		{ "why", required_argument, NULL, 'w' }, { "name", required_argument, NULL, 'N' },
-		{ 0 },
+		{ "tcp", required_argument, NULL, 't' }, { 0 },
 	};
 	int c, status;
 
@@ -44,6 +44,11 @@ static int parse(int argc, char **argv, struct request *r, struct ckpt_err *err)
 					     "--why takes one line without control characters");
 			r->why = optarg;
 			break;
+		case 't':
+			r->tcp = true;
+			if (parse_tcp(&cmd_checkpoint, optarg, &r->tcp_repair, err))
+				return err->status;
+			break;
 		case 'N':
 			r->name = optarg;
 			break;
@@ -56,6 +61,8 @@ static int parse(int argc, char **argv, struct request *r, struct ckpt_err *err)
 				return status;
 		}
 	}
+	if (r->tcp && !r->stop)
+		return usage(&cmd_checkpoint, err, "--tcp goes with --stop");
 	if (!r->target.pid != !r->name)
 		return usage(&cmd_checkpoint, err, "--pid and --name go together");
 	r->target.name = r->name;
@@ -78,6 +85,7 @@ static int run(int argc, char **argv, struct ckpt_err *err)
 		return err->status;
 	params = (struct ckpt_checkpoint_params){
 		.store = r.common.store, .group = &group, .full = r.full, .stop = r.stop,
+		.tcp_repair = r.tcp_repair,
 		.dry_run = r.common.dry_run, .why = r.why, .progress = progress,
 	};
 	if (ckpt_checkpoint(&params, &result, err))
@@ -89,10 +97,13 @@ static int run(int argc, char **argv, struct ckpt_err *err)
 
 const struct cmd cmd_checkpoint = {
 	.name = "checkpoint",
-	.args = "NAME [--full] [--stop] [--why TEXT] | --pid PID --name NAME [--root DIR]...",
+	.args = "NAME [--full] [--stop [--tcp reset|repair]] [--why TEXT] | "
+		"--pid PID --name NAME [--root DIR]...",
 	.what = "capture a group now",
 	.help = "  --full        take nothing from an earlier checkpoint\n"
 		"  --stop        kill the group once the checkpoint is durable\n"
+		"  --tcp WHAT    with --stop, of TCP connections to outside the group: reset, or\n"
+		"                repair: they can go on after a restore --tcp repair\n"
 		"  --why TEXT    a line for the log\n"
 		"  --pid PID     capture the tree below PID, which has no group\n"
 		"  --name NAME   with --pid: the group's name in the store\n"

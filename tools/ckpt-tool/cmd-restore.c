@@ -34,7 +34,7 @@ static int parse(int argc, char **argv, struct ckpt_bring_params *params, char n
 	static const struct option options[] = {
 		COMMON_OPTIONS, DRY_RUN_OPTION,
 		{ "detach", no_argument, NULL, 'd' }, { "check", required_argument, NULL, 'c' },
-		{ 0 },
+		{ "tcp", required_argument, NULL, 't' }, { 0 },
 	};
 	int c;
 
@@ -44,9 +44,12 @@ static int parse(int argc, char **argv, struct ckpt_bring_params *params, char n
 			continue;
 		if (c == 'h')
 			return -1;
-		if (c != 'c')
+		if (c == 't' && parse_tcp(&cmd_restore, optarg, &params->tcp_repair, err))
+			return err->status;
+		if (c != 'c' && c != 't')
 			return bad_option(&cmd_restore, c, argc, argv, err);
-		params->check = optarg;
+		if (c == 'c')
+			params->check = optarg;
 	}
 	if (argc - optind != 1)
 		return usage(&cmd_restore, err, "one checkpoint is named");
@@ -77,9 +80,11 @@ static int run(int argc, char **argv, struct ckpt_err *err)
 
 const struct cmd cmd_restore = {
 	.name = "restore",
-	.args = "NAME[@ID|@-N] [--check COMMAND]",
+	.args = "NAME[@ID|@-N] [--check COMMAND] [--tcp reset|repair]",
 	.what = "bring a group back, verified stage by stage",
 	.help = "  --check COMMAND  must succeed on the restored files before the tasks run\n"
+		"  --tcp WHAT    of TCP connections to outside the group: reset, or repair: they\n"
+		"                go on where that loses nothing\n"
 		"  --detach      return once the group runs (always so)\n"
 		"  --dry-run     preflight alone\n",
 	.run = run,

@@ -81,6 +81,8 @@ int help(const struct cmd *cmd);
 
 /* A number from 1 to @max, of digits alone. Return: whether it is one. */
 bool parse_number(const char *text, int64_t max, int64_t *ret);
+/* What --tcp says: "reset" or "repair". Return: CKPT_OK or CKPT_USAGE. */
+int parse_tcp(const struct cmd *cmd, const char *text, bool *ret_repair, struct ckpt_err *err);
 /* "NAME", "NAME@ID" or "NAME@-N": @ret_id 0 newest, negative counts back. */
 int parse_name(const char *arg, char ret_name[64], int64_t *ret_id, struct ckpt_err *err);
 

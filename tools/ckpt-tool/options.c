@@ -121,6 +121,13 @@ bool parse_number(const char *text, int64_t max, int64_t *ret)
 	return n > 0;
 }
 
+int parse_tcp(const struct cmd *cmd, const char *text, bool *ret_repair, struct ckpt_err *err)
+{
+	*ret_repair = !strcmp(text, "repair");
+	return *ret_repair || !strcmp(text, "reset") ? CKPT_OK :
+	       usage(cmd, err, "--tcp takes reset or repair, not '%s'", text);
+}
+
 int parse_name(const char *arg, char ret_name[64], int64_t *ret_id, struct ckpt_err *err)
 {
 	const char *at = strchr(arg, '@');

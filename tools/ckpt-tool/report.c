@@ -181,6 +181,8 @@ static void checkpoint_json(const char *name, const struct ckpt_checkpoint_resul
 	report_u64(doc, "freeze_ns", r->freeze_ns);
 	freeze_parts_json(doc, &r->parts);
 	report_u64(doc, "total_ns", r->total_ns);
+	report_u64(doc, "tcp_left", r->tcp_left);
+	report_u64(doc, "tcp_reset", r->tcp_reset);
 	json_object_object_add(doc, "verified", json_object_new_boolean(0));
 	json_object_object_add(doc, "dry_run", json_object_new_boolean(dry_run));
 	report_json(doc);
@@ -206,6 +208,9 @@ void report_checkpoint(const char *name, const struct ckpt_checkpoint_result *r,
 		    human_bytes(r->memory_read + r->file_read, read),
 		    human_bytes(r->raw_bytes, raw), human_bytes(r->stored_bytes, stored),
 		    human_ns(r->freeze_ns, freeze), human_ns(r->total_ns, total));
+	if (r->tcp_left || r->tcp_reset)
+		report_line(stdout, "TCP connections to the outside: %" PRIu32 " can go on, %"
+			    PRIu32 " reset", r->tcp_left, r->tcp_reset);
 }
 
 static void restore_json(const char *name, const struct ckpt_bring_result *r, bool dry_run)
@@ -233,9 +238,25 @@ static void restore_json(const char *name, const struct ckpt_bring_result *r, bo
 		json_object_array_add(stages, s);
 	}
 	json_object_object_add(doc, "stages", stages);
+	report_u64(doc, "tcp_repaired", r->tcp_repaired);
+	report_u64(doc, "tcp_reset", r->tcp_reset);
+	report_str(doc, "why_tcp_reset", r->tcp_why[0] ? r->tcp_why : NULL);
 	report_u64(doc, "total_ns", r->total_ns);
 	json_object_object_add(doc, "dry_run", json_object_new_boolean(dry_run));
 	report_json(doc);
+}
+
+static void restore_tcp(const struct ckpt_bring_result *r, bool dry_run)
+{
+	if (!r->tcp_repaired && !r->tcp_reset)
+		return;
+	if (dry_run)
+		report_line(stdout, "TCP connections to the outside: %" PRIu64 " go on if their "
+			    "other ends agree, %" PRIu64 " reset", r->tcp_repaired, r->tcp_reset);
+	else
+		report_line(stdout, "TCP connections to the outside: %" PRIu64 " go on, %" PRIu64
+			    " reset%s%s", r->tcp_repaired, r->tcp_reset,
+			    r->tcp_why[0] ? "; the first: " : "", r->tcp_why);
 }
 
 void report_restore(const char *name, const struct ckpt_bring_result *r, bool dry_run, bool json)
@@ -253,6 +274,7 @@ void report_restore(const char *name, const struct ckpt_bring_result *r, bool dr
 		report_line(stdout, "%s@%" PRIu64 ": whole, and nothing stands in the way of a "
 			    "restore%s", name, r->id, r->moved ?
 			    "; its pids are taken: it would run in a new pid namespace" : "");
+		restore_tcp(r, true);
 		return;
 	}
 	for (int i = 0; i < CKPT_STAGES; i++)
@@ -260,6 +282,7 @@ void report_restore(const char *name, const struct ckpt_bring_result *r, bool dr
 			report_line(stdout, "%-7s %s, %s", r->stages[i].name,
 				    r->stages[i].done ? "verified" : "not done",
 				    human_ns(r->stages[i].ns, ns));
+	restore_tcp(r, false);
 	report_line(stdout, "%s@%" PRIu64 ": restored in %s, root pid %d%s", name, r->id,
 		    human_ns(r->total_ns, ns), r->root_pid, r->moved ?
 		    "; its pids were taken: it runs in a new pid namespace" : "");

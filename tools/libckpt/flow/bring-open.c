@@ -265,14 +265,31 @@ static int check_paths(struct ckpt_bring *b, struct ckpt_err *err)
 	return 0;
 }
 
+/* What can become of connections to the outside; what does, only their other ends can say. */
+static void count_outsides(struct ckpt_bring *b)
+{
+	for (size_t i = 0; i < b->image.n_tcps; i++) {
+		const struct ckpt_tcp *t = &b->image.tcps[i];
+
+		if (t->state != CKPT_TCP_ALONE || !(t->flags & CKPT_TCP_F_RESET))
+			continue;
+		if (b->params->tcp_repair && t->flags & CKPT_TCP_F_KNOWN)
+			b->result.tcp_repaired++;
+		else
+			b->result.tcp_reset++;
+	}
+}
+
 int ckpt_bring_preflight(struct ckpt_bring *b, struct ckpt_err *err)
 {
 	const struct ckpt_note *limits = ckpt_bring_limits(b);
 	cleanup_free char *above = NULL, *cpuset = NULL;
 	struct ckpt_restore_params params = { .image = &b->image, .source = &b->source,
+					      .tcp_repair = b->params->tcp_repair,
 					      .later = in_root, .later_arg = b,
 					      .stdio = { -1, -1, -1 } };
 
+	count_outsides(b);
 	if (!b->params->dry_run && ckpt_bring_recover(b, err))
 		return -1;
 	/* its cgroup is made after the files are changed */

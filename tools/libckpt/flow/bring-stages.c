@@ -114,7 +114,8 @@ static int build(struct ckpt_bring *b, struct ckpt_restore_params *params, struc
 
 int ckpt_bring_memory(struct ckpt_bring *b, struct ckpt_err *err)
 {
-	struct ckpt_restore_params params = { .image = &b->image, .source = &b->source };
+	struct ckpt_restore_params params = { .image = &b->image, .source = &b->source,
+					      .tcp_repair = b->params->tcp_repair };
 	cleanup_free char *dir = NULL;
 
 	if (add_roots(b, err) || open_stdio(b, err) ||
@@ -157,5 +158,8 @@ int ckpt_bring_run(struct ckpt_bring *b, struct ckpt_err *err)
 	b->result.root_pid = result.root_pid;
 	b->result.moved = result.moved;
 	b->result.pages = result.pages;
+	b->result.tcp_repaired = result.tcp_repaired;
+	b->result.tcp_reset = result.tcp_reset;
+	memcpy(b->result.tcp_why, result.tcp_why, sizeof(b->result.tcp_why));
 	return 0;
 }

@@ -16,6 +16,8 @@
  *	read anew by its name, under the lock
  * @full: take nothing from a parent
  * @stop: kill the group once the checkpoint is durable
+ * @tcp_repair: with @stop: leave TCP connections to the outside so that a restore can go on with
+ *	them
  * @dry_run: check everything that is checked before the freeze, then stop
  * @why: free text for the log, may be NULL
  * @progress: called with a word per step; NULL for none
@@ -23,7 +25,7 @@
 struct ckpt_checkpoint_params {
 	const char *store;
 	const struct ckpt_tagged *group;
-	bool full, stop, dry_run;
+	bool full, stop, tcp_repair, dry_run;
 	const char *why;
 	void (*progress)(const char *step);
 };
@@ -51,6 +53,8 @@ struct ckpt_freeze_parts {
  * @raw_bytes, @stored_bytes: new data before and after compression
  * @freeze_ns: from the first stop to the last detach
  * @parts: of freeze_ns; empty with @stop, where it goes on until all is durable
+ * @tcp_left, @tcp_reset: with tcp_repair: connections whose other ends have not heard of the end,
+ *	and that were reset since something had come
  */
 struct ckpt_checkpoint_result {
 	uint64_t id, parent;
@@ -59,6 +63,7 @@ struct ckpt_checkpoint_result {
 	uint64_t raw_bytes, stored_bytes, freeze_ns, total_ns;
 	struct ckpt_freeze_parts parts;
 	uint32_t rounds, tasks, threads;
+	uint32_t tcp_left, tcp_reset;
 };
 
 int ckpt_checkpoint(const struct ckpt_checkpoint_params *params,

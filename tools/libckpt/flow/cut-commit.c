@@ -137,7 +137,8 @@ int ckpt_cut_commit(struct ckpt_cut *cut, struct ckpt_err *err)
 				    (unsigned long long)cut->result.id);
 	cut->epoch_open = false;
 	ckpt_fault("checkpoint.committed");
-	if (cut->params->stop)
-		return ckpt_stop_kill(cut->stop, &cut->result.freeze_ns, err);
+	if (cut->params->stop && ckpt_stop_kill(cut->stop, &cut->result.freeze_ns, err))
+		return -1;
+	ckpt_stop_tcps(cut->stop, &cut->result.tcp_left, &cut->result.tcp_reset);
 	return 0;
 }

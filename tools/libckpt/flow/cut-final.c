@@ -88,6 +88,7 @@ static int open_stop(struct ckpt_cut *cut, struct ckpt_err *err)
 	params.keep_fd = cut->lock >= 0 ? &cut->lock : NULL;
 	params.watched = cut->tracker.missing && cut->epoch.load_cookie;
 	/* With --stop it stays held while its checkpoint is written. */
+	params.tcp_repair = cut->params->tcp_repair;
 	params.hold_ms = cut->params->stop ? STOP_HOLD_MS : 0;
 	if (ckpt_stop_open(&params, &cut->stop, err))
 		return -1;

@@ -47,6 +47,11 @@ static bool is_cut(const struct ckpt_image *image, const struct ckpt_file *f)
 	       image->tcps[s->part].flags & CKPT_TCP_F_RESET;
 }
 
+static bool may_go_on(const struct ckpt_image *image, const struct ckpt_file *f)
+{
+	return image->tcps[image->sockets[f->object].part].flags & CKPT_TCP_F_KNOWN;
+}
+
 static int check_fd(struct ckpt_diagnosis *d, const struct ckpt_tagged *group,
 		    const struct ckpt_image *image, const struct ckpt_task *t,
 		    const struct ckpt_fd *fd, struct ckpt_err *err)
@@ -54,8 +59,11 @@ static int check_fd(struct ckpt_diagnosis *d, const struct ckpt_tagged *group,
 	const struct ckpt_file *f = &image->files[fd->file];
 
 	if (is_cut(image, f))
-		return lose(d, t, fd->fd, "is connected to a process outside the tree; after a "
-			    "restore the connection is reset", err);
+		return lose(d, t, fd->fd, may_go_on(image, f) ?
+			    "is connected to a process outside the tree; after a restore the "
+			    "connection is reset, unless restore --tcp repair can go on with it" :
+			    "is connected to a process outside the tree; after a restore the "
+			    "connection is reset", err);
 	if (f->kind == CKPT_FILE_OUTER)
 		return lose(d, t, fd->fd, "leads out of the tree; a restore gives it its own", err);
 	if (f->kind == CKPT_FILE_REG && f->writable && !f->deleted && !in_roots(group, f->path))

@@ -22,6 +22,7 @@ enum ckpt_stage_kind {
  * @name: the group
  * @id: checkpoint id, 0 for the newest good one, negative to count back
  * @dry_run: verification and preflight alone
+ * @tcp_repair: TCP connections to the outside go on where that loses nothing; else they are reset
  * @check: shell command that must succeed with files in place and the tree
  *	built, before it runs; NULL for none
  * @progress: called with a word per step; NULL for none
@@ -29,7 +30,7 @@ enum ckpt_stage_kind {
 struct ckpt_bring_params {
 	const char *store, *name;
 	int64_t id;
-	bool dry_run;
+	bool dry_run, tcp_repair;
 	const char *check;
 	void (*progress)(const char *step);
 };
@@ -53,6 +54,9 @@ struct ckpt_stage_result {
  * @moved: its pids are taken: it is in a new pid namespace, or would be
  * @files_changed: entries of the roots, and files outside them, that differed
  * @pages: pages of memory placed and compared
+ * @tcp_repaired, @tcp_reset: TCP connections to the outside that go on, and that are reset; in a
+ *	dry run those that would be tried, and the others
+ * @tcp_why: why the first of these is reset
  */
 struct ckpt_bring_result {
 	uint64_t id, skipped;
@@ -60,6 +64,8 @@ struct ckpt_bring_result {
 	int32_t root_pid;
 	bool moved;
 	uint64_t files_changed, pages, total_ns;
+	uint64_t tcp_repaired, tcp_reset;
+	char tcp_why[128];
 	struct ckpt_stage_result stages[CKPT_STAGES];
 };
 
