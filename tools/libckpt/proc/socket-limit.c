@@ -26,7 +26,9 @@
 #include "proc/procfs.h"
 
 #define NS_PER_S 1000000000ll
-#define BACK_MS 100	/* for a thread to be in its call again */
+/* For a thread to be in its call again: of a processor's time, which may be long in coming. */
+#define BACK_RAN_NS 20000000ull
+#define BACK_NS 5000000000ull
 
 /**
  * struct ckpt_held_limit - a thread that waits on a socket with a limit
@@ -35,6 +37,7 @@
  * @fd: the socket in its process; @own: here
  * @was: the limit
  * @left_ns: what is to be it for a moment
+ * @ran_ns: how long the thread had run when it stood
  */
 struct ckpt_held_limit {
 	pid_t pid, tid;
@@ -42,6 +45,7 @@ struct ckpt_held_limit {
 	int name, fd, own;
 	struct timeval was;
 	int64_t left_ns;
+	uint64_t ran_ns;
 };
 
 static int name_of(long call)
@@ -157,6 +161,23 @@ static bool runs(const struct ckpt_held_limit *l)
 	       !ckpt_parse_stat((char *)b.data, &stat) && strchr("Rt", stat.state);
 }
 
+/* 0 where the kernel does not count it. */
+static uint64_t ran_ns(const struct ckpt_held_limit *l)
+{
+	cleanup_buf struct ckpt_buf b = CKPT_BUF_INIT;
+	char name[64];
+
+	snprintf(name, sizeof(name), "/proc/%d/task/%d/schedstat", l->pid, l->tid);
+	return ckpt_procfs_read(AT_FDCWD, name, &b) ? 0 : strtoull((char *)b.data, NULL, 10);
+}
+
+/* Until the thread waits, or has run for so long that it was in its call and is not any more. */
+static void wait_for(const struct ckpt_held_limit *l, uint64_t until)
+{
+	while (runs(l) && ran_ns(l) - l->ran_ns < BACK_RAN_NS && ckpt_now_ns() < until)
+		ckpt_sleep_us(50);
+}
+
 /* The process: what it has set it puts back, whether or not the keeper lives. */
 static void guard(struct ckpt_hold *hold, int sock)
 {
@@ -169,15 +190,14 @@ static void guard(struct ckpt_hold *hold, int sock)
 
 		l->own = borrow(l->pid, l->fd);
 		put(l, l->own, &t);
+		l->ran_ns = ran_ns(l);
 	}
 	ckpt_fault("keeper.limited");
 	if (send(sock, &c, 1, MSG_NOSIGNAL) == 1)
 		(void)!recv(sock, &c, 1, 0);
-	until = ckpt_now_ns() + BACK_MS * 1000000ull;
-	for (size_t i = 0; i < hold->n_limits; i++) {
-		while (runs(&hold->limits[i]) && ckpt_now_ns() < until)
-			ckpt_sleep_us(50);
-	}
+	until = ckpt_now_ns() + BACK_NS;
+	for (size_t i = 0; i < hold->n_limits; i++)
+		wait_for(&hold->limits[i], until);
 	put_back(hold);
 	_exit(0);
 }
