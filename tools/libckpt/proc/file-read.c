@@ -18,29 +18,19 @@
 #include "proc/read.h"
 #include "proc/socket.h"
 
-static bool leads_to(struct ckpt_held_proc *p, const char *path, const struct stat *st)
-{
-	char full[PATH_MAX + 8];
-	struct stat other;
-
-	snprintf(full, sizeof(full), "root%s", path);
-	return !fstatat(p->dir, full, &other, AT_SYMLINK_NOFOLLOW) &&
-	       other.st_dev == st->st_dev && other.st_ino == st->st_ino;
-}
-
 /*
  * The kernel appends " (deleted)" to the name of a file that has lost it; a
  * file may as well be called so, and the name may have come back.
  */
-static bool strip_deleted(struct ckpt_held_proc *p, char *path, const struct stat *st)
+static bool strip_deleted(const struct ckpt_held_proc *p, char *path, const struct stat *st)
 {
 	static const char mark[] = " (deleted)";
 	size_t len = strlen(path), n = sizeof(mark) - 1;
 
-	if (len <= n || strcmp(path + len - n, mark) || leads_to(p, path, st))
+	if (len <= n || strcmp(path + len - n, mark) || ckpt_leads_to(p, path, st))
 		return false;
 	path[len - n] = 0;
-	return !leads_to(p, path, st);
+	return !ckpt_leads_to(p, path, st);
 }
 
 /*
@@ -77,8 +67,8 @@ static int check_deleted(struct ckpt_held_proc *p, const char *name, const struc
 	if (st->st_nlink && !keeps_count(p, name))
 		return ckpt_fail(err, CKPT_REFUSED, 0,
 			"pid %d (%s) has %s as %s, a name that is gone while other hard links lead "
-			"to the file, which this version cannot restore", p->pid, p->comm, f->path,
-			name);
+			"to the file, none of them in that directory or a root, which this version "
+			"cannot restore", p->pid, p->comm, f->path, name);
 	snprintf(full, sizeof(full), "root%s", f->path);
 	*strrchr(full, '/') = 0;
 	if (!fstatat(p->dir, full, &dir, 0) && S_ISDIR(dir.st_mode))
@@ -119,6 +109,19 @@ static void file_done(struct ckpt_file *f)
 	free(f->path);
 }
 
+/* While it has a name, a file comes back under that, with all its other links. */
+static void take_other_name(const struct ckpt_reader *r, const struct ckpt_held_proc *p,
+			    struct ckpt_file *f, const struct stat *st)
+{
+	char *name = ckpt_read_other_name(r->hold, p, f->path, st);
+
+	if (!name)
+		return;
+	free(f->path);
+	f->path = name;
+	f->deleted = false;
+}
+
 /* Link and stat of @name below /proc/PID, with deletion told apart. */
 static int look_at(const struct ckpt_reader *r, struct ckpt_held_proc *p, const char *name,
 		   struct ckpt_file *f, struct ckpt_err *err)
@@ -136,6 +139,8 @@ static int look_at(const struct ckpt_reader *r, struct ckpt_held_proc *p, const 
 	}
 	if (f->path[0] == '/')
 		f->deleted = strip_deleted(p, f->path, &st);
+	if (f->deleted && S_ISREG(st.st_mode) && st.st_nlink)
+		take_other_name(r, p, f, &st);
 	return check_deleted(p, name, f, &st, err);
 }
 
@@ -197,6 +202,8 @@ static int check_state(struct ckpt_held_proc *p, int fd, const struct ckpt_file 
 		what = "a lease";
 	else if (f->deleted && f->kind == CKPT_FILE_DIR)
 		what = "a deleted directory";
+	else if (!f->deleted && f->kind == CKPT_FILE_REG && (f->flags & O_TMPFILE) == O_TMPFILE)
+		what = "a file that was made without a name and has been given one";
 	else if ((f->kind == CKPT_FILE_PIPE || f->kind == CKPT_FILE_FIFO) &&
 		 (f->flags & O_DIRECT))
 		what = "a pipe in packet mode";

@@ -154,6 +154,15 @@ int ckpt_read_fdtable(struct ckpt_reader *r, struct ckpt_held_proc *p, uint32_t 
 int ckpt_read_named(struct ckpt_reader *r, struct ckpt_held_proc *p, const char *name,
 		    uint32_t flags, uint32_t *ret, struct ckpt_err *err);
 
+/* lost-name-read.c: is that what @path, as @p sees it, leads to? */
+bool ckpt_leads_to(const struct ckpt_held_proc *p, const char *path, const struct stat *st);
+/*
+ * Another name of a file that had the name @path: one that the caller knows, or one in the same
+ * directory. Return: allocated, or NULL.
+ */
+char *ckpt_read_other_name(const struct ckpt_hold *hold, const struct ckpt_held_proc *p,
+			   const char *path, const struct stat *st);
+
 /* file-kind.c: refuse what is not restored; the kind of what is, from its link and stat */
 int ckpt_fd_check(pid_t pid, const char *comm, int fd, const char *link, uint32_t mode,
 		  uint64_t rdev, struct ckpt_err *err);

@@ -62,7 +62,8 @@ struct ckpt_stop;
  *	that nothing is left to be checked after it
  * @path_of: names that the caller knows of an inode, or of others of that number: the @nth,
  *	absolute and allocated, or NULL; asked for what is watched where the kernel tells no
- *	path, by the keeper, in its copy of the caller's memory; NULL: none
+ *	path, and for files whose name is gone, by the keeper, in its copy of the caller's
+ *	memory; NULL: none
  * @path_arg: passed on
  * @survey: the look before the stop goes on after a refusal, for ckpt_stop_survey
  * @watched: a tracker may have registered private memory of the tree to be told of writes;
