@@ -34,6 +34,7 @@
 #include "base/cgroup.h"
 #include "base/cleanup.h"
 #include "lib/proc_group.h"
+#include "proc/socket.h"
 
 static void refuses_itself(void **state)
 {
@@ -433,6 +434,54 @@ static void names_what_is_missing(void **state)
 	assert_null(stop);
 }
 
+/* A number may come to something else between two looks at a tree that runs. */
+static void tells_sockets_from_others(void **state)
+{
+	cleanup_close int netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0);
+	cleanup_close int local = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	cleanup_close int file = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	assert_true(ckpt_socket_restorable(getpid(), local));
+	assert_false(ckpt_socket_restorable(getpid(), netlink));
+	assert_true(ckpt_socket_restorable(getpid(), file));
+	assert_true(ckpt_socket_restorable(getpid(), ends[0]));
+	close(ends[0]);
+	assert_true(ckpt_socket_restorable(getpid(), ends[0]));
+	close(ends[1]);
+}
+
+/* Which of them are mostly gone in a moment. */
+static void tells_what_passes(void **state)
+{
+	static const struct {
+		void (*hold)(void);
+		bool passes;
+	} cases[] = {
+		{ hold_socket, true },
+		{ live_in_proc, true },
+		{ hold_proc_file, true },
+		{ hold_sysfs, true },
+		{ lock_the_future, false },
+		{ hold_lost_directory, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct ckpt_stop_params params = { .pid = proc_group_spawn(NULL, cases[i].hold) };
+		struct ckpt_err err = CKPT_ERR_INIT;
+
+		assert_true(params.pid > 0);
+		assert_int_equal(proc_group_cycle(&params, NULL, &err), -1);
+		assert_int_equal(err.status, CKPT_REFUSED);
+		assert_int_equal(err.passing, cases[i].passes);
+		kill(params.pid, SIGKILL);
+		waitpid(params.pid, NULL, 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -441,6 +490,8 @@ int main(void)
 		cmocka_unit_test(accepts_what_it_can),
 		cmocka_unit_test(refuses_cgroups_below),
 		cmocka_unit_test(names_what_is_missing),
+		cmocka_unit_test(tells_sockets_from_others),
+		cmocka_unit_test(tells_what_passes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

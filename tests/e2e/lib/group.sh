@@ -190,6 +190,12 @@ wait_child() {
 	return 1
 }
 
+# Short-lived ones that a checkpoint holds: how many of each name
+children_in() {	# NAME@ID PATTERN
+	"$tool" show "$1" | sed -nE "/zombie/d; s/^ *task [0-9]+ \\(($2)\\).*/\\1/p" | sort |
+		uniq -c | xargs
+}
+
 # group_names NAME: "pid in its own namespace, command" of the processes that stay
 group_names() {
 	local pid ns comm
@@ -208,6 +214,16 @@ untraced() {	# NAME: no thread has a tracer, nothing is frozen or stopped
 	[ "$(<"$dir/cgroup.freeze")" = 0 ] || return 1
 	for pid in $(group_pids "$1"); do
 		! grep -E '^TracerPid:.*[1-9]|^State:.*[tT] ' "/proc/$pid/task/"*/status || return 1
+	done
+}
+
+let_go() {	# GROUP: untraced, but some jobs may be stopped
+	local pid dir
+
+	dir=$(group_dir "$1")
+	[ "$(<"$dir/cgroup.freeze")" = 0 ] || return 1
+	for pid in $(group_pids "$1"); do
+		! grep -qs '^TracerPid:.*[1-9]' "/proc/$pid/task/"*/status || return 1
 	done
 }
 

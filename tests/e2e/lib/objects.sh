@@ -53,16 +53,6 @@ lose_keepers() {	# GROUP
 	done
 }
 
-let_go() {	# GROUP: untraced, but some jobs may be stopped
-	local pid dir
-
-	dir=$(group_dir "$1")
-	[ "$(<"$dir/cgroup.freeze")" = 0 ] || return 1
-	for pid in $(group_pids "$1"); do
-		! grep -qs '^TracerPid:.*[1-9]' "/proc/$pid/task/"*/status || return 1
-	done
-}
-
 # A checkpoint that must work; again where something was just between two states that can be told
 take_soon() {	# GROUP
 	local i out rc=1

@@ -68,6 +68,14 @@ int ckpt_fail(struct ckpt_err *err, enum ckpt_status status, int os, const char 
 	va_end(ap);
 	err->status = status;
 	err->os = os;
+	err->passing = false;
+	return -1;
+}
+
+int ckpt_fail_passing(struct ckpt_err *err)
+{
+	if (err)
+		err->passing = true;
 	return -1;
 }
 

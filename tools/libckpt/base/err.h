@@ -4,6 +4,7 @@
 #define CKPT_BASE_ERR_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 
 /* Exit statuses of ckpt-tool, and the class of every library error. */
 enum ckpt_status {
@@ -22,10 +23,12 @@ enum ckpt_status {
  * @os: errno of the failing system call, 0 where none is behind it
  * @text: one sentence: object, action, cause, next step; lower case; one that is
  *	too long has " ... " in its middle
+ * @passing: what is refused is mostly gone in a moment
  */
 struct ckpt_err {
 	enum ckpt_status status;
 	int os;
+	bool passing;
 	char text[CKPT_ERR_LEN];
 };
 
@@ -52,6 +55,9 @@ int ckpt_fail(struct ckpt_err *err, enum ckpt_status status, int os, const char 
  */
 int ckpt_fail_at(struct ckpt_err *err, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* As what ckpt_fail returned; what it told is mostly gone in a moment. */
+int ckpt_fail_passing(struct ckpt_err *err);
 
 void ckpt_err_clear(struct ckpt_err *err);
 

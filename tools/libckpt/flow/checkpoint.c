@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Checkpoint: the order of its steps. */
 #include <time.h>
+#include <unistd.h>
 
 #include "base/cgroup.h"
 #include "base/cleanup.h"
 #include "base/fault.h"
 #include "flow/cut.h"
 #include "flow/lock.h"
+
+/* How long the group is let run on for the sake of what is mostly gone in a moment. */
+#define PATIENCE_NS 2000000000ull
 
 uint64_t ckpt_cut_now(void)
 {
@@ -85,24 +89,43 @@ static int lock_group(struct ckpt_checkpoint_params *params, struct ckpt_tagged 
 	return 0;
 }
 
+/* One attempt. */
+static int attempt(const struct ckpt_checkpoint_params *params, uint64_t began_ns, int lock,
+		   struct ckpt_checkpoint_result *ret, struct ckpt_err *err)
+{
+	struct ckpt_cut cut = { .params = params, .began_ns = began_ns, .lock = lock };
+	int failed = steps(&cut, err);
+
+	if (!failed) {
+		cut.result.total_ns = ckpt_cut_now() - began_ns;
+		*ret = cut.result;
+	}
+	cut_done(&cut);
+	return failed;
+}
+
 int ckpt_checkpoint(const struct ckpt_checkpoint_params *params,
 		    struct ckpt_checkpoint_result *ret, struct ckpt_err *err)
 {
 	cleanup_with(ckpt_tagged_done) struct ckpt_tagged now = { 0 };
 	struct ckpt_checkpoint_params own = *params;
-	struct ckpt_cut cut = { .params = &own, .began_ns = ckpt_cut_now(),
-				.lock = -1 };
+	const uint64_t began_ns = ckpt_cut_now();
+	struct ckpt_err why = CKPT_ERR_INIT;
 	cleanup_close int lock = -1;
-	int failed;
+	unsigned int wait_us = 2000;
 
 	if (lock_group(&own, &now, &lock, err))
 		return -1;
-	cut.lock = lock;
-	failed = steps(&cut, err);
-	if (!failed) {
-		cut.result.total_ns = ckpt_cut_now() - cut.began_ns;
-		*ret = cut.result;
+	while (attempt(&own, began_ns, lock, ret, &why)) {
+		if (!why.passing || ckpt_cut_now() - began_ns > PATIENCE_NS) {
+			if (err)
+				*err = why;
+			return -1;
+		}
+		ckpt_err_clear(&why);
+		usleep(wait_us);
+		if (wait_us < 256000)
+			wait_us *= 2;
 	}
-	cut_done(&cut);
-	return failed;
+	return 0;
 }

@@ -96,9 +96,11 @@ int ckpt_fd_check(pid_t pid, const char *comm, int fd, const char *link, uint32_
 	}
 	if (!what)
 		return 0;
-	return ckpt_fail(err, CKPT_REFUSED, 0,
+	ckpt_fail(err, CKPT_REFUSED, 0,
 		"pid %d (%s) holds %s descriptor %d (%s), which this version cannot restore", pid,
 		comm, what, fd, link);
+	/* who looks up a name has such sockets; and @link and @mode may be of two files in turn */
+	return ckpt_fail_passing(err);
 }
 
 uint32_t ckpt_fd_kind(const struct ckpt_file *f)

@@ -148,6 +148,10 @@ static bool opens_again(const struct ckpt_held_proc *p, const char *name, const 
 	       (info.flags & O_ACCMODE) == O_RDONLY;
 }
 
+/*
+ * What the kernel tells in files is mostly read and closed at once: /proc/self/fd by who closes all
+ * it has, /proc/self/maps by a library at its start.
+ */
 int ckpt_filesystem_check(const struct ckpt_held_proc *p, const char *name, const char *link,
 			  uint32_t mode, struct ckpt_err *err)
 {
@@ -165,14 +169,16 @@ int ckpt_filesystem_check(const struct ckpt_held_proc *p, const char *name, cons
 	if (S_ISDIR(mode)) {
 		if ((uint32_t)fs.f_type != PROC_MAGIC || !of_a_process(link))
 			return 0;
-		return ckpt_fail(err, CKPT_REFUSED, 0,
+		ckpt_fail(err, CKPT_REFUSED, 0,
 			"pid %d (%s) has the directory of a process, %s in procfs, as %s, which "
 			"this version cannot restore", p->pid, p->comm, link, name);
+		return ckpt_fail_passing(err);
 	}
 	what = strange_name(fs.f_type, other);
 	if (!what || ((uint32_t)fs.f_type == PROC_MAGIC && opens_again(p, name, link, mode)))
 		return 0;
-	return ckpt_fail(err, CKPT_REFUSED, 0,
+	ckpt_fail(err, CKPT_REFUSED, 0,
 		"pid %d (%s) has a file of %s (%s) as %s, which this version cannot restore",
 		p->pid, p->comm, what, link, name);
+	return ckpt_fail_passing(err);
 }

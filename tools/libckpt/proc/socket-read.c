@@ -63,8 +63,9 @@ bool ckpt_socket_restorable(pid_t pid, int fd)
 
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, fd);
 	n = getxattr(path, "system.sockprotoname", name, sizeof(name) - 1);
+	/* closed meanwhile, or what has the number by now is something without a protocol */
 	if (n < 0)
-		return errno == ENOENT || errno == ESRCH;	/* closed meanwhile */
+		return errno == ENOENT || errno == ESRCH || errno == EOPNOTSUPP || errno == ENODATA;
 	name[n] = 0;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (!strcmp(name, names[i]))

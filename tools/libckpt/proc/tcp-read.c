@@ -60,9 +60,10 @@ int ckpt_tcp_refuse(const struct ckpt_reader *r, const struct ckpt_file *f, cons
 {
 	const struct ckpt_held_proc *p = ckpt_tree_find(r->hold, f->capture_pid);
 
-	return ckpt_fail(err, CKPT_REFUSED, 0,
+	ckpt_fail(err, CKPT_REFUSED, 0,
 		"pid %d (%s) holds TCP socket %d %s, which this version cannot restore",
 		f->capture_pid, p ? p->comm : "?", f->capture_fd, what);
+	return ckpt_fail_passing(err);
 }
 
 int ckpt_tcp_info(int own, struct tcp_info *ret, struct ckpt_err *err)

@@ -25,9 +25,11 @@ int ckpt_unix_refuse(const struct ckpt_reader *r, const struct ckpt_file *f, str
 {
 	const struct ckpt_held_proc *p = ckpt_tree_find(r->hold, f->capture_pid);
 
-	return ckpt_fail(err, CKPT_REFUSED, 0,
+	ckpt_fail(err, CKPT_REFUSED, 0,
 		"pid %d (%s) holds a Unix socket on descriptor %d %s, which this version cannot "
 		"restore", f->capture_pid, p ? p->comm : "?", f->capture_fd, why);
+	/* a connection that nobody has accepted yet, a question to a service of the machine */
+	return ckpt_fail_passing(err);
 }
 
 static bool is_unix(const struct ckpt_image *image, const struct ckpt_file *f)

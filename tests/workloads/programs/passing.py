@@ -1,0 +1,68 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One that has what cannot be restored for a moment each time, again and again
+
+usage: passing.py [stay]      Appends a line to `turns` with each turn; with "stay" it keeps one.
+"""
+import os
+import socket
+import sys
+import time
+
+sys.dont_write_bytecode = True
+
+
+def look_up():
+    """As a look-up of names does: netlink, then UDP."""
+    for family, kind in ((socket.AF_NETLINK, socket.SOCK_RAW), (socket.AF_INET, socket.SOCK_DGRAM)):
+        with socket.socket(family, kind):
+            time.sleep(0.02)
+
+
+def connect():
+    """Nobody accepts it at once."""
+    for family, name in ((socket.AF_UNIX, "socket"), (socket.AF_INET, ("127.0.0.1", 0))):
+        with socket.socket(family) as listens, socket.socket(family) as connects:
+            listens.bind(name)
+            listens.listen()
+            connects.connect(listens.getsockname())
+            time.sleep(0.01)
+            listens.accept()[0].close()
+    os.unlink("socket")
+
+
+def list_descriptors():
+    """As whoever closes all that is open, or looks where its stack is."""
+    with os.scandir("/proc/self/fd") as entries, open("/proc/self/maps", "rb") as maps:
+        next(entries)
+        maps.readline()
+        time.sleep(0.02)
+
+
+def change_numbers():
+    """One number that is another thing each time that one looks."""
+    ends = socket.socketpair()
+    with open("/dev/null", "rb") as null, open("turns", "rb") as file:
+        number = os.dup(ends[0].fileno())
+        for _ in range(3000):
+            for other in (file.fileno(), ends[0].fileno(), null.fileno()):
+                os.dup2(other, number)
+        os.close(number)
+    for end in ends:
+        end.close()
+
+
+def main():
+    """Half of the time there is something."""
+    with open("turns", "a", encoding="ascii") as turns:
+        kept = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM)] if sys.argv[1:] else []
+        while True:
+            print(len(kept), file=turns, flush=True)
+            look_up()
+            connect()
+            list_descriptors()
+            change_numbers()
+            time.sleep(0.05)
+
+
+main()
