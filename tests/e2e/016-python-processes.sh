@@ -1,0 +1,19 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# 016-python-processes.sh: multiprocessing and subprocess over kill and restore
+# where: native
+# module: no
+# timeout: 900
+#
+# Processes that share memory, locks and pipes with the first one, forked and spawned ones that live
+# for some milliseconds, pipelines.
+set -euo pipefail
+. "${CKPT_REPO:?}/tests/e2e/lib/program.sh"
+
+group=python-processes
+program=("$CKPT_REPO/tests/workloads/programs/python_processes.py")
+each=9
+children='sleep|sha256sum|sort|seq'
+run_program
+done_testing
