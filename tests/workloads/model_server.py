@@ -6,12 +6,13 @@ Asked for step after step, it makes the agent run one shell command each, and en
 done.  How many are done it reads from the conversation, so a request that is made once more gets
 the same answer, and it needs no memory of its own.
 
-A step appends its number to `steps` in the working directory, does a little of what agents do
-(files, git, a child that computes), and says what it has seen.
+A step appends its number to `steps` in the working directory, takes a while, does a little of what
+agents do (files, git, a child that computes), and says what it has seen.
 """
 import argparse
 import http.server
 import json
+import os
 import sys
 import time
 
@@ -26,7 +27,7 @@ WORK = [
 
 def command(number):
     """The shell command of a step."""
-    return "echo %d >>steps; %s; tail -n 1 steps" % (number, WORK[number % len(WORK)] %
+    return "echo %d >>steps; sleep 0.4; %s; tail -n 1 steps" % (number, WORK[number % len(WORK)] %
                                                      {"n": number})
 
 
@@ -66,6 +67,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         request = json.loads(body)
         message, reason = answer(request, self.server.steps)
         time.sleep(self.server.think_s)
+        while self.server.hold and os.path.exists(self.server.hold):
+            time.sleep(0.02)
         if request.get("stream"):
             chunk = "chat.completion.chunk"
             self.begin("text/event-stream")
@@ -112,11 +115,13 @@ def main():
     parser.add_argument("--port-file")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--think-ms", type=int, default=0)
+    parser.add_argument("--hold", metavar="FILE", help="answer nothing while it is there")
     parser.add_argument("--verbose", action="store_true")
     options = parser.parse_args()
     server = Server(("127.0.0.1", options.port), Handler)
     server.steps = options.steps
     server.think_s = options.think_ms / 1000
+    server.hold = options.hold
     server.verbose = options.verbose
     if options.port_file:
         with open(options.port_file, "w", encoding="ascii") as file:

@@ -5,7 +5,7 @@
 #
 # Its model is tests/workloads/model_server.py, inside the group or outside it. Each step that the
 # model asks for appends its number to the file `steps` in the workspace: what was lost is missing
-# there, what was done twice is there twice.
+# there, what was done twice is there twice.  While there is $base/NAME.hold it answers nothing.
 # emulated, it takes a minute or two to begin
 [ -z "${CKPT_IN_VM:-}" ] || agent_seconds=${agent_seconds:-600}
 agent_dir=$("$CKPT_REPO/tests/setup/agent.sh")
@@ -25,14 +25,14 @@ start_npm_agent() {
 	if [ "$4" = outside ]; then
 		port=$base/$name.port
 		"$model_server" --steps "$2" --think-ms "$3" --port-file "$port" \
-			2>"$base/$name.model" &
+			--hold "$base/$name.hold" 2>"$base/$name.model" &
 		at_exit "kill -9 $! 2>/dev/null"
 		disown	# nobody wants to hear that it was killed
 		wait_for 60 test -s "$port" || bail "the model does not listen"
 	fi
 	"$tool" run --name "$name" --root "$dir" --private-dir "$base/private" -- /bin/sh -c '
 		if [ "$5" = inside ]; then
-			"$4" --steps "$2" --think-ms "$3" --port-file "$7" &
+			"$4" --steps "$2" --think-ms "$3" --port-file "$7" --hold "$8" &
 			until [ -s "$7" ]; do sleep 0.1; done
 		fi
 		cd "$1/workspace"
@@ -42,6 +42,7 @@ start_npm_agent() {
 		echo "ended with $?" >>"$1/said"
 		sleep 1000000' \
 		sh "$dir" "$2" "$3" "$model_server" "$4" "$agent_dir" "$port" \
+		"$base/$name.hold" \
 		>"$base/$name.run" 2>&1 &
 	run_pid=$!
 	at_exit "end_group $name"
