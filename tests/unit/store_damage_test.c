@@ -370,11 +370,78 @@ static void nothing_is_built_on_what_is_damaged(void **state)
 	model_remove(path);
 }
 
+/* Return: how many pages of it cannot be read; those that can are right. */
+static unsigned int lost_pages(const struct model *m, struct ckpt_source source)
+{
+	uint8_t data[CKPT_PAGE_LEN], want[CKPT_PAGE_LEN];
+	enum ckpt_page_kind kind;
+	unsigned int lost = 0;
+
+	for (uint32_t s = 0; s < m->spaces; s++) {
+		for (uint32_t p = 0; p < MODEL_PAGES; p++) {
+			struct ckpt_err err = CKPT_ERR_INIT;
+
+			if (source.get(source.self, s + 1, p, data, &kind, &err)) {
+				assert_int_equal(err.status, CKPT_DAMAGED);
+				lost++;
+				continue;
+			}
+			memset(want, 0, sizeof(want));
+			if (m->page[s][p])
+				model_fill(m->page[s][p], want);
+			assert_memory_equal(data, want, sizeof(want));
+		}
+	}
+	return lost;
+}
+
+/* What a byte of a pack becomes after the verification is never taken for what it was. */
+static void damage_after_the_verification(void **state)
+{
+	cleanup_report struct ckpt_report report = { 0 };
+	const struct model m = small_model();
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_source source, fork;
+	struct ckpt_verified *v = NULL;
+	struct ckpt_store *store;
+	size_t found = 0, objects;
+	struct file f;
+	char path[200];
+
+	(void)state;
+	small_store(path, sizeof(path));
+	find_pack(path, &f);
+	store = ckpt_store_open(path, CKPT_STORE_READ, &err);
+	assert_int_equal(ckpt_verify(store, "agent", 0, &report, &v, &err), 1);
+	source = ckpt_verified_source(v);
+	objects = f.len - CKPT_PACK_TAIL_LEN -
+		  (report.nodes + report.blocks) * CKPT_INDEX_ENTRY_LEN;
+	for (size_t i = CKPT_PACK_HEAD_LEN; i < objects; i++) {
+		f.data[i] ^= 1 << i % 8;
+		save(&f, f.len);
+		must(source.fork(source.self, &fork, &err));
+		found += !!lost_pages(&m, fork);
+		fork.close(fork.self);
+		f.data[i] ^= 1 << i % 8;
+	}
+	/* of an object each byte counts */
+	assert_int_equal(found, objects - CKPT_PACK_HEAD_LEN);
+	save(&f, f.len);
+	must(source.fork(source.self, &fork, &err));
+	assert_int_equal(lost_pages(&m, fork), 0);
+	fork.close(fork.self);
+	ckpt_verified_close(v);
+	ckpt_store_close(store);
+	free(f.data);
+	model_remove(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_byte_of_a_pack),
 		cmocka_unit_test(each_byte_of_a_manifest_and_of_the_format),
+		cmocka_unit_test(damage_after_the_verification),
 		cmocka_unit_test(the_damage_is_named),
 		cmocka_unit_test(files_that_changed_places),
 		cmocka_unit_test(a_damaged_checkpoint_is_passed_over),

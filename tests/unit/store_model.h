@@ -193,7 +193,32 @@ static inline void model_step(struct model *m, const struct ckpt_sink *sink, uin
 	}
 }
 
-/* Every page by get, every run by next. */
+/* As many pages at once as there are; those of another kind or place come by themselves. */
+static inline void model_compare_peek(const struct model *m, uint32_t s, struct ckpt_source source)
+{
+	struct ckpt_err err = CKPT_ERR_INIT;
+	uint8_t want[CKPT_PAGE_LEN];
+	const uint8_t *data;
+	enum ckpt_page_kind kind;
+	size_t count;
+
+	for (uint32_t p = 0; p < MODEL_PAGES && m->first[s] + p <= CKPT_PAGE_MAX; p += count) {
+		count = MODEL_PAGES - p;
+		must(source.peek(source.self, s + 1, m->first[s] + p, &count, &data, &kind, &err));
+		assert_in_range(count, 1, MODEL_PAGES - p);
+		for (size_t i = 0; i < count; i++, data += CKPT_PAGE_LEN) {
+			assert_int_equal(kind, m->page[s][p + i] == 1 ? CKPT_PAGE_IS_ZERO :
+					 m->page[s][p + i] ? CKPT_PAGE_IS_DATA :
+					 CKPT_PAGE_IS_ABSENT);
+			memset(want, 0, sizeof(want));
+			if (m->page[s][p + i])
+				model_fill(m->page[s][p + i], want);
+			assert_memory_equal(data, want, sizeof(want));
+		}
+	}
+}
+
+/* Every page by get and by peek, every run by next. */
 static inline void model_compare(const struct model *m, struct ckpt_source source)
 {
 	struct ckpt_err err = CKPT_ERR_INIT;
@@ -223,6 +248,7 @@ static inline void model_compare(const struct model *m, struct ckpt_source sourc
 				model_fill(m->page[s][p], want);
 			assert_memory_equal(data, want, sizeof(want));
 		}
+		model_compare_peek(m, s, source);
 	}
 }
 
@@ -230,6 +256,7 @@ static inline void model_compare_stored(const struct model *m, struct ckpt_store
 					const char *name, uint64_t id)
 {
 	struct ckpt_verified *v = NULL;
+	struct ckpt_source fork;
 	cleanup_report struct ckpt_report report = { 0 };
 	struct ckpt_err err = CKPT_ERR_INIT;
 	int rc = ckpt_verify(store, name, id, &report, &v, &err);
@@ -237,6 +264,9 @@ static inline void model_compare_stored(const struct model *m, struct ckpt_store
 	if (rc != 1)
 		fail_msg("%s@%d: %s", name, (int)id, report.ndamage ? report.damage[0] : err.text);
 	model_compare(m, ckpt_verified_source(v));
+	must(ckpt_verified_source(v).fork(ckpt_verified_source(v).self, &fork, &err));
+	model_compare(m, fork);
+	fork.close(fork.self);
 	ckpt_verified_close(v);
 }
 

@@ -1,8 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Byte strings kept in spaces of pages. */
+/* Byte strings kept in spaces of pages, and copies of pages. */
 #include <string.h>
 
 #include "base/pages.h"
+
+int ckpt_source_copy(const struct ckpt_source *source, uint32_t space, uint64_t page, size_t n,
+		     uint8_t *data, struct ckpt_err *err)
+{
+	enum ckpt_page_kind kind;
+	const uint8_t *found;
+	size_t count;
+
+	for (; n; page += count, n -= count, data += count * CKPT_PAGE_LEN) {
+		count = source->peek ? n : 1;
+		if (!source->peek) {
+			if (source->get(source->self, space, page, data, &kind, err))
+				return -1;
+			continue;
+		}
+		if (source->peek(source->self, space, page, &count, &found, &kind, err))
+			return -1;
+		memcpy(data, found, count * CKPT_PAGE_LEN);
+	}
+	return 0;
+}
 
 int ckpt_blob_put(const struct ckpt_sink *sink, uint32_t space, const void *data, size_t len,
 		  struct ckpt_err *err)

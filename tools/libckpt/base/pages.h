@@ -56,6 +56,8 @@ struct ckpt_sink {
  *	byte was checked against its block's hash
  * @next: first page >= *page of @space that is not absent, with the number of
  *	consecutive pages of the same kind; returns 1 found, 0 none, -1 error
+ * @peek: several pages at once: of the *@count from @page on as many, one at least, as are of one
+ *	kind and lie one behind the other; @ret: until the next call; NULL: only @get is there
  * @fork: the same pages for another thread; @ret is closed by its @close, before this one
  *	ends, and this one is not used meanwhile; NULL: one thread at a time
  * @close: of what @fork made
@@ -66,9 +68,15 @@ struct ckpt_source {
 		   enum ckpt_page_kind *ret_kind, struct ckpt_err *err);
 	int (*next)(void *self, uint32_t space, uint64_t *page, uint64_t *ret_count,
 		    enum ckpt_page_kind *ret_kind, struct ckpt_err *err);
+	int (*peek)(void *self, uint32_t space, uint64_t page, size_t *count, const uint8_t **ret,
+		    enum ckpt_page_kind *ret_kind, struct ckpt_err *err);
 	int (*fork)(void *self, struct ckpt_source *ret, struct ckpt_err *err);
 	void (*close)(void *self);
 };
+
+/* Copy @n consecutive pages to @data, whatever kind they are. */
+int ckpt_source_copy(const struct ckpt_source *source, uint32_t space, uint64_t page, size_t n,
+		     uint8_t *data, struct ckpt_err *err);
 
 /* A byte string as a space: padded with zeros, the length kept by the caller. */
 int ckpt_blob_put(const struct ckpt_sink *sink, uint32_t space, const void *data, size_t len,

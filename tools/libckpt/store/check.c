@@ -10,12 +10,15 @@
 #include "base/threads.h"
 #include "store/check.h"
 
+/* @stamp: of its stored bytes, if @stamped */
 struct work {
 	struct ckpt_located at;
 	struct ckpt_block_check *block;
+	struct ckpt_stamp stamp;
+	bool stamped;
 };
 
-/* Shared by the threads: work is taken by number, @lock guards the cache. */
+/* Shared by the threads: work is taken by number, @lock guards @err. */
 struct run {
 	struct ckpt_objects *objects;
 	struct work *work;
@@ -24,19 +27,6 @@ struct run {
 	pthread_mutex_t lock;
 	struct ckpt_err err;	/* of the first failure that is no damage */
 };
-
-static void keep(struct run *run, const struct ckpt_hash *name, uint8_t *plain, size_t len)
-{
-	struct ckpt_cache *cache = &run->objects->cache;
-	size_t have;
-
-	pthread_mutex_lock(&run->lock);
-	if (cache->len + len <= CKPT_CACHE_LEN_MAX && !ckpt_cache_find(cache, name, &have))
-		ckpt_cache_add(cache, name, plain, len);
-	else
-		free(plain);
-	pthread_mutex_unlock(&run->lock);
-}
 
 static void note_damage(struct run *run, struct work *w, struct ckpt_err *why)
 {
@@ -53,38 +43,33 @@ static void note_damage(struct run *run, struct work *w, struct ckpt_err *why)
 }
 
 /* @fd: the pack, or -errno. */
-static uint8_t *read_one(struct run *run, const struct ckpt_located *at, int fd,
-			 struct ckpt_object_reader *reader, struct ckpt_err *why)
+static int read_one(struct run *run, struct work *w, int fd, struct ckpt_object_reader *reader,
+		    struct ckpt_err *why)
 {
-	uint8_t *plain = NULL;
-
-	if (fd < 0)
-		ckpt_objects_fail_open(-fd, why);
-	else
-		plain = ckpt_object_read(reader, fd, &at->object, why);
-	if (!plain)
-		ckpt_objects_fail_at(run->objects, at, why);
-	return plain;
+	if (fd < 0 ? ckpt_objects_fail_open(-fd, why)
+		   : ckpt_object_check(reader, fd, &w->at.object, &w->stamped, &w->stamp, why))
+		return ckpt_objects_fail_at(run->objects, &w->at, why);
+	w->block->len = w->at.object.raw_len;
+	return 0;
 }
 
 /* The copy that was found first is damaged: any other will do. */
-static uint8_t *read_other(const struct run *run, const struct ckpt_hash *name,
-			   struct ckpt_object_reader *reader, uint32_t *ret_len)
+static int read_other(const struct run *run, struct work *w, struct ckpt_object_reader *reader)
 {
 	const struct ckpt_objects *o = run->objects;
-	const struct ckpt_located *l = ckpt_object_table_find(&o->table, name);
-	uint8_t *plain = NULL;
+	const struct ckpt_located *l = ckpt_object_table_find(&o->table, &w->block->name);
 
-	for (; l && !plain; l = ckpt_object_table_next(&o->table, l)) {
+	for (; l; l = ckpt_object_table_next(&o->table, l)) {
 		cleanup_close int fd = openat(o->dir, o->packs[l->pack].name,
 					      O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
-		if (fd < 0 || l->object.type != CKPT_OBJECT_BLOCK)
+		if (fd < 0 || l->object.type != CKPT_OBJECT_BLOCK ||
+		    ckpt_object_check(reader, fd, &l->object, &w->stamped, &w->stamp, NULL))
 			continue;
-		plain = ckpt_object_read(reader, fd, &l->object, NULL);
-		*ret_len = l->object.raw_len;
+		w->block->len = l->object.raw_len;
+		return 0;
 	}
-	return plain;
+	return -1;
 }
 
 static void *check(void *arg)
@@ -96,11 +81,10 @@ static void *check(void *arg)
 	int fd = -1;
 	size_t i;
 
+	reader.stamper = ckpt_stamper_new(&o->whole.key);
 	while ((i = atomic_fetch_add(&run->next, 1)) < run->n) {
 		struct work *w = &run->work[i];
 		struct ckpt_err why = CKPT_ERR_INIT;
-		uint32_t len = w->at.object.raw_len;
-		uint8_t *plain;
 
 		if (w->at.pack != pack) {
 			ckpt_cleanup_close(&fd);
@@ -108,15 +92,9 @@ static void *check(void *arg)
 			fd = openat(o->dir, o->packs[pack].name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 			fd = fd < 0 ? -errno : fd;
 		}
-		plain = read_one(run, &w->at, fd, &reader, &why);
-		if (!plain && why.status == CKPT_DAMAGED)
-			plain = read_other(run, &w->block->name, &reader, &len);
-		if (plain) {
-			w->block->len = len;
-			keep(run, &w->block->name, plain, w->block->len);
-		} else {
+		if (read_one(run, w, fd, &reader, &why) &&
+		    (why.status != CKPT_DAMAGED || read_other(run, w, &reader)))
 			note_damage(run, w, &why);
-		}
 	}
 	ckpt_cleanup_close(&fd);
 	ckpt_object_reader_done(&reader);
@@ -159,9 +137,14 @@ static int locate(struct run *run, struct ckpt_block_check *blocks, size_t n,
 
 static void check_all(struct run *run)
 {
+	struct ckpt_whole *whole = &run->objects->whole;
 	unsigned int n = ckpt_threads_wanted();
 
+	ckpt_whole_open(whole, run->n);
 	ckpt_threads_run(run->n < n ? run->n : n, check, run);
+	for (size_t i = 0; i < run->n; i++)
+		if (run->work[i].stamped)
+			ckpt_whole_add(whole, &run->work[i].block->name, &run->work[i].stamp);
 }
 
 int ckpt_check_blocks(struct ckpt_objects *o, struct ckpt_block_check *blocks, size_t n,

@@ -24,7 +24,7 @@ struct ckpt_block_check {
 /**
  * ckpt_check_blocks - read and check blocks
  *
- * What fits stays in the cache of @o, for a restore that follows.
+ * Those that are whole are known then (@o->whole), for a restore that follows.
  *
  * Return: 0, or -1 when something but damage stood in the way.
  */

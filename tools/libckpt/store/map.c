@@ -36,14 +36,14 @@ static int load(struct ckpt_objects *objects, const struct ckpt_hash *name,
 
 	if (ckpt_objects_get(objects, name, CKPT_OBJECT_NODE, &data, &len, err))
 		return -1;
+	if (!ckpt_node_decode(data, len, ret, err)) {
+		if (!((first_leaf(ret) ^ bound->first) >> 4 * bound->level) &&
+		    (ret->is_leaf || ret->inner.level < bound->level))
+			return 0;
+		ckpt_fail(err, CKPT_DAMAGED, 0, "it lies in the wrong place");
+	}
 	ckpt_hex(name->b, CKPT_HASH_LEN, digits);
-	if (ckpt_node_decode(data, len, ret, err))
-		return ckpt_fail_at(err, "map node %.16s", digits);
-	if ((first_leaf(ret) ^ bound->first) >> 4 * bound->level ||
-	    (!ret->is_leaf && ret->inner.level >= bound->level))
-		return ckpt_fail(err, CKPT_DAMAGED, 0,
-				 "map node %.16s lies in the wrong place", digits);
-	return 0;
+	return ckpt_fail_at(err, "map node %.16s", digits);
 }
 
 int ckpt_map_leaf(struct ckpt_map *map, uint64_t number, const struct ckpt_leaf **ret,

@@ -10,6 +10,7 @@ void ckpt_object_reader_done(struct ckpt_object_reader *r)
 	free(r->stored);
 	free(r->plain);
 	ZSTD_freeDCtx(r->zstd);
+	ckpt_stamper_free(r->stamper);
 	*r = (struct ckpt_object_reader){ 0 };
 }
 
@@ -33,7 +34,7 @@ int ckpt_read_at(int fd, void *data, size_t len, uint64_t at)
 	return 0;
 }
 
-/* The stored bytes, after their header, checked against header and checksum. */
+/* The stored bytes, after their header, which is as it should be. */
 static int read_stored(struct ckpt_object_reader *r, int fd, const struct ckpt_object *want,
 		       struct ckpt_err *err)
 {
@@ -48,9 +49,23 @@ static int read_stored(struct ckpt_object_reader *r, int fd, const struct ckpt_o
 	    found.codec != want->codec || found.raw_len != want->raw_len ||
 	    found.stored_len != want->stored_len || found.crc != want->crc)
 		return ckpt_fail(err, CKPT_DAMAGED, 0, "its header differs from the index");
+	return 0;
+}
+
+static int check_stored(const struct ckpt_object_reader *r, const struct ckpt_object *want,
+			struct ckpt_err *err)
+{
 	if (ckpt_crc32c(0, r->stored + CKPT_OBJECT_HEAD_LEN, want->stored_len) != want->crc)
 		return ckpt_fail(err, CKPT_DAMAGED, 0, "its stored bytes fail their checksum");
 	return 0;
+}
+
+/* With the header, which tells how they are unpacked. */
+static bool stamp_stored(const struct ckpt_object_reader *r, const struct ckpt_object *want,
+			 struct ckpt_stamp *ret)
+{
+	return !ckpt_stamp(r->stamper, r->stored,
+			   CKPT_OBJECT_HEAD_LEN + (size_t)want->stored_len, ret);
 }
 
 static int unpack(const struct ckpt_object_reader *r, const struct ckpt_object *want,
@@ -66,11 +81,13 @@ static int unpack(const struct ckpt_object_reader *r, const struct ckpt_object *
 	return 0;
 }
 
-static int decode(const struct ckpt_object_reader *r, const struct ckpt_object *want,
+static int decode_unseen(const struct ckpt_object_reader *r, const struct ckpt_object *want,
 		  uint8_t *plain, struct ckpt_err *err)
 {
 	struct ckpt_hash hash;
 
+	if (check_stored(r, want, err))
+		return -1;
 	if (unpack(r, want, plain, err))
 		return -1;
 	if (ckpt_hash_of(plain, want->raw_len, &hash))
@@ -90,17 +107,41 @@ static int get_ready(struct ckpt_object_reader *r, struct ckpt_err *err)
 }
 
 uint8_t *ckpt_object_read(struct ckpt_object_reader *r, int fd, const struct ckpt_object *want,
-			  struct ckpt_err *err)
+			  const struct ckpt_stamp *seen, struct ckpt_err *err)
 {
 	cleanup_free uint8_t *plain = malloc(want->raw_len);
+	struct ckpt_stamp stamp;
 
 	if (!plain) {
 		ckpt_fail(err, CKPT_FAILED, 0, "no memory to read it");
 		return NULL;
 	}
-	if (get_ready(r, err) || read_stored(r, fd, want, err) || decode(r, want, plain, err))
+	if (get_ready(r, err) || read_stored(r, fd, want, err))
 		return NULL;
-	return take_ptr(plain);
+	if (seen && stamp_stored(r, want, &stamp) && ckpt_stamp_equal(seen, &stamp))
+		return unpack(r, want, plain, err) ? NULL : take_ptr(plain);
+	return decode_unseen(r, want, plain, err) ? NULL : take_ptr(plain);
+}
+
+/* Room of our own for plain bytes that nobody wants to have. */
+static uint8_t *plain_room(struct ckpt_object_reader *r)
+{
+	if (!r->plain)
+		r->plain = malloc(CKPT_BLOCK_LEN_MAX);
+	return r->plain;
+}
+
+int ckpt_object_check(struct ckpt_object_reader *r, int fd, const struct ckpt_object *want,
+		      bool *ret_stamped, struct ckpt_stamp *ret_stamp, struct ckpt_err *err)
+{
+	if (get_ready(r, err))
+		return -1;
+	if (!plain_room(r))
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory to read it");
+	if (read_stored(r, fd, want, err) || decode_unseen(r, want, r->plain, err))
+		return -1;
+	*ret_stamped = stamp_stored(r, want, ret_stamp);
+	return 0;
 }
 
 bool ckpt_object_same(struct ckpt_object_reader *r, int fd, const struct ckpt_object *want,
@@ -108,13 +149,11 @@ bool ckpt_object_same(struct ckpt_object_reader *r, int fd, const struct ckpt_ob
 {
 	const uint8_t *found;
 
-	if (get_ready(r, NULL) || read_stored(r, fd, want, NULL))
+	if (get_ready(r, NULL) || read_stored(r, fd, want, NULL) || check_stored(r, want, NULL))
 		return false;
 	found = r->stored + CKPT_OBJECT_HEAD_LEN;
 	if (want->codec != CKPT_CODEC_RAW) {
-		if (!r->plain && !(r->plain = malloc(CKPT_BLOCK_LEN_MAX)))
-			return false;
-		if (unpack(r, want, r->plain, NULL))
+		if (!plain_room(r) || unpack(r, want, r->plain, NULL))
 			return false;
 		found = r->plain;
 	}

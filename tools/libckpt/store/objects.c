@@ -118,6 +118,7 @@ int ckpt_objects_view(const struct ckpt_objects *from, size_t cache_len, struct 
 	*ret = (struct ckpt_objects){
 		.dir = from->dir, .view = true, .path = from->path, .packs = packs,
 		.npacks = from->npacks, .table = from->table, .cache.len_max = cache_len,
+		.whole = from->whole,
 	};
 	return 0;
 }
@@ -132,8 +133,10 @@ void ckpt_objects_done(struct ckpt_objects *o)
 	}
 	free(o->packs);
 	ckpt_object_reader_done(&o->reader);
-	if (!o->view)
+	if (!o->view) {
 		ckpt_object_table_done(&o->table);
+		ckpt_whole_done(&o->whole);
+	}
 	ckpt_cache_done(&o->cache);
 	*o = (struct ckpt_objects){ .dir = -1 };
 }
@@ -316,10 +319,11 @@ int ckpt_objects_find(struct ckpt_objects *o, const struct ckpt_hash *name,
 		return missing(o, name, type, err);
 	while (l && l->object.type != type)
 		l = ckpt_object_table_next(&o->table, l);
-	ckpt_hex(name->b, CKPT_HASH_LEN, digits);
-	if (!l)
+	if (!l) {
+		ckpt_hex(name->b, CKPT_HASH_LEN, digits);
 		return ckpt_fail(err, CKPT_DAMAGED, 0, "%s %.16s is of another type",
 				 type_name(type), digits);
+	}
 	*ret = l;
 	return 0;
 }
@@ -339,11 +343,15 @@ int ckpt_objects_fail_at(const struct ckpt_objects *o, const struct ckpt_located
 static uint8_t *read_plain(struct ckpt_objects *o, const struct ckpt_located *l,
 			   struct ckpt_err *err)
 {
+	const struct ckpt_stamp *seen = ckpt_whole_find(&o->whole, &l->object.hash);
+
 	if (open_pack(o, &o->packs[l->pack])) {
 		ckpt_objects_fail_open(errno, err);
 		return NULL;
 	}
-	return ckpt_object_read(&o->reader, o->packs[l->pack].fd, &l->object, err);
+	if (seen && !o->reader.stamper)
+		o->reader.stamper = ckpt_stamper_new(&o->whole.key);
+	return ckpt_object_read(&o->reader, o->packs[l->pack].fd, &l->object, seen, err);
 }
 
 /* Any copy will do; when none does, what is wrong with the first is told. */

@@ -13,6 +13,7 @@
 
 #include "store/cache.h"
 #include "store/object-read.h"
+#include "store/whole.h"
 
 /**
  * struct ckpt_located - where an object is
@@ -57,7 +58,8 @@ struct ckpt_pack {
 
 /**
  * struct ckpt_objects - of one store
- * @view: the packs and the table are those of another one, which does not change
+ * @view: the packs, the table and @whole are those of another one, which does not change
+ * @whole: blocks that the last verification found whole
  */
 struct ckpt_objects {
 	int dir;
@@ -68,6 +70,7 @@ struct ckpt_objects {
 	uint32_t open;		/* packs with a descriptor */
 	struct ckpt_object_table table;
 	struct ckpt_cache cache;
+	struct ckpt_whole whole;
 	struct ckpt_object_reader reader;
 };
 

@@ -105,12 +105,26 @@ static int bad_key(uint32_t space, uint64_t page, struct ckpt_err *err)
 			 space);
 }
 
-static int get(void *self, uint32_t space, uint64_t page, void *data,
-	       enum ckpt_page_kind *ret_kind, struct ckpt_err *err)
+/* How many of @max pages lie in one block, one behind the other, from entry @i on? */
+static size_t together(const struct ckpt_leaf *leaf, unsigned int i, size_t max)
 {
+	const struct ckpt_entry *e = &leaf->entry[i];
+	size_t n = 1;
+
+	while (n < max && i + n < CKPT_LEAF_PAGES && e[n].kind == CKPT_PAGE_IS_DATA &&
+	       e[n].block == e->block && e[n].slot == e->slot + n)
+		n++;
+	return n;
+}
+
+static int peek(void *self, uint32_t space, uint64_t page, size_t *count, const uint8_t **ret,
+		enum ckpt_page_kind *ret_kind, struct ckpt_err *err)
+{
+	static const uint8_t zeros[CKPT_PAGE_LEN];
+	unsigned int i = page % CKPT_LEAF_PAGES;
 	struct ckpt_reader *r = self;
 	const struct ckpt_leaf *leaf;
-	struct ckpt_entry e = { 0 };
+	const struct ckpt_entry *e;
 	const uint8_t *block;
 	size_t len;
 
@@ -118,22 +132,34 @@ static int get(void *self, uint32_t space, uint64_t page, void *data,
 		return bad_key(space, page, err);
 	if (ckpt_map_leaf(&r->map, ckpt_key(space, page) >> CKPT_LEAF_BITS, &leaf, err))
 		return at_page(r, space, page, err);
-	if (leaf)
-		e = leaf->entry[page % CKPT_LEAF_PAGES];
-	if (e.kind != CKPT_PAGE_IS_DATA) {
-		memset(data, 0, CKPT_PAGE_LEN);
-		*ret_kind = e.kind;
+	e = leaf ? &leaf->entry[i] : NULL;
+	*ret_kind = e ? e->kind : CKPT_PAGE_IS_ABSENT;
+	if (*ret_kind != CKPT_PAGE_IS_DATA) {
+		*count = 1;
+		*ret = zeros;
 		return 0;
 	}
-	if (ckpt_objects_get(r->map.objects, &leaf->block[e.block], CKPT_OBJECT_BLOCK, &block, &len,
-			     err))
+	*count = together(leaf, i, *count);
+	if (ckpt_objects_get(r->map.objects, &leaf->block[e->block], CKPT_OBJECT_BLOCK, &block,
+			     &len, err))
 		return at_page(r, space, page, err);
-	if (len < (e.slot + 1) * (size_t)CKPT_PAGE_LEN) {
+	if (len < (e->slot + *count) * (size_t)CKPT_PAGE_LEN) {
 		ckpt_fail(err, CKPT_DAMAGED, 0, "its block has only %zu bytes", len);
 		return at_page(r, space, page, err);
 	}
-	memcpy(data, block + e.slot * (size_t)CKPT_PAGE_LEN, CKPT_PAGE_LEN);
-	*ret_kind = CKPT_PAGE_IS_DATA;
+	*ret = block + e->slot * (size_t)CKPT_PAGE_LEN;
+	return 0;
+}
+
+static int get(void *self, uint32_t space, uint64_t page, void *data,
+	       enum ckpt_page_kind *ret_kind, struct ckpt_err *err)
+{
+	const uint8_t *found;
+	size_t one = 1;
+
+	if (peek(self, space, page, &one, &found, ret_kind, err))
+		return -1;
+	memcpy(data, found, CKPT_PAGE_LEN);
 	return 0;
 }
 
@@ -223,13 +249,15 @@ static int fork_source(void *self, struct ckpt_source *ret, struct ckpt_err *err
 	memcpy(r->manifest.name, of->manifest.name, sizeof(r->manifest.name));
 	r->manifest.id = of->manifest.id;
 	r->map = (struct ckpt_map){ .objects = &r->view, .root = of->map.root };
-	*ret = (struct ckpt_source){ .self = r, .get = get, .next = next, .close = close_fork };
+	*ret = (struct ckpt_source){ .self = r, .get = get, .next = next, .peek = peek,
+				      .close = close_fork };
 	return 0;
 }
 
 struct ckpt_source ckpt_reader_source(struct ckpt_reader *r)
 {
-	return (struct ckpt_source){ .self = r, .get = get, .next = next, .fork = fork_source };
+	return (struct ckpt_source){ .self = r, .get = get, .next = next, .peek = peek,
+				      .fork = fork_source };
 }
 
 int ckpt_reader_blob(struct ckpt_reader *r, const char *name, struct ckpt_buf *ret,

@@ -298,6 +298,7 @@ int ckpt_verify(struct ckpt_store *store, const char *name, int64_t which,
 	check.manifest = ckpt_reader_manifest(r);
 	/* What was read before may be different on disk now. */
 	ckpt_cache_done(&store->objects.cache);
+	ckpt_whole_done(&store->objects.whole);
 	v = calloc(1, sizeof(*v));
 	rc = v ? check_all(&check, r, err) : no_memory(err);
 	end_check(&check);
