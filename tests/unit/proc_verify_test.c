@@ -19,7 +19,9 @@
 #include <cmocka.h>
 
 #include "lib/restore_cycle.h"
+#include "proc/build.h"
 #include "proc/cpus.h"
+#include "proc/remote.h"
 
 static const struct ckpt_err no_error = CKPT_ERR_INIT;
 
@@ -189,6 +191,51 @@ static void is_found(struct ckpt_restore *r, const char *what)
 		fail_msg("\"%s\" does not say \"%s\"", err.text, what);
 }
 
+/* One byte of the page is another one for a while. */
+static void spoil(struct ckpt_restore *r, uint64_t page, unsigned int n)
+{
+	uint64_t addr = (page << CKPT_PAGE_SHIFT) + n * 613 % CKPT_PAGE_LEN;
+	pid_t root = ckpt_restore_root(r);
+	struct ckpt_err err = CKPT_ERR_INIT;
+	char what[64];
+	uint8_t byte;
+
+	snprintf(what, sizeof(what), "memory at 0x%lx is not", addr);
+	cycle_check(ckpt_remote_read(root, addr, &byte, 1, &err), &err);
+	byte ^= 1 << n % 8;
+	cycle_check(ckpt_remote_write(root, addr, &byte, 1, &err), &err);
+	is_found(r, what);
+	byte ^= 1 << n % 8;
+	cycle_check(ckpt_remote_write(root, addr, &byte, 1, &err), &err);
+}
+
+/* In any page that was placed, after all was built; by the stamps, and without them. */
+static void spoiled_memory_is_found(struct saved *s, struct ckpt_restore *r)
+{
+	uint32_t space = s->image.mms[s->image.tasks[0].mm].space;
+	struct ckpt_err err = CKPT_ERR_INIT;
+	enum ckpt_page_kind kind;
+	uint64_t page, count;
+	unsigned int n = 0;
+
+	for (int stamps = 1; stamps >= 0; stamps--) {
+		assert_true(ckpt_placed_same(r->tasks[0].placed, r->tasks[0].host,
+					     r->tasks[0].pages) == stamps);
+		for (page = 0;
+		     s->source.next(s->source.self, space, &page, &count, &kind, &err) == 1;
+		     page += count) {
+			if (kind != CKPT_PAGE_IS_DATA)
+				continue;
+			spoil(r, page, n++);
+			spoil(r, page + count - 1, n++);
+		}
+		cycle_check(ckpt_restore_verify(r, &err), &err);
+		ckpt_placed_free(r->tasks[0].placed);
+		r->tasks[0].placed = NULL;
+	}
+	assert_true(n > 20);
+}
+
 /* Each is changed behind the back of the restore, seen, and put back. */
 static void differences_are_found(void **state)
 {
@@ -231,6 +278,7 @@ static void differences_are_found(void **state)
 	assert_int_equal(prlimit(root, RLIMIT_NOFILE, &was, NULL), 0);
 
 	cycle_check(ckpt_restore_verify(r, &err), &err);
+	spoiled_memory_is_found(&s, r);
 	/* as a kernel tells it that has a level for those without a priority */
 	s.image.tasks[0].threads[0].ioprio = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_NONE, 4);
 	cycle_check(ckpt_restore_verify(r, &err), &err);

@@ -15,6 +15,7 @@
 
 #include "proc/init.h"
 #include "proc/parse.h"
+#include "proc/placed.h"
 #include "proc/restore.h"
 #include "proc/vdso.h"
 
@@ -94,6 +95,8 @@ struct ckpt_vdso_swap {
  * @tids: host tids, as many as it has threads
  * @at: where its threads find a syscall instruction
  * @vdso: where the lowest part of this kernel's vdso lies in it, once it is placed
+ * @pages: that were placed in its memory
+ * @placed: by what they are known again
  */
 struct ckpt_build_task {
 	const struct ckpt_task *task;
@@ -101,6 +104,8 @@ struct ckpt_build_task {
 	pid_t *tids;
 	uint64_t at;
 	uint64_t vdso;
+	uint64_t pages;
+	struct ckpt_placed *placed;
 };
 
 /**

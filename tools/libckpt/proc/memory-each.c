@@ -54,6 +54,7 @@ static void hand_done(struct hand *h)
 	free(h->batch.expected);
 	free(h->batch.found);
 	ckpt_memory_close(&h->batch.target);
+	ckpt_stamper_free(h->batch.stamper);
 	if (h->source.close)
 		h->source.close(h->source.self);
 }
@@ -64,6 +65,8 @@ static int hand_init(struct hand *h, struct ckpt_err *err)
 	const struct ckpt_source *source = e->restore->source;
 
 	h->batch.pid = e->task->task->pid;
+	h->batch.placed = e->task->placed;
+	h->batch.stamper = ckpt_placed_stamper(h->batch.placed);
 	h->batch.expected = malloc(CKPT_BATCH_PAGES * CKPT_PAGE_LEN);
 	h->batch.found = malloc(CKPT_BATCH_PAGES * CKPT_PAGE_LEN);
 	if (!h->batch.expected || !h->batch.found)
@@ -114,16 +117,12 @@ static int next_run(const struct ckpt_source *source, uint32_t space, const stru
 static int do_run(struct hand *h, uint64_t page, uint64_t end, struct ckpt_err *err)
 {
 	struct ckpt_batch *b = &h->batch;
-	enum ckpt_page_kind kind;
 
 	for (; page < end; page += b->n) {
 		b->page = page;
-		for (b->n = 0; b->n < CKPT_BATCH_PAGES && page + b->n < end; b->n++) {
-			if (h->source.get(h->source.self, h->each->space, page + b->n,
-					  b->expected + b->n * CKPT_PAGE_LEN, &kind, err))
-				return -1;
-		}
-		if (h->each->fn(b, err))
+		b->n = end - page < CKPT_BATCH_PAGES ? end - page : CKPT_BATCH_PAGES;
+		if (ckpt_source_copy(&h->source, h->each->space, page, b->n, b->expected, err) ||
+		    h->each->fn(b, err))
 			return -1;
 	}
 	return 0;

@@ -5,8 +5,9 @@
 
 #include "proc/build.h"
 #include "proc/memory.h"
+#include "proc/placed.h"
 
-#define CKPT_BATCH_PAGES 256u	/* pages moved at a time: 1 MiB */
+#define CKPT_BATCH_PAGES 128u	/* pages moved at a time: they stay in a processor's cache */
 
 /**
  * struct ckpt_batch - consecutive pages of one area
@@ -16,6 +17,8 @@
  * @found: room for as many, to read the target into
  * @target: the address space
  * @pid: of the task in the image, for messages
+ * @placed: of that task
+ * @stamper: for it, of this thread
  */
 struct ckpt_batch {
 	uint64_t page;
@@ -23,6 +26,8 @@ struct ckpt_batch {
 	uint8_t *expected, *found;
 	struct ckpt_memory target;
 	int32_t pid;
+	struct ckpt_placed *placed;
+	struct ckpt_stamper *stamper;
 };
 
 typedef int (*ckpt_batch_fn)(struct ckpt_batch *b, struct ckpt_err *err);

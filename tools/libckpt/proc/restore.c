@@ -332,8 +332,10 @@ void ckpt_restore_close(struct ckpt_restore *r)
 	if (!r->released)
 		ckpt_segments_remove(r);
 	free(r->shms);
-	for (i = 0; i < r->image->n_tasks; i++)
+	for (i = 0; i < r->image->n_tasks; i++) {
 		free(r->tasks[i].tids);
+		ckpt_placed_free(r->tasks[i].placed);
+	}
 	free(r->tasks);
 	free(r->made);
 	free(r);
