@@ -117,6 +117,7 @@ class Series:  # pylint: disable=too-many-instance-attributes
             before = whole()
             self._take()
             self.group.kill()
+            os.sync()   # nobody is to wait for what the other has left unwritten
             began = time.monotonic_ns()
             tool("restore", self.group.name, store=self.store)
             took = time.monotonic_ns() - began
