@@ -99,7 +99,7 @@ before=$(state)
 ok "a dry run of what is right" "$tool" run --dry-run --name other --root /tmp -- true
 is "a dry run of what is right: nothing has changed" "$(state)" "$before"
 refused "a command that does not exist" 125 '/no/such' "$tool" run --name other -- /no/such
-refused "a pid that does not exist" 2 'pid.*does not exist' \
+refused "a pid that does not exist" 2 'there is no process 4194303' \
 	"$tool" checkpoint --pid 4194303 --name other
 refused "a group that does not exist" 2 "'?absent'?" "$tool" checkpoint absent
 refused "a checkpoint that does not exist" 1 '99' "$tool" verify $group@99
