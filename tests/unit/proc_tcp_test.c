@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* TCP sockets over a stop and a restore. Natively as root. */
-#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -9,13 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "lib/aside.h"
 #include "lib/proc_group.h"
 #include "lib/restore_cycle.h"
 
@@ -23,15 +21,6 @@
 #define TALK "tcp_talk"
 #define CYCLES 8
 #define STOPS 60
-
-static void seed(void)
-{
-	const char *given = getenv("CKPT_SEED");
-	unsigned int value = given ? strtoul(given, NULL, 0) : 23;
-
-	print_message("# CKPT_SEED=%u\n", value);
-	srandom(value);
-}
 
 static void restored(bool private)
 {
@@ -90,76 +79,23 @@ static void test_talk(void **state)
 	char *argv[] = { program, "4", NULL };
 
 	(void)state;
-	seed();
+	cycle_seed(23);
 	cycles(argv, CYCLES, 120000);
-}
-
-static pid_t start(const char *name, const char *dir, const char *a, const char *b)
-{
-	cleanup_free char *program = cycle_program(name);
-	pid_t pid = fork();
-	int out;
-
-	if (pid)
-		return pid;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	setsid();
-	out = chdir(dir) ? -1 : open("said", O_WRONLY | O_CREAT | O_TRUNC, 0600);
-	if (out < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
-		_exit(1);
-	close_range(3, ~0u, 0);
-	execl(program, program, a, b, NULL);
-	_exit(1);
-}
-
-static void read_file(const char *dir, const char *name, char *ret, size_t size)
-{
-	char path[128];
-	ssize_t n = 0;
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0) {
-		n = read(fd, ret, size - 1);
-		close(fd);
-	}
-	ret[n < 0 ? 0 : n] = 0;
-}
-
-static void wait_file(const char *dir, const char *name, const char *word, char *ret, size_t size)
-{
-	for (int i = 0; i < 2000; i++) {
-		read_file(dir, name, ret, size);
-		if (strstr(ret, word))
-			return;
-		usleep(10000);
-	}
-	fail_msg("no '%s' in %s: %s", word, name, ret);
-}
-
-static void remove_dir(const char *dir)
-{
-	char command[128];
-
-	snprintf(command, sizeof(command), "rm -rf %s", dir);
-	assert_int_equal(system(command), 0);
 }
 
 /* It was never restored, and checks itself now. */
 static void finish(pid_t pid, const char *dir)
 {
-	char text[4096], go[64];
+	char text[4096];
 	int status = -1;
 
-	snprintf(go, sizeof(go), "%s/go", dir);
-	close(open(go, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	aside_touch(dir, "go");
 	assert_int_equal(waitpid(pid, &status, 0), pid);
-	read_file(dir, "said", text, sizeof(text));
+	aside_read(dir, "said", text, sizeof(text));
 	if (status)
 		fail_msg("it ended with 0x%x: %s", status, text);
 	assert_non_null(strstr(text, "all well"));
-	remove_dir(dir);
+	aside_remove(dir);
 }
 
 /*
@@ -170,13 +106,13 @@ static void test_repair_killed(void **state)
 {
 	static const char *const points[] = { "keeper.repair", "keeper.repair:2",
 					      "keeper.repairing", "keeper.repairing:2" };
-	char dir[] = "/tmp/ckpt-tcp-test-XXXXXX", text[4096], reached[64];
+	char dir[] = "/tmp/ckpt-tcp-test-XXXXXX", reached[64];
 	pid_t pid;
 
 	(void)state;
 	assert_non_null(mkdtemp(dir));
-	pid = start(STATES, dir, NULL, NULL);
-	wait_file(dir, "said", "ready", text, sizeof(text));
+	pid = aside_start(STATES, dir, NULL, NULL);
+	aside_wait(dir, "said", "ready");
 	snprintf(reached, sizeof(reached), "%s/reached", dir);
 	for (size_t i = 0; i < sizeof(points) / sizeof(points[0]); i++) {
 		const struct ckpt_stop_params params = { .pid = pid };
@@ -188,7 +124,7 @@ static void test_repair_killed(void **state)
 		unsetenv("CKPT_FAULT");
 		unsetenv("CKPT_FAULT_REACHED");
 		assert_non_null(strstr(err.text, "try again"));
-		wait_file(dir, "reached", "keeper.repair", text, sizeof(text));
+		aside_wait(dir, "reached", "keeper.repair");
 		unlink(reached);
 		err = (struct ckpt_err)CKPT_ERR_INIT;
 		if (proc_group_cycle(&params, NULL, &err))
@@ -251,8 +187,9 @@ static void test_reset(void **state)
 
 	(void)state;
 	assert_non_null(mkdtemp(dir));
-	outside = start("tcp_outside", dir, "port", NULL);
-	wait_file(dir, "port", "\n", port, sizeof(port));
+	outside = aside_start("tcp_outside", dir, "port", NULL);
+	aside_wait(dir, "port", "\n");
+	aside_read(dir, "port", port, sizeof(port));
 	port[strlen(port) - 1] = 0;
 	argv[2] = strchr(port, ' ');
 	*argv[2]++ = 0;
@@ -262,21 +199,21 @@ static void test_reset(void **state)
 	cycle_go_on(&s);
 	kill(outside, SIGKILL);
 	assert_int_equal(waitpid(outside, NULL, 0), outside);
-	remove_dir(dir);
+	aside_remove(dir);
 }
 
 /* Connections that come and go are waited out, by trying again; nobody is disturbed. */
 static void test_undisturbed(void **state)
 {
-	char dir[] = "/tmp/ckpt-tcp-test-XXXXXX", text[4096];
+	char dir[] = "/tmp/ckpt-tcp-test-XXXXXX";
 	int taken = 0, refused = 0;
 	pid_t pid;
 
 	(void)state;
 	assert_non_null(mkdtemp(dir));
-	pid = start(TALK, dir, "3", "churn");
-	wait_file(dir, "said", "ready", text, sizeof(text));
-	seed();
+	pid = aside_start(TALK, dir, "3", "churn");
+	aside_wait(dir, "said", "ready");
+	cycle_seed(23);
 	for (int i = 0; i < STOPS; i++) {
 		const struct ckpt_stop_params params = { .pid = pid };
 		struct ckpt_image image = { 0 };
