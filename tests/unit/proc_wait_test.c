@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cgroup.h"
@@ -26,11 +25,9 @@
 #define LONGEST_MS "1500"
 #define RESTORES 4
 
-static unsigned int seed;
-
 static void random_nap(void)
 {
-	usleep(50000 + rand_r(&seed) % 350000);
+	usleep(50000 + random() % 350000);
 }
 
 static bool populated(void)
@@ -49,9 +46,7 @@ static void start(struct ckpt_init *init, char *restored)
 	struct ckpt_init_params p = cycle_init_params(argv, true);
 	struct ckpt_err err = CKPT_ERR_INIT;
 
-	seed = time(NULL);
-	snprintf(text, sizeof(text), "%u", seed);
-	print_message("# seed %u\n", seed);
+	snprintf(text, sizeof(text), "%u", cycle_seed(32));
 	cycle_check(ckpt_init_spawn(&p, init, &err), &err);
 	cycle_close_stdio(p.stdio);
 	cycle_wait_output("ready");

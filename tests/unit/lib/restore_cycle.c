@@ -34,13 +34,14 @@ bool cycle_tcp_repair;
 char cycle_dir[64];
 static char output[96];
 
-void cycle_seed(unsigned int otherwise)
+unsigned int cycle_seed(unsigned int otherwise)
 {
 	const char *given = getenv("CKPT_SEED");
 	unsigned int value = given ? strtoul(given, NULL, 0) : otherwise;
 
 	print_message("# CKPT_SEED=%u\n", value);
 	srandom(value);
+	return value;
 }
 
 void cycle_check(int failed, const struct ckpt_err *err)

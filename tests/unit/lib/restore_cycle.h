@@ -41,8 +41,8 @@ extern int32_t cycle_taken;
 int cycle_setup(void **state);
 int cycle_teardown(void **state);
 
-/* Seed random() by CKPT_SEED, else @otherwise, and say by what. */
-void cycle_seed(unsigned int otherwise);
+/* Seed random() by CKPT_SEED, else @otherwise, and say by what. Return: that. */
+unsigned int cycle_seed(unsigned int otherwise);
 void cycle_check(int failed, const struct ckpt_err *err);
 struct ckpt_init_params cycle_init_params(char *const *argv, bool private);
 void cycle_close_stdio(const int stdio[3]);
