@@ -3,7 +3,8 @@
 #include "store_file.h"
 
 #define STEPS 60
-#define CONTENTS 40
+#define CONTENTS 3000
+#define BUSY 64		/* pages of a group, which are written more often than all others */
 
 /* Space 0 has all its pages; with @forked, space 1 has the same but for each 16th. */
 static void fork_space(struct model *m, bool forked)
@@ -100,7 +101,8 @@ static void step(struct model *m, const struct ckpt_sink *sink, uint64_t *seed)
 	struct ckpt_err err = CKPT_ERR_INIT;
 
 	for (uint32_t i = 0; i < touched; i++) {
-		uint32_t s = model_random(seed) % m->spaces, p = model_random(seed) % MODEL_PAGES;
+		uint32_t s = model_random(seed) % m->spaces;
+		uint32_t p = model_random(seed) % (model_random(seed) % 3 ? BUSY : MODEL_PAGES);
 
 		m->page[s][p] = model_random(seed) % CONTENTS;
 		model_put_page(m, sink, s, p);
@@ -112,6 +114,67 @@ static void step(struct model *m, const struct ckpt_sink *sink, uint64_t *seed)
 		memset(&m->page[s][p], 0, n * sizeof(m->page[s][p]));
 		must(sink->drop(sink->self, s + 1, m->first[s] + p, n, &err));
 	}
+}
+
+/*
+ * The same pages are written again and again, and each time somebody has a copy of what they held:
+ * all that belongs to one aligned group then, and is more than a block may have.
+ */
+static void copies_of_what_was(void **state)
+{
+	static struct model m;
+	char path[200];
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_store *store = model_open(model_path(path, sizeof(path)));
+	struct ckpt_writer *w = model_begin(store, "agent", 0);
+	const struct ckpt_sink sink = ckpt_writer_sink(w);
+	uint32_t space;
+
+	(void)state;
+	m = (struct model){ .spaces = MODEL_SPACES };
+	for (uint32_t s = 0; s < m.spaces; s++)
+		must(sink.space_new(sink.self, &space, &err));
+	for (uint32_t s = 1; s <= m.spaces; s++) {
+		for (uint32_t p = 0; p < BUSY; p++) {
+			m.page[0][p] = 10000 * s + p;
+			model_put_page(&m, &sink, 0, p);
+			if (s == m.spaces)
+				continue;
+			m.page[s][p + s] = m.page[0][p];
+			model_put_page(&m, &sink, s, p + s);
+		}
+	}
+	assert_int_equal(model_commit(w), 1);
+	model_compare_stored(&m, store, "agent", 1);
+	ckpt_store_close(store);
+	model_remove(path);
+}
+
+/* Where each page would have another block unpacked, they are stored anew after a while. */
+static void scattered_pages_are_not_looked_up(void **state)
+{
+	static struct model m;
+	char path[200];
+	struct ckpt_store *store = model_open(model_path(path, sizeof(path)));
+	uint64_t all = MODEL_PAGES * (uint64_t)CKPT_PAGE_LEN;
+	struct ckpt_writer *w;
+	struct ckpt_sink sink;
+
+	(void)state;
+	fork_space(&m, false);
+	model_commit(put_full(store, "agent", &m));
+	m.spaces = 2;
+	/* each from another group than the one before */
+	for (uint32_t p = 0; p < MODEL_PAGES; p++)
+		m.page[1][p] = 1000 + (p * 97 + 5) % MODEL_PAGES;
+	w = model_begin(store, "agent", 1);
+	sink = ckpt_writer_sink(w);
+	put_spaces(&m, 1, &sink);
+	assert_int_equal(model_commit(w), 2);
+	assert_in_range(raw_bytes(store, "agent", 2), 1, all + all / 4);
+	model_compare_stored(&m, store, "agent", 2);
+	ckpt_store_close(store);
+	model_remove(path);
 }
 
 static void history(uint64_t seed, bool lose_cache)
@@ -191,6 +254,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_shared_is_stored_once),
 		cmocka_unit_test(what_the_parent_has_is_not_stored_again),
+		cmocka_unit_test(copies_of_what_was),
+		cmocka_unit_test(scattered_pages_are_not_looked_up),
 		cmocka_unit_test(contents_come_and_go),
 		cmocka_unit_test(what_is_damaged_is_not_shared),
 	};

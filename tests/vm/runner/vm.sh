@@ -178,6 +178,8 @@ if ! "$here/klog.sh" <"$out/console" >"$tmp/klog"; then
 	fi
 	echo "not ok - kernel log"
 	sed 's/^/# /' "$tmp/klog" | head -n 40
+	echo "# the first of them, with what follows it:"
+	grep -aF -m 1 -A 40 "$(head -n 1 "$tmp/klog")" "$out/console" | sed 's/^/# /'
 	exit 125
 fi
 if [ ! -s "$out/status" ]; then

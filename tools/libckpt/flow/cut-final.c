@@ -246,7 +246,7 @@ static int cut_stopped(struct ckpt_cut *cut, struct ckpt_take *take,
 	if (cut->epoch.lost)
 		cut->files.by_changes = false;
 	lists = cut->files.by_changes;
-	beside = lists && !ckpt_stop_sees_reads(cut->stop);
+	beside = lists && !cut->tracker.missing && !ckpt_stop_sees_reads(cut->stop);
 	if (beside && ckpt_files_round(&cut->files, inodes, NULL, true, &cut->stage_sink, err))
 		return -1;
 	part_ends(cut, &parts->files_ns);

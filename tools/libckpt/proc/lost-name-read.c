@@ -11,6 +11,8 @@
 #include "base/cleanup.h"
 #include "proc/read.h"
 
+#define MOST_NAMES 4096		/* the stop is not to last for them */
+
 bool ckpt_leads_to(const struct ckpt_held_proc *p, const char *path, const struct stat *st)
 {
 	char full[PATH_MAX + 8];
@@ -51,7 +53,7 @@ static char *name_in(const struct ckpt_held_proc *p, const char *dir, const stru
 	if (!list)
 		return NULL;
 	fd = -1;
-	while ((e = readdir(list))) {
+	for (unsigned int i = 0; i < MOST_NAMES && (e = readdir(list)); i++) {
 		if (e->d_ino != st->st_ino || asprintf(&path, "%s%s", dir, e->d_name) < 0)
 			continue;
 		if (ckpt_leads_to(p, path, st))

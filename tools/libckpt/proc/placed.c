@@ -22,6 +22,7 @@ struct run {
  * @runs: in no order
  * @pages: of all of them
  * @longest: pages of the longest one
+ * @doubt: one is missing
  */
 struct ckpt_placed {
 	struct ckpt_stamp_key key;
@@ -30,6 +31,7 @@ struct ckpt_placed {
 	size_t n, room;
 	uint64_t pages;
 	size_t longest;
+	bool doubt;
 };
 
 struct ckpt_placed *ckpt_placed_new(void)
@@ -58,7 +60,6 @@ struct ckpt_stamper *ckpt_placed_stamper(const struct ckpt_placed *p)
 	return p ? ckpt_stamper_new(&p->key) : NULL;
 }
 
-/* A batch that is not noted is missing in @pages. */
 static void note(struct ckpt_placed *p, const struct run *run)
 {
 	struct run *more;
@@ -67,8 +68,10 @@ static void note(struct ckpt_placed *p, const struct run *run)
 	if (p->n == p->room) {
 		room = p->room ? 2 * p->room : 64;
 		more = reallocarray(p->runs, room, sizeof(*more));
-		if (!more)
+		if (!more) {
+			p->doubt = true;
 			return;
+		}
 		p->runs = more;
 		p->room = room;
 	}
@@ -81,11 +84,16 @@ void ckpt_placed_add(struct ckpt_placed *p, struct ckpt_stamper *s, uint64_t pag
 		     const void *data)
 {
 	struct run run = { .page = page, .n = n };
+	bool failed;
 
-	if (!p || ckpt_stamp(s, data, n * CKPT_PAGE_LEN, &run.stamp))
+	if (!p)
 		return;
+	failed = ckpt_stamp(s, data, n * CKPT_PAGE_LEN, &run.stamp);
 	pthread_mutex_lock(&p->lock);
-	note(p, &run);
+	if (failed)
+		p->doubt = true;
+	else
+		note(p, &run);
 	pthread_mutex_unlock(&p->lock);
 }
 
@@ -132,7 +140,8 @@ bool ckpt_placed_same(struct ckpt_placed *p, pid_t host, uint64_t pages)
 	struct look look = { .placed = p, .host = host };
 	unsigned int n = ckpt_threads_wanted();
 
-	if (!p || p->pages != pages)
+	/* more than there are were placed in two attempts */
+	if (!p || p->doubt || p->pages != pages)
 		return false;
 	if (p->n)
 		ckpt_threads_run(p->n < n ? p->n : n, work, &look);

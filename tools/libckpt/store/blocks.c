@@ -12,7 +12,8 @@ static int no_memory(struct ckpt_err *err)
 }
 
 /*
- * How many of the pages make the next block.  Blocks begin at aligned groups
+ * How many of the pages make the next block.  An aligned group may have any number of them: what a
+ * page held before, another one may hold still.  Blocks begin at aligned groups
  * of pages where they can, so that the same content gives the same blocks
  * again; a few scattered pages are put together with the group that follows.
  */
@@ -20,7 +21,7 @@ static size_t cut(const struct ckpt_content *all, const uint32_t *s, size_t n)
 {
 	size_t i;
 
-	for (i = 1; i < n; i++)
+	for (i = 1; i < n && i < CKPT_BLOCK_PAGES_MAX; i++)
 		if (i >= CKPT_BLOCK_PAGES_MIN &&
 		    all[s[i]].key / CKPT_BLOCK_PAGES != all[s[i - 1]].key / CKPT_BLOCK_PAGES)
 			break;
@@ -29,6 +30,8 @@ static size_t cut(const struct ckpt_content *all, const uint32_t *s, size_t n)
 
 int ckpt_changes_block(struct ckpt_changes *c, const struct ckpt_hash *name, struct ckpt_err *err)
 {
+	if (c->blocks == UINT32_MAX / CKPT_BLOCK_PAGES_MAX)
+		return ckpt_fail(err, CKPT_FAILED, 0, "a checkpoint has too many blocks");
 	if (!(c->blocks & (c->blocks - 1))) {
 		size_t room = c->blocks ? 2 * (size_t)c->blocks : 1;
 		struct ckpt_hash *p = realloc(c->block, room * sizeof(*p));

@@ -6,6 +6,9 @@
 #include "base/cleanup.h"
 #include "store/changes.h"
 
+#define FEW_BLOCKS 64u
+#define PAGES_A_BLOCK 4u
+
 void ckpt_changes_done(struct ckpt_changes *c)
 {
 	ckpt_table_done(&c->table);
@@ -63,18 +66,12 @@ static int look_up(struct ckpt_changes *c, uint64_t key, struct ckpt_page_record
 	return 0;
 }
 
-/*
- * A data page of the parent, its block checked against its name.
- * @ret_block, @ret_slot: where it is, valid until the parent is read again
- */
-static int page_of_parent(struct ckpt_changes *c, uint64_t key, const uint8_t **ret,
-			  const struct ckpt_hash **ret_block, uint32_t *ret_slot,
-			  struct ckpt_err *err)
+/* Where a data page of the parent is; @ret_block is valid until the parent is read again. */
+static int place_of_parent(struct ckpt_changes *c, uint64_t key, const struct ckpt_hash **ret_block,
+			   uint32_t *ret_slot, struct ckpt_err *err)
 {
 	const struct ckpt_leaf *leaf;
 	struct ckpt_entry e;
-	const uint8_t *block;
-	size_t len;
 
 	if (ckpt_map_leaf(&c->parent, key >> CKPT_LEAF_BITS, &leaf, err))
 		return -1;
@@ -82,14 +79,23 @@ static int page_of_parent(struct ckpt_changes *c, uint64_t key, const uint8_t **
 	if (e.kind != CKPT_PAGE_IS_DATA)
 		return ckpt_fail(err, CKPT_FAILED, 0,
 				 "map of the parent changed while it was read");
-	if (ckpt_objects_get(c->parent.objects, &leaf->block[e.block], CKPT_OBJECT_BLOCK, &block,
-			     &len, err))
-		return -1;
-	if (len < (e.slot + 1) * (size_t)CKPT_PAGE_LEN)
-		return ckpt_fail(err, CKPT_DAMAGED, 0, "a block of the parent is too short");
-	*ret = block + e.slot * (size_t)CKPT_PAGE_LEN;
 	*ret_block = &leaf->block[e.block];
 	*ret_slot = e.slot;
+	return 0;
+}
+
+/* The page there, its block checked against its name. */
+static int page_of_parent(struct ckpt_changes *c, const struct ckpt_hash *name, uint32_t slot,
+			  const uint8_t **ret, struct ckpt_err *err)
+{
+	const uint8_t *block;
+	size_t len;
+
+	if (ckpt_objects_get(c->parent.objects, name, CKPT_OBJECT_BLOCK, &block, &len, err))
+		return -1;
+	if (len < (slot + 1) * (size_t)CKPT_PAGE_LEN)
+		return ckpt_fail(err, CKPT_DAMAGED, 0, "a block of the parent is too short");
+	*ret = block + slot * (size_t)CKPT_PAGE_LEN;
 	return 0;
 }
 
@@ -101,7 +107,8 @@ static int learn(struct ckpt_changes *c, uint64_t key, struct ckpt_page_record *
 	const uint8_t *page;
 	uint32_t slot;
 
-	if (page_of_parent(c, key, &page, &block, &slot, err))
+	if (place_of_parent(c, key, &block, &slot, err) ||
+	    page_of_parent(c, block, slot, &page, err))
 		return -1;
 	if (ckpt_fingerprint_page(c->fingerprinter, page, &p->fp_was))
 		return ckpt_fail(err, CKPT_FAILED, 0, "libcrypto cannot compute a fingerprint");
@@ -159,6 +166,19 @@ static int recall_contents(struct ckpt_changes *c, struct ckpt_err *err)
 	return 0;
 }
 
+/* Where each page would have a block unpacked, to store it anew takes less time. */
+static bool worth_adopting(struct ckpt_changes *c, const struct ckpt_hash *block)
+{
+	size_t len;
+
+	if (ckpt_cache_find(&c->parent.objects->cache, block, &len))
+		return true;
+	if (c->unpacked > FEW_BLOCKS && c->adopted / c->unpacked < PAGES_A_BLOCK)
+		return false;
+	c->unpacked++;
+	return true;
+}
+
 /*
  * Refer to a page of the parent, whose block may be damaged by now and may not be referred to by
  * anybody else: it is read and compared, and what is not the same is not referred to.
@@ -170,12 +190,13 @@ static int adopt(struct ckpt_changes *c, struct ckpt_content *content, const uin
 	const uint8_t *page;
 	uint32_t slot;
 
-	if (page_of_parent(c, content->key, &page, &block, &slot, NULL) ||
-	    memcmp(page, data, CKPT_PAGE_LEN))
+	if (place_of_parent(c, content->key, &block, &slot, NULL) || !worth_adopting(c, block) ||
+	    page_of_parent(c, block, slot, &page, NULL) || memcmp(page, data, CKPT_PAGE_LEN))
 		return 0;
 	if ((!c->blocks || !ckpt_hash_equal(&c->block[c->blocks - 1], block)) &&
 	    ckpt_changes_block(c, block, err))
 		return -1;
+	c->adopted++;
 	content->is = CKPT_CONTENT_STORED;
 	content->at = (c->blocks - 1) * CKPT_BLOCK_PAGES_MAX + slot;
 	return 0;

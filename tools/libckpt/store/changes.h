@@ -32,6 +32,7 @@
  * @table: the pages
  * @contents: of changed pages
  * @recalled: those of the parent are among them
+ * @adopted: pages of the parent that are used again for another, @unpacked: blocks read for them
  * @block: names of the blocks written and of those of the parent that are used again, @blocks
  *	of them
  */
@@ -46,6 +47,7 @@ struct ckpt_changes {
 	struct ckpt_table table;
 	struct ckpt_contents contents;
 	bool recalled;
+	uint64_t adopted, unpacked;
 	struct ckpt_hash *block;
 	uint32_t blocks;
 };

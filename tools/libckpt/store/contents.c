@@ -45,8 +45,8 @@ static int grow_buckets(struct ckpt_contents *p)
 
 	if (p->n < p->buckets / 2)
 		return 0;
-	bucket = malloc(buckets * sizeof(*bucket));
-	if (!buckets || !bucket)
+	bucket = buckets ? malloc(buckets * sizeof(*bucket)) : NULL;
+	if (!bucket)
 		return -1;
 	memset(bucket, 0xff, buckets * sizeof(*bucket));
 	free(p->bucket);
@@ -57,23 +57,23 @@ static int grow_buckets(struct ckpt_contents *p)
 	return 0;
 }
 
-static int grow(uint32_t **array, uint32_t n, uint32_t *room, size_t size)
+/* Return: @array with room for one more than @n, NULL without memory. */
+static void *grow(void *array, uint32_t n, uint32_t *room, size_t size)
 {
 	uint32_t more = *room ? 2 * *room : 1024;
 	void *made;
 
 	if (n < *room)
-		return 0;
-	made = more > *room ? realloc(*array, more * size) : NULL;
-	if (!made)
-		return -1;
-	*array = made;
-	*room = more;
-	return 0;
+		return array;
+	made = more > *room ? realloc(array, more * size) : NULL;
+	if (made)
+		*room = more;
+	return made;
 }
 
 uint32_t ckpt_contents_find(struct ckpt_contents *p, const struct ckpt_fingerprint *fp)
 {
+	struct ckpt_content *more;
 	uint32_t *bucket;
 
 	if (grow_buckets(p))
@@ -81,8 +81,10 @@ uint32_t ckpt_contents_find(struct ckpt_contents *p, const struct ckpt_fingerpri
 	bucket = look(p, fp);
 	if (*bucket != CKPT_NO_CONTENT)
 		return *bucket;
-	if (grow((void *)&p->content, p->n, &p->room, sizeof(*p->content)))
+	more = grow(p->content, p->n, &p->room, sizeof(*more));
+	if (!more)
 		return CKPT_NO_CONTENT;
+	p->content = more;
 	p->content[p->n] = (struct ckpt_content){ .fp = *fp };
 	*bucket = p->n;
 	return p->n++;
@@ -106,10 +108,12 @@ int ckpt_contents_recall(struct ckpt_contents *p, const struct ckpt_fingerprint 
 int ckpt_contents_stage(struct ckpt_contents *p, uint32_t number, uint64_t key, const void *data)
 {
 	struct ckpt_content *content = &p->content[number];
+	uint32_t *more = grow(p->listed, p->n_listed, &p->listed_room, sizeof(*more));
 	uint32_t slot;
 
-	if (!content->listed && grow(&p->listed, p->n_listed, &p->listed_room, sizeof(*p->listed)))
+	if (!more)
 		return -1;
+	p->listed = more;
 	slot = ckpt_staging_get(&p->staging);
 	if (slot == CKPT_NO_SLOT)
 		return -1;

@@ -125,7 +125,7 @@ void ckpt_object_encode(const struct ckpt_object *o, uint8_t ret[CKPT_OBJECT_HEA
 }
 
 /* The lengths say what may be allocated, so they are bounded before they are believed. */
-static int check_object(const struct ckpt_object *o, struct ckpt_err *err)
+bool ckpt_object_possible(const struct ckpt_object *o)
 {
 	bool ok = o->stored_len && o->codec <= CKPT_CODEC_ZSTD;
 
@@ -140,7 +140,13 @@ static int check_object(const struct ckpt_object *o, struct ckpt_err *err)
 		ok = ok && o->stored_len == o->raw_len;
 	else
 		ok = ok && o->stored_len < o->raw_len;
-	return ok ? 0 : ckpt_fail(err, CKPT_DAMAGED, 0, "object has impossible lengths or type");
+	return ok;
+}
+
+static int check_object(const struct ckpt_object *o, struct ckpt_err *err)
+{
+	return ckpt_object_possible(o) ? 0 :
+	       ckpt_fail(err, CKPT_DAMAGED, 0, "object has impossible lengths or type");
 }
 
 int ckpt_object_decode(const void *data, size_t len, struct ckpt_object *ret,

@@ -69,6 +69,8 @@ void ckpt_pack_head_encode(const uint8_t uuid[CKPT_UUID_LEN], const struct ckpt_
 int ckpt_pack_head_decode(const void *data, size_t len, uint8_t ret_uuid[CKPT_UUID_LEN],
 			  struct ckpt_flags *ret_flags, struct ckpt_err *err);
 
+/* Has it a type and lengths that a reader takes? */
+bool ckpt_object_possible(const struct ckpt_object *o);
 void ckpt_object_encode(const struct ckpt_object *o, uint8_t ret[CKPT_OBJECT_HEAD_LEN]);
 /* @ret->offset is 0 afterwards: the header does not know where it is. */
 int ckpt_object_decode(const void *data, size_t len, struct ckpt_object *ret,

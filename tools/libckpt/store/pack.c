@@ -86,6 +86,10 @@ int ckpt_pack_add(struct ckpt_pack_out *p, const struct ckpt_coded *c, struct ck
 	if (c->in_store)
 		return ckpt_object_table_add(&p->shared, &o, 0) ?
 		       ckpt_fail(err, CKPT_FAILED, 0, "no memory for the index of a pack") : 0;
+	/* a pack with one that no reader takes is lost as a whole */
+	if (!ckpt_object_possible(&o))
+		return ckpt_fail(err, CKPT_FAILED, 0, "an object of %u bytes cannot be stored",
+				 o.raw_len);
 	if (start(p))
 		return failed(p, err);
 	o.offset = p->at;
