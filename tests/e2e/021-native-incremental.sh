@@ -124,7 +124,7 @@ take $group
 expect "after one that the tracker was not told of" full
 
 # the tracker dies while it is asked
-for point in tracker.adopted tracker.walked tracker.round tracker.answering:2; do
+for point in tracker.adopted tracker.walked tracker.round tracker.round:2 tracker.answering:2; do
 	[ -z "$(tracker)" ] || kill -9 "$(tracker)"
 	rm -f "$reached"
 	rc=0
@@ -158,9 +158,9 @@ expect "the first store again" full
 take $group
 expect "and again" incremental
 
-# it dies in the round of an incremental one: what it does not tell is read
+# it dies in the round of an incremental one, its third walk: what it does not tell is read
 kill -9 "$(tracker)"
-CKPT_FAULT=tracker.round:2 "$inject_tool" checkpoint $group >"$base/said" 2>&1
+CKPT_FAULT=tracker.round:3 "$inject_tool" checkpoint $group >"$base/said" 2>&1
 gets_on $group
 take $group
 expect "whose tracker dies in its round" incremental

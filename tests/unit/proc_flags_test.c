@@ -20,9 +20,23 @@
 
 #define LEN (64 << 12)
 
+#define MORE 4096
+
+/* of private memory without a reservation */
+#define WRITABLE (CKPT_AREA_F_ACCOUNT | CKPT_AREA_F_MAYWRITE)
+
 /* Shared by the test and its child, which can reach it: fork copies the pointer. */
 static char *area;
 static pid_t pid;
+
+/* The area has a page more, or is, with @flags, another one that has. */
+static int grow(int flags)
+{
+	if (!flags)
+		return mprotect(area + LEN, MORE, PROT_READ | PROT_WRITE);
+	return mmap(area, LEN + MORE, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | flags, -1, 0) != area;
+}
 
 /* What the test tells: by the system call, for the sanitizer makes nothing of mlock. */
 static void *obey(void *arg)
@@ -36,11 +50,18 @@ static void *obey(void *arg)
 			bad = madvise(area, LEN, MADV_DONTFORK);
 		else if (sig == SIGUSR2)
 			bad = syscall(SYS_mlock, area, LEN);
+		else if (sig == SIGWINCH)
+			bad = grow(0);
+		else if (sig == SIGCONT)
+			bad = madvise(area, LEN, MADV_DOFORK) || grow(0);
+		else if (sig == SIGURG)
+			bad = grow(MAP_NORESERVE);
 		else if (sig == SIGQUIT)
 			bad = syscall(SYS_mbind, area, LEN, MPOL_PREFERRED, &node, 64, 0);
 		else
 			bad = madvise(area, LEN, MADV_DOFORK) ||
-			      syscall(SYS_munlock, area, LEN);
+			      syscall(SYS_munlock, area, LEN) ||
+			      mprotect(area + LEN, MORE, PROT_NONE);
 		if (bad)
 			_exit(1);
 	}
@@ -50,12 +71,12 @@ static void *obey(void *arg)
 static void have_area(void)
 {
 	/* apart from its neighbours, so that it is changed as a whole */
-	char *room = mmap(area - 4096, LEN + 8192, PROT_NONE,
+	char *room = mmap(area - MORE, LEN + 2 * MORE, PROT_NONE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 	static sigset_t set;
 	pthread_t t;
 
-	if (room != area - 4096 || mprotect(area, LEN, PROT_READ | PROT_WRITE))
+	if (room != area - MORE || mprotect(area, LEN, PROT_READ | PROT_WRITE))
 		_exit(1);
 	memset(area, 1, LEN);
 	sigemptyset(&set);
@@ -63,6 +84,9 @@ static void have_area(void)
 	sigaddset(&set, SIGUSR2);
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGQUIT);
+	sigaddset(&set, SIGWINCH);
+	sigaddset(&set, SIGCONT);
+	sigaddset(&set, SIGURG);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	pthread_create(&t, NULL, obey, &set);
 }
@@ -82,16 +106,19 @@ static int teardown(void **state)
 	return waitpid(pid, NULL, 0) == pid ? 0 : -1;
 }
 
-static bool has(const struct ckpt_image *image, uint32_t flag)
+static const struct ckpt_area *area_at(const struct ckpt_image *image, const char *at)
 {
 	for (size_t i = 0; i < image->mms[0].n_areas; i++) {
-		const struct ckpt_area *a = &image->mms[0].areas[i];
-
-		if (a->start == (uintptr_t)area)
-			return a->flags & flag;
+		if (image->mms[0].areas[i].start == (uintptr_t)at)
+			return &image->mms[0].areas[i];
 	}
 	fail_msg("the area is not in the image");
-	return false;
+	return NULL;
+}
+
+static bool has(const struct ckpt_image *image, uint32_t flag)
+{
+	return area_at(image, area)->flags & flag;
 }
 
 static void tell(int sig)
@@ -161,6 +188,58 @@ static void a_long_stop_has_them_exactly(void **state)
 	tell(SIGHUP);
 }
 
+/* The flags of what has grown are known without a look within the stop, which would fail here. */
+static int capture_grown(int sig, struct ckpt_image *ret, struct ckpt_err *err)
+{
+	int failed;
+
+	setenv("CKPT_FAULT", "keeper.smaps=fail", 1);
+	failed = capture(sig, 0, ret, err);
+	unsetenv("CKPT_FAULT");
+	assert_true(proc_group_untraced(pid));
+	return failed;
+}
+
+static void what_has_grown_has_its_flags(void **state)
+{
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_image image;
+
+	(void)state;
+	if (capture_grown(SIGWINCH, &image, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(area_at(&image, area)->end, (uintptr_t)area + LEN + MORE);
+	assert_int_equal(area_at(&image, area)->flags, WRITABLE);
+	ckpt_image_done(&image);
+	tell(SIGHUP);
+	/* an area of other flags, which therefore does not grow: beside it is a new one */
+	tell(SIGUSR1);
+	if (capture_grown(SIGWINCH, &image, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(area_at(&image, area)->flags, WRITABLE | CKPT_AREA_F_DONTFORK);
+	assert_int_equal(area_at(&image, area + LEN)->flags, WRITABLE);
+	ckpt_image_done(&image);
+	tell(SIGHUP);
+}
+
+static void what_is_mapped_anew_is_not_what_has_grown(void **state)
+{
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_image image;
+
+	(void)state;
+	/* two of different flags are one now */
+	tell(SIGUSR1);
+	assert_int_equal(capture_grown(SIGCONT, &image, &err), -1);
+	assert_string_equal(err.text, "a fault was injected");
+	ckpt_err_clear(&err);
+	tell(SIGHUP);
+	assert_int_equal(capture_grown(SIGURG, &image, &err), -1);
+	if (!strstr(err.text, "has changed the flags of its memory"))
+		fail_msg("%s", err.text);
+	tell(SIGHUP);
+}
+
 /* As on a machine with several nodes: set after the scan it shows after the release. */
 static void a_policy_is_refused(void **state)
 {
@@ -189,6 +268,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_change_is_seen),
 		cmocka_unit_test(a_long_stop_has_them_exactly),
+		cmocka_unit_test(what_has_grown_has_its_flags),
+		cmocka_unit_test(what_is_mapped_anew_is_not_what_has_grown),
+		/* the policy stays, and the area is as one with its neighbours no more */
 		cmocka_unit_test(a_policy_is_refused),
 	};
 

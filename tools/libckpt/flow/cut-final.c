@@ -100,12 +100,10 @@ static int open_stop(struct ckpt_cut *cut, struct ckpt_err *err)
 	return 0;
 }
 
-/* The last round of the tracker, beside the keeper's reading. */
-static int take_final(struct ckpt_cut *cut, struct ckpt_take *take, struct ckpt_inode_take *inodes,
-		      struct ckpt_err *err)
+/* The last round of a tracker that has live ones. */
+static int take_last(struct ckpt_cut *cut, struct ckpt_take *take, struct ckpt_inode_take *inodes,
+		     struct ckpt_err *err)
 {
-	if (!cut->tracker.live)
-		return 0;
 	if (cut->tracker.next(cut->tracker.self, true, &cut->epoch, err))
 		return -1;
 	cut->result.rounds++;
@@ -113,25 +111,44 @@ static int take_final(struct ckpt_cut *cut, struct ckpt_take *take, struct ckpt_
 	       cut->tracker.inodes(cut->tracker.self, inodes, err) ? -1 : 0;
 }
 
-/* Who is not watched yet must make what it is watched by. */
-static int want_missing(struct ckpt_cut *cut, struct ckpt_err *err)
+/* The one round of a tracker that walks while the group is stopped: of those it watches. */
+static int take_watched(struct ckpt_cut *cut, const int32_t *pids, size_t n,
+			struct ckpt_take *take, struct ckpt_err *err)
 {
-	cleanup_free int32_t *pids = NULL, *missing = NULL;
-	size_t n, n_missing;
-
-	if (!cut->tracker.missing)
-		return 0;
-	if (ckpt_cgroup_pids(cut->params->group->cgroup, &pids, &n, err) ||
-	    cut->tracker.missing(cut->tracker.self, pids, n, &missing, &n_missing, err))
-		return -1;
-	return ckpt_stop_want(cut->stop, missing, n_missing, err);
+	cut->result.rounds++;
+	return cut->tracker.pages(cut->tracker.self, pids, n, take, err);
 }
 
-/* The one round of a tracker that walks while the group is stopped, after the keeper's reading. */
-static int take_stopped(struct ckpt_cut *cut, struct ckpt_take *take, struct ckpt_err *err)
+/*
+ * The keeper reads the group, and makes who is not watched make what it is watched by.  Meanwhile
+ * those are walked that are watched: the calls that the keeper has made in them write to nothing
+ * but memory of its own.
+ */
+static int take_beside(struct ckpt_cut *cut, struct ckpt_take *take,
+		       struct ckpt_inode_take *inodes, struct ckpt_err *err)
+{
+	cleanup_free int32_t *pids = NULL, *missing = NULL;
+	size_t n = 0, n_missing;
+
+	if (cut->tracker.missing &&
+	    (ckpt_cgroup_pids(cut->params->group->cgroup, &pids, &n, err) ||
+	     cut->tracker.missing(cut->tracker.self, pids, n, &missing, &n_missing, err) ||
+	     ckpt_stop_want(cut->stop, missing, n_missing, err)))
+		return -1;
+	if (ckpt_stop_collect_start(cut->stop, err))
+		return -1;
+	ckpt_fault("checkpoint.collecting");
+	if (cut->tracker.missing)
+		return take_watched(cut, pids, n, take, err);
+	return cut->tracker.live ? take_last(cut, take, inodes, err) : 0;
+}
+
+/* Those who were not watched yet, after the keeper's reading. */
+static int take_others(struct ckpt_cut *cut, struct ckpt_take *take, struct ckpt_err *err)
 {
 	const struct ckpt_image *image = &cut->image;
 	cleanup_free int32_t *pids = calloc(image->n_mms + 1, sizeof(*pids));
+	size_t n = 0;
 
 	if (!pids)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of processes");
@@ -139,7 +156,8 @@ static int take_stopped(struct ckpt_cut *cut, struct ckpt_take *take, struct ckp
 		const struct ckpt_mm *mm = &image->mms[i];
 		cleanup_close int fd = -1;
 
-		pids[i] = mm->pid;
+		if (!ckpt_take_find(take, mm->pid))
+			pids[n++] = mm->pid;
 		if (mm->userfault < 0)
 			continue;
 		fd = ckpt_stop_fetch(cut->stop, mm->userfault, err);
@@ -148,8 +166,7 @@ static int take_stopped(struct ckpt_cut *cut, struct ckpt_take *take, struct ckp
 		cut->tracker.adopt(cut->tracker.self, mm->pid, fd);
 	}
 	ckpt_fault("checkpoint.adopted");
-	cut->result.rounds++;
-	return cut->tracker.pages(cut->tracker.self, pids, image->n_mms, take, err);
+	return n ? cut->tracker.more(cut->tracker.self, pids, n, take, err) : 0;
 }
 
 /* The time since the part before is that of this one. */
@@ -190,7 +207,7 @@ static void *look(void *arg)
 			l->files = look_at_files(l->cut, l->inodes, l->lists, &l->files_err);
 			continue;
 		}
-		l->walk = take_stopped(l->cut, l->take, &l->walk_err);
+		l->walk = take_others(l->cut, l->take, &l->walk_err);
 		l->walked_ns = ckpt_cut_now();
 	}
 	return NULL;
@@ -236,10 +253,7 @@ static int cut_stopped(struct ckpt_cut *cut, struct ckpt_take *take,
 
 	cut->mark_ns = ckpt_cut_now();
 	cut->outer.stopped_ns = ckpt_fs_now_ns();
-	if (want_missing(cut, err) || ckpt_stop_collect_start(cut->stop, err))
-		return -1;
-	ckpt_fault("checkpoint.collecting");
-	if (take_final(cut, take, inodes, err))
+	if (take_beside(cut, take, inodes, err))
 		return -1;
 	part_ends(cut, &parts->walk_ns);
 	/* A change set that lost something is no list of changes: look at everything. */

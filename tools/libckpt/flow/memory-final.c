@@ -177,13 +177,13 @@ static int refuse_foreign(const struct final *f, const struct ckpt_take_area *a,
 			 "version cannot restore", f->mm->pid, (unsigned long long)a->start);
 }
 
-/* Whether the tracker looked into all of the image's area. */
-static int check_walked(const struct final *f, const struct ckpt_take_mm *take,
+/* Whether the tracker looked into all of the image's area; @i: its areas before end below it. */
+static int check_walked(const struct final *f, const struct ckpt_take_mm *take, size_t i,
 			struct ckpt_err *err)
 {
 	uint64_t at = f->area->start;
 
-	for (size_t i = 0; i < take->n_areas && at < f->area->end; i++) {
+	for (; i < take->n_areas && take->areas[i].start < f->area->end; i++) {
 		const struct ckpt_take_area *a = &take->areas[i];
 
 		if (a->start <= at && a->end > at && !(a->flags & CKPT_AREA_UNWALKED))
@@ -204,19 +204,21 @@ static int do_areas(struct final *f, const struct ckpt_mm *mm, const struct ckpt
 		    struct ckpt_err *err)
 {
 	uint64_t at = 0;	/* everything below is decided */
+	size_t first = 0;
 
 	for (size_t i = 0; i < mm->n_areas; i++) {
 		if (!has_content(&mm->areas[i]))
 			continue;
 		f->area = &mm->areas[i];
-		if (check_walked(f, take, err) ||
+		while (first < take->n_areas && take->areas[first].end <= f->area->start)
+			first++;
+		if (check_walked(f, take, first, err) ||
 		    drop(f, at, f->area->start >> CKPT_PAGE_SHIFT, err))
 			return -1;
 		at = f->area->start >> CKPT_PAGE_SHIFT;
-		for (size_t a = 0; a < take->n_areas; a++)
-			if (take->areas[a].end > f->area->start &&
-			    take->areas[a].start < f->area->end &&
-			    do_runs(f, &take->areas[a], &at, err))
+		for (size_t a = first;
+		     a < take->n_areas && take->areas[a].start < f->area->end; a++)
+			if (do_runs(f, &take->areas[a], &at, err))
 				return -1;
 		if (drop(f, at, f->area->end >> CKPT_PAGE_SHIFT, err))
 			return -1;

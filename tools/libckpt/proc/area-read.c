@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "proc/procfs.h"
 #include "proc/read.h"
 
@@ -96,32 +97,6 @@ void ckpt_area_forgive(const struct ckpt_hold *hold, const struct ckpt_maps_line
 		flags->other &= ~CKPT_VM_UFFD_WP;
 }
 
-/* Position in a smaps text that goes along with a maps text. */
-struct flags_reader {
-	const char *at;
-	struct ckpt_maps_line line;
-	struct ckpt_vm_flags flags;
-	const char *text;
-	size_t len;
-	bool have;
-};
-
-/* Flags of the area whose maps line is @text. Return: 0, or -1 when smaps has it not. */
-static int flags_of(struct flags_reader *f, const struct ckpt_maps_line *line, const char *text,
-		    size_t len, struct ckpt_vm_flags *ret)
-{
-	while (!f->have || f->line.start < line->start) {
-		f->have = ckpt_parse_smaps_area(&f->at, &f->line, &f->flags, &f->text,
-						&f->len) == 1;
-		if (!f->have)
-			return -1;
-	}
-	if (f->len != len || memcmp(f->text, text, len))
-		return -1;
-	*ret = f->flags;
-	return 0;
-}
-
 /* @head: what the name stands behind, of private or of shared memory. */
 static int anon_name(const struct ckpt_maps_line *line, const char *head, char **ret,
 		     struct ckpt_err *err)
@@ -203,11 +178,15 @@ static int add_area(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt
 	return shm ? anon_name(line, "[anon_shmem:", &area->name, err) : 0;
 }
 
-/* Return: 0; 1 when @smaps does not know an area; -1. */
+/*
+ * @seen: that of the look before the freeze, if @smaps is of it
+ * Return: 0; 1 when @smaps does not know an area; -1.
+ */
 static int read_areas(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt_mm *mm,
-		      const char *maps, const char *smaps, struct ckpt_err *err)
+		      const char *maps, const char *smaps, struct ckpt_seen *seen,
+		      struct ckpt_err *err)
 {
-	struct flags_reader f = { .at = smaps };
+	struct ckpt_flags_at f = { .at = smaps };
 
 	for (const char *at = maps;;) {
 		struct ckpt_maps_line line;
@@ -220,9 +199,8 @@ static int read_areas(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ck
 					 p->pid);
 		if (!n)
 			return 0;
-		if (flags_of(&f, &line, text, line.path + line.path_len - text, &flags))
+		if (ckpt_flags_of(r->hold, &f, seen, &line, text, &flags))
 			return 1;
-		ckpt_area_forgive(r->hold, &line, &flags);
 		if ((ckpt_area_check(p->pid, p->comm, &line, &flags, err) ||
 		     add_area(r, p, mm, &line, &flags, err)) &&
 		    ckpt_survey_pass(r->hold->survey, -1, err))
@@ -250,17 +228,19 @@ static int read_all_areas(struct ckpt_reader *r, struct ckpt_held_proc *p, struc
 
 	if (e)
 		return ckpt_fail(err, CKPT_FAILED, -e, "cannot read the areas of pid %d", p->pid);
-	n = seen ? read_areas(r, p, mm, (char *)maps.data, seen->smaps, err) : 1;
+	n = seen ? read_areas(r, p, mm, (char *)maps.data, seen->smaps, seen, err) : 1;
 	if (seen)
 		seen->used = !n;
 	if (n <= 0)
 		return n;
 	/* an area is new since the look before the freeze: smaps once more, slow */
 	drop_areas(mm);
+	if (ckpt_fault("keeper.smaps"))
+		return ckpt_fail(err, CKPT_FAILED, 0, "a fault was injected");
 	e = ckpt_procfs_read(p->dir, "smaps", &smaps);
 	if (e)
 		return ckpt_fail(err, CKPT_FAILED, -e, "cannot read the areas of pid %d", p->pid);
-	n = read_areas(r, p, mm, (char *)maps.data, (char *)smaps.data, err);
+	n = read_areas(r, p, mm, (char *)maps.data, (char *)smaps.data, NULL, err);
 	if (n > 0)
 		return ckpt_fail(err, CKPT_FAILED, 0, "the areas of pid %d change while it is held",
 				 p->pid);

@@ -70,8 +70,10 @@ void ckpt_hold_forget(struct ckpt_hold *hold)
 void ckpt_hold_done(struct ckpt_hold *hold)
 {
 	ckpt_hold_forget(hold);
-	for (size_t i = 0; i < hold->n_seen; i++)
+	for (size_t i = 0; i < hold->n_seen; i++) {
 		free(hold->seen[i].smaps);
+		free(hold->seen[i].guessed);
+	}
 	free(hold->seen);
 	free(hold->queues);
 	for (size_t i = 0; i < hold->n_watches; i++)

@@ -85,15 +85,21 @@ struct ckpt_held_proc {
 	bool has_uring;
 };
 
+struct ckpt_seen_range {
+	uint64_t start, end;
+};
+
 /*
  * smaps of a process as read before the freeze; @used: flags in the image are from it; @uring:
- * it maps an io_uring.
+ * it maps an io_uring; @guessed: areas that are not in it as they were at the stop.
  */
 struct ckpt_seen {
 	pid_t pid;
 	uint64_t start_time;
 	char *smaps;
 	bool used, uring;
+	struct ckpt_seen_range *guessed;
+	size_t n_guessed;
 };
 
 /* An inotify that a process was seen to have. */

@@ -3,6 +3,7 @@
  * Flags of memory, which smaps alone tells, and smaps is slow: it counts every
  * page.  So they are read before the stop and once more after the release.
  *
+ * What has grown since the look before the stop has the flags of what was there (flags-read.c).
  * An area whose line in maps is the same at the stop as before it may have got
  * other flags in between (madvise, mlock) as long as all of it did.  What is
  * the same before and after is taken for what was there at the stop; a
@@ -26,6 +27,9 @@
 #define ADVISED (CKPT_AREA_F_LOCKED | CKPT_AREA_F_DONTFORK | CKPT_AREA_F_WIPEONFORK | \
 		 CKPT_AREA_F_DONTDUMP | CKPT_AREA_F_MERGEABLE)
 
+/* What an area has from when it was mapped. */
+#define MAPPED (CKPT_AREA_F_GROWSDOWN | CKPT_AREA_F_NORESERVE | CKPT_AREA_F_DROPPABLE)
+
 int ckpt_seen_read(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckpt_err *err)
 {
 	cleanup_buf struct ckpt_buf text = CKPT_BUF_INIT;
@@ -40,10 +44,10 @@ int ckpt_seen_read(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckpt
 	if (!seen)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of areas");
 	hold->seen = seen;
-	seen += hold->n_seen - 1;
-	seen->pid = p->pid;
-	seen->start_time = p->start_time;
-	seen->smaps = (char *)take_ptr(text.data);
+	hold->seen[hold->n_seen - 1] = (struct ckpt_seen){
+		.pid = p->pid, .start_time = p->start_time,
+		.smaps = (char *)take_ptr(text.data),
+	};
 	return 0;
 }
 
@@ -72,23 +76,26 @@ static bool next(struct look *l)
 }
 
 /* Two areas that overlap: the very same one, or what became of it. */
-static bool same_flags(const struct look *a, const struct look *b)
+static bool same_flags(const struct look *a, const struct look *b, const struct ckpt_seen *seen)
 {
-	return !((a->flags.area ^ b->flags.area) & ADVISED) && a->flags.other == b->flags.other;
+	uint32_t which = ckpt_flags_guessed(seen, &b->line) ? ADVISED | MAPPED : ADVISED;
+
+	return !((a->flags.area ^ b->flags.area) & which) && a->flags.other == b->flags.other;
 }
 
-/* The first area of @before that has other flags in @after. */
-static bool find_changed(const struct ckpt_hold *hold, const char *before, const char *after,
-			 uint64_t *ret_start)
+/* The first area of @seen that has other flags in @after. */
+static bool find_changed(const struct ckpt_hold *hold, const struct ckpt_seen *seen,
+			 const char *after, uint64_t *ret_start)
 {
-	struct look a = { .at = before };
+	struct look a = { .at = seen->smaps };
 	struct look b = { .at = after };
 	bool have_a = next(&a), have_b = next(&b);
 
 	while (have_a && have_b) {
 		ckpt_area_forgive(hold, &a.line, &a.flags);
 		ckpt_area_forgive(hold, &b.line, &b.flags);
-		if (a.line.start < b.line.end && b.line.start < a.line.end && !same_flags(&a, &b)) {
+		if (a.line.start < b.line.end && b.line.start < a.line.end &&
+		    !same_flags(&a, &b, seen)) {
 			*ret_start = a.line.start;
 			return true;
 		}
@@ -111,7 +118,7 @@ int ckpt_seen_verify(struct ckpt_hold *hold, struct ckpt_err *err)
 
 		if (!seen || !seen->used || ckpt_procfs_read(p->dir, "smaps", &text))
 			continue;
-		if (find_changed(hold, seen->smaps, (char *)text.data, &start))
+		if (find_changed(hold, seen, (char *)text.data, &start))
 			return ckpt_fail(err, CKPT_FAILED, 0,
 				"pid %d (%s) has changed the flags of its memory at 0x%llx "
 				"(madvise, mlock) while it was captured; it runs on, try again",

@@ -152,7 +152,7 @@ static int scan(struct walk *w, struct ckpt_take_area *area, const struct line *
  * In older kernels mremap leaves protected what it moves, in an area that is not registered,
  * where a write does not take the protection away any more: then it says nothing.
  */
-static int drop_leftovers(struct walk *w, const struct ckpt_take_area *area, struct ckpt_err *err)
+static int drop_leftovers(struct walk *w, const struct ckpt_take_area *area)
 {
 	struct ckpt_scan_region region;
 	struct ckpt_scan_arg arg = {
@@ -165,9 +165,7 @@ static int drop_leftovers(struct walk *w, const struct ckpt_take_area *area, str
 
 	if (r > 0)
 		r = ckpt_protect_unregister(w->mm->uffd, area->start, area->end);
-	if (!r)
-		r = ckpt_protect_register(w->mm->uffd, area->start, area->end);
-	return r ? cannot(w, r, err) : 0;
+	return r ? r : ckpt_protect_register(w->mm->uffd, area->start, area->end);
 }
 
 static bool has_pages_of_its_own(const struct ckpt_take_area *area)
@@ -202,10 +200,11 @@ static int walk_private(struct walk *w, struct ckpt_take_area *area, const struc
 	r = ckpt_protect_register(w->mm->uffd, area->start, area->end);
 	area->flags |= r == -EBUSY ? CKPT_TAKE_AREA_FOREIGN : 0;
 	area->n_runs = 0;
+	if (!r && noted <= 0)
+		r = drop_leftovers(w, area);
+	/* also one that is gone: that of a call that was made in the process meanwhile */
 	if (r)
 		return ckpt_populated_add(w->pagemap, w->mm->pid, area, line->file_pages, err);
-	if (noted <= 0 && drop_leftovers(w, area, err))
-		return -1;
 	return scan(w, area, line, end, noted <= 0, err);
 }
 

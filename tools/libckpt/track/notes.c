@@ -157,8 +157,9 @@ static int walk(struct ckpt_notes *notes, const int32_t *pids, char **maps, size
 	return 0;
 }
 
-int ckpt_notes_round(struct ckpt_notes *notes, const int32_t *pids, size_t n,
-		     struct ckpt_take *ret, struct ckpt_err *err)
+/* @look: before any is walked: who does I/O may do it to the memory of another */
+static int walk_all(struct ckpt_notes *notes, const int32_t *pids, size_t n, bool look,
+		    struct ckpt_take *ret, struct ckpt_err *err)
 {
 	char **maps = calloc(n + 1, sizeof(*maps));
 	struct ckpt_take take = { 0 };
@@ -166,16 +167,13 @@ int ckpt_notes_round(struct ckpt_notes *notes, const int32_t *pids, size_t n,
 
 	if (!maps)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a take");
-	notes->behind_now = false;
-	ckpt_buf_done(&notes->rings_now);
-	/* before any is walked: who does I/O may do it to the memory of another */
 	for (size_t i = 0; i < n; i++) {
 		maps[i] = read_maps(pids[i]);
-		notes->behind_now |= ckpt_notes_behind(pids[i], maps[i], &notes->rings_now);
+		if (look)
+			notes->behind_now |= ckpt_notes_behind(pids[i], maps[i], &notes->rings_now);
 	}
-	notes->behind_now |= ckpt_notes_ring_gone(&notes->rings, &notes->rings_now);
-	for (size_t i = 0; i < notes->n_mms; i++)
-		notes->mms[i].told = false;
+	if (look)
+		notes->behind_now |= ckpt_notes_ring_gone(&notes->rings, &notes->rings_now);
 	failed = walk(notes, pids, maps, n, &take, err);
 	for (size_t i = 0; i < n; i++)
 		free(maps[i]);
@@ -186,6 +184,22 @@ int ckpt_notes_round(struct ckpt_notes *notes, const int32_t *pids, size_t n,
 	}
 	*ret = take;
 	return 0;
+}
+
+int ckpt_notes_round(struct ckpt_notes *notes, const int32_t *pids, size_t n,
+		     struct ckpt_take *ret, struct ckpt_err *err)
+{
+	notes->behind_now = false;
+	ckpt_buf_done(&notes->rings_now);
+	for (size_t i = 0; i < notes->n_mms; i++)
+		notes->mms[i].told = false;
+	return walk_all(notes, pids, n, true, ret, err);
+}
+
+int ckpt_notes_more(struct ckpt_notes *notes, const int32_t *pids, size_t n,
+		    struct ckpt_take *ret, struct ckpt_err *err)
+{
+	return walk_all(notes, pids, n, false, ret, err);
 }
 
 void ckpt_notes_commit(struct ckpt_notes *notes)

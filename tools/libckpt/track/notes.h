@@ -68,13 +68,17 @@ int ckpt_notes_adopt(struct ckpt_notes *notes, int32_t pid, int uffd, struct ckp
 
 /**
  * ckpt_notes_round - walk the processes
- * @pids: stopped, all of them; who is not watched is not told
+ * @pids: the group, stopped; who is not watched is not told
  * @ret: the take
  *
  * After a failure nobody knows what was protected: the notes are of no use any more.
  */
 int ckpt_notes_round(struct ckpt_notes *notes, const int32_t *pids, size_t n,
 		     struct ckpt_take *ret, struct ckpt_err *err);
+
+/* With a round, after it: those of the group that are watched only since then. */
+int ckpt_notes_more(struct ckpt_notes *notes, const int32_t *pids, size_t n,
+		    struct ckpt_take *ret, struct ckpt_err *err);
 
 /* What the last round told is durable.  Else the next one tells it again. */
 void ckpt_notes_commit(struct ckpt_notes *notes);

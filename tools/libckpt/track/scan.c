@@ -148,17 +148,16 @@ static int scan_next(void *self, bool final, struct ckpt_epoch *ret, struct ckpt
 	return 0;
 }
 
-static int scan_pages(void *self, const int32_t *pids, size_t n_pids, struct ckpt_take *ret,
-		      struct ckpt_err *err)
+static int walk(struct scan *s, uint32_t op, const int32_t *pids, size_t n_pids,
+		struct ckpt_take *ret, struct ckpt_err *err)
 {
-	struct scan *s = self;
 	struct ckpt_tracker_reply reply;
 	struct stat st;
 	void *data;
 	int failed;
 
 	*ret = (struct ckpt_take){ 0 };
-	if (ask_of(s, CKPT_TRACKER_ROUND, pids, n_pids, &reply) || !reply.len)
+	if (ask_of(s, op, pids, n_pids, &reply) || !reply.len)
 		return 0;
 	if (fstat(s->board, &st) || reply.len > (uint64_t)st.st_size) {
 		give_up(s);
@@ -170,6 +169,24 @@ static int scan_pages(void *self, const int32_t *pids, size_t n_pids, struct ckp
 	failed = ckpt_take_decode(data, reply.len, ret, err);
 	munmap(data, reply.len);
 	return failed;
+}
+
+static int scan_pages(void *self, const int32_t *pids, size_t n_pids, struct ckpt_take *ret,
+		      struct ckpt_err *err)
+{
+	return walk(self, CKPT_TRACKER_ROUND, pids, n_pids, ret, err);
+}
+
+static int scan_more(void *self, const int32_t *pids, size_t n_pids, struct ckpt_take *take,
+		     struct ckpt_err *err)
+{
+	struct ckpt_take more;
+	int ret = walk(self, CKPT_TRACKER_MORE, pids, n_pids, &more, err);
+
+	if (!ret && ckpt_take_join(take, &more))
+		ret = ckpt_fail(err, CKPT_FAILED, 0, "no memory for a take");
+	ckpt_take_done(&more);
+	return ret;
 }
 
 static int scan_inodes(void *self, struct ckpt_inode_take *ret, struct ckpt_err *err)
@@ -239,8 +256,9 @@ int ckpt_tracker_open_scan(const char *path, const char *dir, struct ckpt_tracke
 	*ret = (struct ckpt_tracker){
 		.name = NAME, .delta = true, .self = s,
 		.begin = scan_begin, .next = scan_next, .missing = scan_missing,
-		.adopt = scan_adopt, .pages = scan_pages, .inodes = scan_inodes,
-		.commit = scan_commit, .abort = scan_abort, .close = scan_close,
+		.adopt = scan_adopt, .pages = scan_pages, .more = scan_more,
+		.inodes = scan_inodes, .commit = scan_commit, .abort = scan_abort,
+		.close = scan_close,
 	};
 	return 0;
 }

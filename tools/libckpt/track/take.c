@@ -45,6 +45,22 @@ struct ckpt_take_mm *ckpt_take_add_mm(struct ckpt_take *take, uint64_t cookie, i
 	return &mms[take->n_mms++];
 }
 
+int ckpt_take_join(struct ckpt_take *take, struct ckpt_take *more)
+{
+	for (size_t i = 0; i < more->n_mms; i++) {
+		struct ckpt_take_mm *from = &more->mms[i];
+		struct ckpt_take_mm *mm = ckpt_take_add_mm(take, from->cookie, from->pid,
+							   from->flags);
+
+		if (!mm)
+			return -1;
+		*mm = *from;
+		*from = (struct ckpt_take_mm){ 0 };
+	}
+	ckpt_take_done(more);
+	return 0;
+}
+
 struct ckpt_take_area *ckpt_take_add_area(struct ckpt_take_mm *mm, uint64_t start, uint64_t end,
 					  uint32_t flags)
 {

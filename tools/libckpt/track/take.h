@@ -79,6 +79,8 @@ struct ckpt_take_mm *ckpt_take_add_mm(struct ckpt_take *take, uint64_t cookie, i
 				      uint32_t flags);
 struct ckpt_take_area *ckpt_take_add_area(struct ckpt_take_mm *mm, uint64_t start, uint64_t end,
 					  uint32_t flags);
+/* What @more has is that of @take, and @more is empty then. Return: 0 or -1. */
+int ckpt_take_join(struct ckpt_take *take, struct ckpt_take *more);
 /* Joins the last run of the area where it continues it. Return: 0 or -1. */
 int ckpt_take_add_run(struct ckpt_take_area *area, const struct ckpt_run *run);
 /* The same of the pages from @start to @end, bytes. */

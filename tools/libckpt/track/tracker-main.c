@@ -108,7 +108,7 @@ static int do_missing(struct server *s, uint32_t n, struct ckpt_tracker_reply *r
 	return answer(s, missing, n_missing * sizeof(*missing), reply);
 }
 
-static int do_round(struct server *s, uint32_t n, struct ckpt_tracker_reply *reply)
+static int do_round(struct server *s, uint32_t n, bool more, struct ckpt_tracker_reply *reply)
 {
 	cleanup_free int32_t *pids = asked(s, n, &reply->err);
 	cleanup_buf struct ckpt_buf bytes = CKPT_BUF_INIT;
@@ -118,7 +118,8 @@ static int do_round(struct server *s, uint32_t n, struct ckpt_tracker_reply *rep
 	if (!pids)
 		return -1;
 	/* what has been protected and not told nobody would ever hear of */
-	if (ckpt_notes_round(&s->notes, pids, n, &take, &reply->err))
+	if (more ? ckpt_notes_more(&s->notes, pids, n, &take, &reply->err) :
+		   ckpt_notes_round(&s->notes, pids, n, &take, &reply->err))
 		_exit(1);
 	ckpt_fault("tracker.round");
 	ret = ckpt_take_encode(&take, &bytes);
@@ -165,7 +166,8 @@ static void serve(struct server *s, const struct ckpt_tracker_request *q, int *f
 		do_adopt(s, q->pid, fd, reply);
 		break;
 	case CKPT_TRACKER_ROUND:
-		do_round(s, q->n, reply);
+	case CKPT_TRACKER_MORE:
+		do_round(s, q->n, q->op == CKPT_TRACKER_MORE, reply);
 		break;
 	case CKPT_TRACKER_COMMIT:
 		do_commit(s, q);
