@@ -82,10 +82,32 @@ static void leave_cgroup(void)
 		ckpt_cgroup_enter(CKPT_KEEPER_CGROUP, 0, &ignored);
 }
 
+/* Where it cannot be said, it is not so. */
+static void say(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (write(fd, text, strlen(text)) < 0)
+		errno = 0;
+	close(fd);
+}
+
+/*
+ * A group stands still while it works: it waits for nobody.  Between sessions the kernel shares
+ * by their groups (CONFIG_SCHED_AUTOGROUP), and nice counts within one; this one is its own.
+ */
+static void come_first(void)
+{
+	prctl(PR_SET_TIMERSLACK, 1);
+	setpriority(PRIO_PROCESS, 0, -20);
+	say("/proc/self/autogroup", "-20");
+}
+
 void ckpt_apart(const char *name)
 {
 	sigset_t all;
-	int fd;
 
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, NULL);
@@ -94,14 +116,8 @@ void ckpt_apart(const char *name)
 	setsid();
 	leave_cgroup();
 	rename_self(name);
-	prctl(PR_SET_TIMERSLACK, 1);
-	setpriority(PRIO_PROCESS, 0, -20);
+	come_first();
+	say("/proc/self/oom_score_adj", "-1000");
 	if (chdir("/"))
-		return;
-	fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-	if (fd >= 0) {
-		if (write(fd, "-1000", 5) < 0)
-			errno = 0;
-		close(fd);
-	}
+		errno = 0;
 }
