@@ -15,6 +15,10 @@ for function in (ZSTD.ZSTD_compressCCtx, ZSTD.ZSTD_compressBound, LIBC.process_v
 ZSTD.ZSTD_createCCtx.restype = ctypes.c_void_p
 
 
+class Gone(RuntimeError):
+    """Who has the memory has ended, or has freed it."""
+
+
 class Iovec(ctypes.Structure):  # pylint: disable=too-few-public-methods
     """As the system call wants it."""
     _fields_ = [("base", ctypes.c_void_p), ("len", ctypes.c_size_t)]
@@ -83,17 +87,26 @@ class Work:
     @staticmethod
     def _read(call):
         pid, _, to, of = call
-        LIBC.process_vm_readv(pid, to, ctypes.c_ulong(1), of, ctypes.c_ulong(len(of)),
-                              ctypes.c_ulong(0))
+        return max(0, LIBC.process_vm_readv(pid, to, ctypes.c_ulong(1), of,
+                                            ctypes.c_ulong(len(of)), ctypes.c_ulong(0)))
+
+    def _read_all(self, pool):
+        """Nearly all of it, or the time says nothing: what was freed meanwhile is not read."""
+        read = sum(pool.map(self._read, self.lists))
+        if read * 10 < self.len * 9:
+            raise Gone("process_vm_readv has read %d of %d bytes" % (read, self.len))
 
     def _press(self, pieces):
         out = ctypes.create_string_buffer(self.bound)
         context = ctypes.c_void_p(ZSTD.ZSTD_createCCtx())
         stored = 0
         for at in pieces:
-            stored += ZSTD.ZSTD_compressCCtx(
+            size = ZSTD.ZSTD_compressCCtx(
                 context, out, ctypes.c_size_t(self.bound), ctypes.c_void_p(self.base + at),
                 ctypes.c_size_t(min(PIECE, self.len - at)), LEVEL)
+            if size <= 0:
+                raise RuntimeError("zstd has compressed nothing")
+            stored += size
         ZSTD.ZSTD_freeCCtx(context)
         return stored
 
@@ -105,7 +118,7 @@ class Work:
             with ThreadPoolExecutor(n) as pool:
                 list(pool.map(int, range(n)))
                 start = time.monotonic_ns()
-                list(pool.map(self._read, self.lists))
+                self._read_all(pool)
                 result["read_" + name] = time.monotonic_ns() - start
                 pieces = range(0, self.len, PIECE)
                 start = time.monotonic_ns()

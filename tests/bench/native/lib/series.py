@@ -78,20 +78,30 @@ class Series:  # pylint: disable=too-many-instance-attributes
         return {"freeze": said["freeze_ns"], "total": took, "read": said["bytes_read"],
                 "stored": said["stored_bytes"], "parts": said.get("freeze_parts", {})}
 
+    def _raw(self, size):
+        """As many bytes by hand; again when one of the tree has just ended with a part of them."""
+        for tries in range(5):
+            try:
+                return raw.Work(self.group.pids(), size).measure()
+            except raw.Gone:
+                if tries == 4:
+                    raise
+        return None
+
     def block(self, steps, between):
         """between(): what the tree does before the next step, until a seeded instant."""
         shutil.rmtree(self.store, ignore_errors=True)
         dump = self.dump()
         between()
         full = self.checkpoint("full")
-        full.update(raw=raw.Work(self.group.pids(), full["read"]).measure(), dump=dump)
+        full.update(raw=self._raw(full["read"]), dump=dump)
         self.full.append(full)
         read = None
         for _ in range(steps):
             between()
             step = self.checkpoint("incremental")
             if not read or step["read"] > read["bytes"]:
-                read = raw.Work(self.group.pids(), step["read"]).measure()
+                read = self._raw(step["read"])
             step.update(raw=read, dump=dump, full=full)
             self.steps.append(step)
         note("%s: %d full, %d incremental so far" % (self.group.name, len(self.full),
