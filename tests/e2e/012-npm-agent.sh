@@ -40,8 +40,9 @@ take_instant() {	# NAME
 	instant "$1"
 	take "$1"
 	taken=$((taken + 1))
+	kind=$(json kind "$said")
 	lived=$(children_in "$1@$id" "$children")
-	note "$1@$id: ${lived:-no child}"
+	note "$1@$id: $kind, ${lived:-no child}"
 	[ -z "$lived" ] || caught=$((caught + 1))
 }
 
@@ -50,11 +51,12 @@ come_back() {	# NAME
 	ok "$1: everything is killed" kill_group "$1"
 	rm -rf "$base/$1/workspace"
 	ok "$1@$id: it is restored" "$tool" restore "$1"
+	[ "$kind" = full ] && full=$((full + 1)) || incremental=$((incremental + 1))
 }
 
 for where in inside outside; do
 	group=npm-$where
-	taken=0 caught=0
+	taken=0 caught=0 full=0 incremental=0
 	start_npm_agent "$group" "$steps" 300 "$where"
 	while [ $taken -lt $instants ] ||
 		{ [ $((2 * caught)) -lt $taken ] && [ $taken -lt $most ]; }; do
@@ -62,6 +64,8 @@ for where in inside outside; do
 		[ $((taken % 2)) = 0 ] || [ $taken -gt $instants ] || come_back "$group"
 	done
 	at_least "$group: half of the instants hold a live tool" $((2 * caught)) $taken
+	at_least "$group: some are restored from full ones" $full 1
+	at_least "$group: some are restored from incremental ones" $incremental 1
 	npm_agent_ends "$group" "$steps"
 	ok "$group: the rest of it ends" kill_group "$group"
 done

@@ -35,7 +35,7 @@ start_program $group "$base/$group/turns" sh -c "cd '$base/$group' && exec '$pro
 start=$SECONDS rc=0
 said=$("$tool" checkpoint $group 2>&1) || rc=$?
 is "who keeps one is refused" $rc 4
-like "by name" "$said" "passing.py.* a (socket|directory|file|Unix socket|TCP socket)|TCP socket"
+like "by name" "$said" 'pid [0-9]+ \(passing\.py\) holds a socket descriptor [0-9]+ '
 at_least "after two seconds" $((SECONDS - start)) 2
 at_most "and no more than some" $((SECONDS - start)) 20
 ok "nothing traces or freezes it" let_go $group

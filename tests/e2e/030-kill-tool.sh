@@ -94,14 +94,15 @@ stopped_keeper() {
 keeper_stands() { [ -n "$(stopped_keeper)" ]; }
 
 die_at_random() {	# NUMBER
-	local pid at=$((RANDOM % total_ms))
+	local pid rc=0 at=$((RANDOM % total_ms))
 
 	"$tool" checkpoint $group --json >"$base/killed" 2>&1 &
 	pid=$!
 	nap "$(printf '%d.%03d' $((at / 1000)) $((at % 1000)))"
 	kill -9 $pid 2>/dev/null || true
-	wait $pid 2>/dev/null || true
-	survived "random instant $1 ($at ms)"
+	wait $pid 2>/dev/null || rc=$?
+	[ $rc != 137 ] || killed=$((killed + 1))
+	survived "random instant $1 ($at ms, it ended with $rc)"
 }
 
 survived() {	# WHAT
@@ -121,7 +122,7 @@ sample() {	# COUNT: that many of what is left, drawn by the seed, in their order
 }
 
 # what is left to be done, a line each; a group ends before all of it is done
-left=()
+left=() killed=0
 for point in $(points); do
 	left+=("die_at $point")
 	[[ $point != keeper.* ]] || left+=("die_while_keeper_at $point")
@@ -151,4 +152,6 @@ while [ ${#left[@]} -gt 0 ]; do
 	back $group
 	end_group $group
 done
+note "$killed of $randoms killed at a random instant before they were done"
+at_least "at a random instant some were killed" $killed 1
 done_testing

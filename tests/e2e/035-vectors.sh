@@ -28,7 +28,10 @@ take $group
 holds_on "a checkpoint"
 for point in keeper.mapped keeper.written keeper.started keeper.asked keeper.answered; do
 	for turn in 1 2 3; do
-		CKPT_FAULT=$point "$inject_tool" checkpoint $group >"$base/killed" 2>&1 || true
+		rm -f "$base/reached"
+		CKPT_FAULT=$point CKPT_FAULT_REACHED=$base/reached \
+			"$inject_tool" checkpoint $group >"$base/killed" 2>&1 || true
+		is "$point, $turn: reached" "$(cat "$base/reached" 2>/dev/null)" "$point"
 		holds_on "the keeper dies at $point, $turn"
 	done
 done

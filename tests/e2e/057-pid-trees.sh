@@ -32,7 +32,16 @@ start_family() {	# NAME [WORDS-BEFORE-IT]
 	disown
 	wait_for 60 grep -q ready "$dir/said" || bail "$1 does not start"
 	pid=$(cat "$dir/pid")
-	at_exit "kill -9 -- $(tree_pids "$pid" | tr '\n' ' ') 2>/dev/null"
+	at_exit "end_family $(tree_pids "$pid" | xargs)"
+}
+
+# Those numbers may be somebody else's by then
+end_family() {	# PID...
+	local each
+
+	for each; do
+		[ "$(readlink "/proc/$each/exe")" != "$programs/family" ] || kill -9 "$each"
+	done
 }
 
 tree_pids() {	# PID: of all that is below
@@ -145,7 +154,6 @@ ok "taken: a checkpoint of it once more" "$tool" checkpoint taken
 ok "taken: it is killed once more" kill_group taken
 comes_back taken same
 isnt "taken: its root pid is another one here" "$root" "$pid"
-nsenter -t "$root" -p -m ps -eo pid=,comm= >"$base/ps"
 nsenter -t "$root" -p -m ps -eo pid=,comm= >"$base/ps"
 is "taken: ps inside shows it alone" \
 	"$(awk '$2 != "ps" { print ($1 == 1) $2 }' "$base/ps" | sort -u | tr '\n' ' ')" \

@@ -207,23 +207,22 @@ group_names() {
 	done | sort -n
 }
 
-untraced() {	# NAME: no thread has a tracer, nothing is frozen or stopped
-	local pid dir
-
-	dir=$(group_dir "$1")
-	[ "$(<"$dir/cgroup.freeze")" = 0 ] || return 1
-	for pid in $(group_pids "$1"); do
-		! grep -E '^TracerPid:.*[1-9]|^State:.*[tT] ' "/proc/$pid/task/"*/status || return 1
-	done
+untraced() {	# NAME: it lives, no thread has a tracer, nothing is frozen or stopped
+	no_status "$1" '^TracerPid:.*[1-9]|^State:.*[tT] '
 }
 
 let_go() {	# GROUP: untraced, but some jobs may be stopped
-	local pid dir
+	no_status "$1" '^TracerPid:.*[1-9]'
+}
 
-	dir=$(group_dir "$1")
+# no_status NAME PATTERN: it lives, is not frozen, and no thread of it has such a line
+no_status() {
+	local pids pid dir
+
+	dir=$(group_dir "$1") && pids=$(group_pids "$1") && [ -n "$pids" ] || return 1
 	[ "$(<"$dir/cgroup.freeze")" = 0 ] || return 1
-	for pid in $(group_pids "$1"); do
-		! grep -qs '^TracerPid:.*[1-9]' "/proc/$pid/task/"*/status || return 1
+	for pid in $pids; do
+		! grep -Es "$2" "/proc/$pid/task/"*/status || return 1
 	done
 }
 

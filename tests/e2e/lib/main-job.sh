@@ -184,6 +184,7 @@ step_restore() {	# WHAT ID
 	say "$((++restores + 4)). back to checkpoint $2 ($1):" \
 		"   ckpt-tool verify $group@$2; ckpt-tool restore $group@$2"
 	ok "verify $group@$2" "$tool" verify "$group@$2"
+	rm -f "$base/looked"
 	said=$("$tool" restore "$group@$2" --json \
 		--check "$CKPT_REPO/tests/e2e/lib/look.sh '$base/$group/workspace' \
 		'$reference' '$base/$group/looked'") || rc=$?

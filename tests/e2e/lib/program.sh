@@ -95,8 +95,7 @@ instant() {
 
 # A random one; while a child lives, when not half of those before held one
 moment() {
-	local ms=$((RANDOM % wait_ms))
-
+	ms=$((RANDOM % wait_ms))
 	go_on $((taken < instants ? each : few))
 	nap "$(printf '%d.%03d' $((ms / 1000)) $((ms % 1000)))"
 	[ -z "$children" ] || [ $((2 * caught)) -gt $taken ] ||
@@ -127,7 +126,7 @@ take_one() {	# TURN: the checkpoint of an instant; its id in $id
 	fi
 	ok "$id: nothing traces or freezes it" let_go "$group"
 	lived=$(children_in "$group@$id" "${children:-none}")
-	note "$id: $kind, ${lived:-no child}"
+	note "$id: after $ms ms, $kind, ${lived:-no child}"
 	[ -z "$lived" ] || caught=$((caught + 1))
 	[ -z "$lived" ] && [ "${lines_of[$id]#* }" -ge "$(answers "$group")" ] || busy=$((busy + 1))
 }
@@ -157,7 +156,7 @@ come_back() {	# ID: to that checkpoint, when all is gone
 	# the undisturbed one is ahead, but for a moment
 	ok "$1: the undisturbed run has come that far" wait_for 120 has_lines "$still" "$high"
 	ok "$1: everything is killed" kill_group "$group"
-	rm -rf "$dir"
+	rm -rf "$dir" "$base/looked"
 	out=$("$tool" restore "$group@$1" --json --check \
 		"$CKPT_REPO/tests/e2e/lib/look.sh '$dir' '$still' '$base/looked'" 2>&1) || rc=$?
 	is "$1: it is restored from this ${kind_of[$1]} one" $rc 0
