@@ -209,6 +209,7 @@ static void the_dead_are_waited_for(void **state)
 {
 	cleanup_with(cycle_saved_done) struct saved s = { 0 };
 	pid_t parent;
+	int status;
 
 	(void)state;
 	cycle_save_program(PROGRAM, NULL, false, &s);
@@ -224,7 +225,8 @@ static void the_dead_are_waited_for(void **state)
 	usleep(300000);
 	assert_int_equal(kill(s.image.tasks[0].pid, 0), 0);
 	assert_int_equal(forecast(&s), 0);
-	assert_int_equal(waitpid(parent, NULL, 0), parent);
+	assert_int_equal(waitpid(parent, &status, 0), parent);
+	assert_int_equal(status, 0);
 }
 
 /* Takes @pid as soon as this process stands still, and lets it go on. */

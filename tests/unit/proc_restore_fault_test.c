@@ -86,9 +86,9 @@ static void stayed_still(const uint64_t before[COUNTERS], const char *fault)
 static void test_faults(void **state)
 {
 	static const char * const points[] = {
-		"spawned", "files", "born", "areas", "memory:2", "lock", "fds", "threads:2",
-		"late", "signals", "attrs", "pending", "owners", "verify", "timers", "regs",
-		"regs:2", "detach", "detach:2", "release",
+		"spawned", "files", "born", "areas", "memory:2", "lock", "fds", "locks",
+		"threads:2", "late", "signals", "filters", "attrs", "alarms", "pending", "owners",
+		"verify", "alarmed", "timers", "regs", "regs:2", "detach", "detach:2", "release",
 	};
 	cleanup_with(cycle_saved_done) struct saved s = { 0 };
 	uint64_t before[COUNTERS], after[COUNTERS];

@@ -154,7 +154,8 @@ pid_t proc_group_collect_at(const struct ckpt_stop_params *params, const char *p
 			    struct ckpt_stop **ret, struct ckpt_err *err)
 {
 	struct ckpt_stop *stop = NULL;
-	int status, rc;
+	int status = 0, rc;
+	pid_t keeper;
 
 	setenv("CKPT_FAULT", point, 1);
 	rc = ckpt_stop_open(params, &stop, err) || ckpt_stop_begin(stop, err) ||
@@ -164,7 +165,10 @@ pid_t proc_group_collect_at(const struct ckpt_stop_params *params, const char *p
 	if (rc)
 		return -1;
 	/* nobody else that is ours stops */
-	return waitpid(-1, &status, WUNTRACED);
+	keeper = waitpid(-1, &status, WUNTRACED);
+	if (keeper < 0 || !WIFSTOPPED(status))
+		fail_msg("%s was not reached, wait status 0x%x", point, status);
+	return keeper;
 }
 
 void proc_group_refused(const struct ckpt_stop_params *params, const char *says)
@@ -210,5 +214,6 @@ bool proc_group_untraced(pid_t pid)
 	n = fread(text, 1, sizeof(text) - 1, f);
 	fclose(f);
 	text[n] = 0;
-	return strstr(text, "TracerPid:\t0\n") && !strstr(text, "State:\tZ");
+	return strstr(text, "TracerPid:\t0\n") && !strstr(text, "State:\tZ") &&
+	       !strstr(text, "State:\tT");
 }
