@@ -77,6 +77,7 @@ is "the other is there" "$(ours)" "$group 1"
 said "$tool" checkpoint $group --stop --json
 is "a checkpoint that stops it" $rc 0
 frozen=$(json freeze_ns "$(cat "$base/out")")
+document "of which no part is told" 'set(d["freeze_parts"].values())' '{0}'
 wait $run_pid || true
 said "$tool" log $group --json
 document "the log has the time until it was written" "0 < d[0]['freeze_ns'] <= $frozen" True

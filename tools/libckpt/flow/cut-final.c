@@ -335,7 +335,9 @@ int ckpt_cut_final(struct ckpt_cut *cut, struct ckpt_err *err)
 		      ckpt_stop_release(cut->stop, &cut->result.freeze_ns, err);
 	cut->ended_ns = ckpt_cut_now();
 	set_nice(own);
-	if (!ret && !cut->params->stop)
+	if (cut->params->stop)
+		cut->result.parts = (struct ckpt_freeze_parts){ 0 };
+	else if (!ret)
 		end_parts(cut);
 	ckpt_take_done(&take);
 	ckpt_inode_take_done(&inodes);
