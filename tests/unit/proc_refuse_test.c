@@ -324,6 +324,8 @@ static void accepts_what_it_can(void **state)
 	unlink(NAME);
 	if (merge_layers())
 		is_accepted(hold_lower_file);
+	else
+		print_message("a file of a lower layer: this machine has none\n");
 	umount2(MERGED "/m", MNT_DETACH);
 	umount2(MERGED, MNT_DETACH);
 	rmdir(MERGED);

@@ -289,7 +289,10 @@ static void refuse(struct saved *s, const char *word)
 	struct ckpt_restore *r = NULL;
 	struct ckpt_err err = CKPT_ERR_INIT;
 
-	assert_int_equal(ckpt_restore_build(&params, &r, &err), -1);
+	if (!ckpt_restore_build(&params, &r, &err)) {
+		ckpt_restore_close(r);
+		fail_msg("nobody refuses for %s", word);
+	}
 	assert_null(r);
 	if (err.status != CKPT_REFUSED || !strstr(err.text, word))
 		fail_msg("expected a refusal for %s: %s", word, err.text);
