@@ -73,6 +73,17 @@ static int64_t left(int id, int64_t *ret_interval)
 	return spec.it_value.tv_sec * NS_PER_S + spec.it_value.tv_nsec;
 }
 
+/* Handlers of the other timers end the waiting. */
+static int await(const sigset_t *signals, siginfo_t *info)
+{
+	int sig;
+
+	do
+		sig = sigwaitinfo(signals, info);
+	while (sig < 0 && errno == EINTR);
+	return sig;
+}
+
 static long overrun(int id)
 {
 	return syscall(SYS_timer_getoverrun, id);
@@ -137,7 +148,7 @@ static void make_late(void)
 	sigaddset(&signals, SIG_LATE);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	set(late, TIMER_ABSTIME, now - LATE * late_interval - late_interval / 100, late_interval);
-	MUST(sigwaitinfo(&signals, &info));
+	MUST(await(&signals, &info));
 	MUST(overrun(late) == LATE ? 0 : -1);
 	sigprocmask(SIG_UNBLOCK, &signals, NULL);
 }
@@ -224,7 +235,7 @@ static void check_waiting(void)
 	OK(sigtimedwait(&signals, &info, &none) < 0 && errno == EAGAIN);
 	OK(!left(waits, NULL) && !overrun(waits));
 	set(waits, 0, 1000000, 0);
-	OK(sigwaitinfo(&signals, &info) == SIG_WAITS);
+	OK(await(&signals, &info) == SIG_WAITS);
 }
 
 static bool grows(volatile int *count)
