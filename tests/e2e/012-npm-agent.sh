@@ -21,6 +21,8 @@ note "seed ${CKPT_SEED:-5}"
 instants=3
 [ -z "${CKPT_FULL:-}" ] || instants=25
 most=$((2 * instants + 2))
+tracker=$(native_tracker)
+[ -z "${CKPT_IN_VM:-}" ] || tracker=kmod
 steps=$((8 + 5 * instants))
 # not sh, which is what starts the agent
 children='bash|cc|cc1|as|collect2|ld|git|sleep|tee|seq|sha256sum'
@@ -31,7 +33,8 @@ instant() {	# NAME: a random one; while a child lives, when not half of those be
 	before=$(steps_of "$1")
 	ok "$1: a step is done" wait_for 60 has_lines "$(steps_file "$1")" $((before + 1))
 	nap "$(printf '0.%03d' $((RANDOM % 1000)))"
-	[ $((2 * caught)) -gt $taken ] || wait_child "$1" 10 "$children" || true
+	# one that has just begun is there yet when a busy machine comes to stop it
+	[ $((2 * caught)) -gt $taken ] || wait_child "$1" 10 "$children" new || true
 }
 
 take_instant() {	# NAME
@@ -41,6 +44,7 @@ take_instant() {	# NAME
 	take "$1"
 	taken=$((taken + 1))
 	kind=$(json kind "$said")
+	is "$1@$id: the tracker is $tracker" "$(json tracker "$said")" "$tracker"
 	lived=$(children_in "$1@$id" "$children")
 	note "$1@$id: $kind, ${lived:-no child}"
 	[ -z "$lived" ] || caught=$((caught + 1))

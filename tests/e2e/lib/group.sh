@@ -174,13 +174,16 @@ end_group() {	# NAME: leave nothing of it, whatever happened
 	rm -f "/run/ckpt/$1.json"
 }
 
-# wait_child NAME SECONDS PATTERN: until such a process lives; its name in $child
+# wait_child NAME SECONDS PATTERN [new]: until such a process lives, or one that did not when it
+# was called; its name in $child
 wait_child() {
-	local end=$((SECONDS + $2)) dir pid
+	local end=$((SECONDS + $2)) dir pid had=
 
 	dir=$(group_dir "$1")
+	[ -z "${4:-}" ] || had=" $(tr '\n' ' ' <"$dir/cgroup.procs")"
 	while [ $SECONDS -lt $end ]; do
 		while read -r pid; do
+			[[ $had != *" $pid "* ]] || continue
 			{ read -r child <"/proc/$pid/comm"; } 2>/dev/null || continue
 			[[ ! $child =~ ^($3)$ ]] || return 0
 		done <"$dir/cgroup.procs"
