@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -218,6 +219,26 @@ static void hide_the_day(void)
 	set(make(CLOCK_REALTIME, SIGEV_NONE, 0, 0), 0, 1000000000000, 0);
 }
 
+static int64_t now_ns(int clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return t.tv_sec * 1000000000ll + t.tv_nsec;
+}
+
+/* Others, not of a time of day, expire whenever it may. */
+static void hide_among_others(void)
+{
+	const int64_t later = 3600000000000;
+	int64_t day = now_ns(CLOCK_REALTIME) + later, span = now_ns(CLOCK_MONOTONIC) + later;
+
+	set(make(CLOCK_REALTIME, SIGEV_SIGNAL, SIGALRM, 0), TIMER_ABSTIME, day, 0);
+	for (int i = -200; i <= 200; i++)
+		set(make(CLOCK_MONOTONIC, SIGEV_SIGNAL, SIGALRM, 0), TIMER_ABSTIME,
+		    span + i * 100, 0);
+}
+
 /* Its signal is taken after it has expired three times more. */
 static void take_late(void)
 {
@@ -244,11 +265,30 @@ static void test_refused(void **state)
 		{ aim_at_nobody, "for a thread that has ended" },
 		{ let_it_wait, "nothing tells how often it has expired since" },
 		{ hide_the_day, "does not tell whether it was set to a time of day" },
+		{ hide_among_others, "does not tell whether it was set to a time of day" },
 		{ take_late, "of CLOCK_REALTIME whose signal was taken too late" },
 	};
 
 	(void)state;
 	proc_group_refusals(cases, sizeof(cases) / sizeof(cases[0]));
+}
+
+/* Another timer that is due at the same time is due at another one by the next look. */
+static void test_passing(void **state)
+{
+	static void (*const hold[])(void) = { hide_the_day, hide_among_others };
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct ckpt_stop_params params = { .pid = proc_group_spawn(NULL, hold[i]) };
+		struct ckpt_err err = CKPT_ERR_INIT;
+
+		assert_int_equal(proc_group_cycle(&params, NULL, &err), -1);
+		assert_int_equal(err.status, CKPT_REFUSED);
+		assert_int_equal(err.passing, i);
+		kill(params.pid, SIGKILL);
+		waitpid(params.pid, NULL, 0);
+	}
 }
 
 /* --- images that contradict themselves --- */
@@ -385,6 +425,7 @@ int main(void)
 		cmocka_unit_test(test_lost),
 		cmocka_unit_test(test_contradictions),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_passing),
 	};
 
 	return cmocka_run_group_tests_name("proc timers", tests, cycle_setup, cycle_teardown);

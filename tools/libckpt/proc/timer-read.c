@@ -144,9 +144,12 @@ static int find_day(const struct ckpt_held_proc *p, struct ckpt_timer *t, const 
 		return 0;
 	if (t->notify != SIGEV_NONE)
 		find_queues(text, t, queues, &day);
-	if (queues[QUEUE_MONOTONIC] == queues[QUEUE_REALTIME])
-		return REFUSE(p, t, "of which the kernel does not tell whether it was set to a "
-			      "time of day");
+	if (queues[QUEUE_MONOTONIC] == queues[QUEUE_REALTIME]) {
+		REFUSE(p, t, "of which the kernel does not tell whether it was set to a "
+		       "time of day");
+		/* somebody else's, of any process here, expires when this one may */
+		return queues[QUEUE_REALTIME] ? ckpt_fail_passing(err) : -1;
+	}
 	t->of_day = queues[QUEUE_REALTIME];
 	if (t->of_day)
 		t->value_ns = day;
