@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* io_urings that are not restored: each by name, and its holder runs on. Natively as root. */
 #include <linux/io_uring.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -139,6 +142,31 @@ static void hold_busy(void)
 	request(fd);
 }
 
+static void *write_soon(void *arg)
+{
+	usleep(80000);
+	if (write((int)(intptr_t)arg, "x", 1) != 1)
+		_exit(1);
+	return NULL;
+}
+
+/* A read of a pipe that has something in a moment. */
+static void be_busy_for_a_moment(void)
+{
+	static char byte;
+	int ends[2], fd = make(ENTRIES, 0);
+	pthread_t t;
+
+	if (pipe(ends))
+		_exit(1);
+	sqes->opcode = IORING_OP_READ;
+	sqes->fd = ends[0];
+	sqes->addr = (uintptr_t)&byte;
+	sqes->len = 1;
+	request(fd);
+	pthread_create(&t, NULL, write_soon, (void *)(intptr_t)ends[1]);
+}
+
 static void hold_odd_requests(void)
 {
 	int fd = make(ENTRIES, 0);
@@ -242,10 +270,30 @@ static void refuses_by_name(void **state)
 	proc_group_refusals(cases, sizeof(cases) / sizeof(cases[0]));
 }
 
+/* It is let run until what it has asked for is there, and captured with that. */
+static void waits_for_requests(void **state)
+{
+	struct ckpt_stop_params params = { .pid = proc_group_spawn(NULL, be_busy_for_a_moment) };
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_image image;
+
+	(void)state;
+	if (params.pid < 0)
+		skip();
+	if (proc_group_cycle(&params, &image, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(image.n_urings, 1);
+	ckpt_image_done(&image);
+	assert_true(proc_group_untraced(params.pid));
+	kill(params.pid, SIGKILL);
+	waitpid(params.pid, NULL, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refuses_by_name),
+		cmocka_unit_test(waits_for_requests),
 	};
 
 	return cmocka_run_group_tests_name("proc uring refusals", tests, NULL, NULL);
