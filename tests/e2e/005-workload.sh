@@ -94,4 +94,28 @@ wait_for 200 has_lines "$work/change_note/journal" 5 || bail "the agent does not
 ok "a note is changed" change_note change_note
 ends_well "the agent, which reads its notes only at the end,"
 isnt "a changed file gives another final hash" "$(final change_note)" "$(final one)"
+
+# The model of the agent from the npm registry: a request that is made again gets the same answer
+"$CKPT_REPO/tests/workloads/model_server.py" --steps 3 --port-file "$work/port" &
+at_exit "kill -9 $! 2>/dev/null"
+wait_for 20 test -s "$work/port" || bail "the model does not listen"
+
+ask() {	# TOOL-MESSAGES: its answer to a conversation with so many
+	/usr/bin/python3 - "$(<"$work/port")" "$1" <<'PY'
+import json, sys, urllib.request
+messages = [{"role": "user"}] + [{"role": "assistant"}, {"role": "tool"}] * int(sys.argv[2])
+tools = [{"function": {"name": "run_shell_command"}}]
+body = json.dumps({"messages": messages, "tools": tools}).encode()
+print(urllib.request.urlopen("http://127.0.0.1:%s/v1/chat/completions" % sys.argv[1],
+                             body).read().decode())
+PY
+}
+
+first=$(ask 0) second=$(ask 1)
+like "it asks for the first step" "$first" 'echo 1 >>steps'
+like "then for the second" "$second" 'echo 2 >>steps'
+is "asked once more after that, the answer to the first conversation is the same" \
+	"$(ask 0)" "$first"
+is "and that to the second" "$(ask 1)" "$second"
+like "in the end all are done" "$(ask 3)" 'All 3 steps are done'
 done_testing
