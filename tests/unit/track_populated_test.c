@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/pages.h"
+#include "track/area-line.h"
 #include "track/populated.h"
 
 #define N 64
@@ -84,15 +85,16 @@ static bool shows_guards(void)
 static bool may_be_of_file(const uint8_t *mem)
 {
 	FILE *maps = fopen("/proc/self/maps", "re");
-	unsigned long start, end;
 	char line[4096];
 
 	assert_non_null(maps);
 	while (fgets(line, sizeof(line), maps)) {
-		if (sscanf(line, "%lx-%lx", &start, &end) == 2 && (uintptr_t)mem >= start &&
-		    (uintptr_t)mem < end) {
+		struct ckpt_area_line l;
+
+		assert_true(ckpt_area_line_parse(line, &l));
+		if ((uintptr_t)mem >= l.start && (uintptr_t)mem < l.end) {
 			fclose(maps);
-			return ckpt_populated_of_file(line);
+			return ckpt_area_line_of_file(&l);
 		}
 	}
 	fclose(maps);
@@ -262,12 +264,30 @@ static void lines_of_maps(void **state)
 		{ "7f1000-7f2000 rw-p 00000000 00:05 0      /of/inode/0\n", true },
 		{ "7f1000-7f2000 rw-p 00000000 00:05 0      anon_inode:[device]\n", true },
 		{ "7f1000-7f2000 r-xp 00000000 00:00 0      [uprobes]\n", true },
-		{ "no line\n", true },
 	};
+	static const char *const none[] = {
+		"no line\n", "", "7f1000-7f2000", "7f1000-7f2000 rw", "7f1000-7f2000 rw-p 0 fe:00",
+		"7f1000 7f2000 rw-p 00000000 00:00 0", "7f1000-7f2000 rw-p 00000000 00:00 ",
+	};
+	struct ckpt_area_line l;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
-		assert_int_equal(ckpt_populated_of_file(lines[i].line), lines[i].file);
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		assert_true(ckpt_area_line_parse(lines[i].line, &l));
+		assert_int_equal(ckpt_area_line_of_file(&l), lines[i].file);
+		assert_true(ckpt_area_line_by_task(&l));
+	}
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+		assert_false(ckpt_area_line_parse(none[i], &l));
+	assert_true(ckpt_area_line_parse("7ffc1000-7ffc5000 r--s 00012000 fd:1a 77   /a b\n", &l));
+	assert_int_equal(l.start, 0x7ffc1000);
+	assert_int_equal(l.end, 0x7ffc5000);
+	assert_int_equal(l.offset, 0x12000);
+	assert_int_equal(l.ino, 77);
+	assert_true(l.shared && !l.writable);
+	assert_string_equal(l.name, "/a b\n");
+	assert_true(ckpt_area_line_parse("7f1000-7f2000 -w-p 0 0:0 0 [vvar_vclock]\n", &l));
+	assert_true(l.writable && !l.shared && !ckpt_area_line_by_task(&l));
 }
 
 int main(void)

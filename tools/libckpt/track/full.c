@@ -7,13 +7,13 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/pages.h"
+#include "track/area-line.h"
 #include "track/populated.h"
 #include "track/tracker.h"
 
@@ -33,20 +33,18 @@ static int read_mm(struct ckpt_take_mm *mm, struct ckpt_err *err)
 		return ckpt_fail(err, CKPT_FAILED, errno, "cannot open %s", path);
 	while (getline(&line, &cap, maps) > 0) {
 		struct ckpt_take_area *area;
-		uint64_t start, end;
-		char prot[5];
+		struct ckpt_area_line l;
 
-		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s", &start, &end, prot) != 3)
+		if (!ckpt_area_line_parse(line, &l))
 			return ckpt_fail(err, CKPT_FAILED, 0, "cannot read a line of %s", path);
-		if (!ckpt_populated_by_task(line))
+		if (!ckpt_area_line_by_task(&l))
 			continue;
-		area = ckpt_take_add_area(mm, start, end,
-					  prot[3] == 's' ? CKPT_AREA_SHARED : 0);
+		area = ckpt_take_add_area(mm, l.start, l.end, l.shared ? CKPT_AREA_SHARED : 0);
 		if (!area)
 			return ckpt_fail(err, CKPT_FAILED, 0, "no memory for the areas of pid %d",
 					 mm->pid);
-		if (prot[3] != 's' && ckpt_populated_add(pagemap, mm->pid, area,
-							ckpt_populated_of_file(line), err))
+		if (!l.shared && ckpt_populated_add(pagemap, mm->pid, area,
+						    ckpt_area_line_of_file(&l), err))
 			return -1;
 	}
 	return 0;

@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/pages.h"
+#include "track/area-line.h"
 #include "track/pagemap.h"
 #include "track/populated.h"
 #include "track/protect.h"
@@ -30,10 +31,10 @@ struct walk {
 	struct ckpt_ranges dirty;
 };
 
-/* A line of maps; @offset: of a file; @file_pages: it may hold such pages. */
+/* A line of maps. @file: of one; @file_pages: it may hold such pages */
 struct line {
-	uint64_t start, end, offset;
-	bool writable, shared, file, file_pages;
+	struct ckpt_area_line l;
+	bool file, file_pages;
 };
 
 static int no_memory(const struct walk *w, struct ckpt_err *err)
@@ -46,20 +47,12 @@ static int cannot(const struct walk *w, int e, struct ckpt_err *err)
 	return ckpt_fail(err, CKPT_FAILED, -e, "cannot watch the memory of pid %d", w->mm->pid);
 }
 
-/* Return: whether @text is one. */
 static bool parse(const char *text, struct line *ret)
 {
-	unsigned long long ino;
-	char prot[5];
-	int path = 0;
-
-	if (sscanf(text, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %*x:%*x %llu %n", &ret->start,
-		   &ret->end, prot, &ret->offset, &ino, &path) != 5)
+	if (!ckpt_area_line_parse(text, &ret->l))
 		return false;
-	ret->writable = prot[1] == 'w';
-	ret->shared = prot[3] == 's';
-	ret->file = ino || text[path] == '/';
-	ret->file_pages = ckpt_populated_of_file(text);
+	ret->file = ret->l.ino || ret->l.name[0] == '/';
+	ret->file_pages = ckpt_area_line_of_file(&ret->l);
 	return true;
 }
 
@@ -71,11 +64,11 @@ static uint64_t file_end(const struct walk *w, const struct line *line)
 	struct stat st;
 
 	snprintf(path, sizeof(path), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, w->mm->pid,
-		 line->start, line->end);
+		 line->l.start, line->l.end);
 	if (!line->file || stat(path, &st) || !S_ISREG(st.st_mode))
 		return UINT64_MAX;
 	size = ((uint64_t)st.st_size + CKPT_PAGE_LEN - 1) & ~(uint64_t)(CKPT_PAGE_LEN - 1);
-	return line->start + (size > line->offset ? size - line->offset : 0);
+	return line->l.start + (size > line->l.offset ? size - line->l.offset : 0);
 }
 
 static int add(struct walk *w, struct ckpt_take_area *area, uint64_t start, uint64_t end,
@@ -189,7 +182,7 @@ static int walk_private(struct walk *w, struct ckpt_take_area *area, const struc
 	 * their own: registered, a file's pages would be mapped one at a time, and each that the
 	 * kernel takes away would leave a mark.
 	 */
-	if (noted <= 0 && (!line->writable || line->file)) {
+	if (noted <= 0 && (!line->l.writable || line->file)) {
 		if (ckpt_populated_add(w->pagemap, w->mm->pid, area, line->file_pages, err))
 			return -1;
 		if (!has_pages_of_its_own(area))
@@ -220,13 +213,13 @@ static int walk_areas(struct walk *w, char *maps, struct ckpt_err *err)
 		if (!parse(text, &line))
 			return ckpt_fail(err, CKPT_FAILED, 0, "cannot read the areas of pid %d",
 					 w->mm->pid);
-		if (!ckpt_populated_by_task(text))
+		if (!ckpt_area_line_by_task(&line.l))
 			continue;
-		area = ckpt_take_add_area(w->take, line.start, line.end,
-					  line.shared ? CKPT_AREA_SHARED : 0);
+		area = ckpt_take_add_area(w->take, line.l.start, line.l.end,
+					  line.l.shared ? CKPT_AREA_SHARED : 0);
 		if (!area)
 			return no_memory(w, err);
-		if (!line.shared && walk_private(w, area, &line, err))
+		if (!line.l.shared && walk_private(w, area, &line, err))
 			return -1;
 	}
 	return 0;

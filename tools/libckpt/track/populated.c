@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Populated pages of an area. */
 #include <errno.h>
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/pages.h"
@@ -106,30 +104,4 @@ int ckpt_populated_add(int pagemap, int32_t pid, struct ckpt_take_area *area, bo
 	int r = ckpt_populated_scan(pagemap, pid, area, file, err);
 
 	return r > 0 ? ckpt_populated_read(pagemap, pid, area, err) : r;
-}
-
-bool ckpt_populated_of_file(const char *line)
-{
-	static const char *const own[] = { "[heap]", "[stack]", "[anon:" };
-	unsigned long long ino;
-	int name = 0;
-
-	if (sscanf(line, "%*s %*s %*s %*s %llu %n", &ino, &name) != 1 || ino)
-		return true;
-	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
-		if (!strncmp(line + name, own[i], strlen(own[i])))
-			return false;
-	}
-	return line[name];
-}
-
-bool ckpt_populated_by_task(const char *line)
-{
-	int name = 0;
-
-	/* a path may hold anything, but begins with a slash; [vsyscall] has no pagemap */
-	sscanf(line, "%*s %*s %*s %*s %*s %n", &name);
-	line += name;
-	return strncmp(line, "[vvar", 5) && strncmp(line, "[vsyscall]", 10) &&
-	       strncmp(line, "[vdso]", 6);
 }

@@ -15,7 +15,7 @@
  * @pagemap: open for reading
  * @pid: for error sentences
  * @area: from its start to its end; runs are added
- * @file: ckpt_populated_of_file
+ * @file: ckpt_area_line_of_file
  *
  * Where the kernel has PAGEMAP_SCAN (Linux 6.7) what was never touched costs
  * nothing: a runtime's reservation of terabytes is stepped over by page-table
@@ -25,15 +25,6 @@
  */
 int ckpt_populated_add(int pagemap, int32_t pid, struct ckpt_take_area *area, bool file,
 		       struct ckpt_err *err);
-
-/* Has the area of a line of maps pages of the task?  The kernel's own ones have none. */
-bool ckpt_populated_by_task(const char *line);
-
-/*
- * May the area of a line of maps hold pages of a file?  Where it may not no scan asks which pages
- * are one: the kernel looks into each page for that, four fifths of the time of a scan.
- */
-bool ckpt_populated_of_file(const char *line);
 
 /* What a scan has to return, CKPT_SCAN_*, to tell the state of pages. */
 uint64_t ckpt_populated_mask(bool file);
