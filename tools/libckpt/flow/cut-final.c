@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The cut itself: everything between the stop and the release. */
 #include <inttypes.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -296,19 +297,40 @@ static void end_parts(struct ckpt_cut *cut)
 		parts->release_ns = cut->result.freeze_ns - known;
 }
 
+/* How a thread is scheduled. */
+struct scheduling {
+	int policy, nice;
+	struct sched_param param;
+};
+
 /*
  * While the group stands still for us, nobody else on this machine comes first: neither this
- * thread nor those that it starts wait for a processor.  The keeper and the tracker always run so.
- * Where that is not permitted it takes as long as it takes.
+ * thread nor those that it starts wait for a processor.  They read what is there, and wait for no
+ * thread of another kind in a loop, so that real time does no harm; nice counts within a session
+ * only, but may be permitted where that is not.  The keeper and the tracker come first as well
+ * (base/apart.c).
  *
- * Return: our own priority, for the next call.
+ * Return: as it was, for as_before().
  */
-static int set_nice(int nice)
+static struct scheduling come_first(void)
 {
-	int own = getpriority(PRIO_PROCESS, 0);
+	const struct sched_param first = { .sched_priority = 1 };
+	struct scheduling own = { .policy = sched_getscheduler(0),
+				  .nice = getpriority(PRIO_PROCESS, 0) };
 
-	setpriority(PRIO_PROCESS, 0, nice);
+	if (sched_getparam(0, &own.param))
+		own.policy = -1;
+	setpriority(PRIO_PROCESS, 0, FIRST);
+	if (own.policy == SCHED_OTHER)
+		sched_setscheduler(0, SCHED_RR, &first);
 	return own;
+}
+
+static void as_before(const struct scheduling *own)
+{
+	if (own->policy == SCHED_OTHER)
+		sched_setscheduler(0, own->policy, &own->param);
+	setpriority(PRIO_PROCESS, 0, own->nice);
 }
 
 int ckpt_cut_final(struct ckpt_cut *cut, struct ckpt_err *err)
@@ -316,7 +338,7 @@ int ckpt_cut_final(struct ckpt_cut *cut, struct ckpt_err *err)
 	struct ckpt_inode_take inodes = { 0 };
 	struct ckpt_take take = { 0 };
 	int ret = open_stop(cut, err);
-	int own = set_nice(FIRST);
+	const struct scheduling own = come_first();
 
 	if (!ret) {
 		ckpt_fault("checkpoint.keeper");
@@ -334,7 +356,7 @@ int ckpt_cut_final(struct ckpt_cut *cut, struct ckpt_err *err)
 		      ckpt_stop_holding(cut->stop, &cut->result.freeze_ns, err) :
 		      ckpt_stop_release(cut->stop, &cut->result.freeze_ns, err);
 	cut->ended_ns = ckpt_cut_now();
-	set_nice(own);
+	as_before(&own);
 	if (cut->params->stop)
 		cut->result.parts = (struct ckpt_freeze_parts){ 0 };
 	else if (!ret)
