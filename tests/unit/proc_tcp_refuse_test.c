@@ -111,6 +111,82 @@ static void hold_urgent(void)
 	must(send(ends[0], "x", 1, MSG_OOB));
 }
 
+/* An urgent byte, which was read, amid others that were not: so many before it and behind. */
+static void read_urgent(int ends[2], const char *before, const char *behind)
+{
+	struct pollfd p = { .events = POLLPRI };
+	char c;
+
+	make_pair(ends);
+	must(send(ends[0], before, strlen(before), 0));
+	must(send(ends[0], "x", 1, MSG_OOB));
+	must(send(ends[0], behind, strlen(behind), 0));
+	p.fd = ends[1];
+	must(poll(&p, 1, 1000) == 1 ? 0 : -1);
+	must(recv(ends[1], &c, 1, MSG_OOB) == 1 ? 0 : -1);
+	/* of what was sent last the poll did not tell */
+	usleep(20000);
+}
+
+static void hold_urgent_within(void)
+{
+	int ends[2];
+
+	read_urgent(ends, "abc", "defg");
+}
+
+static void hold_urgent_first(void)
+{
+	int ends[2];
+
+	read_urgent(ends, "", "defg");
+}
+
+static void hold_urgent_last(void)
+{
+	int ends[2];
+
+	read_urgent(ends, "abc", "");
+}
+
+static void hold_urgent_next(void)
+{
+	int ends[2];
+	char c[3];
+
+	read_urgent(ends, "abc", "defg");
+	must(recv(ends[1], c, sizeof(c), 0) == 3 ? 0 : -1);
+}
+
+/* One byte behind the mark, it is as if it had never been. */
+static void hold_urgent_passed(void)
+{
+	int ends[2];
+	char c[3];
+
+	read_urgent(ends, "abc", "defg");
+	must(recv(ends[1], c, sizeof(c), 0) == 3 ? 0 : -1);
+	must(recv(ends[1], c, 1, 0) == 1 && c[0] == 'd' ? 0 : -1);
+}
+
+static void hold_urgent_ended(void)
+{
+	int ends[2];
+
+	read_urgent(ends, "abc", "defg");
+	must(shutdown(ends[0], SHUT_WR));
+	usleep(20000);
+}
+
+/* Another reader would get it once more, in its place. */
+static void hold_urgent_inline(void)
+{
+	int ends[2];
+
+	read_urgent(ends, "abc", "defg");
+	set(ends[1], SOL_SOCKET, SO_OOBINLINE, 1);
+}
+
 static void hold_peeked(void)
 {
 	int ends[2];
@@ -203,6 +279,12 @@ static void refuses_tcp(void **state)
 		{ hold_connecting, "whose connection is being made" },
 		{ hold_itself, "connected with itself" },
 		{ hold_urgent, "with urgent data" },
+		{ hold_urgent_within, "with urgent data" },
+		{ hold_urgent_first, "with urgent data" },
+		{ hold_urgent_last, "with urgent data" },
+		{ hold_urgent_next, "with urgent data" },
+		{ hold_urgent_ended, "with urgent data" },
+		{ hold_urgent_inline, "with urgent data" },
 		{ hold_peeked, "that remembers how far was peeked (SO_PEEK_OFF)" },
 		{ hold_interface, "that is bound to an interface" },
 		{ hold_ip_options, "with IP options" },
@@ -222,6 +304,24 @@ static void refuses_tcp(void **state)
 	close(fds[0]);
 	close(fds[1]);
 	close(listener);
+}
+
+static void takes_passed(void **state)
+{
+	const struct ckpt_stop_params params = { .pid = proc_group_spawn(NULL, hold_urgent_passed) };
+	struct ckpt_image image = { 0 };
+	struct ckpt_err err = CKPT_ERR_INIT;
+	size_t unread = 0;
+
+	(void)state;
+	if (proc_group_cycle(&params, &image, &err))
+		fail_msg("%s", err.text);
+	for (size_t i = 0; i < image.n_tcps; i++)
+		unread += image.tcps[i].n_unread;
+	assert_int_equal(unread, 3);
+	ckpt_image_done(&image);
+	kill(params.pid, SIGKILL);
+	waitpid(params.pid, NULL, 0);
 }
 
 /* The kernel lets it go after a while: on a busy machine that may be sooner. */
@@ -245,6 +345,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refuses_tcp),
+		cmocka_unit_test(takes_passed),
 		cmocka_unit_test(refuses_one_byte),
 	};
 

@@ -225,7 +225,7 @@ static int verify_unread(const struct ckpt_tcp *t, int own, struct ckpt_err *err
 	cleanup_free uint8_t *data = NULL;
 	size_t n = 0;
 
-	if (ckpt_tcp_unread(own, &data, &n, err))
+	if (ckpt_tcp_unread(own, &data, &n, err) < 0)
 		return -1;
 	if (n < t->n_unread || (t->n_unread && memcmp(data, t->unread, t->n_unread)))
 		return NOT_AS_CAPTURED("a TCP connection has not got the bytes of the checkpoint");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * TCP sockets as the kernel lists them: ends that no process has any more, and where a socket is
- * being connected to, which getpeername does not tell
+ * TCP sockets as the kernel lists them: what waits behind the mark of an urgent byte, ends that no
+ * process has any more, and where a socket is being connected to, which getpeername does not tell
  *
  * Where nobody answers (no CONFIG_INET_DIAG), nothing is found.
  */
@@ -77,6 +77,42 @@ static void put_address(const uint8_t *address, void *to, void *port)
 	}
 }
 
+static void put_ends(struct question *q, const struct ckpt_tcp *t, bool other)
+{
+	struct inet_diag_sockid *id = &q->req.id;
+
+	put_address(other ? t->remote : t->local, id->idiag_src, &id->idiag_sport);
+	put_address(other ? t->local : t->remote, id->idiag_dst, &id->idiag_dport);
+}
+
+/* The one socket that is meant, in @a; NULL: nobody answers, or there is none. */
+static const struct inet_diag_msg *find(int fd, const struct question *q, union answer *a)
+{
+	ssize_t n = -1;
+
+	if (send(fd, q, sizeof(*q), 0) == sizeof(*q))
+		n = recv(fd, a, sizeof(*a), 0);
+	return n > 0 && NLMSG_OK(&a->head, (size_t)n) ? socket_in(&a->head) : NULL;
+}
+
+int ckpt_tcp_waiting(const struct ckpt_tcp *t, uint32_t ino, uint32_t *ret, struct ckpt_err *err)
+{
+	const struct sockaddr *local = (const void *)t->local;
+	struct question q = question(0, local->sa_family, ~0u);
+	cleanup_close int fd = t->remote_len ? open_channel(err) : -1;
+	const struct inet_diag_msg *found;
+	union answer a;
+
+	if (fd < 0)
+		return t->remote_len ? -1 : 0;
+	put_ends(&q, t, false);
+	found = find(fd, &q, &a);
+	if (!found || found->idiag_inode != ino)
+		return 0;
+	*ret = found->idiag_rqueue;
+	return 1;
+}
+
 int ckpt_tcp_closed_sends(const struct ckpt_tcp *t, struct ckpt_err *err)
 {
 	const struct sockaddr *local = (const void *)t->local;
@@ -84,16 +120,11 @@ int ckpt_tcp_closed_sends(const struct ckpt_tcp *t, struct ckpt_err *err)
 	cleanup_close int fd = open_channel(err);
 	const struct inet_diag_msg *found;
 	union answer a;
-	ssize_t n;
 
 	if (fd < 0)
 		return -1;
-	put_address(t->remote, q.req.id.idiag_src, &q.req.id.idiag_sport);
-	put_address(t->local, q.req.id.idiag_dst, &q.req.id.idiag_dport);
-	if (send(fd, &q, sizeof(q), 0) != sizeof(q))
-		return 0;
-	n = recv(fd, &a, sizeof(a), 0);
-	found = n > 0 && NLMSG_OK(&a.head, (size_t)n) ? socket_in(&a.head) : NULL;
+	put_ends(&q, t, true);
+	found = find(fd, &q, &a);
 	return found && !found->idiag_inode &&
 	       (found->idiag_state == TCP_FIN_WAIT1 || found->idiag_state == TCP_CLOSING ||
 		found->idiag_state == TCP_LAST_ACK);

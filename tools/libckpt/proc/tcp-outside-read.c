@@ -6,7 +6,7 @@
  * Only repair mode shows them.  In it the kernel believes to have sent what waits to be sent as
  * soon as anything makes it look at that; so while the tree is to run on, a connection with
  * something that waits stays unknown.  So does one of which no two looks agree, because bytes
- * come in all the time.
+ * come in all the time, and one to which an urgent byte has come since it was looked at first.
  */
 #include <errno.h>
 #include <linux/sockios.h>
@@ -208,20 +208,25 @@ static int settle(struct ckpt_reader *r, struct found *f, const uint8_t *data,
 {
 	struct ckpt_tcp *t = &r->image->tcps[f->tcp];
 	struct tcp_info i;
-	int got;
+	int got, marked;
 
 	if (ckpt_tcp_info(f->p.own, &i, err) || ioctl(f->p.own, SIOCINQ, &got))
 		return ckpt_fail_at(err, "cannot look at a TCP socket");
 	f->pending = false;
 	if (!f->looked || i.tcpi_state != TCP_ESTABLISHED)
 		return 0;
+	marked = ckpt_tcp_marked(t, r->image->files[t->file].ino, f->p.own, err);
+	if (marked)
+		return marked < 0 ? -1 : 0;
 	f->waiting = i.tcpi_notsent_bytes;
 	if ((size_t)got == t->n_unread)
 		return keep(t, f, data, err);
 	f->pending = true;
 	free(take_ptr(t->unread));
 	t->n_unread = 0;
-	return ckpt_tcp_unread(f->p.own, &t->unread, &t->n_unread, err);
+	marked = ckpt_tcp_unread(f->p.own, &t->unread, &t->n_unread, err);
+	f->pending = !marked;
+	return marked < 0 ? -1 : 0;
 }
 
 static int look_at_all(struct ckpt_reader *r, struct looks *l, struct ckpt_err *err)

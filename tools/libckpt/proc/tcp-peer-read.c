@@ -101,12 +101,6 @@ static bool ended(uint32_t state)
 	       state == TCP_LAST_ACK || state == TCP_TIME_WAIT || state == TCP_CLOSE;
 }
 
-static bool got_end(uint32_t state)
-{
-	return state == TCP_CLOSE_WAIT || state == TCP_CLOSING || state == TCP_LAST_ACK ||
-	       state == TCP_TIME_WAIT || state == TCP_CLOSE;
-}
-
 /* Bytes that were ever written to it; an end that waits behind them counts as one. */
 static uint64_t written(const struct tcp_info *i)
 {
@@ -118,7 +112,7 @@ static uint64_t written(const struct tcp_info *i)
 
 static uint64_t received(const struct tcp_info *i)
 {
-	return i->tcpi_bytes_received - got_end(i->tcpi_state);
+	return i->tcpi_bytes_received - ckpt_tcp_got_end(i->tcpi_state);
 }
 
 /**
@@ -218,6 +212,17 @@ static int read_moving(struct ckpt_reader *r, struct ckpt_tcp *from, int from_fd
 			       err);
 }
 
+/* All that has come to an end; nothing gives it back the mark of an urgent byte. */
+static int read_unread(struct ckpt_reader *r, struct ckpt_tcp *t, int own, struct ckpt_err *err)
+{
+	const struct ckpt_file *f = &r->image->files[t->file];
+	int marked = ckpt_tcp_unread(own, &t->unread, &t->n_unread, err);
+
+	if (!marked)
+		marked = ckpt_tcp_marked(t, f->ino, own, err);
+	return marked > 0 ? ckpt_tcp_refuse(r, f, "with urgent data", err) : marked;
+}
+
 static int read_way(struct ckpt_reader *r, struct ckpt_tcp *from, int from_fd, struct ckpt_tcp *to,
 		    int to_fd, struct ckpt_err *err)
 {
@@ -226,10 +231,10 @@ static int read_way(struct ckpt_reader *r, struct ckpt_tcp *from, int from_fd, s
 
 	for (int tries = 0; tries < TRIES; tries++) {
 		if (look_at(from_fd, &a, err) || look_at(to_fd, &b, err) ||
-		    (!arrived(&a, &b) && !got_end(b.info.tcpi_state) &&
+		    (!arrived(&a, &b) && !ckpt_tcp_got_end(b.info.tcpi_state) &&
 		     read_moving(r, from, from_fd, to_fd, err)))
 			return -1;
-		if (ckpt_tcp_unread(to_fd, &to->unread, &to->n_unread, err) ||
+		if (read_unread(r, to, to_fd, err) ||
 		    ckpt_tcp_info(to_fd, &after, err))
 			return -1;
 		/* it moves by itself, when the other end has just made room */
@@ -274,7 +279,7 @@ static int read_alone(struct ckpt_reader *r, struct ckpt_tcp *t, struct ckpt_err
 	if (sends)
 		return ckpt_tcp_refuse(r, &r->image->files[t->file],
 				       "whose other end was closed and is still sending", err);
-	return ckpt_tcp_unread(own, &t->unread, &t->n_unread, err);
+	return read_unread(r, t, own, err);
 }
 
 static void find_files(struct ckpt_image *image)

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <linux/sockios.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -31,12 +32,33 @@ int ckpt_tcp_unread(int own, uint8_t **ret, size_t *ret_n, struct ckpt_err *err)
 	if (!data)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for what a TCP socket has got");
 	n = recv(own, data, len, MSG_PEEK | MSG_DONTWAIT);
-	if (n != len)
-		return ckpt_fail(err, CKPT_FAILED, n < 0 ? errno : 0,
-				 "cannot read what a TCP socket has got, %zd of %d bytes", n, len);
+	if (n < 0)
+		return ckpt_fail(err, CKPT_FAILED, errno, "cannot read what a TCP socket has got");
 	*ret = take_ptr(data);
-	*ret_n = len;
-	return 0;
+	*ret_n = n;
+	return n < len;
+}
+
+/* What comes meanwhile is told last. */
+int ckpt_tcp_marked(const struct ckpt_tcp *t, uint32_t ino, int own, struct ckpt_err *err)
+{
+	int len, mark = 0, told;
+	struct tcp_info i;
+	uint32_t waiting;
+	short now;
+
+	if (ckpt_tcp_poll(own, &now, err))
+		return -1;
+	if (now & POLLPRI || (!ioctl(own, SIOCATMARK, &mark) && mark))
+		return 1;
+	if (!t->n_unread)
+		return 0;
+	told = ckpt_tcp_waiting(t, ino, &waiting, err);
+	if (told <= 0)
+		return told;
+	if (ioctl(own, SIOCINQ, &len) || ckpt_tcp_info(own, &i, err))
+		return ckpt_fail(err, CKPT_FAILED, errno, "cannot size what a TCP socket has got");
+	return waiting > (uint32_t)len + ckpt_tcp_got_end(i.tcpi_state);
 }
 
 /**

@@ -42,6 +42,13 @@ enum {
 	TCP_CLOSING,
 };
 
+/* Has the other end said that it writes no more? */
+static inline bool ckpt_tcp_got_end(uint32_t state)
+{
+	return state == TCP_CLOSE_WAIT || state == TCP_CLOSING || state == TCP_LAST_ACK ||
+	       state == TCP_TIME_WAIT || state == TCP_CLOSE;
+}
+
 static inline bool ckpt_tcp_socket(const struct ckpt_socket *s)
 {
 	return (s->family == AF_INET || s->family == AF_INET6) && s->type == SOCK_STREAM &&
@@ -90,7 +97,10 @@ static inline bool ckpt_tcp_after(uint32_t a, uint32_t b)
 	return (int32_t)(a - b) > 0;
 }
 
-/* tcp-queue-read.c: what has come to @own and was not read; all of it stays there. */
+/*
+ * tcp-queue-read.c: what has come to @own and was not read; all of it stays there.
+ * Return: 0; 1 only a part, up to the mark of an urgent byte; -1.
+ */
 int ckpt_tcp_unread(int own, uint8_t **ret, size_t *ret_n, struct ckpt_err *err);
 /*
  * What was written to @from and has not come to @to, the other end of it; @ended: to which an end
@@ -99,7 +109,18 @@ int ckpt_tcp_unread(int own, uint8_t **ret, size_t *ret_n, struct ckpt_err *err)
 int ckpt_tcp_unsent(int from, int to, bool ended, uint8_t **ret, size_t *ret_n,
 		    struct ckpt_err *err);
 
-/* tcp-diag.c: is the other end of @t, which no process has, still sending? 1, 0, -1 */
+/*
+ * Has an urgent byte come to @own, which is @t and inode @ino, that is not behind what was read?  It
+ * may have been read itself: then no call but a read up to it gives what lies behind it.  1, 0, -1
+ */
+int ckpt_tcp_marked(const struct ckpt_tcp *t, uint32_t ino, int own, struct ckpt_err *err);
+
+/*
+ * tcp-diag.c: how much has come to @t, inode @ino, and was not read, wherever a mark is; an end
+ * counts as one.  Return: 1; 0 nobody tells; -1.
+ */
+int ckpt_tcp_waiting(const struct ckpt_tcp *t, uint32_t ino, uint32_t *ret, struct ckpt_err *err);
+/* Is the other end of @t, which no process has, still sending? 1, 0, -1 */
 int ckpt_tcp_closed_sends(const struct ckpt_tcp *t, struct ckpt_err *err);
 /* Where @t, of inode @ino, is being connected to: @t->remote, empty when nobody tells. */
 int ckpt_tcp_connects_to(struct ckpt_tcp *t, uint32_t ino, struct ckpt_err *err);
