@@ -43,6 +43,7 @@ void ckpt_outside_leave(struct ckpt_hold *hold, uint32_t *ret_left, uint32_t *re
 enum ckpt_tcp_verdict {
 	CKPT_TCP_SILENT,	/* nothing, yet */
 	CKPT_TCP_FITS,
+	CKPT_TCP_STANDS,	/* the same, or one byte ahead and keeping the connection alive */
 	CKPT_TCP_AHEAD,		/* it has sent what has not come, or will not come again */
 	CKPT_TCP_BEHIND,	/* the checkpoint is: it has got more than that knows of */
 	CKPT_TCP_GONE,		/* it knows no such connection */
@@ -52,6 +53,7 @@ enum ckpt_tcp_verdict {
  * struct ckpt_tcp_segment - what of a segment matters
  * @len: of its data, and 1 for an end
  * @blocks: SACK, left and right edges
+ * @timed: it has timestamps; @echo: the latest of ours that the other end knows
  */
 struct ckpt_tcp_segment {
 	uint32_t seq, ack;
@@ -59,32 +61,53 @@ struct ckpt_tcp_segment {
 	uint32_t len;
 	size_t n_blocks;
 	uint32_t blocks[4][2];
+	bool timed;
+	uint32_t echo;
 };
 
 #define CKPT_SEGMENT_END 0x01
 #define CKPT_SEGMENT_SYN 0x02
 #define CKPT_SEGMENT_RESET 0x04
+#define CKPT_SEGMENT_PUSH 0x08
 #define CKPT_SEGMENT_ACK 0x10
 
-/* tcp-segment.c: @size bytes of a segment of @whole, from its header on; and what it says of @t */
-bool ckpt_tcp_segment_parse(const uint8_t *data, size_t size, size_t whole,
-			    struct ckpt_tcp_segment *ret);
-enum ckpt_tcp_verdict ckpt_tcp_judge(const struct ckpt_tcp *t, const struct ckpt_tcp_segment *s);
-
 /**
- * struct ckpt_outside - a connection that is to go on
+ * struct ckpt_outside - a connection that is made anew, and goes on when its verdict is FITS
  * @own: a descriptor of ours of it
  * @raw: where all segments for it come by
  * @file, @tcp: in the image
  * @acked: what the other end has acknowledged
+ * @timed, @echo: as in a segment of it
+ * @stood_ms: when it was heard last that it stands where we do, or 0
  * @verdict: enum ckpt_tcp_verdict
  */
 struct ckpt_outside {
 	int own, raw;
 	uint32_t file, tcp;
-	uint32_t acked;
+	uint32_t acked, echo;
+	bool timed;
+	int64_t stood_ms;
 	uint32_t verdict;
 };
+
+/*
+ * tcp-segment.c: @size bytes of a segment of @whole, from its header on; what it says of @t, and of
+ * @o when it comes at @now_ms
+ */
+bool ckpt_tcp_segment_parse(const uint8_t *data, size_t size, size_t whole,
+			    struct ckpt_tcp_segment *ret);
+enum ckpt_tcp_verdict ckpt_tcp_judge(const struct ckpt_tcp *t, const struct ckpt_tcp_segment *s);
+void ckpt_tcp_weigh(const struct ckpt_tcp *t, const struct ckpt_tcp_segment *s, int64_t now_ms,
+		    struct ckpt_outside *o);
+
+/*
+ * A segment with one byte that the other end has got long ago: it is dropped and answered to, and
+ * as often as it comes.  @clock: our time, of timestamps.  Return: its length.
+ */
+#define CKPT_SEGMENT_PROBE_MAX 33u
+size_t ckpt_tcp_segment_probe(const struct ckpt_tcp *t, const union ckpt_tcp_address *here,
+			      const union ckpt_tcp_address *there, uint32_t clock,
+			      uint8_t ret[CKPT_SEGMENT_PROBE_MAX]);
 
 /* tcp-probe-build.c: hear what comes for it; ask all of them, and wait for what they answer */
 int ckpt_outside_listen(const struct ckpt_tcp *t, struct ckpt_err *err);
@@ -93,14 +116,17 @@ int ckpt_outside_ask(const struct ckpt_image *image, struct ckpt_outside *list, 
 
 /*
  * tcp-outside-build.c: make them in repair mode, deaf, and ask; those that may not go on are reset
- * by @reset, in a new socket.  The others stay so until the tree runs: a restore that fails leaves
- * no trace of them.
+ * by @reset, in a new socket.  All of them stay so until the tree runs: of a restore that fails no
+ * other end hears.
  */
 typedef int (*ckpt_tcp_reset_fn)(struct ckpt_restore *r, const uint32_t *files, uint32_t tcp,
 				 struct ckpt_err *err);
 int ckpt_build_outside(struct ckpt_restore *r, const uint32_t *files, ckpt_tcp_reset_fn reset,
 		       struct ckpt_err *err);
 bool ckpt_outside_goes_on(const struct ckpt_restore *r, uint32_t tcp);
+/* When all options are set: those that would end what hears nothing are off until it starts. */
+int ckpt_outside_quiet(struct ckpt_restore *r, struct ckpt_err *err);
+bool ckpt_outside_quiets(const struct ckpt_socket_option *o);
 /* The last thing before the tree runs; and whatever becomes of it. */
 int ckpt_outside_start(struct ckpt_restore *r, struct ckpt_err *err);
 void ckpt_outside_quit(struct ckpt_restore *r);

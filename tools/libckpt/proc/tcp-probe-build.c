@@ -4,6 +4,7 @@
  *
  * A socket that leaves repair mode sends a segment that says nothing new, to which the other end
  * answers.  A raw socket beside it hears that: the connection itself is deaf and does not change.
+ * The same is asked once more through the raw socket, because one answer alone might be none.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -65,16 +66,21 @@ static int filter_ports(int raw, int family, uint32_t ports)
 	return setsockopt(raw, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
 }
 
+static bool ends_of(const struct ckpt_tcp *t, union ckpt_tcp_address *here,
+		    union ckpt_tcp_address *there)
+{
+	plain(here, t->local, t->local_len);
+	plain(there, t->remote, t->remote_len);
+	return here->any.sa_family == AF_INET6;
+}
+
 int ckpt_outside_listen(const struct ckpt_tcp *t, struct ckpt_err *err)
 {
 	union ckpt_tcp_address here, there;
+	bool six = ends_of(t, &here, &there);
 	cleanup_close int raw = -1;
-	bool six;
 	uint32_t ports;
 
-	plain(&here, t->local, t->local_len);
-	plain(&there, t->remote, t->remote_len);
-	six = here.any.sa_family == AF_INET6;
 	ports = six ? PORTS(there.v6.sin6_port, here.v6.sin6_port) :
 		      PORTS(there.v4.sin_port, here.v4.sin_port);
 	/* of a raw socket it is the protocol */
@@ -91,8 +97,8 @@ int ckpt_outside_listen(const struct ckpt_tcp *t, struct ckpt_err *err)
 	return take_fd(raw);
 }
 
-/* Out of repair mode, which asks, and in again, with what came to be seen. */
-static int ask(int own)
+/* Out of repair mode, which asks, and in again, with what came to be seen; and once more. */
+static int ask(const struct ckpt_tcp *t, const struct ckpt_outside *o)
 {
 	static const struct {
 		int name, value;
@@ -100,12 +106,22 @@ static int ask(int own)
 		{ TCP_REPAIR, TCP_REPAIR_OFF }, { TCP_REPAIR, TCP_REPAIR_ON },
 		{ TCP_REPAIR_QUEUE, TCP_RECV_QUEUE },
 	};
+	uint8_t probe[CKPT_SEGMENT_PROBE_MAX];
+	union ckpt_tcp_address here, there;
+	uint32_t clock = 0;
+	socklen_t len = sizeof(clock);
 
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
-		if (setsockopt(own, IPPROTO_TCP, steps[i].name, &steps[i].value,
+		if (setsockopt(o->own, IPPROTO_TCP, steps[i].name, &steps[i].value,
 			       sizeof(steps[i].value)))
 			return -1;
 	}
+	if (getsockopt(o->own, IPPROTO_TCP, TCP_TIMESTAMP, &clock, &len))
+		return -1;
+	ends_of(t, &here, &there);
+	len = ckpt_tcp_segment_probe(t, &here, &there, clock, probe);
+	/* where that cannot be sent, there are the answers to what the kernel asks later */
+	(void)!send(o->raw, probe, len, MSG_DONTWAIT);
 	return 0;
 }
 
@@ -114,28 +130,21 @@ static bool is_open(const struct ckpt_outside *o)
 	return o->verdict == CKPT_TCP_SILENT || o->verdict == CKPT_TCP_AHEAD;
 }
 
-static void weigh(const struct ckpt_tcp *t, const uint8_t *data, size_t size, size_t whole,
-		  struct ckpt_outside *o)
+static void take(const struct ckpt_tcp *t, const uint8_t *data, size_t size, size_t whole,
+		 struct ckpt_outside *o)
 {
 	size_t head = 0;
 	struct ckpt_tcp_segment s;
-	enum ckpt_tcp_verdict v;
-	union ckpt_tcp_address here;
+	union ckpt_tcp_address here, there;
 
-	plain(&here, t->local, t->local_len);
 	/* IPv4 alone comes with its own header */
-	if (here.any.sa_family == AF_INET) {
+	if (!ends_of(t, &here, &there)) {
 		head = size < IP_MIN ? SIZE_MAX : (data[0] & 0xfu) * 4u;
 		if (head > size)
 			return;
 	}
-	if (!ckpt_tcp_segment_parse(data + head, size - head, whole - head, &s))
-		return;
-	v = ckpt_tcp_judge(t, &s);
-	if (v == CKPT_TCP_FITS)
-		o->acked = s.ack;
-	if (v != CKPT_TCP_SILENT)
-		o->verdict = v;
+	if (ckpt_tcp_segment_parse(data + head, size - head, whole - head, &s))
+		ckpt_tcp_weigh(t, &s, now_ms(), o);
 }
 
 static void hear(const struct ckpt_image *image, struct ckpt_outside *o)
@@ -147,15 +156,16 @@ static void hear(const struct ckpt_image *image, struct ckpt_outside *o)
 		whole = recv(o->raw, data, sizeof(data), MSG_TRUNC);
 		if (whole <= 0)
 			return;
-		weigh(&image->tcps[o->tcp], data,
-		      (size_t)whole < sizeof(data) ? (size_t)whole : sizeof(data), whole, o);
+		take(&image->tcps[o->tcp], data,
+		     (size_t)whole < sizeof(data) ? (size_t)whole : sizeof(data), whole, o);
 	}
 }
 
-static int ask_all(struct ckpt_outside *list, size_t n, struct ckpt_err *err)
+static int ask_all(const struct ckpt_image *image, const struct ckpt_outside *list, size_t n,
+		   struct ckpt_err *err)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (is_open(&list[i]) && ask(list[i].own))
+		if (is_open(&list[i]) && ask(&image->tcps[list[i].tcp], &list[i]))
 			return ckpt_fail(err, CKPT_FAILED, errno,
 					 "cannot ask the other end of a TCP connection");
 	}
@@ -193,7 +203,7 @@ int ckpt_outside_ask(const struct ckpt_image *image, struct ckpt_outside *list, 
 		if (now >= end)
 			break;
 		if (now >= again) {
-			if (ask_all(list, n, err))
+			if (ask_all(image, list, n, err))
 				return -1;
 			again = now + AGAIN_MS;
 		}

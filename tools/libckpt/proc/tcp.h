@@ -110,7 +110,7 @@ int ckpt_tcp_unsent(int from, int to, bool ended, uint8_t **ret, size_t *ret_n,
 		    struct ckpt_err *err);
 
 /*
- * Has an urgent byte come to @own, which is @t and inode @ino, that is not behind what was read?  It
+ * Has an urgent byte come to @own, which is @t and inode @ino, that was not passed by a read?  It
  * may have been read itself: then no call but a read up to it gives what lies behind it.  1, 0, -1
  */
 int ckpt_tcp_marked(const struct ckpt_tcp *t, uint32_t ino, int own, struct ckpt_err *err);
