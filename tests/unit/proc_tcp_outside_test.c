@@ -23,42 +23,21 @@
 #include "lib/far_end.h"
 #include "lib/proc_group.h"
 #include "lib/restore_cycle.h"
+#include "lib/stream.h"
 
-#define STREAM "tcp_stream"
 #define ROUNDS 16
-
-static void never_wrong(void)
-{
-	if (strstr(cycle_read_output(), "WRONG") || aside_said(far_end.dir, "WRONG"))
-		fail_msg("a byte was wrong: %s", cycle_read_output());
-}
-
-static bool was_reset(void)
-{
-	return strstr(cycle_read_output(), "reset");
-}
-
-/* It ends its call, with all that both have said. */
-static void finish(struct ckpt_restore *r)
-{
-	aside_touch(cycle_dir, "go");
-	cycle_finish(r, 0);
-	aside_forget(cycle_dir, "go");
-	never_wrong();
-	assert_non_null(strstr(cycle_read_output(), "all well"));
-}
 
 static void save_caller(struct saved *s)
 {
-	cycle_save_program(STREAM, far_end.port, true, s);
+	cycle_save_program(STREAM_PROGRAM, far_end.port, true, s);
 }
 
 /* Built, and not run: nothing of it may reach the other end. */
-static void abandon(struct saved *s)
+static void abandon(struct saved *s, bool repair)
 {
 	struct ckpt_restore_params params = {
 		.image = &s->image, .source = &s->source, .cgroup = cycle_cgroup_dir,
-		.tcp_repair = true, .stdio = { -1, -1, -1 },
+		.tcp_repair = repair, .stdio = { -1, -1, -1 },
 	};
 	struct ckpt_restore *r = NULL;
 	struct ckpt_err err = CKPT_ERR_INIT;
@@ -71,39 +50,6 @@ static void abandon(struct saved *s)
 	cycle_fresh_cgroup();
 }
 
-static void go_on(void)
-{
-	aside_forget(cycle_dir, "pause");
-	aside_forget(far_end.dir, "pause");
-}
-
-/* Bring both ends to rest, with bytes that are not read in either direction. */
-static pid_t rest_later(void)
-{
-	pid_t pid = fork();
-
-	if (pid)
-		return pid;
-	for (int i = 0; i < 4000 && !strstr(cycle_read_output(), "ready"); i++)
-		usleep(5000);
-	usleep(random() % 80000);
-	aside_touch(cycle_dir, "pause");
-	aside_touch(far_end.dir, "pause");
-	_exit(0);
-}
-
-static void save_resting(struct saved *s)
-{
-	cleanup_free char *program = cycle_program(STREAM);
-	char *argv[] = { program, far_end.port, NULL };
-	pid_t pid;
-
-	aside_forget(cycle_dir, "output");
-	pid = rest_later();
-	cycle_start_and_save(argv, true, "rests", s);
-	waitpid(pid, NULL, 0);
-}
-
 /* Bytes that wait, an end that is stopped, a restore that fails, and another one: it goes on. */
 static void test_goes_on(void **state)
 {
@@ -113,33 +59,19 @@ static void test_goes_on(void **state)
 
 	(void)state;
 	cycle_tcp_repair = true;
-	save_resting(&s);
+	stream_save_resting(&s);
 	assert_int_equal(s.image.n_tcps, 1);
 	assert_true(s.image.tcps[0].flags & CKPT_TCP_F_KNOWN);
-	abandon(&s);
+	abandon(&s, true);
+	abandon(&s, false);
 	far_end_restore(&s, &r, &result);
 	assert_int_equal(result.tcp_repaired, 1);
 	assert_int_equal(result.tcp_reset, 0);
-	go_on();
+	stream_go_on();
 	usleep(200000);
-	assert_false(was_reset());
-	finish(r);
-	assert_false(was_reset() || aside_said(far_end.dir, "reset"));
-}
-
-static void reset_and_well(struct saved *s, const char *why)
-{
-	struct ckpt_restore_result result;
-	struct ckpt_restore *r = NULL;
-
-	far_end_restore(s, &r, &result);
-	assert_int_equal(result.tcp_repaired, 0);
-	assert_int_equal(result.tcp_reset, 1);
-	if (!strstr(result.tcp_why, why))
-		fail_msg("%s", result.tcp_why);
-	go_on();
-	cycle_wait_output("reset");
-	finish(r);
+	assert_false(stream_was_reset());
+	stream_finish(r);
+	assert_false(stream_was_reset() || aside_said(far_end.dir, "reset"));
 }
 
 /* Without being asked for it is reset, also where it could go on. */
@@ -149,9 +81,9 @@ static void test_default(void **state)
 
 	(void)state;
 	cycle_tcp_repair = true;
-	save_resting(&s);
+	stream_save_resting(&s);
 	cycle_tcp_repair = false;
-	reset_and_well(&s, "--tcp reset");
+	stream_reset_and_well(&s, "--tcp reset");
 }
 
 static void kill_loudly(struct ckpt_stop *stop)
@@ -169,9 +101,9 @@ static void test_killed(void **state)
 	(void)state;
 	cycle_tcp_repair = true;
 	cycle_instead_of_kill = kill_loudly;
-	save_resting(&s);
+	stream_save_resting(&s);
 	began = time(NULL);
-	reset_and_well(&s, "");
+	stream_reset_and_well(&s, "");
 	assert_true(time(NULL) - began < 3);
 }
 
@@ -198,10 +130,10 @@ static void test_comes_between(void **state)
 	(void)state;
 	cycle_tcp_repair = true;
 	cycle_instead_of_kill = come_between;
-	save_resting(&s);
+	stream_save_resting(&s);
 	aside_forget(far_end.dir, "pause");
 	aside_wait(far_end.dir, "said", "reset");
-	reset_and_well(&s, "knows it no more");
+	stream_reset_and_well(&s, "knows it no more");
 }
 
 static void leave_and_cut(struct ckpt_stop *stop)
@@ -220,9 +152,9 @@ static void test_silent(void **state)
 	(void)state;
 	cycle_tcp_repair = true;
 	cycle_instead_of_kill = leave_and_cut;
-	save_resting(&s);
+	stream_save_resting(&s);
 	far_end.stays_cut = true;
-	reset_and_well(&s, "does not answer");
+	stream_reset_and_well(&s, "does not answer");
 }
 
 /* It runs on, one end says a byte, which the kernel of the other acknowledges; the power goes. */
@@ -261,9 +193,9 @@ static void test_wrote_since(void **state)
 
 	(void)state;
 	cycle_instead_of_kill = writes_more;
-	save_resting(&s);
+	stream_save_resting(&s);
 	cycle_tcp_repair = true;
-	reset_and_well(&s, "has got something since");
+	stream_reset_and_well(&s, "has got something since");
 }
 
 /* What was acknowledged is lost, and would be waited for without an end. */
@@ -273,9 +205,9 @@ static void test_was_told_since(void **state)
 
 	(void)state;
 	cycle_instead_of_kill = is_told_more;
-	save_resting(&s);
+	stream_save_resting(&s);
 	cycle_tcp_repair = true;
-	reset_and_well(&s, "has sent something since");
+	stream_reset_and_well(&s, "has sent something since");
 }
 
 static int run_us;
@@ -313,14 +245,14 @@ static void test_random(void **state)
 		repaired += result.tcp_repaired;
 		reset += result.tcp_reset;
 		usleep(random() % 60000);
-		never_wrong();
+		stream_never_wrong();
 		cycle_tcp_repair = false;
 		run_us = random() % 2 ? 0 : random() % 20000;
 		cycle_save_again(r, &kept[i + 1]);
 	}
 	cycle_tcp_repair = true;
 	far_end_restore(&kept[ROUNDS], &r, &result);
-	finish(r);
+	stream_finish(r);
 	print_message("# %zu went on, %zu were reset\n", repaired, reset);
 	assert_true(repaired && reset);
 	for (int i = 0; i <= ROUNDS; i++)
@@ -336,7 +268,7 @@ static void test_repair_killed(void **state)
 
 	(void)state;
 	aside_forget(cycle_dir, "said");
-	pid = aside_start(STREAM, cycle_dir, far_end.port, NULL);
+	pid = aside_start(STREAM_PROGRAM, cycle_dir, far_end.port, NULL);
 	aside_wait(cycle_dir, "said", "ready");
 	aside_touch(cycle_dir, "pause");
 	aside_touch(far_end.dir, "pause");
@@ -358,7 +290,7 @@ static void test_repair_killed(void **state)
 		assert_non_null(strstr(text, points[i]));
 		unlink(reached);
 	}
-	go_on();
+	stream_go_on();
 	aside_touch(cycle_dir, "go");
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	aside_forget(cycle_dir, "go");

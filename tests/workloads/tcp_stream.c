@@ -2,12 +2,13 @@
 /*
  * Two ends that stream bytes of chance to each other, with a running hash over all of them
  *
- *	tcp_stream FILE: listens, writes its port into the file; then calls are answered one by one
- *	tcp_stream PORT: calls; ready once something was heard
+ *	tcp_stream FILE [ROOM]: listens, writes its port into the file; then calls are answered one
+ *		by one, with so much room for what comes
+ *	tcp_stream PORT [CREDIT]: calls; ready once something was heard
  *
  * What the caller writes is another thing each time it is written, so that whoever gets a part of
  * it twice, or from two lives of it, finds a hash that does not fit, and says "WRONG".  After a
- * reset it says "reset" and calls again.  Neither end is more than CREDIT bytes ahead of what the
+ * reset it says "reset" and calls again.  Neither end is more than 20000 or CREDIT bytes ahead of what the
  * other one has read.  While there is a file "pause" in its directory an end neither writes nor
  * reads, and says "rests" when the kernel does not either; when there is a file "go" the caller
  * ends the call and says "all well".
@@ -20,9 +21,10 @@
 
 #include "tcp_ends.h"
 
-#define CREDIT 20000
 #define MOST 3000
 #define MAGIC 0x5eedu
+
+static uint64_t credit = 20000;
 
 struct head {
 	uint32_t magic, len;
@@ -84,7 +86,7 @@ static int speak(struct stream *s)
 	ssize_t n;
 
 	if (s->out_at == s->out_len) {
-		if (s->written - s->confirmed > CREDIT)
+		if (s->written - s->confirmed > credit)
 			return 0;
 		next_block(s);
 	}
@@ -134,7 +136,7 @@ static int hear(struct stream *s)
 
 static bool may_speak(const struct stream *s)
 {
-	return !s->ended && (s->out_at < s->out_len || s->written - s->confirmed <= CREDIT);
+	return !s->ended && (s->out_at < s->out_len || s->written - s->confirmed <= credit);
 }
 
 static void rest(void)
@@ -188,11 +190,13 @@ static int talk_once(int fd, bool caller)
 	return r;
 }
 
-static void serve(const char *file)
+static void serve(const char *file, int room)
 {
 	int fd = listener(AF_INET, 5);
 	FILE *f = fopen(file, "w");
 
+	if (room)
+		MUST(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room)));
 	if (!f)
 		exit(1);
 	fprintf(f, "%d\n", ntohs(local(fd).v4.sin_port));
@@ -208,12 +212,14 @@ int main(int argc, char **argv)
 	long port;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	OK(argc == 2);
+	OK(argc == 2 || argc == 3);
 	if (wrong)
 		return 2;
 	port = strtol(argv[1], &end, 10);
 	if (*end)
-		serve(argv[1]);
+		serve(argv[1], argc == 3 ? atoi(argv[2]) : 0);
+	if (argc == 3)
+		credit = strtoul(argv[2], NULL, 10);
 	address(AF_INET, &a);
 	a.v4.sin_port = htons(port);
 	for (bool said = false;; said = true) {

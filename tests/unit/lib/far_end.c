@@ -25,12 +25,11 @@
 
 struct far_end far_end = { .cut = -1 };
 
-int far_end_start(void **state)
+static int start(const char *room)
 {
-	(void)state;
 	strcpy(far_end.dir, "/tmp/ckpt-tcp-outside-XXXXXX");
 	assert_non_null(mkdtemp(far_end.dir));
-	far_end.pid = aside_start(STREAM, far_end.dir, "port", NULL);
+	far_end.pid = aside_start(STREAM, far_end.dir, "port", room);
 	aside_wait(far_end.dir, "port", "\n");
 	aside_read(far_end.dir, "port", far_end.port, sizeof(far_end.port));
 	far_end.port[strcspn(far_end.port, "\n")] = 0;
@@ -38,16 +37,30 @@ int far_end_start(void **state)
 	return 0;
 }
 
+int far_end_start(void **state)
+{
+	(void)state;
+	return start(NULL);
+}
+
+int far_end_start_small(void **state)
+{
+	(void)state;
+	return start("8192");
+}
+
 int far_end_stop(void **state)
 {
 	(void)state;
 	ckpt_cleanup_close(&far_end.cut);
+	far_end.cut = -1;
 	kill(far_end.pid, SIGKILL);
 	waitpid(far_end.pid, NULL, 0);
 	aside_remove(far_end.dir);
 	memset(far_end.port, 0, sizeof(far_end.port));
 	far_end.stays_cut = cycle_tcp_repair = false;
 	cycle_instead_of_kill = NULL;
+	cycle_while_stopped = cycle_before_run = NULL;
 	return 0;
 }
 
@@ -64,6 +77,17 @@ int far_end_connection(pid_t pid)
 			return take_fd(own);
 	}
 	return -1;
+}
+
+int far_end_of_tree(void)
+{
+	cleanup_free int32_t *pids = NULL;
+	size_t n;
+
+	assert_int_equal(ckpt_cgroup_pids(cycle_cgroup, &pids, &n, NULL), 0);
+	/* the first one may be init of the tree */
+	assert_true(n > 0);
+	return far_end_connection(pids[n - 1]);
 }
 
 void far_end_cut(void)
@@ -161,4 +185,5 @@ void far_end_restore(struct saved *s, struct ckpt_restore **ret,
 	if (far_end.cut >= 0 && result->tcp_reset)
 		(void)connect(far_end.cut, &nowhere, sizeof(nowhere));
 	ckpt_cleanup_close(&far_end.cut);
+	far_end.cut = -1;
 }

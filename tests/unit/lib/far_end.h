@@ -26,10 +26,14 @@ extern struct far_end far_end;
 
 /* Fixtures of each test. */
 int far_end_start(void **state);
+/* The same with little room for what comes. */
+int far_end_start_small(void **state);
 int far_end_stop(void **state);
 
 /* Our own descriptor of the one connected socket of a process, or -1. */
 int far_end_connection(pid_t pid);
+/* The same of the one process of the tree. */
+int far_end_of_tree(void);
 /* What comes for it from now on is lost on its way. */
 void far_end_cut(void);
 /* Kill all of the tree, whose kernel tells the far end. */

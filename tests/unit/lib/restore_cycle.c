@@ -30,6 +30,7 @@ char *cycle_cgroup_dir;
 void (*cycle_while_stopped)(void);
 int32_t cycle_taken;
 void (*cycle_instead_of_kill)(struct ckpt_stop *stop);
+void (*cycle_before_run)(void);
 bool cycle_tcp_repair;
 char cycle_dir[64];
 static char output[96];
@@ -273,8 +274,10 @@ void cycle_restore(struct saved *s, struct ckpt_restore **ret, struct ckpt_resto
 
 	params.stdio[0] = open("/dev/null", O_RDWR | O_CLOEXEC);
 	params.stdio[1] = params.stdio[2] = open(output, O_WRONLY | O_APPEND | O_CLOEXEC);
-	cycle_check(ckpt_restore_build(&params, ret, &err) || ckpt_restore_verify(*ret, &err) ||
-	      ckpt_restore_run(*ret, result, &err), &err);
+	cycle_check(ckpt_restore_build(&params, ret, &err) || ckpt_restore_verify(*ret, &err), &err);
+	if (cycle_before_run)
+		cycle_before_run();
+	cycle_check(ckpt_restore_run(*ret, result, &err), &err);
 	cycle_close_stdio(params.stdio);
 }
 

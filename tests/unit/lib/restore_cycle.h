@@ -31,6 +31,8 @@ extern char *cycle_cgroup_dir, cycle_dir[64];
 extern void (*cycle_while_stopped)(void);
 /* Called by cycle_save instead of a kill, to end the tree in another way. */
 extern void (*cycle_instead_of_kill)(struct ckpt_stop *stop);
+/* Called by cycle_restore when all is built and compared, and nothing runs yet. */
+extern void (*cycle_before_run)(void);
 /* Connections to the outside: left as they are by the kill, and gone on with by a restore. */
 extern bool cycle_tcp_repair;
 

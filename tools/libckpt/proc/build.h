@@ -139,8 +139,8 @@ struct ckpt_build_shm {
  * @made: host ids of the tasks that exist and that ptrace holds, oldest first
  * @tasks: one for each of the image, same order
  * @shms: likewise; NULL before they are made
- * @outsides: TCP connections to the outside that go on
- * @tcp_reset: those that do not; @tcp_why: why not, of the first
+ * @outsides: TCP connections to the outside that are made anew
+ * @tcp_repaired: how many go on; @tcp_reset: are reset; @tcp_why: why, of the first
  * @released: the tree is on its own
  */
 struct ckpt_restore {
@@ -165,7 +165,7 @@ struct ckpt_restore {
 	uint64_t pages;
 	uint64_t build_ns, verify_ns;
 	struct ckpt_outside *outsides;
-	size_t n_outsides, tcp_reset;
+	size_t n_outsides, tcp_repaired, tcp_reset;
 	char tcp_why[128];
 	bool released;
 };

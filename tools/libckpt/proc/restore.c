@@ -286,7 +286,7 @@ int ckpt_restore_run(struct ckpt_restore *r, struct ckpt_restore_result *ret,
 		.verify_ns = r->verify_ns,
 		.run_ns = now_ns() - start,
 		.pages = r->pages,
-		.tcp_repaired = r->n_outsides,
+		.tcp_repaired = r->tcp_repaired,
 		.tcp_reset = r->tcp_reset,
 	};
 	memcpy(ret->tcp_why, r->tcp_why, sizeof(ret->tcp_why));

@@ -13,7 +13,7 @@
 
 #include "base/cleanup.h"
 #include "proc/socket.h"
-#include "proc/tcp.h"
+#include "proc/tcp-outside.h"
 #include "proc/unix.h"
 
 /* A kernel that does not know an option does as if it were off; this one, as if it were on. */
@@ -116,13 +116,17 @@ int ckpt_build_sockets(struct ckpt_restore *r, struct ckpt_err *err)
 		if (r->image->files[i].kind == CKPT_FILE_SOCKET && finish(r, i, err))
 			return -1;
 	}
-	return 0;
+	return ckpt_outside_quiet(r, err);
 }
 
-static int verify_options(const struct ckpt_socket *s, int own, struct ckpt_err *err)
+static int verify_options(const struct ckpt_restore *r, const struct ckpt_socket *s, int own,
+			  struct ckpt_err *err)
 {
+	bool waits = ckpt_tcp_socket(s) && ckpt_outside_goes_on(r, s->part);
+
 	for (size_t i = 0; i < s->n_options; i++) {
-		if (!has_option(own, &s->options[i]))
+		if (!(waits && ckpt_outside_quiets(&s->options[i])) &&
+		    !has_option(own, &s->options[i]))
 			return NOT_AS_CAPTURED("option %u of a socket is not that of the "
 					       "checkpoint", s->options[i].name);
 	}
@@ -140,7 +144,7 @@ int ckpt_verify_sockets(struct ckpt_restore *r, struct ckpt_err *err)
 			continue;
 		s = &r->image->sockets[f->object];
 		own = ckpt_build_borrow(r, r->fd_base + i, err);
-		if (own < 0 || verify_options(s, own, err) ||
+		if (own < 0 || verify_options(r, s, own, err) ||
 		    (ckpt_tcp_socket(s) && ckpt_verify_tcp(r, s, own, err)) ||
 		    (s->family == AF_UNIX && ckpt_verify_unix(r, i, own, err)))
 			return -1;

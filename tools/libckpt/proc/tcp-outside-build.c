@@ -11,7 +11,9 @@
 
 #define BY_POLICY "as --tcp reset says"
 #define UNKNOWN "it was in motion, half closed or without SACK"
-#define MAXSEG_MAX 32767u	/* that setsockopt takes */
+#define MAXSEG_MIN 88u	/* that setsockopt takes, and the kernel */
+#define MAXSEG_MAX 32767u
+#define WINDOW_TINY 536u
 
 static int set(int own, int name, int value)
 {
@@ -53,6 +55,20 @@ static bool has_address(int own, const struct ckpt_tcp *t)
 }
 
 /*
+ * To a window that was never as large as two segments the kernel sends smaller ones; a larger one
+ * would wait for room that never comes.
+ */
+static uint32_t segment_of(const struct ckpt_tcp *t)
+{
+	uint32_t window = t->out_window_max, most = window > WINDOW_TINY ? window / 2 : window;
+	uint32_t size = t->mss < MAXSEG_MAX ? t->mss : MAXSEG_MAX;
+
+	if (most && most < size)
+		size = most > MAXSEG_MIN ? most : MAXSEG_MIN;
+	return size;
+}
+
+/*
  * The kernel works out the size of its segments when it connects, and before it is told what was
  * agreed on: it is to know by then.
  */
@@ -60,9 +76,17 @@ static int start(const struct ckpt_tcp_end *e)
 {
 	const struct ckpt_tcp *t = e->t;
 
-	return set(e->own, TCP_MAXSEG, t->mss < MAXSEG_MAX ? t->mss : MAXSEG_MAX) ||
+	return set(e->own, TCP_MAXSEG, segment_of(t)) ||
 	       ckpt_tcp_start(e, t->out, t->in - t->n_unread) ||
 	       set(e->own, TCP_MAXSEG, 0) ? -1 : 0;
+}
+
+/* Its timer would reset what hears nothing for a while. */
+static int quiet(int own)
+{
+	const int off = 0;
+
+	return setsockopt(own, SOL_SOCKET, SO_KEEPALIVE, &off, sizeof(off));
 }
 
 /* Connected as it was, with what it had got, and deaf. Return: 0, -1 with errno. */
@@ -77,7 +101,7 @@ static int make(const struct ckpt_image *image, const struct ckpt_tcp_end *e)
 		.rcv_wup = t->in_wup,
 	};
 
-	if (ckpt_tcp_deafen(e->own, true) || start(e))
+	if (quiet(e->own) || ckpt_tcp_deafen(e->own, true) || start(e))
 		return -1;
 	if (!has_address(e->own, t)) {
 		errno = EADDRNOTAVAIL;
@@ -100,7 +124,7 @@ static const char *why(uint32_t verdict)
 	case CKPT_TCP_GONE:
 		return "its other end knows it no more";
 	default:
-		return "its other end does not answer";
+		return "its other end does not answer, or is far away from it";
 	}
 }
 
@@ -111,24 +135,20 @@ static void tell(struct ckpt_restore *r, const char *text, int os)
 			 os ? strerror(os) : "");
 }
 
-static void drop(struct ckpt_outside *o)
+static void let_go(int *fd)
 {
-	ckpt_cleanup_close(&o->raw);
-	ckpt_cleanup_close(&o->own);
+	ckpt_cleanup_close(fd);
+	*fd = -1;
 }
 
-/* The other end, if it is there, learns that nobody is at this one. */
-static void give_up(struct ckpt_outside *o)
+static void drop(struct ckpt_outside *o)
 {
-	const struct sockaddr nowhere = { .sa_family = AF_UNSPEC };
-
-	set(o->own, TCP_REPAIR, TCP_REPAIR_OFF_NO_WP);
-	(void)connect(o->own, &nowhere, sizeof(nowhere));
-	drop(o);
+	let_go(&o->raw);
+	let_go(&o->own);
 }
 
 /*
- * One that is known is made anew, and without @tcp_repair given up at once.
+ * One that is known is made anew; without @tcp_repair only for its other end to be told.
  * Return: 1 it is to be asked about; 0 it is to be reset, with the reason told; -1.
  */
 static int begin(struct ckpt_restore *r, uint32_t file, uint32_t tcp, struct ckpt_outside *o,
@@ -150,42 +170,28 @@ static int begin(struct ckpt_restore *r, uint32_t file, uint32_t tcp, struct ckp
 		drop(o);
 		return 0;
 	}
+	r->n_outsides++;
 	if (!r->params.tcp_repair) {
 		tell(r, BY_POLICY, 0);
-		give_up(o);
 		return 0;
 	}
 	o->raw = ckpt_outside_listen(t, err);
-	if (o->raw >= 0)
-		return 1;
-	drop(o);
-	return -1;
+	return o->raw < 0 ? -1 : 1;
 }
 
-/* Keep those that may go on. */
+/* In the place of each that may not go on comes another one; it is kept until the tree runs. */
 static int sort_out(struct ckpt_restore *r, const uint32_t *files, ckpt_tcp_reset_fn reset,
 		    struct ckpt_err *err)
 {
-	size_t n = r->n_outsides;
-
-	r->n_outsides = 0;
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < r->n_outsides; i++) {
 		struct ckpt_outside *o = &r->outsides[i];
-		uint32_t tcp = o->tcp;
 
-		if (o->verdict == CKPT_TCP_FITS) {
-			ckpt_cleanup_close(&o->raw);
-			r->outsides[r->n_outsides++] = *o;
+		let_go(&o->raw);
+		if (o->verdict == CKPT_TCP_FITS)
 			continue;
-		}
 		tell(r, why(o->verdict), 0);
-		give_up(o);
-		if (reset(r, files, tcp, err)) {
-			/* the rest is closed in repair mode */
-			while (++i < n)
-				drop(&r->outsides[i]);
+		if (reset(r, files, o->tcp, err))
 			return -1;
-		}
 	}
 	return 0;
 }
@@ -206,10 +212,11 @@ int ckpt_build_outside(struct ckpt_restore *r, const uint32_t *files, ckpt_tcp_r
 			asked = begin(r, files[i], i, &r->outsides[r->n_outsides], err);
 		else
 			tell(r, r->params.tcp_repair ? UNKNOWN : BY_POLICY, 0);
-		r->n_outsides += asked > 0;
 		if (asked < 0 || (!asked && reset(r, files, i, err)))
 			return -1;
 	}
+	if (!r->params.tcp_repair)
+		return 0;
 	return ckpt_outside_ask(r->image, r->outsides, r->n_outsides, err) ||
 	       sort_out(r, files, reset, err) ? -1 : 0;
 }
@@ -218,9 +225,36 @@ bool ckpt_outside_goes_on(const struct ckpt_restore *r, uint32_t tcp)
 {
 	for (size_t i = 0; i < r->n_outsides; i++) {
 		if (r->outsides[i].tcp == tcp)
-			return true;
+			return r->outsides[i].verdict == CKPT_TCP_FITS;
 	}
 	return false;
+}
+
+bool ckpt_outside_quiets(const struct ckpt_socket_option *o)
+{
+	return o->level == SOL_SOCKET && o->name == SO_KEEPALIVE;
+}
+
+int ckpt_outside_quiet(struct ckpt_restore *r, struct ckpt_err *err)
+{
+	for (size_t i = 0; i < r->n_outsides; i++) {
+		if (quiet(r->outsides[i].own))
+			return ckpt_fail(err, CKPT_FAILED, errno, "cannot quiet a TCP socket");
+	}
+	return 0;
+}
+
+/* Where the clock was set back, it goes on from what the other end was told last. */
+static int wind(const struct ckpt_outside *o)
+{
+	uint32_t now = 0;
+	socklen_t len = sizeof(now);
+
+	if (!o->timed)
+		return 0;
+	if (getsockopt(o->own, IPPROTO_TCP, TCP_TIMESTAMP, &now, &len))
+		return -1;
+	return ckpt_tcp_after(now, o->echo) ? 0 : set(o->own, TCP_TIMESTAMP, (o->echo + 2) & ~1u);
 }
 
 /*
@@ -228,35 +262,70 @@ bool ckpt_outside_goes_on(const struct ckpt_restore *r, uint32_t tcp)
  * it; the rest is sent as there is room.  Only then does it hear again, and asks once more: what
  * was said to it meanwhile it has not heard.
  */
-static int go_on(const struct ckpt_tcp_end *e, uint32_t acked)
+static int go_on(const struct ckpt_outside *o, const struct ckpt_tcp *t)
 {
-	const struct ckpt_tcp *t = e->t;
-	size_t sent = acked - t->out > t->n_sent ? acked - t->out : t->n_sent;
+	size_t sent = o->acked - t->out > t->n_sent ? o->acked - t->out : t->n_sent;
+	const int own = o->own, all = -1;
 
-	if (ckpt_tcp_make_room(e->own, SO_SNDBUF, SO_SNDBUFFORCE, t->n_unsent) ||
-	    set(e->own, TCP_REPAIR_QUEUE, TCP_SEND_QUEUE) || put_all(e->own, t->unsent, sent) ||
-	    set(e->own, TCP_REPAIR, TCP_REPAIR_OFF_NO_WP) ||
-	    (t->n_unsent > sent && put_all(e->own, t->unsent + sent, t->n_unsent - sent)) ||
-	    (t->flags & CKPT_TCP_F_DEAF && shutdown(e->own, SHUT_RD)))
+	/* a limit for what waits comes with the other options */
+	if (wind(o) || set(own, TCP_NOTSENT_LOWAT, all) ||
+	    ckpt_tcp_make_room(own, SO_SNDBUF, SO_SNDBUFFORCE, t->n_unsent) ||
+	    set(own, TCP_REPAIR_QUEUE, TCP_SEND_QUEUE) || put_all(own, t->unsent, sent) ||
+	    set(own, TCP_REPAIR, TCP_REPAIR_OFF_NO_WP) ||
+	    (t->n_unsent > sent && put_all(own, t->unsent + sent, t->n_unsent - sent)) ||
+	    (t->flags & CKPT_TCP_F_DEAF && shutdown(own, SHUT_RD)))
 		return -1;
-	return ckpt_tcp_deafen(e->own, false) || set(e->own, TCP_REPAIR, TCP_REPAIR_ON) ||
-	       set(e->own, TCP_REPAIR, TCP_REPAIR_OFF) ? -1 : 0;
+	return ckpt_tcp_deafen(own, false) || set(own, TCP_REPAIR, TCP_REPAIR_ON) ||
+	       set(own, TCP_REPAIR, TCP_REPAIR_OFF) ? -1 : 0;
+}
+
+/* The other end, if it is there, learns that nobody is at this one; so does who has it as well. */
+static void give_up(const struct ckpt_outside *o)
+{
+	const struct sockaddr nowhere = { .sa_family = AF_UNSPEC };
+
+	set(o->own, TCP_REPAIR, TCP_REPAIR_OFF_NO_WP);
+	ckpt_tcp_deafen(o->own, false);
+	(void)connect(o->own, &nowhere, sizeof(nowhere));
+}
+
+/* One that cannot be set going is reset, and what had come to it is gone with it. */
+static int set_going(struct ckpt_restore *r, struct ckpt_outside *o, struct ckpt_err *err)
+{
+	const struct ckpt_file *f = &r->image->files[o->file];
+	struct tcp_info i;
+
+	if (go_on(o, &r->image->tcps[o->tcp])) {
+		tell(r, "it cannot be set going", errno);
+		o->verdict = CKPT_TCP_SILENT;
+		give_up(o);
+	} else if (ckpt_tcp_info(o->own, &i, err)) {
+		return -1;
+	} else if (i.tcpi_state == TCP_CLOSE) {
+		o->verdict = CKPT_TCP_GONE;
+		tell(r, why(o->verdict), 0);
+	}
+	if (ckpt_build_socket_options(&r->image->sockets[f->object], o->own, err))
+		return -1;
+	if (o->verdict == CKPT_TCP_FITS)
+		r->tcp_repaired++;
+	else
+		drop(o);
+	return 0;
 }
 
 int ckpt_outside_start(struct ckpt_restore *r, struct ckpt_err *err)
 {
 	for (size_t i = 0; i < r->n_outsides; i++) {
-		const struct ckpt_outside *o = &r->outsides[i];
-		const struct ckpt_tcp_end e = {
-			.own = o->own, .t = &r->image->tcps[o->tcp],
-			.s = &r->image->sockets[r->image->files[o->file].object],
-		};
+		struct ckpt_outside *o = &r->outsides[i];
 
-		if (go_on(&e, o->acked))
-			return ckpt_fail(err, CKPT_FAILED, errno,
-					 "cannot set a TCP connection to the outside going");
-		if (ckpt_build_socket_options(e.s, o->own, err))
+		if (o->verdict == CKPT_TCP_FITS && set_going(r, o, err))
 			return -1;
+	}
+	/* nothing can fail any more */
+	for (size_t i = 0; i < r->n_outsides; i++) {
+		if (r->outsides[i].own >= 0 && r->outsides[i].verdict != CKPT_TCP_FITS)
+			give_up(&r->outsides[i]);
 	}
 	return 0;
 }
