@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -25,8 +26,11 @@
 #define IPPROTO_MPTCP 262
 #endif
 
-/* Of a listener outside of whoever is looked at, with no room for one more. */
-static struct sockaddr_in full;
+#define MANY 110
+#define FEW_FDS 100	/* that are not enough for them */
+
+/* Of a listener outside of whoever is looked at, with no room for one more; and one with room. */
+static struct sockaddr_in full, roomy;
 
 static void must(int result)
 {
@@ -272,6 +276,51 @@ static void hold_mptcp(void)
 		proc_group_lacks(EPROTONOSUPPORT);
 }
 
+static void hold_many(void)
+{
+	for (int i = 0; i < MANY; i++)
+		connect_to(&roomy, 0);
+}
+
+/* Return: connections that are known, in a process of its own with few descriptors. */
+static int count_known(pid_t pid)
+{
+	const struct ckpt_stop_params params = { .pid = pid, .tcp_repair = true };
+	const struct rlimit few = { FEW_FDS, FEW_FDS };
+	struct ckpt_image image = { 0 };
+	struct ckpt_err err = CKPT_ERR_INIT;
+	int n = 0;
+
+	if (setrlimit(RLIMIT_NOFILE, &few) || proc_group_cycle(&params, &image, &err)) {
+		print_error("%s\n", err.text);
+		return -1;
+	}
+	for (size_t i = 0; i < image.n_tcps; i++)
+		n += !!(image.tcps[i].flags & CKPT_TCP_F_KNOWN);
+	ckpt_image_done(&image);
+	return n;
+}
+
+/* For want of descriptors some stay unknown, and nothing fails. */
+static void takes_many(void **state)
+{
+	int listener, status;
+	pid_t held, pid;
+
+	(void)state;
+	roomy = listen_at(&listener, MANY);
+	held = proc_group_spawn(NULL, hold_many);
+	pid = fork();
+	if (!pid)
+		_exit(count_known(held));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_in_range(WEXITSTATUS(status), 1, MANY - 1);
+	kill(held, SIGKILL);
+	waitpid(held, NULL, 0);
+	close(listener);
+}
+
 static void refuses_tcp(void **state)
 {
 	static const struct proc_group_refusal cases[] = {
@@ -308,7 +357,8 @@ static void refuses_tcp(void **state)
 
 static void takes_passed(void **state)
 {
-	const struct ckpt_stop_params params = { .pid = proc_group_spawn(NULL, hold_urgent_passed) };
+	const pid_t pid = proc_group_spawn(NULL, hold_urgent_passed);
+	const struct ckpt_stop_params params = { .pid = pid };
 	struct ckpt_image image = { 0 };
 	struct ckpt_err err = CKPT_ERR_INIT;
 	size_t unread = 0;
@@ -346,6 +396,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refuses_tcp),
 		cmocka_unit_test(takes_passed),
+		cmocka_unit_test(takes_many),
 		cmocka_unit_test(refuses_one_byte),
 	};
 

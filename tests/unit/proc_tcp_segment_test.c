@@ -223,6 +223,20 @@ static void test_malformed(void **state)
 	assert_false(ckpt_tcp_segment_parse(b.data, b.len, b.len + 8, &s));
 }
 
+static void test_room(void **state)
+{
+	struct ckpt_tcp list[3] = { { .flags = CKPT_TCP_F_KNOWN }, { .flags = CKPT_TCP_F_RESET } };
+	struct ckpt_image image = { .tcps = list, .n_tcps = 3 };
+	uint64_t one = ckpt_outside_fd_room(&image);
+
+	(void)state;
+	assert_true(one > 2);
+	list[2].flags = CKPT_TCP_F_KNOWN;
+	assert_int_equal(ckpt_outside_fd_room(&image), one + 2);
+	image.n_tcps = 0;
+	assert_int_equal(ckpt_outside_fd_room(&image), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -231,6 +245,7 @@ int main(void)
 		cmocka_unit_test(test_parsed),
 		cmocka_unit_test(test_probe),
 		cmocka_unit_test(test_malformed),
+		cmocka_unit_test(test_room),
 	};
 
 	return cmocka_run_group_tests_name("proc tcp segment", tests, NULL, NULL);

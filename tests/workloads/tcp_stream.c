@@ -8,10 +8,10 @@
  *
  * What the caller writes is another thing each time it is written, so that whoever gets a part of
  * it twice, or from two lives of it, finds a hash that does not fit, and says "WRONG".  After a
- * reset it says "reset" and calls again.  Neither end is more than 20000 or CREDIT bytes ahead of what the
- * other one has read.  While there is a file "pause" in its directory an end neither writes nor
- * reads, and says "rests" when the kernel does not either; when there is a file "go" the caller
- * ends the call and says "all well".
+ * reset it says "reset" and calls again.  Neither end is more than 20000 or CREDIT bytes ahead of
+ * what the other one has read.  While there is a file "pause" in its directory an end neither
+ * writes nor reads, and says "rests" when the kernel does not either; when there is a file "go"
+ * the caller ends the call and says "all well".
  */
 #include <fcntl.h>
 #include <poll.h>

@@ -274,7 +274,8 @@ void cycle_restore(struct saved *s, struct ckpt_restore **ret, struct ckpt_resto
 
 	params.stdio[0] = open("/dev/null", O_RDWR | O_CLOEXEC);
 	params.stdio[1] = params.stdio[2] = open(output, O_WRONLY | O_APPEND | O_CLOEXEC);
-	cycle_check(ckpt_restore_build(&params, ret, &err) || ckpt_restore_verify(*ret, &err), &err);
+	cycle_check(ckpt_restore_build(&params, ret, &err) || ckpt_restore_verify(*ret, &err),
+		    &err);
 	if (cycle_before_run)
 		cycle_before_run();
 	cycle_check(ckpt_restore_run(*ret, result, &err), &err);

@@ -20,7 +20,7 @@
 #include "base/cleanup.h"
 #include "proc/build.h"
 #include "proc/parse.h"
-#include "proc/socket.h"
+#include "proc/tcp-outside.h"
 #include "proc/uring.h"
 
 #ifndef AT_RSEQ_FEATURE_SIZE
@@ -293,21 +293,35 @@ static int check_urings(const struct ckpt_image *image, struct ckpt_err *err)
 	return 0;
 }
 
+static int check_descriptors(const struct ckpt_image *image, struct ckpt_err *err)
+{
+	uint64_t outside = ckpt_outside_fd_room(image);
+	struct rlimit own;
+
+	if (getrlimit(RLIMIT_NOFILE, &own))
+		return 0;
+	if (own.rlim_max < outside)
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+				 "TCP connections to the outside take %lu descriptors, of which a "
+				 "process may have %lu; raise the hard limit of open files "
+				 "(ulimit -Hn)", outside, own.rlim_max);
+	if (own.rlim_max < ckpt_build_fd_room(image))
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+				 "%zu open files do not fit into a limit of %lu; raise the hard "
+				 "limit of open files (ulimit -Hn)", image->n_files, own.rlim_max);
+	return 0;
+}
+
 static int check_numbers(const struct ckpt_image *image, struct ckpt_err *err)
 {
 	uint64_t pid_max = setting("/proc/sys/kernel/pid_max", INT32_MAX);
 	uint64_t ghosts = ckpt_build_first_ghost(image) + image->n_tasks + image->n_pidfds;
-	struct rlimit own;
 
 	if (ghosts >= pid_max)
 		return ckpt_fail(err, CKPT_REFUSED, 0,
 				 "the tree needs pids up to %lu; raise kernel.pid_max, which is "
 				 "%lu", ghosts, pid_max);
-	if (!getrlimit(RLIMIT_NOFILE, &own) && own.rlim_max < ckpt_build_fd_room(image))
-		return ckpt_fail(err, CKPT_REFUSED, 0,
-				 "%zu open files do not fit into a limit of %lu; raise the hard "
-				 "limit of open files (ulimit -Hn)", image->n_files, own.rlim_max);
-	return 0;
+	return check_descriptors(image, err);
 }
 
 /* Longest queues: of connections nobody has accepted, of datagrams. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #define MAXSEG_MIN 88u	/* that setsockopt takes, and the kernel */
 #define MAXSEG_MAX 32767u
 #define WINDOW_TINY 536u
+#define OTHER_FDS 128u	/* of this process */
 
 static int set(int own, int name, int value)
 {
@@ -196,12 +198,34 @@ static int sort_out(struct ckpt_restore *r, const uint32_t *files, ckpt_tcp_rese
 	return 0;
 }
 
+uint64_t ckpt_outside_fd_room(const struct ckpt_image *image)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < image->n_tcps; i++)
+		n += image->tcps[i].flags & CKPT_TCP_F_KNOWN ? 2 : 0;
+	return n ? n + OTHER_FDS : 0;
+}
+
+/* Preflight has seen that there is room. */
+static void make_room(const struct ckpt_image *image)
+{
+	uint64_t room = ckpt_outside_fd_room(image);
+	struct rlimit own;
+
+	if (getrlimit(RLIMIT_NOFILE, &own) || own.rlim_cur >= room)
+		return;
+	own.rlim_cur = room < own.rlim_max ? room : own.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &own);
+}
+
 int ckpt_build_outside(struct ckpt_restore *r, const uint32_t *files, ckpt_tcp_reset_fn reset,
 		       struct ckpt_err *err)
 {
 	r->outsides = calloc(r->image->n_tcps + 1, sizeof(*r->outsides));
 	if (!r->outsides)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for TCP connections");
+	make_room(r->image);
 	for (uint32_t i = 0; i < r->image->n_tcps; i++) {
 		const struct ckpt_tcp *t = &r->image->tcps[i];
 		int asked = 0;

@@ -6,7 +6,8 @@
  * Only repair mode shows them.  In it the kernel believes to have sent what waits to be sent as
  * soon as anything makes it look at that; so while the tree is to run on, a connection with
  * something that waits stays unknown.  So does one of which no two looks agree, because bytes
- * come in all the time, and one to which an urgent byte has come since it was looked at first.
+ * come in all the time, one to which an urgent byte has come since it was looked at first, and one
+ * for which we have no descriptor left.
  */
 #include <errno.h>
 #include <linux/sockios.h>
@@ -14,6 +15,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -25,6 +27,7 @@
 #endif
 
 #define TRIES 3
+#define SPARE_FDS 32	/* for all else that is opened meanwhile */
 #define ROOM_SLACK 0x20000u	/* a segment that is acknowledged in part is shown whole */
 
 /**
@@ -94,6 +97,15 @@ static void look(void *arg)
 	}
 }
 
+/* As many as this process may have; the keeper needs them at the kill once more. */
+static void raise_limit(struct rlimit *ret)
+{
+	if (getrlimit(RLIMIT_NOFILE, ret))
+		*ret = (struct rlimit){ RLIM_INFINITY, RLIM_INFINITY };
+	ret->rlim_cur = ret->rlim_max;
+	setrlimit(RLIMIT_NOFILE, ret);
+}
+
 /* May it be looked at, and could it ever go on? */
 static bool worth(const struct ckpt_reader *r, const struct ckpt_tcp *t, int own)
 {
@@ -108,7 +120,7 @@ static bool worth(const struct ckpt_reader *r, const struct ckpt_tcp *t, int own
 	       (!i.tcpi_notsent_bytes || r->hold->tcp_repair);
 }
 
-static int add(struct ckpt_reader *r, struct found *f, uint32_t tcp, size_t *room,
+static int add(struct ckpt_reader *r, struct found *f, uint32_t tcp, size_t *room, rlim_t most,
 	       struct ckpt_err *err)
 {
 	const struct ckpt_tcp *t = &r->image->tcps[tcp];
@@ -119,7 +131,7 @@ static int add(struct ckpt_reader *r, struct found *f, uint32_t tcp, size_t *roo
 	own = ckpt_borrow_fd(&r->image->files[t->file], err);
 	if (own < 0)
 		return -1;
-	if (!worth(r, t, own) || ioctl(own, SIOCOUTQ, &queued)) {
+	if ((rlim_t)own + SPARE_FDS > most || !worth(r, t, own) || ioctl(own, SIOCOUTQ, &queued)) {
 		close(own);
 		return 0;
 	}
@@ -159,13 +171,15 @@ static int prepare(struct ckpt_reader *r, struct looks **ret, struct ckpt_err *e
 {
 	cleanup_free struct found *list = calloc(r->image->n_tcps + 1, sizeof(*list));
 	size_t n = 0, room = 0;
+	struct rlimit most;
 	int added = 0;
 
 	*ret = NULL;
+	raise_limit(&most);
 	if (!list)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of TCP connections");
 	for (uint32_t i = 0; i < r->image->n_tcps && added >= 0; i++) {
-		added = add(r, &list[n], i, &room, err);
+		added = add(r, &list[n], i, &room, most.rlim_cur, err);
 		n += added > 0;
 	}
 	if (added >= 0 && n)

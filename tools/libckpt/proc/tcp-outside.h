@@ -131,7 +131,8 @@ bool ckpt_outside_quiets(const struct ckpt_socket_option *o);
 int ckpt_outside_start(struct ckpt_restore *r, struct ckpt_err *err);
 void ckpt_outside_quit(struct ckpt_restore *r);
 void ckpt_outside_done(struct ckpt_restore *r);
-/* May we, here? */
+/* Descriptors that this process needs for them; and may we, here? */
+uint64_t ckpt_outside_fd_room(const struct ckpt_image *image);
 int ckpt_outside_machine(const struct ckpt_image *image, struct ckpt_err *err);
 
 #endif
