@@ -19,6 +19,7 @@
 
 #include "base/cgroup.h"
 #include "lib/restore_cycle.h"
+#include "proc/build.h"
 
 #define PROGRAM "family"
 
@@ -202,6 +203,25 @@ static void a_number_is_taken_by_groups_and_sessions(void **state)
 		await_gone(member);
 		assert_int_equal(forecast(&s), 0);
 	}
+}
+
+static void a_spare_number_is_no_group(void **state)
+{
+	pid_t pid = fork(), member;
+	struct ckpt_restore r = { 0 };
+
+	(void)state;
+	if (!pid)
+		_exit(0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	member = hold_number(pid, 1);
+	r.ghost = pid;
+	assert_int_not_equal(kill(pid, 0), 0);
+	assert_int_not_equal(ckpt_pids_spare(&r), pid);
+	kill(member, SIGKILL);
+	await_gone(member);
+	r.ghost = pid;
+	assert_int_equal(ckpt_pids_spare(&r), pid);
 }
 
 /* Of who was killed a moment ago the parent has not heard yet. */
@@ -410,6 +430,7 @@ int main(void)
 		cmocka_unit_test(free_pids_are_the_same),
 		cmocka_unit_test(taken_pids_are_had_elsewhere),
 		cmocka_unit_test(a_number_is_taken_by_groups_and_sessions),
+		cmocka_unit_test(a_spare_number_is_no_group),
 		cmocka_unit_test(the_dead_are_waited_for),
 		cmocka_unit_test(a_pid_that_is_taken_meanwhile_is_named),
 		cmocka_unit_test(all_objects_move),

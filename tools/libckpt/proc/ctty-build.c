@@ -23,8 +23,6 @@
 #include "proc/build.h"
 #include "proc/pty.h"
 
-#define TRIES 100
-
 /* A descriptor of a terminal, while every task has all files of the image. */
 static uint64_t fd_of(const struct ckpt_restore *r, uint32_t kind, uint32_t index)
 {
@@ -38,17 +36,10 @@ static uint64_t fd_of(const struct ckpt_restore *r, uint32_t kind, uint32_t inde
 /* A helper that shares the table of init, with the next pid that nobody has. */
 static int raise_helper(struct ckpt_restore *r, struct ckpt_site *ret, struct ckpt_err *err)
 {
-	for (int try = 0; try < TRIES; try++) {
-		*ret = r->init_site;
-		ret->name = r->ghost++;
-		ckpt_err_clear(err);
-		if (!ckpt_build_clone(r, &r->init_site, CLONE_FILES | CLONE_INTO_CGROUP, ret->name,
-				      0, &ret->tid, err))
-			return 0;
-		if (!err || err->os != EEXIST)
-			return -1;
-	}
-	return -1;
+	*ret = r->init_site;
+	ret->name = ckpt_pids_spare(r);
+	return ckpt_build_clone(r, &r->init_site, CLONE_FILES | CLONE_INTO_CGROUP, ret->name, 0,
+				&ret->tid, err);
 }
 
 /* A terminal that controls nobody any more is free for the next one. */

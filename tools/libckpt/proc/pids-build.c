@@ -194,9 +194,15 @@ int ckpt_pids_check(const struct ckpt_restore_params *params, int32_t *ret_taken
 	}
 }
 
+/* By a process or a thread, or by a group whose leader is gone. */
+static bool is_had(int32_t pid)
+{
+	return !kill(pid, 0) || errno != ESRCH || !kill(-pid, 0) || errno != ESRCH;
+}
+
 int32_t ckpt_pids_spare(struct ckpt_restore *r)
 {
-	while (!r->private_pidns && (!kill(r->ghost, 0) || errno != ESRCH))
+	while (!r->private_pidns && is_had(r->ghost))
 		r->ghost++;
 	return r->ghost++;
 }
