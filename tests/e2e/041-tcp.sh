@@ -8,7 +8,8 @@
 #
 # A program with TCP sockets in every state is checkpointed, loses its keeper at each point of the
 # reading, and is restored, twice; then it checks itself.  Another one streams bytes with a hash to
-# a server outside: that goes on over a checkpoint that asks for it, and is reset otherwise.
+# a server outside: that goes on over a checkpoint that asks for it and restores that fail, and is
+# reset otherwise.
 set -euo pipefail
 . "${CKPT_REPO:?}/tests/e2e/lib/objects.sh"
 . "$CKPT_REPO/tests/e2e/lib/output.sh"
@@ -59,6 +60,11 @@ is "the other end has not heard of it" "$(json tcp_left "$said") $(json tcp_rese
 ends "a dry run" 0 '' "$tool" restore repaired --dry-run --tcp repair
 like "says what may become of it" "$(cat "$base/out")" \
 	'outside: 1 go on if their other ends agree, 0 reset'
+# of which the other end does not hear
+for policy in reset repair; do
+	ends "a restore that fails late, with --tcp $policy" 1 'ended with status 1' \
+		"$tool" restore repaired --tcp "$policy" --check 'exit 1'
+done
 ends "a restore" 0 '' "$tool" restore repaired --tcp repair --json
 document "goes on with it" 'd["tcp_repaired"], d["tcp_reset"], d["why_tcp_reset"]' '(1, 0, None)'
 goes_on repaired 0
