@@ -89,12 +89,16 @@ struct heard {
 #define STANDS { .seq = IN, .ack = OUT, .flags = ACK }
 #define MEANS_NOTHING { .seq = IN, .ack = OUT, .flags = ACK, .len = 1 }
 #define ONE_MORE { .seq = IN + 1, .ack = OUT, .flags = ACK }
+#define ANSWERS { .seq = IN, .ack = OUT, .flags = ACK, .n_blocks = 1, \
+		  .blocks = { { OUT - 2, OUT - 1 } } }
 #define SENDS { .seq = IN, .ack = OUT, .flags = ACK | CKPT_SEGMENT_PUSH, .len = 1 }
 
 static const struct heard heard[] = {
 	{ { { STANDS, 10 } }, CKPT_TCP_SILENT },
 	{ { { STANDS, 10 }, { STANDS, 11 } }, CKPT_TCP_FITS },
 	{ { { STANDS, 10 }, { STANDS, 1009 } }, CKPT_TCP_FITS },
+	{ { { ANSWERS, 10 } }, CKPT_TCP_FITS },
+	{ { { ONE_MORE, 10 }, { ANSWERS, 11 } }, CKPT_TCP_AHEAD },
 	/* it keeps the connection alive, and is a byte ahead */
 	{ { { STANDS, 10 }, { STANDS, 1010 }, { STANDS, 2010 } }, CKPT_TCP_SILENT },
 	{ { { STANDS, 10 }, { STANDS, 1010 }, { STANDS, 1020 } }, CKPT_TCP_FITS },

@@ -16,6 +16,8 @@
 /* So many there is room for beside timestamps: of more it would not tell. */
 #define BLOCKS_TOLD 3
 
+/* The byte that is sent once more: the last one may be asked for in earnest. */
+#define PROBE_BACK 2u
 /* Sooner no end keeps a connection alive once more. */
 #define ALIVE_MS 1000
 /* What was sent at a time is not more than this, or than the window. */
@@ -133,6 +135,13 @@ enum ckpt_tcp_verdict ckpt_tcp_judge(const struct ckpt_tcp *t, const struct ckpt
 	return s->seq == t->in || s->seq == t->in - 1 ? CKPT_TCP_STANDS : CKPT_TCP_SILENT;
 }
 
+/* Does it name the byte that was sent to be dropped, as what came twice? */
+static bool is_answer(const struct ckpt_tcp *t, const struct ckpt_tcp_segment *s)
+{
+	return s->seq == t->in && s->n_blocks && s->blocks[0][0] == t->out - PROBE_BACK &&
+	       s->blocks[0][1] == t->out - PROBE_BACK + 1;
+}
+
 /*
  * One that is a byte ahead keeps the connection alive by what it would say if it were not.  But it
  * answers otherwise, and does not do so twice in a moment.
@@ -141,11 +150,11 @@ void ckpt_tcp_weigh(const struct ckpt_tcp *t, const struct ckpt_tcp_segment *s, 
 		    struct ckpt_outside *o)
 {
 	enum ckpt_tcp_verdict v = ckpt_tcp_judge(t, s);
-	bool twice = o->stood_ms && now_ms - o->stood_ms < ALIVE_MS;
+	bool sure = (o->stood_ms && now_ms - o->stood_ms < ALIVE_MS) || is_answer(t, s);
 
 	if (v == CKPT_TCP_STANDS) {
 		o->stood_ms = now_ms;
-		v = o->verdict == CKPT_TCP_SILENT && twice ? CKPT_TCP_FITS : CKPT_TCP_SILENT;
+		v = o->verdict == CKPT_TCP_SILENT && sure ? CKPT_TCP_FITS : CKPT_TCP_SILENT;
 	}
 	if (v == CKPT_TCP_FITS) {
 		o->acked = s->ack;
@@ -209,8 +218,7 @@ size_t ckpt_tcp_segment_probe(const struct ckpt_tcp *t, const union ckpt_tcp_add
 	memset(ret, 0, CKPT_SEGMENT_PROBE_MAX);
 	put16(ret, port_of(here));
 	put16(ret + 2, port_of(there));
-	/* the last byte before it may be asked for once more */
-	put32(ret + 4, t->out - 2);
+	put32(ret + 4, t->out - PROBE_BACK);
 	put32(ret + 8, t->in);
 	ret[12] = head / 4 << 4;
 	ret[13] = CKPT_SEGMENT_ACK;
