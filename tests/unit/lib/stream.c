@@ -78,7 +78,7 @@ void stream_save_resting(struct saved *s)
 
 void stream_save_full(struct saved *s)
 {
-	save_at_rest(s, "400000", 0, 300000);
+	save_at_rest(s, "400000", 0, 600000);
 }
 
 void stream_reset_and_well(struct saved *s, const char *why)
