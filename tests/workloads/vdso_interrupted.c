@@ -2,8 +2,9 @@
 /*
  * Interrupted in the vdso: a signal handler that waits where a function of the vdso was
  *
- * usage: vdso_interrupted [nested]
- * Prints "ready" in the handler; nested: in one more, on a signal stack.  Then it waits for ever.
+ * usage: vdso_interrupted [nested|disarmed]
+ * Prints "ready" in the handler; else in one more, on a signal stack, which the thread has no more
+ * meanwhile when it is disarmed.  Then it waits for ever.
  */
 #define _GNU_SOURCE
 #include <signal.h>
@@ -19,11 +20,16 @@
 
 #include "ok.h"
 
+#ifndef SS_AUTODISARM
+#define SS_AUTODISARM (1u << 31)
+#endif
+
 #define STACK 0x10000
 #define VDSO_PAGES 0x2000u
 
 static bool nested;
 static char *vdso;
+static stack_t stack = { .ss_size = STACK };
 
 static void wait_here(int sig)
 {
@@ -33,17 +39,25 @@ static void wait_here(int sig)
 		syscall(SYS_pause);
 }
 
+/* On its own: where it was is to be left in no register, which the next signal would save. */
+static bool __attribute__((noinline)) was_inside(const ucontext_t *context)
+{
+	const unsigned long ip = context->uc_mcontext.gregs[REG_RIP];
+
+	/* not where a function begins, which is aligned, nor behind a call in it */
+	return ip - (unsigned long)vdso < VDSO_PAGES && ip & 15 &&
+	       ((unsigned char *)ip)[-5] != 0xe8;
+}
+
 static void alarmed(int sig, siginfo_t *info, void *context)
 {
-	const unsigned long ip = ((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
-
 	(void)info;
-	/* not where a function begins, which is aligned, nor behind a call in it */
-	if (ip - (unsigned long)vdso >= VDSO_PAGES || !(ip & 15) ||
-	    ((unsigned char *)ip)[-5] == 0xe8)
+	if (!was_inside(context))
 		return;
 	if (!nested)
 		wait_here(sig);
+	/* this signal has disarmed it */
+	MUST(sigaltstack(&stack, NULL));
 	raise(SIGUSR1);
 }
 
@@ -51,11 +65,12 @@ int main(int argc, char **argv)
 {
 	struct sigaction a = { .sa_sigaction = alarmed, .sa_flags = SA_SIGINFO };
 	struct sigaction b = { .sa_handler = wait_here, .sa_flags = SA_ONSTACK };
-	stack_t stack = { .ss_size = STACK };
 	struct itimerval often = { .it_interval.tv_usec = 300, .it_value.tv_usec = 300 };
 	struct timespec t;
 
-	nested = argc > 1 && !strcmp(argv[1], "nested");
+	nested = argc > 1;
+	if (nested && !strcmp(argv[1], "disarmed"))
+		stack.ss_flags = (int)SS_AUTODISARM;
 	vdso = (char *)getauxval(AT_SYSINFO_EHDR);
 	OK(vdso);
 	/* far from every stack, and nothing beside it */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Made vdsos, and the one of this kernel. */
 #include <elf.h>
+#include <openssl/sha.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -67,6 +68,42 @@ uint64_t vdso_own_at(const char *name)
 	for (size_t i = 0; i < own.n; i++) {
 		if (!strcmp(own.symbol[i].name, name))
 			return own.symbol[i].at;
+	}
+	return 0;
+}
+
+void vdso_own_places(struct vdso_function ret[VDSO_FUNCTIONS])
+{
+	static const char *const names[] = {
+		"__vdso_clock_gettime", "__vdso_gettimeofday", "__vdso_time", "__vdso_getcpu",
+		"__vdso_clock_getres", "__vdso_getrandom",
+	};
+	size_t n = 0;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (vdso_own_at(names[i]))
+			ret[n++] = (struct vdso_function){ names[i], vdso_own_at(names[i]) };
+	}
+	ret[n] = (struct vdso_function){ 0 };
+}
+
+void vdso_hash_again(struct ckpt_image *image)
+{
+	SHA256(image->vdso, image->vdso_len, image->vdso_hash);
+}
+
+void vdso_exchange(struct ckpt_image *image, const struct vdso_function *list)
+{
+	assert_true(image->vdso_len >= VDSO_MADE_LEN);
+	vdso_made(image->vdso, image->vdso_len, list);
+	vdso_hash_again(image);
+}
+
+uint64_t vdso_place(const struct ckpt_mm *mm)
+{
+	for (size_t i = 0; i < mm->n_areas; i++) {
+		if (mm->areas[i].kind == CKPT_AREA_KIND_VDSO)
+			return mm->areas[i].start;
 	}
 	return 0;
 }

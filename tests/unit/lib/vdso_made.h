@@ -26,4 +26,15 @@ void vdso_own(struct ckpt_vdso_code *ret);
 /* Where a function of it is. */
 uint64_t vdso_own_at(const char *name);
 
+#define VDSO_FUNCTIONS 16
+
+/* Where all of its functions are, under the names that tests/workloads/vdso_calls.c knows. */
+void vdso_own_places(struct vdso_function ret[VDSO_FUNCTIONS]);
+/* From now on the image is one of a kernel with such a vdso. */
+void vdso_exchange(struct ckpt_image *image, const struct vdso_function *list);
+/* The same for one that a test has changed by itself. */
+void vdso_hash_again(struct ckpt_image *image);
+/* Where it lies. */
+uint64_t vdso_place(const struct ckpt_mm *mm);
+
 #endif

@@ -56,26 +56,8 @@ uint64_t ckpt_site_put(const struct ckpt_site *s, size_t offset, const void *dat
 
 #define ARGS(...) ((const uint64_t[6]){ __VA_ARGS__ })
 
-#define CKPT_VDSO_PARTS 4
-
 /* What was built, or what is there in its place, differs from the image. */
 #define NOT_AS_CAPTURED(...) ckpt_fail(err, CKPT_DAMAGED, 0, __VA_ARGS__)
-
-/**
- * struct ckpt_vdso - the vdso and the data areas beside it
- * @base: of the lowest part
- * @len: from there to the end of the highest
- * @syscall_at: offset of a syscall instruction from @base
- * @part: offset from @base and length of each, ascending
- */
-struct ckpt_vdso {
-	uint64_t base, len;
-	uint64_t syscall_at;
-	size_t n;
-	struct {
-		uint64_t offset, len;
-	} part[CKPT_VDSO_PARTS];
-};
 
 /**
  * struct ckpt_vdso_swap - the vdso of a tree and that of this kernel
@@ -177,7 +159,6 @@ struct ckpt_build_task *ckpt_build_find(struct ckpt_restore *r, int32_t pid);
 
 /* vdso-build.c */
 bool ckpt_vdso_hash_is(const void *code, size_t len, const uint8_t hash[32]);
-int ckpt_vdso_survey(pid_t pid, struct ckpt_vdso *ret, struct ckpt_err *err);
 int ckpt_vdso_check(const struct ckpt_restore_params *params, struct ckpt_err *err);
 int ckpt_vdso_park(struct ckpt_restore *r, const struct ckpt_site *s, uint64_t *ret_at,
 		   struct ckpt_err *err);

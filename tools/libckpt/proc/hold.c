@@ -42,6 +42,8 @@ int ckpt_hold_init(struct ckpt_hold *hold, const struct ckpt_stop_params *params
 	if (access("/proc/thread-self/children", R_OK))
 		return ckpt_fail(err, CKPT_FAILED, errno,
 				 "the kernel does not list children in /proc");
+	if (ckpt_vdso_survey(getpid(), &hold->vdso, err))
+		return -1;
 	if (params->cgroup)
 		return ckpt_freeze_open(hold, params->cgroup, err);
 	return 0;

@@ -23,6 +23,7 @@
 #include "proc/pty.h"
 #include "proc/stop.h"
 #include "proc/survey.h"
+#include "proc/vdso.h"
 
 /**
  * struct ckpt_held_thread - a thread that is or will be traced
@@ -151,6 +152,7 @@ struct ckpt_held_tcp {
  * @queues: inotifies, as the scan found them
  * @watches: what they watched then
  * @sees_reads: one of them is told of files that are opened or read
+ * @vdso: our own; its code is the highest part
  * @cpus: those that a task of its cgroup has that asks for none, as the scan found them
  * @label: security label of all of the tree, as the scan found it; NULL: none
  * @ttys: terminals of the tree that the scan found
@@ -189,6 +191,7 @@ struct ckpt_hold {
 	size_t n_ttys;
 	int line;
 	bool line_tried;
+	struct ckpt_vdso vdso;
 	uint8_t cpus[CKPT_CPUS_LEN];
 	char *label;
 	struct ckpt_buf scratch;

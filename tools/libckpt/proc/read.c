@@ -2,7 +2,6 @@
 /* The whole tree into an image. */
 #include <errno.h>
 #include <linux/kcmp.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +11,6 @@
 #include "proc/procfs.h"
 #include "proc/read.h"
 #include "proc/remote.h"
-#include "proc/vdso.h"
 
 /* For a survey a refusal is no end. */
 #define PASS(failed) ckpt_survey_pass(r->hold->survey, failed, err)
@@ -102,73 +100,14 @@ static void order_tasks(struct ckpt_image *image)
 	}
 }
 
-/* That of the first process is that of all: who changes its own (a debugger does) is refused. */
-static int keep_vdso(struct ckpt_reader *r, const struct ckpt_held_proc *p, const uint8_t *code,
-		     size_t len, struct ckpt_err *err)
-{
-	struct ckpt_image *image = r->image;
-	unsigned int n = sizeof(image->vdso_hash);
-
-	if (image->vdso_len && (len != image->vdso_len || memcmp(code, image->vdso, len)))
-		return ckpt_fail(err, CKPT_REFUSED, 0,
-				 "pid %d (%s) has another vdso than the process before it: one of "
-				 "them has changed its own, which this version cannot restore",
-				 p->pid, p->comm);
-	if (r->vdso_hashed)
-		return 0;
-	if (!EVP_Digest(code, len, image->vdso_hash, &n, EVP_sha256(), NULL))
-		return ckpt_fail(err, CKPT_FAILED, 0, "cannot hash the vdso");
-	r->vdso_hashed = true;
-	if (len > CKPT_VDSO_MAX)
-		return 0;
-	image->vdso = malloc(len);
-	if (!image->vdso)
-		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a vdso");
-	memcpy(image->vdso, code, len);
-	image->vdso_len = len;
-	return 0;
-}
-
-/* The vdso: kept once, and where a process can make a call. */
-static int read_vdso(struct ckpt_reader *r, struct ckpt_held_proc *p, uint64_t *ret_at,
-		     struct ckpt_err *err)
-{
-	static const uint8_t insn[] = { 0x0f, 0x05 };
-	const struct ckpt_mm *mm = &r->image->mms[task_of(r->image, p)->mm];
-	bool kept = false;
-
-	for (size_t i = 0; i < mm->n_areas; i++) {
-		const struct ckpt_area *a = &mm->areas[i];
-		size_t len = a->end - a->start;
-		cleanup_free uint8_t *code = NULL;
-		const uint8_t *hit;
-
-		if (a->kind != CKPT_AREA_KIND_VDSO)
-			continue;
-		code = malloc(len);
-		if (!code)
-			return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a vdso");
-		if (ckpt_remote_read(p->pid, a->start, code, len, err) ||
-		    (!kept && PASS(keep_vdso(r, p, code, len, err))))
-			return -1;
-		kept = true;
-		hit = memmem(code, len, insn, sizeof(insn));
-		if (hit) {
-			*ret_at = a->start + (hit - code);
-			return 0;
-		}
-	}
-	return ckpt_fail(err, CKPT_REFUSED, 0,
-			 "pid %d (%s) has no vdso to make remote calls from", p->pid, p->comm);
-}
-
 static int map_all(struct ckpt_reader *r, struct ckpt_ask *asks, struct ckpt_err *err)
 {
 	for (size_t i = 0; i < r->hold->n_procs; i++) {
 		struct ckpt_held_proc *p = &r->hold->procs[i];
+		const struct ckpt_mm *mm = &r->image->mms[task_of(r->image, p)->mm];
 		uint64_t at;
 
-		if (!p->zombie && (read_vdso(r, p, &at, err) ||
+		if (!p->zombie && (ckpt_read_vdso(r, p, mm, &at, err) ||
 				   ckpt_inject_map(&asks[i].inject, p, at, err) ||
 				   PASS(ckpt_strange_locks(r->hold, p, err))))
 			return -1;

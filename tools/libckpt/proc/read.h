@@ -56,6 +56,10 @@ struct ckpt_reader {
 /* read.c: the whole tree. */
 int ckpt_read_tree(struct ckpt_hold *hold, struct ckpt_image *ret, struct ckpt_err *err);
 
+/* vdso-read.c: that of one process, kept once, and where it can make a call. */
+int ckpt_read_vdso(struct ckpt_reader *r, const struct ckpt_held_proc *p, const struct ckpt_mm *mm,
+		   uint64_t *ret_at, struct ckpt_err *err);
+
 /* task-read.c */
 int ckpt_read_task(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt_task *task,
 		   struct ckpt_err *err);

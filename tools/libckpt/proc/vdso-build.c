@@ -21,65 +21,6 @@
 #define HIGHEST 0x7ffffffff000ull
 #define GROWTH (1ull << 30)	/* what heaps and stacks may grow by */
 
-static int add_part(struct ckpt_vdso *v, uint64_t start, uint64_t end, struct ckpt_err *err)
-{
-	if (v->n == CKPT_VDSO_PARTS)
-		return ckpt_fail(err, CKPT_REFUSED, 0, "the vdso has more parts than are known");
-	if (!v->n)
-		v->base = start;
-	v->part[v->n].offset = start - v->base;
-	v->part[v->n++].len = end - start;
-	v->len = end - v->base;
-	return 0;
-}
-
-int ckpt_vdso_survey(pid_t pid, struct ckpt_vdso *ret, struct ckpt_err *err)
-{
-	cleanup_fclose FILE *f = NULL;
-	cleanup_free char *line = NULL;
-	struct ckpt_vdso v = { 0 };
-	struct ckpt_maps_line m;
-	char path[64];
-	const char *at;
-	size_t cap = 0;
-	uint64_t insn;
-
-	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
-	f = fopen(path, "re");
-	if (!f)
-		return ckpt_fail(err, CKPT_FAILED, errno, "cannot open %s", path);
-	while (getline(&line, &cap, f) > 0) {
-		at = line;
-		if (ckpt_parse_maps_line(&at, &m) != 1 || m.path_len < 6)
-			continue;
-		if ((!strncmp(m.path, "[vdso]", 6) || !strncmp(m.path, "[vvar", 5)) &&
-		    add_part(&v, m.start, m.end, err))
-			return -1;
-	}
-	if (ckpt_remote_vdso_syscall(pid, &insn, err))
-		return -1;
-	v.syscall_at = insn - v.base;
-	*ret = v;
-	return 0;
-}
-
-/* The parts as an image has them; n is 0 when it has none. */
-static int survey_mm(const struct ckpt_mm *mm, struct ckpt_vdso *ret, struct ckpt_err *err)
-{
-	struct ckpt_vdso v = { 0 };
-	size_t i;
-
-	for (i = 0; i < mm->n_areas; i++) {
-		const struct ckpt_area *a = &mm->areas[i];
-
-		if ((a->kind == CKPT_AREA_KIND_VDSO || a->kind == CKPT_AREA_KIND_VVAR) &&
-		    add_part(&v, a->start, a->end, err))
-			return -1;
-	}
-	*ret = v;
-	return 0;
-}
-
 bool ckpt_vdso_hash_is(const void *code, size_t len, const uint8_t hash[SHA256_DIGEST_LENGTH])
 {
 	uint8_t found[SHA256_DIGEST_LENGTH];
@@ -107,9 +48,9 @@ int ckpt_vdso_check(const struct ckpt_restore_params *params, struct ckpt_err *e
 	if (swap.needed)
 		return ckpt_vdso_swap_check(params, &swap, own.len, err);
 	for (i = 0; i < image->n_mms; i++) {
-		if (survey_mm(&image->mms[i], &v, err))
+		if (ckpt_vdso_survey_mm(&image->mms[i], &v, err))
 			return -1;
-		if (v.n != own.n || memcmp(v.part, own.part, v.n * sizeof(v.part[0])))
+		if (!ckpt_vdso_same_parts(&v, &own))
 			return not_whole(err);
 	}
 	return 0;
@@ -275,7 +216,7 @@ int ckpt_vdso_place(struct ckpt_restore *r, struct ckpt_build_task *t, struct ck
 	const struct ckpt_mm *mm = &r->image->mms[t->task->mm];
 	struct ckpt_vdso v;
 
-	if (survey_mm(mm, &v, err))
+	if (ckpt_vdso_survey_mm(mm, &v, err))
 		return -1;
 	if (r->vdso_swap.needed &&
 	    (ckpt_vdso_code_at(mm, &r->vdso_swap, &v.base, err) ||
@@ -307,8 +248,7 @@ int ckpt_vdso_verify(const struct ckpt_restore *r, const struct ckpt_build_task 
 	if (ckpt_vdso_survey(t->host, &now, err) || patched(r, t, &base, wanted, err) ||
 	    ckpt_remote_read(t->host, base, found, len, err))
 		return ckpt_fail_at(err, "process %d: cannot compare its vdso", t->task->pid);
-	if (now.base != t->vdso || now.n != r->vdso.n ||
-	    memcmp(now.part, r->vdso.part, now.n * sizeof(now.part[0])))
+	if (now.base != t->vdso || !ckpt_vdso_same_parts(&now, &r->vdso))
 		return NOT_AS_CAPTURED("process %d: the vdso of this kernel is not where it was "
 				       "put", t->task->pid);
 	if (memcmp(wanted, found, len))

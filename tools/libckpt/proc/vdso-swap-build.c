@@ -20,6 +20,8 @@ enum { SAVED_SP, SAVED_IP, SAVED_FLAGS, SAVED_CS, SAVED };
 #define USER_CS 0x33
 #define FLAGS_FIXED 2u
 #define FLAGS_END (1u << 22)
+/* Its own, and one for each signal: they nest no deeper. */
+#define STACKS_MAX (CKPT_NSIG + 1)
 
 int ckpt_vdso_swap_open(const struct ckpt_image *image, struct ckpt_vdso_swap *ret,
 			struct ckpt_err *err)
@@ -61,8 +63,7 @@ int ckpt_vdso_swap_open(const struct ckpt_image *image, struct ckpt_vdso_swap *r
  * struct look - the stacks of a process are being looked at
  * @base: where its vdso lies
  * @from: of each area, from where on it has been looked at
- * @on_signals: @thread is on its signal stack
- * @contexts: how many saved ones were followed for @thread
+ * @stacks: how many were looked at for @thread
  */
 struct look {
 	const struct ckpt_restore_params *params;
@@ -72,8 +73,7 @@ struct look {
 	const struct ckpt_thread *thread;
 	uint64_t base;
 	uint64_t *from;
-	bool on_signals;
-	size_t contexts;
+	size_t stacks;
 };
 
 static int inside(const struct look *l, const char *how, struct ckpt_err *err)
@@ -83,16 +83,6 @@ static int inside(const struct look *l, const char *how, struct ckpt_err *err)
 			 "has another; boot that kernel, or take another checkpoint there",
 			 l->task->pid, l->task->comm, how, l->params->image->kernel,
 			 l->thread->tid);
-}
-
-/*
- * What a call has left behind is nothing to go by: a live one has called what was interrupted,
- * and that is found.
- */
-static bool interrupted(const struct look *l, uint64_t word)
-{
-	return ckpt_vdso_inside(l->was, word - l->base) &&
-	       !ckpt_vdso_returns(l->was, word - l->base);
 }
 
 static const struct ckpt_area *area_of(const struct look *l, uint64_t at)
@@ -110,34 +100,32 @@ static bool is_context(const uint64_t saved[SAVED])
 	       saved[SAVED_FLAGS] < FLAGS_END;
 }
 
-static bool is_on_signals(const struct ckpt_thread *t, uint64_t at)
+/*
+ * What a call has left behind is nothing to go by: a live one has called what was interrupted,
+ * and that is found.  But where a signal came is told by what the kernel has put around it,
+ * whatever the byte is that would be the call.
+ */
+static bool interrupted(const struct look *l, const uint64_t saved[SAVED])
 {
-	return at - t->altstack_sp < t->altstack_size;
+	const uint64_t word = saved[SAVED - 1] - l->base;
+
+	return (ckpt_vdso_inside(l->was, word) && !ckpt_vdso_returns(l->was, word)) ||
+	       (ckpt_vdso_inside(l->was, saved[SAVED_IP] - l->base) && is_context(saved));
 }
 
 static int look_at_stack(struct look *l, uint64_t sp, struct ckpt_err *err);
 
-/* On a signal stack: the stack that was left for it. Signals nest no deeper than there are. */
-static int follow(struct look *l, const uint64_t saved[SAVED], struct ckpt_err *err)
-{
-	if (!is_context(saved) || l->contexts >= CKPT_NSIG)
-		return 0;
-	l->contexts++;
-	return look_at_stack(l, saved[SAVED_SP], err);
-}
 
 /* The words of a page from @at on, below @end. */
 static int look_at_words(struct look *l, const uint64_t words[WORDS], uint64_t at, uint64_t end,
 			 uint64_t saved[SAVED], struct ckpt_err *err)
 {
 	for (; at < end; at += 8) {
-		const uint64_t word = words[at % CKPT_PAGE_LEN / 8];
-
-		if (interrupted(l, word))
-			return inside(l, "interrupted by a signal in", err);
 		memmove(saved, saved + 1, (SAVED - 1) * sizeof(*saved));
-		saved[SAVED - 1] = word;
-		if (l->on_signals && is_on_signals(l->thread, at) && follow(l, saved, err))
+		saved[SAVED - 1] = words[at % CKPT_PAGE_LEN / 8];
+		if (interrupted(l, saved))
+			return inside(l, "interrupted by a signal in", err);
+		if (is_context(saved) && look_at_stack(l, saved[SAVED_SP], err))
 			return -1;
 	}
 	return 0;
@@ -192,7 +180,11 @@ static int look_at_range(struct look *l, const struct ckpt_area *a, uint64_t at,
 	return 0;
 }
 
-/* What is in use of a stack lies above @sp; below, and only there, is what is left of the past. */
+/*
+ * What is in use of a stack lies above @sp; below, and only there, is what is left of the past.
+ * A signal that came on another stack has left that one where it was: it is looked at as well,
+ * whether or not the thread has its stack for signals yet, which SS_AUTODISARM takes from it.
+ */
 static int look_at_stack(struct look *l, uint64_t sp, struct ckpt_err *err)
 {
 	const struct ckpt_area *a = area_of(l, sp);
@@ -204,6 +196,8 @@ static int look_at_stack(struct look *l, uint64_t sp, struct ckpt_err *err)
 	end = l->from[a - l->mm->areas];
 	if (start >= end)
 		return 0;
+	if (l->stacks++ == STACKS_MAX)
+		return inside(l, "interrupted by so many signals that one may have come in", err);
 	l->from[a - l->mm->areas] = start;
 	return look_at_range(l, a, start, end, err);
 }
@@ -214,8 +208,7 @@ static int look_at_thread(struct look *l, struct ckpt_err *err)
 
 	if (ckpt_vdso_inside(l->was, regs->rip - l->base))
 		return inside(l, "in", err);
-	l->contexts = 0;
-	l->on_signals = is_on_signals(l->thread, regs->rsp);
+	l->stacks = 0;
 	return l->params->source ? look_at_stack(l, regs->rsp, err) : 0;
 }
 

@@ -11,12 +11,30 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 #include "proc/image.h"
 
 #define CKPT_VDSO_MAX 0x10000u	/* bytes; those of the kernels have two pages */
 #define CKPT_VDSO_SYMBOLS 64
+#define CKPT_VDSO_PARTS 4
+
+/**
+ * struct ckpt_vdso - the vdso and the data areas beside it
+ * @base: of the lowest part
+ * @len: from there to the end of the highest
+ * @syscall_at: offset of a syscall instruction from @base
+ * @part: offset from @base and length of each, ascending
+ */
+struct ckpt_vdso {
+	uint64_t base, len;
+	uint64_t syscall_at;
+	size_t n;
+	struct {
+		uint64_t offset, len;
+	} part[CKPT_VDSO_PARTS];
+};
 
 /* A function under one of its names: @at is its offset, @name lies in the vdso. */
 struct ckpt_vdso_symbol {
@@ -40,6 +58,12 @@ struct ckpt_vdso_code {
 
 /* Return: NULL, or what is wrong with it, as in "the vdso ...", with *@ret untouched. */
 const char *ckpt_vdso_parse(const void *data, size_t len, struct ckpt_vdso_code *ret);
+
+/* vdso-parts.c: the vdso of a process, and as an image has it; then n is 0 when it has none. */
+int ckpt_vdso_survey(pid_t pid, struct ckpt_vdso *ret, struct ckpt_err *err);
+int ckpt_vdso_survey_mm(const struct ckpt_mm *mm, struct ckpt_vdso *ret, struct ckpt_err *err);
+/* Are they in pieces of the same size, with the same gaps? */
+bool ckpt_vdso_same_parts(const struct ckpt_vdso *a, const struct ckpt_vdso *b);
 
 /* Is @at, an offset, inside of a function or between two, and not where one begins? */
 bool ckpt_vdso_inside(const struct ckpt_vdso_code *code, uint64_t at);
