@@ -58,6 +58,11 @@ static void get_members(struct ckpt_btf_member m[N_MEMBERS])
 	memcpy(m, wanted, sizeof(wanted));
 }
 
+/* Our pid namespace: how deep it is, and where: which of its numbers a task has for us. */
+struct level {
+	uint64_t nr, ns;
+};
+
 /* r7 = its lower half */
 static void narrow(struct ckpt_bpf *p)
 {
@@ -85,8 +90,32 @@ static void write_head(struct ckpt_bpf *p, const struct ckpt_btf_member *m)
 	ckpt_bpf_end(p, 0);
 }
 
+/*
+ * r7 = the number that the task in r8 has for us.  There are 16 bytes for each level, and a task
+ * that is in no namespace below ours has none: it ends, for somebody of ours may have its number.
+ */
+static void write_number(struct ckpt_bpf *p, const struct ckpt_btf_member *m,
+			 const struct level *level)
+{
+	const uint32_t number = m[NUMBERS].offset + level->nr * 16;
+
+	ckpt_bpf_load(p, BPF_REG_8, m[THREAD_PID].offset);
+	ckpt_bpf_move(p, BPF_REG_9, BPF_REG_7);
+	ckpt_bpf_load(p, BPF_REG_9, m[LEVEL].offset);
+	narrow(p);
+	ckpt_bpf_emit(p, BPF_JMP | BPF_JGE | BPF_K, BPF_REG_7, 0, 2, level->nr);
+	ckpt_bpf_end(p, 0);
+	ckpt_bpf_load(p, BPF_REG_9, number + 8);
+	ckpt_bpf_emit(p, BPF_LD | BPF_DW | BPF_IMM, BPF_REG_1, 0, 0, (int32_t)level->ns);
+	ckpt_bpf_emit(p, 0, 0, 0, 0, (int32_t)(level->ns >> 32));
+	ckpt_bpf_emit(p, BPF_JMP | BPF_JEQ | BPF_X, BPF_REG_7, BPF_REG_1, 2, 0);
+	ckpt_bpf_end(p, 0);
+	ckpt_bpf_load(p, BPF_REG_9, number);
+	narrow(p);
+}
+
 static void write_tail(struct ckpt_bpf *p, const struct ckpt_btf_member *m, int map,
-		       uint32_t level)
+		       const struct level *level)
 {
 	ckpt_bpf_call(p, BPF_FUNC_ktime_get_ns);
 	store(p, offsetof(struct note, noted_ns), BPF_REG_0);
@@ -94,10 +123,7 @@ static void write_tail(struct ckpt_bpf *p, const struct ckpt_btf_member *m, int 
 	store(p, offsetof(struct note, stack_sp), BPF_REG_7);
 	ckpt_bpf_load(p, BPF_REG_8, m[STACK_SIZE].offset);
 	store(p, offsetof(struct note, stack_len), BPF_REG_7);
-	/* the numbers of a task, for each level 16 bytes */
-	ckpt_bpf_load(p, BPF_REG_8, m[THREAD_PID].offset);
-	ckpt_bpf_load(p, BPF_REG_7, m[NUMBERS].offset + level * 16);
-	narrow(p);
+	write_number(p, m, level);
 	ckpt_bpf_emit(p, BPF_STX | BPF_MEM | BPF_DW, BPF_REG_10, BPF_REG_7, KEY, 0);
 	ckpt_bpf_emit(p, BPF_LD | BPF_DW | BPF_IMM, BPF_REG_1, BPF_PSEUDO_MAP_FD, 0, map);
 	ckpt_bpf_emit(p, 0, 0, 0, 0, 0);
@@ -131,25 +157,27 @@ static void write_ticks(struct ckpt_bpf *p, const struct ckpt_btf_member *m)
 	store(p, offsetof(struct note, clock), BPF_REG_7);
 }
 
-/* How deep our pid namespace is: which of its numbers a task has for us. */
-static int find_level(const struct ckpt_btf_member *m, uint32_t *ret)
+static int find_level(const struct ckpt_btf_member *m, struct level *ret)
 {
 	cleanup_close int fd = -1;
 	struct ckpt_bpf p = { .n = 0 };
-	uint64_t level;
 
 	ckpt_bpf_move(&p, BPF_REG_6, BPF_REG_1);
 	ckpt_bpf_call(&p, BPF_FUNC_get_current_task);
 	ckpt_bpf_load(&p, BPF_REG_0, m[THREAD_PID].offset);
-	ckpt_bpf_load(&p, BPF_REG_7, m[LEVEL].offset);
+	ckpt_bpf_move(&p, BPF_REG_8, BPF_REG_7);
+	ckpt_bpf_load(&p, BPF_REG_8, m[LEVEL].offset);
 	narrow(&p);
-	ckpt_bpf_emit(&p, BPF_STX | BPF_MEM | BPF_DW, BPF_REG_6, BPF_REG_7, 0, 0);
+	ckpt_bpf_emit(&p, BPF_STX | BPF_MEM | BPF_DW, BPF_REG_6, BPF_REG_7,
+		      offsetof(struct level, nr), 0);
+	ckpt_bpf_emit(&p, BPF_ALU64 | BPF_LSH | BPF_K, BPF_REG_7, 0, 0, 4);
+	ckpt_bpf_emit(&p, BPF_ALU64 | BPF_ADD | BPF_X, BPF_REG_8, BPF_REG_7, 0, 0);
+	ckpt_bpf_load(&p, BPF_REG_8, m[NUMBERS].offset + 8);
+	ckpt_bpf_emit(&p, BPF_STX | BPF_MEM | BPF_DW, BPF_REG_6, BPF_REG_7,
+		      offsetof(struct level, ns), 0);
 	ckpt_bpf_end(&p, 0);
 	fd = ckpt_bpf_make(&p, BPF_PROG_TYPE_SYSCALL, BPF_F_SLEEPABLE, "ckpt_level");
-	if (ckpt_bpf_run(fd, &level, sizeof(level)) || level > 32)
-		return -1;
-	*ret = level;
-	return 0;
+	return ckpt_bpf_run(fd, ret, sizeof(*ret)) || ret->nr > 32 ? -1 : 0;
 }
 
 static int make_map(void)
@@ -174,7 +202,8 @@ static int attach(const struct ckpt_bpf *p, const char *tracepoint)
 	return fd < 0 ? -1 : (int)syscall(SYS_bpf, BPF_RAW_TRACEPOINT_OPEN, &attr, sizeof(attr));
 }
 
-static int attach_both(struct ckpt_due *due, const struct ckpt_btf_member *m, uint32_t level)
+static int attach_both(struct ckpt_due *due, const struct ckpt_btf_member *m,
+		       const struct level *level)
 {
 	static void (*const middle[])(struct ckpt_bpf *, const struct ckpt_btf_member *) = {
 		write_precise, write_ticks,
@@ -207,13 +236,13 @@ int ckpt_due_open(struct ckpt_due *ret)
 {
 	struct ckpt_due due = CKPT_DUE_NONE;
 	struct ckpt_btf_member m[N_MEMBERS];
-	uint32_t level;
+	struct level level;
 
 	get_members(m);
 	if (ckpt_fault("keeper.due") || ckpt_bpf_members(m, N_MEMBERS) || find_level(m, &level))
 		return -1;
 	due.map = make_map();
-	if (due.map < 0 || attach_both(&due, m, level)) {
+	if (due.map < 0 || attach_both(&due, m, &level)) {
 		ckpt_due_close(&due);
 		return -1;
 	}
