@@ -132,6 +132,7 @@ static void make_thread(struct ckpt_thread *t, int tid)
 	t->pdeath_sig = rnd(CKPT_NSIG + 1);
 	t->affinity_len = rnd(129);
 	t->regs.orig_rax = SYS_epoll_wait;
+	t->regs.rax = -514;	/* ERESTARTNOHAND */
 	t->wait = rnd(CKPT_WAIT_LAST + 1);
 	t->wait_ns = t->wait == CKPT_WAIT_LEFT ? (int64_t)rnd(1000) - 500 : 0;
 	t->filters = NULL;
@@ -480,6 +481,8 @@ SPOIL(wait_time, (i->tasks[0].threads[0].wait = CKPT_WAIT_NONE,
 		  i->tasks[0].threads[0].wait_ns = 1))
 SPOIL(wait_call, (i->tasks[0].threads[0].wait = CKPT_WAIT_LEFT,
 		  i->tasks[0].threads[0].regs.orig_rax = SYS_read))
+SPOIL(wait_over, (i->tasks[0].threads[0].wait = CKPT_WAIT_UNKNOWN,
+		  i->tasks[0].threads[0].wait_ns = i->tasks[0].threads[0].regs.rax = 0))
 SPOIL(exit_signal, i->tasks[0].exit_signal = 65)
 SPOIL(zombie_status, i->tasks[1].exit_code = SIGCHLD)
 SPOIL(nobody, (ckpt_image_done(i), strcpy(i->kernel, "x")))
@@ -538,7 +541,7 @@ int main(void)
 		BAD_TEST(area_bounds), BAD_TEST(fd_order), BAD_TEST(fd_file), BAD_TEST(leader),
 		BAD_TEST(twice), BAD_TEST(parent), BAD_TEST(cycle), BAD_TEST(comm), BAD_TEST(path),
 		BAD_TEST(xstate), BAD_TEST(affinity), BAD_TEST(nobody),
-		BAD_TEST(wait), BAD_TEST(wait_time), BAD_TEST(wait_call),
+		BAD_TEST(wait), BAD_TEST(wait_time), BAD_TEST(wait_call), BAD_TEST(wait_over),
 		BAD_TEST(exit_signal), BAD_TEST(zombie_status),
 		BAD_TEST(object), BAD_TEST(eventfd), BAD_TEST(clock), BAD_TEST(timer_flags),
 		BAD_TEST(timer_time), BAD_TEST(timer_day), BAD_TEST(realtime), BAD_TEST(watched),

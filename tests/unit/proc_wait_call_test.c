@@ -126,7 +126,7 @@ static void pointers_lead_to_free_memory(void **state)
 	r = in_call(SYS_semtimedop);
 	r.r10 = at(&asked);
 	ckpt_wait_go_on(&room, &r, S);
-	assert_in_range(r.r10, at(other_stack) + 3072, at(other_stack) + 4096 - sizeof(asked));
+	assert_in_range(r.r10, at(other_stack) + 1984, at(other_stack) + 4096 - sizeof(asked));
 	assert_int_equal(spec_at(r.r10).tv_sec, 1);
 	room.stack_sp = at(stack);
 	r.r10 = at(&asked);
@@ -225,6 +225,58 @@ static void ends_without_room(void **state)
 	munmap(low, 8192);
 }
 
+/* Where the kernel leaves the times of the program alone, so do we. */
+static void elsewhere_where_it_does_not(void **state)
+{
+	const struct ckpt_wait_room room = { .tid = getpid(), .sticky = true };
+	struct user_regs_struct r = in_call(SYS_select);
+	struct timeval val = { 3, 5 };
+
+	(void)state;
+	r.r8 = at(&val);
+	ckpt_wait_go_on(&room, &r, S + 4000);
+	assert_int_equal(val.tv_sec, 3);
+	assert_int_equal(val.tv_usec, 5);
+	assert_in_range(r.r8, r.rsp - 256, r.rsp - 128);
+	memcpy(&val, (void *)r.r8, sizeof(val));
+	assert_int_equal(val.tv_sec, 1);
+	assert_int_equal(val.tv_usec, 4);
+}
+
+/* A handler runs before it: its frame would lie where a time is lent. */
+static void lends_nothing_to_who_is_rewound(void **state)
+{
+	const struct ckpt_wait_room room = { .tid = getpid(), .stack_sp = at(other_stack),
+					     .stack_len = sizeof(other_stack) };
+	struct user_regs_struct r = in_call(-1);
+	struct timespec t = { 9, 9 };
+
+	(void)state;
+	memset(stack, 0x55, sizeof(stack));
+	memset(other_stack, 0x55, sizeof(other_stack));
+	r.rax = SYS_epoll_pwait2;
+	r.r10 = at(&asked);
+	ckpt_wait_go_on(&room, &r, S);
+	assert_int_equal(r.rax, 0);
+	assert_int_equal((int64_t)r.orig_rax, -1);
+	assert_int_equal(r.rip, 0x1004);
+	for (size_t i = 0; i < sizeof(stack); i++)
+		assert_true(stack[i] == 0x55 && other_stack[i] == 0x55);
+	/* what is in a register, or where the kernel writes itself, is set all the same */
+	r = in_call(-1);
+	r.rax = SYS_epoll_pwait;
+	r.r10 = 2000;
+	ckpt_wait_go_on(&room, &r, S);
+	assert_int_equal(r.r10, 1000);
+	assert_int_equal(r.rax, SYS_epoll_pwait);
+	r = in_call(-1);
+	r.rax = SYS_ppoll;
+	r.rdx = at(&t);
+	ckpt_wait_go_on(&room, &r, S);
+	assert_int_equal(t.tv_sec, 1);
+	assert_int_equal(r.rax, SYS_ppoll);
+}
+
 static void cut_short(void **state)
 {
 	static const struct {
@@ -259,6 +311,8 @@ int main(void)
 		cmocka_unit_test(uring_gets_a_structure),
 		cmocka_unit_test(in_place_where_the_kernel_writes),
 		cmocka_unit_test(ends_without_room),
+		cmocka_unit_test(elsewhere_where_it_does_not),
+		cmocka_unit_test(lends_nothing_to_who_is_rewound),
 		cmocka_unit_test(cut_short),
 	};
 

@@ -259,9 +259,10 @@ int ckpt_held_forgive(struct ckpt_held_thread *t, struct ckpt_err *err);
 
 /*
  * wait-held.c: when the thread goes on, a call that is made again is to last for what is left of
- * its time. Return: true when its registers, which are known, have changed.
+ * its time. @rewound: it makes it by itself, a handler runs before. Return: true when its
+ * registers, which are known, have changed.
  */
-bool ckpt_held_wait_go_on(const struct ckpt_hold *hold, struct ckpt_held_thread *t);
+bool ckpt_held_wait_go_on(const struct ckpt_hold *hold, struct ckpt_held_thread *t, bool rewound);
 
 /*
  * socket-limit.c: note a thread that waits on a socket with a limit; give all of these sockets

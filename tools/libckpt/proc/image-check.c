@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/pages.h"
 #include "proc/image-check.h"
+#include "proc/restart.h"
 #include "proc/socket.h"
 #include "proc/uring.h"
 #include "proc/wait.h"
@@ -186,6 +187,12 @@ static bool are_signals(const siginfo_t *info, size_t n)
 	return true;
 }
 
+/* Is its call to be made once more, or is it before it? */
+static bool is_made_again(const struct user_regs_struct *r)
+{
+	return (int64_t)r->orig_rax < 0 || ckpt_restart_pending(r);
+}
+
 static int check_thread(const struct ckpt_thread *t, struct ckpt_err *err)
 {
 	if (t->tid <= 0 || !text_ends(t->comm, sizeof(t->comm)))
@@ -200,7 +207,7 @@ static int check_thread(const struct ckpt_thread *t, struct ckpt_err *err)
 	if (t->affinity_len > sizeof(t->affinity))
 		return BAD_IMAGE("thread %d has an impossible affinity", t->tid);
 	if (t->wait > CKPT_WAIT_LAST || (t->wait != CKPT_WAIT_LEFT && t->wait_ns) ||
-	    (t->wait && !ckpt_wait_call(&t->regs)))
+	    (t->wait && !(ckpt_wait_call(&t->regs) && is_made_again(&t->regs))))
 		return BAD_IMAGE("thread %d waits for a time in no call that has one", t->tid);
 	return 0;
 }

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/personality.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -137,17 +138,20 @@ static const char *first_difference(const struct user_regs_struct *is,
  * The clocks of the tree have gone on since they were set, so what was left of a wait is that
  * much less; the times of all others, which are of a clock, have it so by themselves.
  */
-static void set_wait(const struct ckpt_restore *r, const struct ckpt_site *s,
-		     const struct ckpt_thread *t, struct user_regs_struct *regs)
+static void set_wait(const struct ckpt_restore *r, const struct ckpt_task *task,
+		     const struct ckpt_site *s, const struct ckpt_thread *t,
+		     struct user_regs_struct *regs)
 {
 	const struct ckpt_wait_room room = {
 		.tid = s->tid,
 		.stack_sp = t->altstack_sp,
 		.stack_len = t->altstack_flags & (uint32_t)SS_DISABLE ? 0 : t->altstack_size,
+		.sticky = task->personality & STICKY_TIMEOUTS,
 	};
 
 	if (t->wait == CKPT_WAIT_LEFT)
-		ckpt_wait_go_on(&room, regs, t->wait_ns - (ckpt_now_ns() - r->spawned_ns));
+		ckpt_wait_go_on(&room, regs, t->wait_ns <= 0 ? 0 :
+				t->wait_ns - (int64_t)(ckpt_now_ns() - r->spawned_ns));
 	else if (t->wait == CKPT_WAIT_UNKNOWN)
 		ckpt_wait_cut_short(regs);
 }
@@ -157,14 +161,14 @@ static void set_wait(const struct ckpt_restore *r, const struct ckpt_site *s,
  * frozen cgroup makes every thread pass through signal delivery when it is let
  * go, where the kernel makes EINTR or the call again of it.
  */
-static int set_regs(const struct ckpt_restore *r, const struct ckpt_site *s,
-		    const struct ckpt_thread *t, struct ckpt_err *err)
+static int set_regs(const struct ckpt_restore *r, const struct ckpt_task *task,
+		    const struct ckpt_site *s, const struct ckpt_thread *t, struct ckpt_err *err)
 {
 	struct user_regs_struct back, regs = t->regs;
 	uint64_t is, wanted;
 	const char *name;
 
-	set_wait(r, s, t, &regs);
+	set_wait(r, task, s, t, &regs);
 	if (ptrace(PTRACE_SETREGS, s->tid, 0, &regs) ||
 	    ptrace(PTRACE_GETREGS, s->tid, 0, &back))
 		return ckpt_fail(err, CKPT_FAILED, errno, "thread %d: cannot set its registers",
@@ -205,7 +209,7 @@ int ckpt_build_regs(struct ckpt_restore *r, struct ckpt_build_task *t, struct ck
 
 		s = ckpt_build_site(r, t, i);
 		if (set_rseq(&s, thread, err) || set_xstate(&s, thread, err) ||
-		    set_regs(r, &s, thread, err) || set_mask(&s, thread, err))
+		    set_regs(r, t->task, &s, thread, err) || set_mask(&s, thread, err))
 			return -1;
 	}
 	return 0;

@@ -248,16 +248,17 @@ static void look_at_pending(struct ckpt_hold *hold, const struct ckpt_held_proc 
  * A call whose own mask is lost by our calls is made again where only that mask
  * holds back what is due: the handler runs before it, and it does not end early.
  */
-static void remake_call(struct ckpt_hold *hold, const struct ckpt_held_proc *p,
+static bool remake_call(struct ckpt_hold *hold, const struct ckpt_held_proc *p,
 			struct ckpt_held_thread *t)
 {
 	if (!t->mask_set || !in_call(&t->regs))
-		return;
+		return false;
 	look_at_pending(hold, p, t);
 	if (!held_back_by_call(t))
-		return;
+		return false;
 	t->regs = ckpt_held_regs(t);
 	t->regs_changed = true;
+	return true;
 }
 
 /* The last word was SIGCONT: a later SIGSTOP would have taken it out of the queue. */
@@ -290,8 +291,9 @@ static void let_go(struct ckpt_hold *hold, const struct ckpt_held_proc *p,
 	struct iovec iov = { &t->regs, sizeof(t->regs) };
 
 	if (t->regs_known) {
-		t->regs_changed |= ckpt_held_wait_go_on(hold, t);
-		remake_call(hold, p, t);
+		bool rewound = remake_call(hold, p, t);
+
+		t->regs_changed |= ckpt_held_wait_go_on(hold, t, rewound);
 	}
 	if (t->regs_changed)
 		ptrace(PTRACE_SETREGSET, t->tid, NT_PRSTATUS, &iov);

@@ -28,17 +28,21 @@ static bool due_at(const struct ckpt_hold *hold, const struct ckpt_held_thread *
 }
 
 /* One that ends with EINTR, or that the kernel would give what was left when it was stopped. */
-bool ckpt_held_wait_go_on(const struct ckpt_hold *hold, struct ckpt_held_thread *t)
+bool ckpt_held_wait_go_on(const struct ckpt_hold *hold, struct ckpt_held_thread *t, bool rewound)
 {
 	struct ckpt_due_time due;
 
-	if (!ckpt_restart_pending(&t->regs) || ckpt_restart_by_kernel(&t->regs))
-		return false;
-	t->call = t->regs.orig_rax;
+	if (!rewound) {
+		if (!ckpt_restart_pending(&t->regs) || ckpt_restart_by_kernel(&t->regs))
+			return false;
+		t->call = t->regs.orig_rax;
+	}
 	if (!ckpt_wait_timed(t->tid, &t->regs))
 		return false;
 	if (due_at(hold, t, &due)) {
-		const struct ckpt_wait_room room = { t->tid, due.stack_sp, due.stack_len };
+		const struct ckpt_wait_room room = {
+			t->tid, due.stack_sp, due.stack_len, t->forgiven
+		};
 
 		ckpt_wait_go_on(&room, &t->regs, due.at_ns - ckpt_now_ns());
 	} else {

@@ -18,6 +18,7 @@
 #define SYSCALL_LEN 2
 #define RED_ZONE 128
 #define STACK_MIN 1024	/* of an alternate stack that has room for us */
+#define SLOT 64		/* of a thread, in the upper half of it */
 
 /* Flags and argument of io_uring_enter, as in linux/io_uring.h, which older ones lack in part. */
 #define EXT_ARG (1u << 3)
@@ -199,12 +200,14 @@ struct parcel {
 	struct uring_arg uring;
 };
 
+/* Threads that share an alternate stack, each for its own signals, are told apart by their ids. */
 static uint64_t place(const struct ckpt_wait_room *room, uint64_t sp)
 {
 	uint64_t top = sp - RED_ZONE;
 
 	if (room->stack_len >= STACK_MIN && sp - room->stack_sp > room->stack_len)
-		top = room->stack_sp + room->stack_len;
+		top = room->stack_sp + room->stack_len -
+		      room->tid % (room->stack_len / 2 / SLOT) * SLOT;
 	return (top - sizeof(struct parcel)) & ~15ull;
 }
 
@@ -214,18 +217,22 @@ static bool keep(const struct ckpt_wait_room *room, uint64_t at, enum form form,
 	const struct timespec spec = { left_ns / NS_PER_S, left_ns % NS_PER_S };
 	const struct timeval val = { spec.tv_sec, spec.tv_nsec / NS_PER_US };
 
+	if (room->sticky)
+		return false;
 	if (form == VAL_KEPT)
 		return put(room->tid, at, &val, sizeof(val));
 	return form == SPEC_KEPT && put(room->tid, at, &spec, sizeof(spec));
 }
 
-/* A time of its own, in memory that nobody uses. */
+/* A time of its own, in memory that nobody uses until the next handler runs. */
 static bool lend(const struct ckpt_wait_room *room, struct user_regs_struct *regs,
 		 const struct timed *t, int64_t left_ns)
 {
 	uint64_t at = place(room, regs->rsp);
 	struct parcel p = { .spec = { left_ns / NS_PER_S, left_ns % NS_PER_S } };
 
+	if (rewound(regs))
+		return false;
 	if (t->form == VAL_KEPT)
 		p.spec.tv_nsec /= NS_PER_US;
 	if (t->form == URING && !get(room->tid, regs->r8, &p.uring, sizeof(p.uring)))

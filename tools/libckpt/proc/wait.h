@@ -7,7 +7,7 @@
  * where it has none, below the red zone of its stack.  Either is what the kernel itself writes to
  * when a handler is to run.  The program's own timespec is left alone: it may be constant, or
  * used again.  But select, pselect6 and ppoll write what is left into it themselves, so there it
- * is corrected in place.
+ * is corrected in place, unless the kernel has not written there either.
  *
  * The register keeps its new value when the call has ended.  For the C library and whoever calls
  * it that is one of those that a function call does not keep.
@@ -33,10 +33,12 @@ enum ckpt_wait {
  * struct ckpt_wait_room - where a thread has memory that nobody uses
  * @tid: as we see it; it is stopped
  * @stack_sp, @stack_len: alternate signal stack; of no bytes: none
+ * @sticky: the kernel does not tell the program what is left (STICKY_TIMEOUTS), or could not
  */
 struct ckpt_wait_room {
 	pid_t tid;
 	uint64_t stack_sp, stack_len;
+	bool sticky;
 };
 
 /* Is this a call that may end by a time? @regs: of one that is to be made again, or rewound. */
@@ -63,7 +65,8 @@ bool ckpt_wait_rest(pid_t tid, const struct user_regs_struct *regs, int64_t *ret
  * @regs: changed: one for which ckpt_wait_timed is true; it may be ended instead
  * @left_ns: not above zero: it has run out
  *
- * What is there for the call it gets all the same.
+ * What is there for the call it gets all the same.  But one that is rewound and would need memory
+ * is ended: a handler runs before it, whose frame would lie there.
  */
 void ckpt_wait_go_on(const struct ckpt_wait_room *room, struct user_regs_struct *regs,
 		     int64_t left_ns);
