@@ -93,6 +93,15 @@ static void let_go(struct keeper *k)
 	k->holding = false;
 }
 
+/* What was for the stop alone goes with it: no socket of the tree stays open with us. */
+static void settle(struct keeper *k)
+{
+	if (k->holding)
+		return;
+	ckpt_limits_settle(&k->hold);
+	ckpt_due_close(&k->hold.due);
+}
+
 static int put_memfd(int memfd, const struct ckpt_buf *b, struct ckpt_err *err)
 {
 	for (size_t done = 0; done < b->len;) {
@@ -320,6 +329,7 @@ static int next_request(struct keeper *k, struct ckpt_keeper_request *ret)
 			return 0;
 		if (!n) {
 			let_go(k);
+			settle(k);
 			k->lapsed = true;
 		}
 		if (n > 0)
@@ -369,6 +379,7 @@ void ckpt_keeper_main(const struct ckpt_stop_params *params, int sock, int memfd
 		ckpt_fault("keeper.answering");
 		if (!answer(&k, &reply))
 			break;
+		settle(&k);
 	}
 	let_go(&k);
 	ckpt_hold_done(&k.hold);

@@ -9,6 +9,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sock_diag.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,11 +32,16 @@
 #define BACK_RAN_NS 20000000ull
 #define BACK_NS 5000000000ull
 
+/* A limit is rounded up to a tick of the kernel, of which there are 100 in a second at least. */
+#define TICK_NS 10000000ll
+
 /**
  * struct ckpt_held_limit - a thread that waits on a socket with a limit
  * @pid, @tid: as we see them
  * @ino: of the socket; @name: SO_RCVTIMEO or SO_SNDTIMEO
  * @fd: the socket in its process; @own: here
+ * @untold: poll(2) does not tell whether its call would end at once
+ * @back: it has its limit again
  * @was: the limit
  * @left_ns: what is to be it for a moment
  * @ran_ns: how long the thread had run when it stood
@@ -43,6 +50,7 @@ struct ckpt_held_limit {
 	pid_t pid, tid;
 	uint64_t ino;
 	int name, fd, own;
+	bool untold, back;
 	struct timeval was;
 	int64_t left_ns;
 	uint64_t ran_ns;
@@ -77,8 +85,16 @@ static int borrow(pid_t pid, int fd)
 	return pidfd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
 }
 
+static bool is_unix(int fd)
+{
+	int domain = 0;
+	socklen_t len = sizeof(domain);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) && domain == AF_UNIX;
+}
+
 /* Is this a socket with a limit? */
-static bool look(struct ckpt_held_limit *l)
+static bool look(struct ckpt_held_limit *l, long call)
 {
 	socklen_t len = sizeof(l->was);
 	struct stat st;
@@ -87,21 +103,9 @@ static bool look(struct ckpt_held_limit *l)
 	    getsockopt(l->own, SOL_SOCKET, l->name, &l->was, &len))
 		return false;
 	l->ino = st.st_ino;
+	/* it waits for room at its peer, which its own state does not show */
+	l->untold = call == SYS_connect && is_unix(l->own);
 	return l->was.tv_sec || l->was.tv_usec;
-}
-
-/* Several that wait on one socket: none is to end too early. */
-static void agree(struct ckpt_hold *hold, struct ckpt_held_limit *added)
-{
-	for (size_t i = 0; i < hold->n_limits; i++) {
-		struct ckpt_held_limit *l = &hold->limits[i];
-
-		if (l->ino != added->ino || l->name != added->name)
-			continue;
-		if (l->left_ns < added->left_ns)
-			l->left_ns = added->left_ns;
-		added->left_ns = l->left_ns;
-	}
 }
 
 void ckpt_limits_note(struct ckpt_hold *hold, const struct ckpt_held_proc *p,
@@ -119,25 +123,54 @@ void ckpt_limits_note(struct ckpt_hold *hold, const struct ckpt_held_proc *p,
 		return;
 	limit.left_ns = due.at_ns - ckpt_now_ns();
 	limit.own = borrow(p->pid, limit.fd);
-	list = look(&limit) ? ckpt_grow(hold->limits, &hold->n_limits, sizeof(*list)) : NULL;
+	list = look(&limit, t->regs.orig_rax) ?
+	       ckpt_grow(hold->limits, &hold->n_limits, sizeof(*list)) : NULL;
 	if (list) {
 		hold->limits = list;
 		list[hold->n_limits - 1] = limit;
-		agree(hold, &list[hold->n_limits - 1]);
 	} else if (limit.own >= 0) {
 		close(limit.own);
 	}
 }
 
-static void put(const struct ckpt_held_limit *l, int own, const struct timeval *limit)
+static int by_socket(const void *a, const void *b)
 {
-	setsockopt(own, SOL_SOCKET, l->name, limit, sizeof(*limit));
+	const struct ckpt_held_limit *x = a, *y = b;
+
+	if (x->ino != y->ino)
+		return x->ino < y->ino ? -1 : 1;
+	return x->name - y->name;
 }
 
-static void put_back(const struct ckpt_hold *hold)
+/* How many from @i on wait on one socket for one thing. */
+static size_t together(const struct ckpt_hold *hold, size_t i)
 {
-	for (size_t i = 0; i < hold->n_limits; i++)
-		put(&hold->limits[i], hold->limits[i].own, &hold->limits[i].was);
+	size_t n = 1;
+
+	while (i + n < hold->n_limits && !by_socket(&hold->limits[i], &hold->limits[i + n]))
+		n++;
+	return n;
+}
+
+/* Several that wait on one socket: none is to end too early. */
+static void agree(struct ckpt_hold *hold)
+{
+	qsort(hold->limits, hold->n_limits, sizeof(*hold->limits), by_socket);
+	for (size_t i = 0, n; i < hold->n_limits; i += n) {
+		struct ckpt_held_limit *l = &hold->limits[i];
+		int64_t longest = l->left_ns;
+
+		n = together(hold, i);
+		for (size_t k = 1; k < n; k++)
+			longest = l[k].left_ns > longest ? l[k].left_ns : longest;
+		for (size_t k = 0; k < n; k++)
+			l[k].left_ns = longest;
+	}
+}
+
+static void put(const struct ckpt_held_limit *l, const struct timeval *limit)
+{
+	setsockopt(l->own, SOL_SOCKET, l->name, limit, sizeof(*limit));
 }
 
 /* No time at all would be no limit: the shortest that there is ends at the next tick. */
@@ -149,6 +182,33 @@ static struct timeval left(const struct ckpt_held_limit *l)
 	return l->left_ns < 1000 ? none : t;
 }
 
+static int64_t ns_of(const struct timeval *t)
+{
+	return t->tv_sec * NS_PER_S + t->tv_usec * 1000;
+}
+
+/* Unless the program has set another meanwhile, which is to stay. */
+static void put_back(const struct ckpt_held_limit *l)
+{
+	const struct timeval ours = left(l);
+	struct timeval now;
+	socklen_t len = sizeof(now);
+	int64_t more;
+
+	if (getsockopt(l->own, SOL_SOCKET, l->name, &now, &len))
+		return;
+	more = ns_of(&now) - ns_of(&ours);
+	/* what is told is rounded down */
+	if (more > -TICK_NS && more <= TICK_NS)
+		put(l, &l->was);
+}
+
+static void put_all_back(const struct ckpt_hold *hold)
+{
+	for (size_t i = 0; i < hold->n_limits; i++)
+		put_back(&hold->limits[i]);
+}
+
 /* Let go by ptrace, a thread runs until it waits in its call, or in another one. */
 static bool runs(const struct ckpt_held_limit *l)
 {
@@ -158,7 +218,7 @@ static bool runs(const struct ckpt_held_limit *l)
 
 	snprintf(name, sizeof(name), "/proc/%d/task/%d/stat", l->pid, l->tid);
 	return !ckpt_procfs_read(AT_FDCWD, name, &b) &&
-	       !ckpt_parse_stat((char *)b.data, &stat) && strchr("Rt", stat.state);
+	       !ckpt_parse_stat((char *)b.data, &stat) && strchr("RDt", stat.state);
 }
 
 /* 0 where the kernel does not count it. */
@@ -171,11 +231,65 @@ static uint64_t ran_ns(const struct ckpt_held_limit *l)
 	return ckpt_procfs_read(AT_FDCWD, name, &b) ? 0 : strtoull((char *)b.data, NULL, 10);
 }
 
-/* Until the thread waits, or has run for so long that it was in its call and is not any more. */
-static void wait_for(const struct ckpt_held_limit *l, uint64_t until)
+/* A stream takes some of what is written long before poll says so. */
+static bool has_room(int fd)
 {
-	while (runs(l) && ran_ns(l) - l->ran_ns < BACK_RAN_NS && ckpt_now_ns() < until)
-		ckpt_sleep_us(50);
+	uint32_t m[SK_MEMINFO_VARS] = { 0 };
+	int type = 0;
+	socklen_t m_len = sizeof(m), type_len = sizeof(type);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_len) && type == SOCK_STREAM &&
+	       !getsockopt(fd, SOL_SOCKET, SO_MEMINFO, m, &m_len) &&
+	       m[SK_MEMINFO_WMEM_ALLOC] < m[SK_MEMINFO_SNDBUF] &&
+	       m[SK_MEMINFO_WMEM_QUEUED] < m[SK_MEMINFO_SNDBUF];
+}
+
+/*
+ * Would a call end at once, by what is there?  Then a limit is nothing to it, and the one that is
+ * there for a moment would be that of the call after it, which would fail for it.
+ */
+static bool is_ready(const struct ckpt_held_limit *l)
+{
+	const bool reads = l->name == SO_RCVTIMEO;
+	struct pollfd p = { .fd = l->own, .events = reads ? POLLIN : POLLOUT };
+
+	return !l->untold && (poll(&p, 1, 0) > 0 || (!reads && has_room(l->own)));
+}
+
+/* It waits, or has run for so long that it was in its call and is not any more. */
+static bool is_in_call(const struct ckpt_held_limit *l)
+{
+	return !runs(l) || ran_ns(l) - l->ran_ns >= BACK_RAN_NS;
+}
+
+static bool are_in_call(const struct ckpt_held_limit *l, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!is_in_call(&l[i]))
+			return false;
+	}
+	return true;
+}
+
+/* Sockets whose threads need what is left no more. Return: how many there are yet. */
+static size_t put_some_back(struct ckpt_hold *hold, bool all)
+{
+	size_t remain = 0;
+
+	for (size_t i = 0, n; i < hold->n_limits; i += n) {
+		struct ckpt_held_limit *l = &hold->limits[i];
+
+		n = together(hold, i);
+		if (!l->back && !all && !is_ready(l) && !are_in_call(l, n)) {
+			remain++;
+			continue;
+		}
+		/* one of its processes may be gone, and its descriptor not ours */
+		for (size_t k = 0; !l->back && k < n; k++)
+			put_back(&l[k]);
+		l->back = true;
+	}
+	return remain;
 }
 
 /* The process: what it has set it puts back, whether or not the keeper lives. */
@@ -189,16 +303,16 @@ static void guard(struct ckpt_hold *hold, int sock)
 		const struct timeval t = left(l);
 
 		l->own = borrow(l->pid, l->fd);
-		put(l, l->own, &t);
+		if (!is_ready(l))
+			put(l, &t);
 		l->ran_ns = ran_ns(l);
 	}
 	ckpt_fault("keeper.limited");
 	if (send(sock, &c, 1, MSG_NOSIGNAL) == 1)
 		(void)!recv(sock, &c, 1, 0);
 	until = ckpt_now_ns() + BACK_NS;
-	for (size_t i = 0; i < hold->n_limits; i++)
-		wait_for(&hold->limits[i], until);
-	put_back(hold);
+	while (put_some_back(hold, ckpt_now_ns() > until))
+		ckpt_sleep_us(50);
 	_exit(0);
 }
 
@@ -211,6 +325,7 @@ void ckpt_limits_shorten(struct ckpt_hold *hold)
 	if (!hold->n_limits || hold->guard ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
 		return;
+	agree(hold);
 	hold->guard = fork();
 	if (!hold->guard) {
 		int *kept[] = { &ends[1] };
@@ -225,7 +340,7 @@ void ckpt_limits_shorten(struct ckpt_hold *hold)
 	} while (n < 0 && errno == EINTR);
 	/* it was killed */
 	if (n != 1)
-		put_back(hold);
+		put_all_back(hold);
 }
 
 void ckpt_limits_go(struct ckpt_hold *hold)
@@ -234,7 +349,7 @@ void ckpt_limits_go(struct ckpt_hold *hold)
 		return;
 	ckpt_fault("keeper.shortened");
 	if (send(hold->guarded, "", 1, MSG_NOSIGNAL) != 1)
-		put_back(hold);
+		put_all_back(hold);
 	close(hold->guarded);
 	hold->guarded = -1;
 }
@@ -247,7 +362,7 @@ void ckpt_limits_settle(struct ckpt_hold *hold)
 	while (hold->guard > 0 && waitpid(hold->guard, &status, 0) < 0 && errno == EINTR)
 		;
 	if (status)
-		put_back(hold);
+		put_all_back(hold);
 	for (size_t i = 0; i < hold->n_limits; i++)
 		close(hold->limits[i].own);
 	free(hold->limits);
