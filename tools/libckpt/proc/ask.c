@@ -39,6 +39,7 @@ static void ask_thread(struct ckpt_ask *ask, size_t j)
 	t->pdeath = out;
 	t->calls[4] = ckpt_inject_call(in, j, SYS_prctl, PR_GET_PDEATHSIG, at, 0, 0);
 	ckpt_strange_ask(in, j, &t->strange);
+	ckpt_urings_ask(in, j, t->rings);
 }
 
 /* Signals at their default say nothing, but SIGCHLD may have flags all the same. */
@@ -202,13 +203,14 @@ int ckpt_ask_finish(struct ckpt_ask *ask, struct ckpt_task *task, struct ckpt_mm
 	mm->skip_end = p->page_was + p->page_was_len;
 	for (size_t j = 0; j < p->n_threads; j++) {
 		if (check(ask, ask->threads[j].calls, 5, err) ||
-		    ckpt_strange_check(&ask->inject, j, &ask->threads[j].strange, err))
+		    ckpt_strange_check(&ask->inject, j, &ask->threads[j].strange, err) ||
+		    ckpt_urings_none(&ask->inject, j, ask->threads[j].rings, err))
 			return -1;
 		tell_thread(&ask->threads[j], &task->threads[j]);
 		task->threads[j].pdeath_sig = j ? *ask->threads[j].pdeath : 0;
 	}
-	return ckpt_ask_urings(ask, err) || ckpt_timers_look(ask, task, err) ||
-	       settle_timer(ask, task, err) || ckpt_timers_settle(ask, task, err) ? -1 : 0;
+	return ckpt_timers_look(ask, task, err) || settle_timer(ask, task, err) ||
+	       ckpt_timers_settle(ask, task, err) ? -1 : 0;
 }
 
 void ckpt_ask_done(struct ckpt_ask *ask)

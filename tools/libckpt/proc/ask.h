@@ -10,6 +10,7 @@
 #include "proc/read.h"
 
 #define CKPT_PKEYS 15
+#define CKPT_ASK_RINGS 16	/* as many registered io_urings as a thread can have */
 
 /**
  * struct ckpt_ask_strange - what is asked only to be refused
@@ -31,6 +32,7 @@ struct ckpt_ask_thread {
 	const int *pdeath;
 	const struct ckpt_inject_call *calls[5];
 	struct ckpt_ask_strange strange;
+	const struct ckpt_inject_call *rings[CKPT_ASK_RINGS];
 };
 
 /**
@@ -49,8 +51,12 @@ struct ckpt_ask {
 	struct ckpt_ask_thread *threads;
 };
 
-/* uring-ask.c: another run, in a process that holds an io_uring. */
-int ckpt_ask_urings(struct ckpt_ask *ask, struct ckpt_err *err);
+/* uring-ask.c: in a process that holds an io_uring, that no thread has registered one. */
+void ckpt_urings_ask(struct ckpt_inject *inject, size_t thread,
+		     const struct ckpt_inject_call *ret[CKPT_ASK_RINGS]);
+int ckpt_urings_none(const struct ckpt_inject *inject, size_t thread,
+		     const struct ckpt_inject_call *const calls[CKPT_ASK_RINGS],
+		     struct ckpt_err *err);
 /* strange.c: the calls that find what is refused, and the refusals. */
 void ckpt_strange_ask(struct ckpt_inject *inject, size_t thread, struct ckpt_ask_strange *ret);
 int ckpt_strange_check(const struct ckpt_inject *inject, size_t thread,

@@ -24,7 +24,7 @@ extern const uint8_t ckpt_inject_code[], ckpt_inject_code_end[];
 
 /* The process-wide questions are asked by the first thread. */
 #define CALLS_FIRST 128
-#define CALLS_OTHER 12
+#define CALLS_OTHER 28
 #define OUT_FIRST 4096
 #define OUT_OTHER 128
 #define RUN_NS 1000000000ull

@@ -10,41 +10,26 @@
 
 #include "proc/ask.h"
 
-#define RINGS 16	/* as many as a thread can have */
-#define AT_ONCE 8	/* calls of a thread in one run */
-
-static int ask_some(struct ckpt_ask *ask, int first, struct ckpt_err *err)
+void ckpt_urings_ask(struct ckpt_inject *inject, size_t thread,
+		     const struct ckpt_inject_call *ret[CKPT_ASK_RINGS])
 {
-	struct ckpt_held_proc *p = ask->inject.proc;
-	const struct ckpt_inject_call **calls;
-	int ret = 0;
-
-	calls = calloc(p->n_threads, AT_ONCE * sizeof(*calls));
-	if (!calls)
-		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for remote calls");
-	for (size_t i = 0; i < p->n_threads * AT_ONCE; i++)
-		calls[i] = ckpt_inject_call(&ask->inject, i / AT_ONCE, SYS_io_uring_enter,
-					    first + i % AT_ONCE, 0, 0,
-					    IORING_ENTER_REGISTERED_RING);
-	if (ckpt_inject_start(&ask->inject, err) || ckpt_inject_wait(&ask->inject, err))
-		ret = -1;
-	/* EINVAL: it has never made a request */
-	for (size_t i = 0; i < p->n_threads * AT_ONCE && !ret; i++) {
-		if (calls[i]->value != -EBADF && calls[i]->value != -EINVAL)
-			ret = ckpt_fail(err, CKPT_REFUSED, 0,
-				"pid %d (%s) has registered an io_uring for thread %d, which this "
-				"version cannot restore", p->pid, p->comm,
-				p->threads[i / AT_ONCE].tid);
-	}
-	free(calls);
-	return ret;
+	for (uint64_t i = 0; i < CKPT_ASK_RINGS && inject->proc->has_uring; i++)
+		ret[i] = ckpt_inject_call(inject, thread, SYS_io_uring_enter, i, 0, 0,
+					  IORING_ENTER_REGISTERED_RING);
 }
 
-int ckpt_ask_urings(struct ckpt_ask *ask, struct ckpt_err *err)
+int ckpt_urings_none(const struct ckpt_inject *inject, size_t thread,
+		     const struct ckpt_inject_call *const calls[CKPT_ASK_RINGS],
+		     struct ckpt_err *err)
 {
-	for (int first = 0; first < RINGS && ask->inject.proc->has_uring; first += AT_ONCE) {
-		if (ask_some(ask, first, err))
-			return -1;
+	const struct ckpt_held_proc *p = inject->proc;
+
+	/* EINVAL: it has never made a request */
+	for (size_t i = 0; i < CKPT_ASK_RINGS; i++) {
+		if (calls[i] && calls[i]->value != -EBADF && calls[i]->value != -EINVAL)
+			return ckpt_fail(err, CKPT_REFUSED, 0,
+				"pid %d (%s) has registered an io_uring for thread %d, which this "
+				"version cannot restore", p->pid, p->comm, p->threads[thread].tid);
 	}
 	return 0;
 }
