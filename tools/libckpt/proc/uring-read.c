@@ -311,7 +311,11 @@ static int check_alone(const struct ckpt_image *image, uint32_t index, struct ck
 
 	for (size_t i = 0; i < image->n_tasks; i++)
 		holders += ckpt_uring_held(image, &image->tasks[i], index);
-	return holders == 1 ? 0 : REFUSE(f, "that %zu processes share", holders);
+	if (holders == 1)
+		return 0;
+	/* mostly a child that has not executed its program yet */
+	REFUSE(f, "that %zu processes share", holders);
+	return ckpt_fail_passing(err);
 }
 
 int ckpt_read_urings(struct ckpt_reader *r, struct ckpt_err *err)
