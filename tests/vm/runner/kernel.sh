@@ -127,9 +127,10 @@ if [ ! -e "$final/release" ]; then
 		"$here/toolchain.sh" create "$suite" "$compiler" "$uri" >"$tmp/toolchain" ||
 			die "no $compiler of $suite"
 		# the packages leave out what asks whether sparse is there
-		printf '#!/bin/sh\necho 1\n' >"$tmp/checker"
-		install -m 755 "$tmp/checker" "$tmp"/usr/lib/linux-kbuild-*/scripts/checker-valid.sh
-		rm "$tmp/checker"
+		for scripts in "$tmp"/usr/lib/linux-kbuild-*/scripts; do
+			printf '#!/bin/sh\necho 1\n' >"$scripts/checker-valid.sh"
+			chmod 755 "$scripts/checker-valid.sh"
+		done
 	fi
 	if [ -d "$tmp/usr/lib/modules" ]; then
 		mv "$tmp/usr/lib/modules/$release" "$tmp/modules"
