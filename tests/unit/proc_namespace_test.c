@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -28,17 +30,15 @@ static void try_unshare(int flags)
 
 static void own_net(void) { try_unshare(CLONE_NEWNET); }
 static void own_ipc(void) { try_unshare(CLONE_NEWIPC); }
-static void own_uts(void) { try_unshare(CLONE_NEWUTS); }
 static void own_user(void) { try_unshare(CLONE_NEWUSER); }
 static void own_mounts(void) { try_unshare(CLONE_NEWNS); }
 static void own_cgroup(void) { try_unshare(CLONE_NEWCGROUP); }
 static void next_pid(void) { try_unshare(CLONE_NEWPID); }
 static void next_time(void) { try_unshare(CLONE_NEWTIME); }
 
-static void *thread_in_net(void *arg)
+static void *thread_in_another(void *arg)
 {
-	(void)arg;
-	try_unshare(CLONE_NEWNET);
+	try_unshare(*(int *)arg);
 	if (write(3, "", 0))
 		_exit(1);
 	for (;;)
@@ -46,13 +46,67 @@ static void *thread_in_net(void *arg)
 	return NULL;
 }
 
-static void a_thread_in_net(void)
+static void a_thread_in(int flag)
 {
 	pthread_t t;
 
-	pthread_create(&t, NULL, thread_in_net, NULL);
+	pthread_create(&t, NULL, thread_in_another, &flag);
 	usleep(100000);
 }
+
+static void a_thread_in_net(void) { a_thread_in(CLONE_NEWNET); }
+static void a_thread_in_uts(void) { a_thread_in(CLONE_NEWUTS); }
+
+/* A process in one of its own, and a child of it in another one. */
+static void a_child_in(int flag)
+{
+	int made[2];
+	char byte;
+
+	try_unshare(flag);
+	if (pipe2(made, O_CLOEXEC))
+		_exit(1);
+	if (!fork()) {
+		close(3);	/* by which the parent says that it is ready */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (unshare(flag) || write(made[1], "", 1) != 1)
+			_exit(1);
+		pause();
+	}
+	if (read(made[0], &byte, 1) != 1)
+		_exit(1);
+	close(made[0]);
+	close(made[1]);
+}
+
+static void a_child_in_uts(void) { a_child_in(CLONE_NEWUTS); }
+
+/* Made by root of another user namespace, and entered by one of this. */
+static void of_another_user(const char *name, int flag)
+{
+	int pair[2][2];
+	char path[64], byte;
+	pid_t maker;
+
+	if (pipe2(pair[0], O_CLOEXEC) || pipe2(pair[1], O_CLOEXEC))
+		_exit(1);
+	maker = fork();
+	if (!maker) {
+		if (unshare(CLONE_NEWUSER | flag))
+			_exit(1);
+		close(pair[1][1]);
+		_exit(write(pair[0][1], "", 1) != 1 || read(pair[1][0], &byte, 1) != 1);
+	}
+	snprintf(path, sizeof(path), "/proc/%d/ns/%s", maker, name);
+	if (read(pair[0][0], &byte, 1) != 1)
+		_exit(1);
+	if (setns(open(path, O_RDONLY | O_CLOEXEC), flag))
+		_exit(1);
+	syscall(SYS_close_range, 4, ~0u, 0);
+	waitpid(maker, NULL, 0);
+}
+
+static void uts_of_another_user(void) { of_another_user("uts", CLONE_NEWUTS); }
 
 static void refused_by_name(void **state)
 {
@@ -62,7 +116,8 @@ static void refused_by_name(void **state)
 	} cases[] = {
 		{ own_net, "has a namespace of its own (net)" },
 		{ own_ipc, "has a namespace of its own (ipc)" },
-		{ own_uts, "has a namespace of its own (uts)" },
+		{ a_thread_in_uts, "has a namespace of its own (uts)" },
+		{ a_child_in_uts, "has a namespace of its own (uts)" },
 		{ own_user, "has a namespace of its own (user)" },
 		{ own_mounts, "has a namespace of its own (mnt)" },
 		{ own_cgroup, "has a namespace of its own (cgroup)" },
@@ -91,6 +146,17 @@ static void refused_by_name(void **state)
 		kill(params.pid, SIGKILL);
 		waitpid(params.pid, NULL, 0);
 	}
+}
+
+/* Found in the stop. */
+static void refused_in_the_stop(void **state)
+{
+	static const struct proc_group_refusal cases[] = {
+		{ uts_of_another_user, "is in a uts namespace that belongs to another user" },
+	};
+
+	(void)state;
+	proc_group_refusals(cases, sizeof(cases) / sizeof(cases[0]));
 }
 
 /* Start a command as run does. */
@@ -215,6 +281,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refused_by_name),
+		cmocka_unit_test(refused_in_the_stop),
 		cmocka_unit_test_teardown(what_run_makes_is_accepted, clean),
 		cmocka_unit_test_teardown(an_unused_mount_is_ignored, clean),
 		cmocka_unit_test_teardown(a_mount_inside_is_refused, clean),

@@ -14,6 +14,7 @@
 #include <sys/user.h>
 
 #include "proc/init.h"
+#include "proc/inside.h"
 #include "proc/parse.h"
 #include "proc/placed.h"
 #include "proc/restore.h"
@@ -189,6 +190,16 @@ int ckpt_vdso_room(const struct ckpt_mm *mm, uint64_t base, const struct ckpt_re
 		   uint64_t len, uint64_t *ret, struct ckpt_err *err);
 /* Where the code of the vdso of @mm lies: in one piece, or it is refused. */
 int ckpt_vdso_code_at(const struct ckpt_mm *mm, const struct ckpt_vdso_swap *swap, uint64_t *ret,
+		      struct ckpt_err *err);
+
+/*
+ * namespace-build.c: can this machine make those that the tree has of its own; are they what the
+ * image has, and every task in them?
+ */
+int ckpt_namespaces_machine(const struct ckpt_image *image, struct ckpt_err *err);
+int ckpt_verify_namespaces(struct ckpt_restore *r, struct ckpt_err *err);
+/* A function called in the namespace @name of init. */
+int ckpt_build_inside(const struct ckpt_restore *r, const char *name, ckpt_inside_fn fn, void *arg,
 		      struct ckpt_err *err);
 
 /* init-build.c: init as a site, and its way back */

@@ -347,5 +347,6 @@ int ckpt_image_check(const struct ckpt_image *image, struct ckpt_err *err)
 	       ckpt_inotifies_check(image, err) || ckpt_ptys_check(image, err) ||
 	       ckpt_locks_check(image, err) || ckpt_filters_check(image, err) ||
 	       ckpt_urings_check(image, err) || ckpt_shms_check(image, err) ||
+	       ckpt_namespaces_check(image, err) ||
 	       ckpt_vdso_bytes_check(image, err) ? -1 : 0;
 }

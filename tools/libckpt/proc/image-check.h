@@ -25,6 +25,7 @@ int ckpt_locks_check(const struct ckpt_image *image, struct ckpt_err *err);
 int ckpt_filters_check(const struct ckpt_image *image, struct ckpt_err *err);
 int ckpt_urings_check(const struct ckpt_image *image, struct ckpt_err *err);
 int ckpt_shms_check(const struct ckpt_image *image, struct ckpt_err *err);
+int ckpt_namespaces_check(const struct ckpt_image *image, struct ckpt_err *err);
 int ckpt_vdso_bytes_check(const struct ckpt_image *image, struct ckpt_err *err);
 
 /* Of a sound image: can a machine ever restore it?  Return: 0, or -1 with CKPT_REFUSED. */

@@ -384,6 +384,12 @@ static const struct ckpt_field task_fields[] = {
 };
 static const struct ckpt_shape task_shape = SHAPE(ckpt_task, task_fields);
 
+static const struct ckpt_field uts_fields[] = {
+	BYTES(1, ckpt_uts, node),
+	BYTES(2, ckpt_uts, domain),
+};
+static const struct ckpt_shape uts_shape = SHAPE(ckpt_uts, uts_fields);
+
 static const struct ckpt_field image_fields[] = {
 	/* first, where it has the same pages in the next checkpoint */
 	LATER_BLOB(41, ckpt_image, vdso, vdso_len),
@@ -416,5 +422,6 @@ static const struct ckpt_field image_fields[] = {
 	LIST(33, ckpt_image, ptys, n_ptys, pty_shape),
 	LIST(35, ckpt_image, locks, n_locks, lock_shape),
 	LIST(37, ckpt_image, filters, n_filters, filter_shape),
+	LIST(50, ckpt_image, uts, n_uts, uts_shape),
 };
 const struct ckpt_shape ckpt_image_shape = SHAPE(ckpt_image, image_fields);

@@ -274,6 +274,14 @@ struct ckpt_task {
 	int32_t host_pid;	/* at capture; not stored */
 };
 
+#define CKPT_UTS_LEN 65	/* bytes of a name of struct utsname, the last one NUL */
+
+/* Host and domain name. */
+struct ckpt_uts {
+	char node[CKPT_UTS_LEN];
+	char domain[CKPT_UTS_LEN];
+};
+
 /**
  * struct ckpt_image - a process tree
  * @monotonic_ns, @boottime_ns, @realtime_ns: clocks as the tree saw them
@@ -284,6 +292,7 @@ struct ckpt_task {
  * @cpus: those that a task of its cgroup had that asked for none; all zero: not recorded
  * @label: security label of every task (/proc/PID/attr/current); NULL: none
  * @label_known: @label is recorded
+ * @uts: of a tree that has a uts namespace of its own: one; else none
  */
 struct ckpt_image {
 	struct ckpt_task *tasks;
@@ -334,6 +343,8 @@ struct ckpt_image {
 	char *label;
 	bool label_known;
 	uint8_t cpus[CKPT_CPUS_LEN];
+	struct ckpt_uts *uts;
+	size_t n_uts;
 };
 
 void ckpt_image_done(struct ckpt_image *image);

@@ -18,6 +18,7 @@
 
 #include "proc/image.h"
 #include "proc/init-main.h"
+#include "proc/uts.h"
 
 /* Descriptors of init beside 0 to 2; everything above is closed. */
 #define CONTROL 3
@@ -125,6 +126,8 @@ static void settle(const struct ckpt_init_params *params)
 	setsid();
 	umask(0);
 	reset_signals();
+	if (params->uts && ckpt_uts_set(params->uts))
+		give_up(CONTROL, "cannot set the host name of the tree");
 	if (!params->private_pidns) {
 		prctl(PR_SET_CHILD_SUBREAPER, 1);
 		return;
@@ -234,7 +237,8 @@ void ckpt_init_middle(const struct ckpt_init_params *params, int control, int ex
 		      int cgroup_fd)
 {
 	struct clone_args args = {
-		.flags = CLONE_PARENT | (params->private_pidns ? CLONE_NEWPID | CLONE_NEWNS : 0),
+		.flags = CLONE_PARENT | (params->uts ? CLONE_NEWUTS : 0) |
+			 (params->private_pidns ? CLONE_NEWPID | CLONE_NEWNS : 0),
 	};
 	mode_t mask = umask(0);
 	pid_t pid;

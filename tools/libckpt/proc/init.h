@@ -23,12 +23,15 @@
 
 #include "base/err.h"
 
+struct ckpt_uts;
+
 /**
  * struct ckpt_init_params - what kind of init
  * @private_pidns: pid 1 of a new pid namespace, in a new mount namespace with a
  *	/proc of its own; else a subreaper among the caller's pids
  * @clocks: a new time namespace in which the clocks go on from the next two
  * @monotonic_ns, @boottime_ns: values of the clocks now
+ * @uts: names in a new uts namespace; NULL: the caller's
  * @cgroup: directory of the group's cgroup (v2)
  * @stdio: descriptors 0 to 2 of init, and of the tree
  * @argv: command to start, or NULL to wait for tasks made by restore
@@ -39,6 +42,7 @@ struct ckpt_init_params {
 	bool private_pidns;
 	bool clocks;
 	uint64_t monotonic_ns, boottime_ns;
+	const struct ckpt_uts *uts;
 	const char *cgroup;
 	int stdio[3];
 	char *const *argv;

@@ -3,8 +3,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <linux/nsfs.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
@@ -12,10 +15,11 @@
 #include "base/cleanup.h"
 #include "proc/procfs.h"
 #include "proc/read.h"
+#include "proc/uts.h"
 
 /*
  * What becomes of a namespace: @ours: restore puts the tree into that of
- * ckpt-tool; @threads: each thread may have one of its own; @like: what it must
+ * ckpt-tool, where it must be; @threads: each thread may have one of its own; @like: what it must
  * be the same as, because it is the one that the next child would enter.  All
  * others restore makes anew for the whole tree.
  */
@@ -29,7 +33,7 @@ static const struct {
 	{ "user", true, false, NULL },
 	{ "net", true, true, NULL },
 	{ "ipc", true, true, NULL },
-	{ "uts", true, true, NULL },
+	{ "uts", false, true, NULL },
 	{ "cgroup", true, true, NULL },
 	{ "pid_for_children", false, true, "pid" },
 	{ "time_for_children", false, false, "time" },
@@ -37,7 +41,11 @@ static const struct {
 };
 
 #define PID 0
+#define UTS 5
 #define MNT (CKPT_SPACES - 1)
+
+/* For a survey a refusal is no end. */
+#define PASS(failed) ckpt_survey_pass(r->hold->survey, failed, err)
 
 int ckpt_spaces_open(struct ckpt_spaces *spaces, struct ckpt_err *err)
 {
@@ -162,6 +170,53 @@ static struct ckpt_held_proc *first_alive(struct ckpt_hold *hold)
 	return NULL;
 }
 
+static bool is_own(const struct ckpt_spaces *spaces, size_t k)
+{
+	return spaces->own[k] && spaces->tree[k] && strcmp(spaces->tree[k], spaces->own[k]);
+}
+
+/* One that is made anew is ours: so is the user namespace that the one before has to be of. */
+static int check_owner(const struct ckpt_held_proc *p, const struct ckpt_spaces *spaces, size_t k,
+		       struct ckpt_err *err)
+{
+	cleanup_close int fd = -1, owner = -1;
+	struct stat st, own;
+	char name[64];
+
+	snprintf(name, sizeof(name), "ns/%s", kinds[k].name);
+	fd = openat(p->dir, name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstatat(spaces->self, "ns/user", &own, 0))
+		return ckpt_fail(err, CKPT_FAILED, errno, "cannot open the %s namespace of pid %d",
+				 kinds[k].name, p->pid);
+	owner = ioctl(fd, NS_GET_USERNS);
+	if (owner >= 0 && !fstat(owner, &st) && st.st_ino == own.st_ino && st.st_dev == own.st_dev)
+		return 0;
+	return ckpt_fail(err, CKPT_REFUSED, 0,
+		"pid %d (%s) is in a %s namespace that belongs to another user namespace, which "
+		"this version cannot restore", p->pid, p->comm, kinds[k].name);
+}
+
+static int read_uts(void *arg, struct ckpt_err *err)
+{
+	return ckpt_uts_get(arg, err);
+}
+
+static int read_own_uts(struct ckpt_reader *r, const struct ckpt_spaces *spaces,
+			struct ckpt_err *err)
+{
+	const struct ckpt_held_proc *p = first_alive(r->hold);
+	struct ckpt_uts *uts;
+
+	if (!is_own(spaces, UTS))
+		return 0;
+	uts = ckpt_grow(r->image->uts, &r->image->n_uts, sizeof(*uts));
+	if (!uts)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a host name");
+	r->image->uts = uts;
+	return PASS(check_owner(p, spaces, UTS, err)) ||
+	       ckpt_inside(p->dir, "uts", read_uts, uts, err) ? -1 : 0;
+}
+
 int ckpt_read_namespaces(struct ckpt_reader *r, struct ckpt_err *err)
 {
 	cleanup_with(ckpt_spaces_done) struct ckpt_spaces spaces = CKPT_SPACES_NONE;
@@ -173,11 +228,11 @@ int ckpt_read_namespaces(struct ckpt_reader *r, struct ckpt_err *err)
 	for (size_t i = 0; i < r->hold->n_procs; i++) {
 		struct ckpt_held_proc *p = &r->hold->procs[i];
 
-		if (!p->zombie && ckpt_spaces_check(&spaces, p, err))
+		if (!p->zombie && PASS(ckpt_spaces_check(&spaces, p, err)))
 			return -1;
 	}
-	r->image->private_pidns = strcmp(spaces.tree[PID], spaces.own[PID]) != 0;
-	return 0;
+	r->image->private_pidns = is_own(&spaces, PID);
+	return read_own_uts(r, &spaces, err);
 }
 
 static uint64_t clock_of(clockid_t id)

@@ -199,7 +199,7 @@ int ckpt_restore_verify(struct ckpt_restore *r, struct ckpt_err *err)
 
 	if (ckpt_fault("restore.verify"))
 		return ckpt_fail(err, CKPT_FAILED, 0, "restore.verify: fault injected");
-	if (ckpt_verify_shms(r, err))
+	if (ckpt_verify_namespaces(r, err) || ckpt_verify_shms(r, err))
 		return -1;
 	for (i = 0; i < r->image->n_tasks; i++) {
 		if (ckpt_verify_task(r, &r->tasks[i], err))
