@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Namespaces that a restore would not make again are refused. Natively as root. */
+#include <errno.h>
 #include <fcntl.h>
+#include <mqueue.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -11,7 +13,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/msg.h>
 #include <sys/prctl.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -29,7 +34,6 @@ static void try_unshare(int flags)
 }
 
 static void own_net(void) { try_unshare(CLONE_NEWNET); }
-static void own_ipc(void) { try_unshare(CLONE_NEWIPC); }
 static void own_user(void) { try_unshare(CLONE_NEWUSER); }
 static void own_mounts(void) { try_unshare(CLONE_NEWNS); }
 static void own_cgroup(void) { try_unshare(CLONE_NEWCGROUP); }
@@ -56,6 +60,7 @@ static void a_thread_in(int flag)
 
 static void a_thread_in_net(void) { a_thread_in(CLONE_NEWNET); }
 static void a_thread_in_uts(void) { a_thread_in(CLONE_NEWUTS); }
+static void a_thread_in_ipc(void) { a_thread_in(CLONE_NEWIPC); }
 
 /* A process in one of its own, and a child of it in another one. */
 static void a_child_in(int flag)
@@ -80,6 +85,7 @@ static void a_child_in(int flag)
 }
 
 static void a_child_in_uts(void) { a_child_in(CLONE_NEWUTS); }
+static void a_child_in_ipc(void) { a_child_in(CLONE_NEWIPC); }
 
 /* Made by root of another user namespace, and entered by one of this. */
 static void of_another_user(const char *name, int flag)
@@ -107,6 +113,64 @@ static void of_another_user(const char *name, int flag)
 }
 
 static void uts_of_another_user(void) { of_another_user("uts", CLONE_NEWUTS); }
+static void ipc_of_another_user(void) { of_another_user("ipc", CLONE_NEWIPC); }
+
+static void must(long made)
+{
+	if (made < 0)
+		_exit(1);
+}
+
+static void ipc_with_messages(void)
+{
+	try_unshare(CLONE_NEWIPC);
+	must(msgget(0x1234, IPC_CREAT | 0600));
+}
+
+static void ipc_with_semaphores(void)
+{
+	try_unshare(CLONE_NEWIPC);
+	must(semget(0x1234, 3, IPC_CREAT | 0600));
+}
+
+static void ipc_with_queue(void)
+{
+	int fd;
+
+	try_unshare(CLONE_NEWIPC);
+	fd = mq_open("/ckpt-test", O_RDWR | O_CREAT, 0600, NULL);
+	if (fd < 0)
+		proc_group_lacks(ENOSYS);
+	close(fd);
+}
+
+static void ipc_with_segment(void)
+{
+	try_unshare(CLONE_NEWIPC);
+	must(shmget(0x1234, 5000, IPC_CREAT | 0600));
+}
+
+/* One that another namespace has, attached before this one was made. */
+static void segment_of_another_ipc(void)
+{
+	int id;
+
+	try_unshare(CLONE_NEWIPC);
+	id = shmget(IPC_PRIVATE, 5000, 0600);
+	must(id);
+	if (shmat(id, NULL, 0) == (void *)-1)
+		_exit(1);
+	must(shmctl(id, IPC_RMID, NULL));
+	try_unshare(CLONE_NEWIPC);
+}
+
+/* With an own one of the same id and size beside it, attached as well. */
+static void segments_of_two_ipcs(void)
+{
+	segment_of_another_ipc();
+	if (shmat(shmget(IPC_PRIVATE, 5000, 0600), NULL, 0) == (void *)-1)
+		_exit(1);
+}
 
 static void refused_by_name(void **state)
 {
@@ -115,9 +179,10 @@ static void refused_by_name(void **state)
 		const char *says;
 	} cases[] = {
 		{ own_net, "has a namespace of its own (net)" },
-		{ own_ipc, "has a namespace of its own (ipc)" },
 		{ a_thread_in_uts, "has a namespace of its own (uts)" },
+		{ a_thread_in_ipc, "has a namespace of its own (ipc)" },
 		{ a_child_in_uts, "has a namespace of its own (uts)" },
+		{ a_child_in_ipc, "has a namespace of its own (ipc)" },
 		{ own_user, "has a namespace of its own (user)" },
 		{ own_mounts, "has a namespace of its own (mnt)" },
 		{ own_cgroup, "has a namespace of its own (cgroup)" },
@@ -152,7 +217,14 @@ static void refused_by_name(void **state)
 static void refused_in_the_stop(void **state)
 {
 	static const struct proc_group_refusal cases[] = {
-		{ uts_of_another_user, "is in a uts namespace that belongs to another user" },
+		{ uts_of_another_user, "is in a namespace (uts) that belongs to another user" },
+		{ ipc_of_another_user, "is in a namespace (ipc) that belongs to another user" },
+		{ ipc_with_messages, "with message queue 0 (key 0x1234) in it" },
+		{ ipc_with_semaphores, "with semaphores 0 (key 0x1234) in it" },
+		{ ipc_with_queue, "with POSIX message queue /ckpt-test in it" },
+		{ ipc_with_segment, "segment 0 (key 0x1234) in it that no process of it has" },
+		{ segment_of_another_ipc, "segment 0, which is not in its ipc namespace" },
+		{ segments_of_two_ipcs, "segment 0, which somebody outside the tree" },
 	};
 
 	(void)state;

@@ -109,7 +109,7 @@ static void refuses_by_name(void **state)
 	static const struct proc_group_refusal cases[] = {
 		{ hold_part, "a part of System V segment" },
 		{ hold_moved, "a part of System V segment" },
-		{ hold_locked, "a System V segment that is locked (SHM_LOCK)" },
+		{ hold_locked, "which is locked (SHM_LOCK)" },
 		{ hold_descriptor_of_segment, "a descriptor of a System V segment" },
 		{ hold_attribute, "a memfd with extended attributes" },
 		{ hold_huge, "a file of hugetlbfs" },

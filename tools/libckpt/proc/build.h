@@ -197,6 +197,8 @@ int ckpt_vdso_code_at(const struct ckpt_mm *mm, const struct ckpt_vdso_swap *swa
  * image has, and every task in them?
  */
 int ckpt_namespaces_machine(const struct ckpt_image *image, struct ckpt_err *err);
+/* When all segments are made and attached: the settings may allow no more of them. */
+int ckpt_build_ipc_settings(struct ckpt_restore *r, struct ckpt_err *err);
 int ckpt_verify_namespaces(struct ckpt_restore *r, struct ckpt_err *err);
 /* A function called in the namespace @name of init. */
 int ckpt_build_inside(const struct ckpt_restore *r, const char *name, ckpt_inside_fn fn, void *arg,

@@ -27,6 +27,7 @@ int ckpt_hold_init(struct ckpt_hold *hold, const struct ckpt_stop_params *params
 		.freeze = -1,
 		.events = -1,
 		.line = -1,
+		.mqueues = -1,
 		.due = CKPT_DUE_NONE,
 		.guarded = -1,
 		.root = params->pid,
@@ -98,6 +99,8 @@ void ckpt_hold_done(struct ckpt_hold *hold)
 		close(hold->events);
 	if (hold->line >= 0)
 		close(hold->line);
+	if (hold->mqueues >= 0)
+		close(hold->mqueues);
 	ckpt_due_close(&hold->due);
 	ckpt_limits_settle(hold);
 }

@@ -157,6 +157,7 @@ struct ckpt_held_tcp {
  * @label: security label of all of the tree, as the scan found it; NULL: none
  * @ttys: terminals of the tree that the scan found
  * @line, @line_tried: program that knows begun lines, -1: none; it was made, or could not be
+ * @mqueues: mount of the message queues of the tree's own ipc namespace, -1: none
  * @scratch: for one /proc text at a time
  */
 struct ckpt_hold {
@@ -192,6 +193,7 @@ struct ckpt_hold {
 	int line;
 	bool line_tried;
 	struct ckpt_vdso vdso;
+	int mqueues;
 	uint8_t cpus[CKPT_CPUS_LEN];
 	char *label;
 	struct ckpt_buf scratch;

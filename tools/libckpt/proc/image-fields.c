@@ -390,6 +390,17 @@ static const struct ckpt_field uts_fields[] = {
 };
 static const struct ckpt_shape uts_shape = SHAPE(ckpt_uts, uts_fields);
 
+static const struct ckpt_field ipc_setting_fields[] = {
+	STR(1, ckpt_ipc_setting, name),
+	STR(2, ckpt_ipc_setting, value),
+};
+static const struct ckpt_shape ipc_setting_shape = SHAPE(ckpt_ipc_setting, ipc_setting_fields);
+
+static const struct ckpt_field ipc_fields[] = {
+	LIST(1, ckpt_ipc, settings, n_settings, ipc_setting_shape),
+};
+static const struct ckpt_shape ipc_shape = SHAPE(ckpt_ipc, ipc_fields);
+
 static const struct ckpt_field image_fields[] = {
 	/* first, where it has the same pages in the next checkpoint */
 	LATER_BLOB(41, ckpt_image, vdso, vdso_len),
@@ -423,5 +434,6 @@ static const struct ckpt_field image_fields[] = {
 	LIST(35, ckpt_image, locks, n_locks, lock_shape),
 	LIST(37, ckpt_image, filters, n_filters, filter_shape),
 	LIST(50, ckpt_image, uts, n_uts, uts_shape),
+	LIST(51, ckpt_image, ipc, n_ipc, ipc_shape),
 };
 const struct ckpt_shape ckpt_image_shape = SHAPE(ckpt_image, image_fields);

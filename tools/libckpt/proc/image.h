@@ -282,6 +282,18 @@ struct ckpt_uts {
 	char domain[CKPT_UTS_LEN];
 };
 
+/* A file below /proc/sys, and what it says, without the end of the line. */
+struct ckpt_ipc_setting {
+	char *name;
+	char *value;
+};
+
+/* What an ipc namespace has for itself, beside what is in it. */
+struct ckpt_ipc {
+	struct ckpt_ipc_setting *settings;
+	size_t n_settings;
+};
+
 /**
  * struct ckpt_image - a process tree
  * @monotonic_ns, @boottime_ns, @realtime_ns: clocks as the tree saw them
@@ -292,7 +304,7 @@ struct ckpt_uts {
  * @cpus: those that a task of its cgroup had that asked for none; all zero: not recorded
  * @label: security label of every task (/proc/PID/attr/current); NULL: none
  * @label_known: @label is recorded
- * @uts: of a tree that has a uts namespace of its own: one; else none
+ * @uts, @ipc: of a tree that has such a namespace of its own: one; else none
  */
 struct ckpt_image {
 	struct ckpt_task *tasks;
@@ -345,6 +357,8 @@ struct ckpt_image {
 	uint8_t cpus[CKPT_CPUS_LEN];
 	struct ckpt_uts *uts;
 	size_t n_uts;
+	struct ckpt_ipc *ipc;
+	size_t n_ipc;
 };
 
 void ckpt_image_done(struct ckpt_image *image);

@@ -153,6 +153,7 @@ static int spawn(struct ckpt_restore *r, struct ckpt_err *err)
 		.monotonic_ns = r->image->monotonic_ns,
 		.boottime_ns = r->image->boottime_ns,
 		.uts = r->image->uts,
+		.ipc = r->image->n_ipc,
 		.cgroup = r->params.cgroup,
 		.stdio = { r->params.stdio[0], r->params.stdio[1], r->params.stdio[2] },
 	};

@@ -32,6 +32,7 @@ struct ckpt_uts;
  * @clocks: a new time namespace in which the clocks go on from the next two
  * @monotonic_ns, @boottime_ns: values of the clocks now
  * @uts: names in a new uts namespace; NULL: the caller's
+ * @ipc: a new ipc namespace
  * @cgroup: directory of the group's cgroup (v2)
  * @stdio: descriptors 0 to 2 of init, and of the tree
  * @argv: command to start, or NULL to wait for tasks made by restore
@@ -43,6 +44,7 @@ struct ckpt_init_params {
 	bool clocks;
 	uint64_t monotonic_ns, boottime_ns;
 	const struct ckpt_uts *uts;
+	bool ipc;
 	const char *cgroup;
 	int stdio[3];
 	char *const *argv;

@@ -368,7 +368,8 @@ int ckpt_machine_check(const struct ckpt_image *image, struct ckpt_err *err)
 	page = mmap(NULL, CKPT_PAGE_LEN, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (page == MAP_FAILED)
 		return ckpt_fail(err, CKPT_FAILED, errno, "no memory for a page");
-	ret = ckpt_namespaces_machine(image, err) || check_numbers(image, err) || check_pipes(image, own.cap_eff, err) ||
+	ret = ckpt_namespaces_machine(image, err) ||
+	      check_numbers(image, err) || check_pipes(image, own.cap_eff, err) ||
 	      check_deleted(image, own.cap_eff, err) || check_ptys(image, own.cap_eff, err) ||
 	      check_timerfds(image, own.cap_eff, err) ||
 	      check_inotifies(image, err) || check_pidfds(image, err) || check_urings(image, err) ||

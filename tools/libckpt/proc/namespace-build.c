@@ -8,14 +8,16 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "proc/build.h"
-#include "proc/procfs.h"
+#include "proc/ipc.h"
 #include "proc/uts.h"
 
 static int open_proc(pid_t pid, struct ckpt_err *err)
@@ -36,31 +38,67 @@ int ckpt_build_inside(const struct ckpt_restore *r, const char *name, ckpt_insid
 	return dir < 0 ? -1 : ckpt_inside(dir, name, fn, arg, err);
 }
 
-/* What init does, by somebody who ends then.  Return: 0, or errno. */
-static int try(const struct ckpt_image *image)
+/* What init and we do later. */
+static int try_all(const struct ckpt_image *image, struct ckpt_err *err)
+{
+	if (image->n_uts && (unshare(CLONE_NEWUTS) || ckpt_uts_set(image->uts)))
+		return ckpt_fail(err, CKPT_REFUSED, errno, "the tree has a uts namespace of its "
+				 "own, which ckpt-tool cannot make here");
+	if (image->n_ipc && unshare(CLONE_NEWIPC))
+		return ckpt_fail(err, CKPT_REFUSED, errno, "the tree has an ipc namespace of its "
+				 "own, which ckpt-tool cannot make here");
+	return image->n_ipc ? ckpt_ipc_set(image->ipc, err) : 0;
+}
+
+/* By a process that ends then; what it says is in @said, which is shared with it. */
+static int try_apart(const struct ckpt_image *image, struct ckpt_err *said, struct ckpt_err *err)
 {
 	int status;
 	pid_t pid = fork();
 
 	if (!pid)
-		_exit(image->n_uts && (unshare(CLONE_NEWUTS) || ckpt_uts_set(image->uts)) ?
-		      errno : 0);
-	if (pid < 0)
-		return errno;
-	while (waitpid(pid, &status, 0) != pid) {
+		_exit(try_all(image, said) ? 1 : 0);
+	while (pid > 0 && waitpid(pid, &status, 0) != pid) {
 		if (errno != EINTR)
-			return errno;
+			pid = -1;
 	}
-	return WIFEXITED(status) ? WEXITSTATUS(status) : ECHILD;
+	if (pid < 0)
+		return ckpt_fail(err, CKPT_FAILED, errno, "cannot try to make namespaces");
+	if (status && said->status)
+		*err = *said;
+	else if (status)
+		ckpt_fail(err, CKPT_FAILED, 0, "the trial of namespaces has ended with 0x%x",
+			  status);
+	return status ? -1 : 0;
 }
 
 int ckpt_namespaces_machine(const struct ckpt_image *image, struct ckpt_err *err)
 {
-	int failed = image->n_uts ? try(image) : 0;
+	struct ckpt_err *said;
+	int failed;
 
-	return failed ? ckpt_fail(err, CKPT_REFUSED, failed,
-				  "the tree has a uts namespace of its own, which ckpt-tool cannot "
-				  "make here") : 0;
+	if (!image->n_uts && !image->n_ipc)
+		return 0;
+	said = mmap(NULL, sizeof(*said), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		    0);
+	if (said == MAP_FAILED)
+		return ckpt_fail(err, CKPT_FAILED, errno, "no memory for a page");
+	failed = try_apart(image, said, err);
+	munmap(said, sizeof(*said));
+	return failed;
+}
+
+static int set_ipc(void *arg, struct ckpt_err *err)
+{
+	const struct ckpt_image *image = arg;
+
+	return ckpt_ipc_set(image->ipc, err);
+}
+
+int ckpt_build_ipc_settings(struct ckpt_restore *r, struct ckpt_err *err)
+{
+	return r->image->n_ipc ?
+	       ckpt_build_inside(r, "ipc", set_ipc, (void *)r->image, err) : 0;
 }
 
 static int verify_uts(void *arg, struct ckpt_err *err)
@@ -97,10 +135,46 @@ static int verify_members(struct ckpt_restore *r, const char *name, struct ckpt_
 	return 0;
 }
 
+static void ipc_done(struct ckpt_ipc *ipc)
+{
+	for (size_t i = 0; i < ipc->n_settings; i++) {
+		free(ipc->settings[i].name);
+		free(ipc->settings[i].value);
+	}
+	free(ipc->settings);
+}
+
+/* Each of the image is as it was; another kernel may have more of them. */
+static int verify_ipc(void *arg, struct ckpt_err *err)
+{
+	cleanup_with(ipc_done) struct ckpt_ipc now = { 0 };
+	const struct ckpt_image *image = arg;
+	const struct ckpt_ipc_setting *s = image->ipc->settings;
+
+	if (ckpt_ipc_get(&now, err))
+		return -1;
+	for (size_t i = 0; i < now.n_settings && s < image->ipc->settings +
+						      image->ipc->n_settings; i++) {
+		if (strcmp(now.settings[i].name, s->name))
+			continue;
+		if (strcmp(now.settings[i].value, s->value))
+			return NOT_AS_CAPTURED("%s of its ipc namespace is %s", s->name,
+					       now.settings[i].value);
+		s++;
+	}
+	return s == image->ipc->settings + image->ipc->n_settings ? 0 :
+	       NOT_AS_CAPTURED("its ipc namespace has no %s", s->name);
+}
+
 int ckpt_verify_namespaces(struct ckpt_restore *r, struct ckpt_err *err)
 {
-	if (!r->image->n_uts)
-		return 0;
-	return verify_members(r, "uts", err) ||
-	       ckpt_build_inside(r, "uts", verify_uts, (void *)r->image, err) ? -1 : 0;
+	if (r->image->n_uts &&
+	    (verify_members(r, "uts", err) ||
+	     ckpt_build_inside(r, "uts", verify_uts, (void *)r->image, err)))
+		return -1;
+	if (r->image->n_ipc &&
+	    (verify_members(r, "ipc", err) ||
+	     ckpt_build_inside(r, "ipc", verify_ipc, (void *)r->image, err)))
+		return -1;
+	return 0;
 }

@@ -32,7 +32,7 @@ static const struct {
 	{ "time", false, false, NULL },
 	{ "user", true, false, NULL },
 	{ "net", true, true, NULL },
-	{ "ipc", true, true, NULL },
+	{ "ipc", false, true, NULL },
 	{ "uts", false, true, NULL },
 	{ "cgroup", true, true, NULL },
 	{ "pid_for_children", false, true, "pid" },
@@ -41,6 +41,7 @@ static const struct {
 };
 
 #define PID 0
+#define IPC 4
 #define UTS 5
 #define MNT (CKPT_SPACES - 1)
 
@@ -192,7 +193,7 @@ static int check_owner(const struct ckpt_held_proc *p, const struct ckpt_spaces 
 	if (owner >= 0 && !fstat(owner, &st) && st.st_ino == own.st_ino && st.st_dev == own.st_dev)
 		return 0;
 	return ckpt_fail(err, CKPT_REFUSED, 0,
-		"pid %d (%s) is in a %s namespace that belongs to another user namespace, which "
+		"pid %d (%s) is in a namespace (%s) that belongs to another user namespace, which "
 		"this version cannot restore", p->pid, p->comm, kinds[k].name);
 }
 
@@ -217,6 +218,22 @@ static int read_own_uts(struct ckpt_reader *r, const struct ckpt_spaces *spaces,
 	       ckpt_inside(p->dir, "uts", read_uts, uts, err) ? -1 : 0;
 }
 
+static int read_own_ipc(struct ckpt_reader *r, const struct ckpt_spaces *spaces,
+			struct ckpt_err *err)
+{
+	const struct ckpt_held_proc *p = first_alive(r->hold);
+
+	if (!is_own(spaces, IPC))
+		return 0;
+	return PASS(check_owner(p, spaces, IPC, err)) || ckpt_read_ipc(r, p, err) ? -1 : 0;
+}
+
+int ckpt_read_in_ipc(struct ckpt_reader *r, ckpt_inside_fn fn, void *arg, struct ckpt_err *err)
+{
+	return r->image->n_ipc ? ckpt_inside(first_alive(r->hold)->dir, "ipc", fn, arg, err) :
+				 fn(arg, err);
+}
+
 int ckpt_read_namespaces(struct ckpt_reader *r, struct ckpt_err *err)
 {
 	cleanup_with(ckpt_spaces_done) struct ckpt_spaces spaces = CKPT_SPACES_NONE;
@@ -232,7 +249,7 @@ int ckpt_read_namespaces(struct ckpt_reader *r, struct ckpt_err *err)
 			return -1;
 	}
 	r->image->private_pidns = is_own(&spaces, PID);
-	return read_own_uts(r, &spaces, err);
+	return read_own_uts(r, &spaces, err) || read_own_ipc(r, &spaces, err) ? -1 : 0;
 }
 
 static uint64_t clock_of(clockid_t id)

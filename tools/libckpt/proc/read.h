@@ -14,6 +14,7 @@
 #include "proc/hold.h"
 #include "proc/image.h"
 #include "proc/inject.h"
+#include "proc/inside.h"
 
 /* A mapped file as maps names it, and its index in the image. */
 struct ckpt_mapped {
@@ -116,6 +117,10 @@ int ckpt_spaces_open(struct ckpt_spaces *spaces, struct ckpt_err *err);
 int ckpt_spaces_check(struct ckpt_spaces *spaces, struct ckpt_held_proc *p, struct ckpt_err *err);
 void ckpt_spaces_done(struct ckpt_spaces *spaces);
 int ckpt_read_namespaces(struct ckpt_reader *r, struct ckpt_err *err);
+/* A function called in the ipc namespace of the tree, be it our own. */
+int ckpt_read_in_ipc(struct ckpt_reader *r, ckpt_inside_fn fn, void *arg, struct ckpt_err *err);
+/* ipc-read.c: that of @p, which is the tree's own; what is in it is refused, but for segments. */
+int ckpt_read_ipc(struct ckpt_reader *r, const struct ckpt_held_proc *p, struct ckpt_err *err);
 /* cgroup-read.c: refuse tasks that are not in the group's own cgroup; before and in the stop. */
 int ckpt_cgroup_check(struct ckpt_hold *hold, struct ckpt_err *err);
 int ckpt_read_clocks(struct ckpt_reader *r, struct ckpt_err *err);

@@ -156,7 +156,8 @@ static int build(struct ckpt_restore *r, struct ckpt_err *err)
 	if (ckpt_fault("restore.owners"))
 		return ckpt_fail(err, CKPT_FAILED, 0, "restore.owners: fault injected");
 	/* when there are threads to own a file, and all that is shared is mapped */
-	if (ckpt_build_owners(r, err) || ckpt_build_shms_seal(r, err))
+	if (ckpt_build_owners(r, err) || ckpt_build_shms_seal(r, err) ||
+	    ckpt_build_ipc_settings(r, err))
 		return -1;
 	/* nothing touches a file after that */
 	return ckpt_build_watches(r, err);

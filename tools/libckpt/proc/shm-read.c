@@ -135,29 +135,6 @@ static int read_memfd(const struct ckpt_held_proc *p, const char *link, int fd, 
 					   "chattr", err) : 0;
 }
 
-static int read_segment(const struct ckpt_held_proc *p, const char *link, struct ckpt_shm *s,
-			struct ckpt_err *err)
-{
-	struct shmid_ds ds;
-
-	s->id = (int32_t)s->ino;
-	if (shmctl(s->id, IPC_STAT, &ds))
-		return ckpt_fail(err, CKPT_FAILED, errno, "cannot look at System V segment %d of "
-				 "pid %d (%s)", s->id, p->pid, p->comm);
-	if (ds.shm_segsz != s->size)
-		return ckpt_fail(err, CKPT_FAILED, 0, "pid %d (%s) has a System V segment that is "
-				 "not segment %d", p->pid, p->comm, s->id);
-	if (ds.shm_perm.mode & SEGMENT_LOCKED)
-		return refuse(p, link, "a System V segment that is locked (SHM_LOCK)", err);
-	s->doomed = ds.shm_perm.mode & SEGMENT_DOOMED;
-	s->mode = ds.shm_perm.mode & 0777;
-	s->uid = ds.shm_perm.uid;
-	s->gid = ds.shm_perm.gid;
-	s->cuid = ds.shm_perm.cuid;
-	s->cgid = ds.shm_perm.cgid;
-	return 0;
-}
-
 static int read_new(struct ckpt_held_proc *p, const struct ckpt_file *f, struct ckpt_shm *s,
 		    struct ckpt_err *err)
 {
@@ -169,7 +146,7 @@ static int read_new(struct ckpt_held_proc *p, const struct ckpt_file *f, struct 
 	if (fd < 0)
 		return ckpt_fail(err, CKPT_FAILED, errno, "cannot open %s (%s)", path, f->path);
 	if (s->kind == CKPT_SHM_SYSV)
-		return read_segment(p, f->path, s, err);
+		s->id = (int32_t)s->ino;
 	return s->kind == CKPT_SHM_MEMFD ? read_memfd(p, f->path, fd, s, err) : 0;
 }
 
@@ -227,23 +204,88 @@ static size_t attachments(const struct ckpt_image *image, const struct ckpt_shm 
 	return n;
 }
 
-int ckpt_read_segments(struct ckpt_reader *r, struct ckpt_err *err)
+static int refuse_segment(const struct ckpt_reader *r, const struct ckpt_shm *s, const char *what,
+			  struct ckpt_err *err)
+{
+	pid_t pid = ckpt_shm_file(r->image, s - r->image->shms)->capture_pid;
+	const struct ckpt_held_proc *p = r->hold->procs;
+
+	while (p->pid != pid)
+		p++;
+	return ckpt_fail(err, CKPT_REFUSED, 0, "pid %d (%s) has System V segment %d, which %s; "
+			 "that cannot be restored", pid, p->comm, s->id, what);
+}
+
+static int read_segment(const struct ckpt_reader *r, struct ckpt_shm *s, struct ckpt_err *err)
 {
 	struct shmid_ds ds;
+	int got = shmctl(s->id, IPC_STAT, &ds);
+
+	if (got && errno != EINVAL && errno != EIDRM)
+		return ckpt_fail(err, CKPT_FAILED, errno, "cannot look at System V segment %d",
+				 s->id);
+	s->doomed = !got && ds.shm_perm.mode & SEGMENT_DOOMED;
+	if (got || ds.shm_segsz != s->size || (!s->doomed && ds.shm_perm.__key != s->key))
+		return refuse_segment(r, s, "is not in its ipc namespace", err);
+	if (ds.shm_perm.mode & SEGMENT_LOCKED)
+		return refuse_segment(r, s, "is locked (SHM_LOCK)", err);
+	s->mode = ds.shm_perm.mode & 0777;
+	s->uid = ds.shm_perm.uid;
+	s->gid = ds.shm_perm.gid;
+	s->cuid = ds.shm_perm.cuid;
+	s->cgid = ds.shm_perm.cgid;
+	return ds.shm_nattch == attachments(r->image, s) ? 0 :
+	       refuse_segment(r, s, "somebody outside the tree has attached as well", err);
+}
+
+static bool has_segment(const struct ckpt_image *image, int32_t id)
+{
+	for (size_t i = 0; i < image->n_shms; i++) {
+		if (image->shms[i].kind == CKPT_SHM_SYSV && image->shms[i].id == id)
+			return true;
+	}
+	return false;
+}
+
+/* In a namespace of the tree's own there is nothing but what comes back. */
+static int check_others(const struct ckpt_reader *r, size_t n, struct ckpt_err *err)
+{
+	struct shm_info info;
+	struct shmid_ds ds;
+	int highest = shmctl(0, SHM_INFO, (struct shmid_ds *)&info);
+
+	for (int slot = 0; slot <= highest && (size_t)info.used_ids > n; slot++) {
+		int id = shmctl(slot, SHM_STAT_ANY, &ds);
+
+		if (id >= 0 && !has_segment(r->image, id))
+			return ckpt_fail(err, CKPT_REFUSED, 0,
+				"the tree has an ipc namespace of its own with System V segment "
+				"%d (key 0x%x) in it that no process of it has attached, which "
+				"this version cannot restore; remove it there with ipcrm -m %d",
+				id, ds.shm_perm.__key, id);
+	}
+	return 0;
+}
+
+static int read_segments(void *arg, struct ckpt_err *err)
+{
+	struct ckpt_reader *r = arg;
+	struct ckpt_survey *survey = r->hold->survey;
+	size_t n = 0;
 
 	for (size_t i = 0; i < r->image->n_shms; i++) {
-		const struct ckpt_shm *s = &r->image->shms[i];
+		struct ckpt_shm *s = &r->image->shms[i];
 
 		if (s->kind != CKPT_SHM_SYSV)
 			continue;
-		if (shmctl(s->id, IPC_STAT, &ds))
-			return ckpt_fail(err, CKPT_FAILED, errno,
-					 "cannot look at System V segment %d", s->id);
-		if (ds.shm_nattch != attachments(r->image, s))
-			return ckpt_fail(err, CKPT_REFUSED, 0,
-				"pid %d has System V segment %d, which somebody outside the tree "
-				"has attached as well; that cannot be restored",
-				ckpt_shm_file(r->image, i)->capture_pid, s->id);
+		n++;
+		if (ckpt_survey_pass(survey, read_segment(r, s, err), err))
+			return -1;
 	}
-	return 0;
+	return r->image->n_ipc ? check_others(r, n, err) : 0;
+}
+
+int ckpt_read_segments(struct ckpt_reader *r, struct ckpt_err *err)
+{
+	return ckpt_read_in_ipc(r, read_segments, r, err);
 }

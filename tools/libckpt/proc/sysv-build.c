@@ -6,6 +6,8 @@
  * the tree itself, which has ended since.  When nobody has it attached, whoever made it has ended
  * and it is alike, it is replaced; any other is somebody's, and the restore is refused.
  *
+ * In an ipc namespace of the tree's own nobody else has one.
+ *
  * This process has each attached until the tree is complete: one that is to go with its last
  * user would go at once.  One that stays is removed again if the tree does not come to run.
  */
@@ -23,6 +25,7 @@
 
 #include "base/cleanup.h"
 #include "proc/build.h"
+#include "proc/ipc.h"
 
 #define NEXT_ID "/proc/sys/kernel/shm_next_id"
 #define TRIES 5		/* somebody else who makes one may take the id that was asked for */
@@ -70,10 +73,6 @@ static int check_room(const struct ckpt_image *image, struct ckpt_err *err)
 
 	if (shmctl(0, IPC_INFO, (struct shmid_ds *)&limits) < 0)
 		return ckpt_fail(err, CKPT_FAILED, errno, "cannot read the limits of segments");
-	if (access(NEXT_ID, W_OK))
-		return ckpt_fail(err, CKPT_REFUSED, errno,
-				 "the checkpoint has System V segments, whose ids %s decides",
-				 NEXT_ID);
 	for (size_t i = 0; i < image->n_shms; i++) {
 		const struct ckpt_shm *s = &image->shms[i];
 
@@ -103,6 +102,20 @@ static int check_taken(const struct ckpt_image *image, struct ckpt_err *err)
 	return 0;
 }
 
+static int check_machine(const struct ckpt_image *image, size_t n, struct ckpt_err *err)
+{
+	if (image->n_ipc && n > CKPT_IPC_SEGMENTS)
+		return ckpt_fail(err, CKPT_REFUSED, 0, "the tree has %zu System V segments in an "
+				 "ipc namespace of its own, a new one takes %d", n,
+				 CKPT_IPC_SEGMENTS);
+	if (access(NEXT_ID, W_OK))
+		return ckpt_fail(err, CKPT_REFUSED, errno,
+				 "the checkpoint has System V segments, whose ids %s decides",
+				 NEXT_ID);
+	/* in a new one all ids and keys are free, and no size is limited */
+	return !image->n_ipc && (check_room(image, err) || check_taken(image, err)) ? -1 : 0;
+}
+
 int ckpt_segment_machine(const struct ckpt_image *image, uint64_t eff, struct ckpt_err *err)
 {
 	size_t n = 0;
@@ -118,7 +131,18 @@ int ckpt_segment_machine(const struct ckpt_image *image, uint64_t eff, struct ck
 					 "without which it cannot fill System V segment %d",
 					 s->id);
 	}
-	return n ? check_room(image, err) || check_taken(image, err) ? -1 : 0 : 0;
+	return n ? check_machine(image, n, err) : 0;
+}
+
+/* A segment to be made or looked at, where it belongs. */
+struct one {
+	struct ckpt_restore *r;
+	size_t index;
+};
+
+static int in_ipc(struct ckpt_restore *r, ckpt_inside_fn fn, struct one *one, struct ckpt_err *err)
+{
+	return r->image->n_ipc ? ckpt_build_inside(r, "ipc", fn, one, err) : fn(one, err);
 }
 
 static int ask_for_id(int32_t id, struct ckpt_err *err)
@@ -166,10 +190,11 @@ static int get_segment_as(const struct ckpt_shm *s)
 	return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
 }
 
-int ckpt_build_segment(struct ckpt_restore *r, size_t index, struct ckpt_err *err)
+static int build_segment(void *arg, struct ckpt_err *err)
 {
-	const struct ckpt_shm *s = &r->image->shms[index];
-	struct ckpt_build_shm *made = &r->shms[index];
+	const struct one *one = arg;
+	const struct ckpt_shm *s = &one->r->image->shms[one->index];
+	struct ckpt_build_shm *made = &one->r->shms[one->index];
 	struct shmid_ds ds;
 	int failed = -EBUSY;
 
@@ -203,6 +228,13 @@ int ckpt_build_segment(struct ckpt_restore *r, size_t index, struct ckpt_err *er
 	return 0;
 }
 
+int ckpt_build_segment(struct ckpt_restore *r, size_t index, struct ckpt_err *err)
+{
+	struct one one = { r, index };
+
+	return in_ipc(r, build_segment, &one, err);
+}
+
 int ckpt_segment_open(struct ckpt_restore *r, size_t index, struct ckpt_err *err)
 {
 	uint64_t at = (uint64_t)r->shms[index].at, end = at + length(&r->image->shms[index]);
@@ -229,9 +261,10 @@ int ckpt_segment_attach(struct ckpt_restore *r, const struct ckpt_site *s,
 			      ARGS(a->start, a->end - a->start, a->prot)) < 0 ? -1 : 0;
 }
 
-int ckpt_segment_verify(struct ckpt_restore *r, size_t index, struct ckpt_err *err)
+static int verify_segment(void *arg, struct ckpt_err *err)
 {
-	const struct ckpt_shm *s = &r->image->shms[index];
+	const struct one *one = arg;
+	const struct ckpt_shm *s = &one->r->image->shms[one->index];
 	struct shmid_ds ds;
 
 	if (shmctl(s->id, IPC_STAT, &ds) || ds.shm_segsz != s->size ||
@@ -242,6 +275,13 @@ int ckpt_segment_verify(struct ckpt_restore *r, size_t index, struct ckpt_err *e
 		return ckpt_fail(err, CKPT_DAMAGED, 0,
 				 "System V segment %d is not that of the checkpoint", s->id);
 	return 0;
+}
+
+int ckpt_segment_verify(struct ckpt_restore *r, size_t index, struct ckpt_err *err)
+{
+	struct one one = { r, index };
+
+	return in_ipc(r, verify_segment, &one, err);
 }
 
 void ckpt_segments_leave(struct ckpt_restore *r)
@@ -255,7 +295,8 @@ void ckpt_segments_leave(struct ckpt_restore *r)
 
 void ckpt_segments_remove(struct ckpt_restore *r)
 {
-	for (size_t i = 0; r->shms && i < r->image->n_shms; i++) {
+	/* an ipc namespace of the tree's own goes with init */
+	for (size_t i = 0; r->shms && !r->image->n_ipc && i < r->image->n_shms; i++) {
 		if (r->shms[i].made)
 			shmctl(r->image->shms[i].id, IPC_RMID, NULL);
 	}
