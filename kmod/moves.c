@@ -29,16 +29,23 @@ struct move {
 	unsigned long to;	/* if it was asked for, else 0 */
 };
 
-static void begins(struct kretprobe_instance *instance, u64 from, u64 old_len, u64 new_len,
-		   u64 flags, u64 to)
+/*
+ * Return: 1 for who is in no group: his calls must not use up what there is to remember them by.
+ * An address space that is first walked while one is under way is told by its tables.
+ */
+static int begins(struct kretprobe_instance *instance, u64 from, u64 old_len, u64 new_len,
+		  u64 flags, u64 to)
 {
 	struct move *move = (struct move *)instance->data;
 
+	if (!ckpt_witness_walks(current->mm))
+		return 1;
 	*move = (struct move){
 		.from = from,
 		.len = max(old_len, new_len),
 		.to = flags & MREMAP_FIXED ? to : 0,
 	};
+	return 0;
 }
 
 /* The arguments are in the registers of the process, where the first one points. */
@@ -46,17 +53,15 @@ static int begins_64(struct kretprobe_instance *instance, struct pt_regs *regs)
 {
 	const struct pt_regs *user = (const struct pt_regs *)regs->di;
 
-	begins(instance, user->di, user->si, user->dx, user->r10, user->r8);
-	return 0;
+	return begins(instance, user->di, user->si, user->dx, user->r10, user->r8);
 }
 
 static int begins_32(struct kretprobe_instance *instance, struct pt_regs *regs)
 {
 	const struct pt_regs *user = (const struct pt_regs *)regs->di;
 
-	begins(instance, (u32)user->bx, (u32)user->cx, (u32)user->dx, (u32)user->si,
-	       (u32)user->di);
-	return 0;
+	return begins(instance, (u32)user->bx, (u32)user->cx, (u32)user->dx, (u32)user->si,
+		      (u32)user->di);
 }
 
 static int ends(struct kretprobe_instance *instance, struct pt_regs *regs)
@@ -64,9 +69,14 @@ static int ends(struct kretprobe_instance *instance, struct pt_regs *regs)
 	const struct move *move = (const struct move *)instance->data;
 	unsigned long to = regs_return_value(regs);
 
-	/* Of several areas, some may have moved before it failed (6.17 and later). */
+	/*
+	 * Of several areas, some may have moved before it failed (6.17 and later).  What was
+	 * asked for may be no place at all, and then nothing has moved.
+	 */
 	if (IS_ERR_VALUE(to))
 		to = move->to ?: move->from;
+	if (offset_in_page(to) || to + PAGE_ALIGN(move->len) < to)
+		return 0;
 	/* A table moves as a whole only to a place that lies alike in its 2 MiB. */
 	if (to == move->from || (to ^ move->from) & ~PMD_MASK)
 		return 0;
@@ -93,6 +103,40 @@ static struct kretprobe probes[] = {
 
 static bool listening[ARRAY_SIZE(probes)];
 
+/*
+ * Probes can be switched off behind our back, by the sysctl ftrace_enabled or in debugfs, and
+ * count nothing as missed then.  So each take rings a bell that is probed like them.
+ */
+static atomic_t rung;
+
+static noinline void ckpt_moves_ring(void)
+{
+	barrier();
+}
+
+static int rings(struct kprobe *probe, struct pt_regs *regs)
+{
+	atomic_inc(&rung);
+	return 0;
+}
+
+static struct kprobe bell = {
+	.addr = (kprobe_opcode_t *)ckpt_moves_ring,
+	.pre_handler = rings,
+};
+
+static bool has_bell;
+
+static bool deaf(void)
+{
+	int before = atomic_read(&rung);
+
+	if (!has_bell)
+		return false;
+	ckpt_moves_ring();
+	return atomic_read(&rung) == before;
+}
+
 /* Calls whose end was not heard of, because too many were under way. */
 static unsigned long missed(void)
 {
@@ -116,7 +160,7 @@ void ckpt_moves_take(struct ckpt_mm *m)
 	unsigned long not_heard = missed();
 	unsigned int n = ckpt_witness_moves(m, moved), i;
 
-	if (n > CKPT_MOVES_MAX || m->moves_missed != not_heard)
+	if (n > CKPT_MOVES_MAX || m->moves_missed != not_heard || deaf())
 		ckpt_ranges_set_whole(&m->carry);
 	else
 		for (i = 0; i < n; i++)
@@ -131,8 +175,11 @@ void ckpt_moves_init(void)
 {
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(probes); i++)
+	for (i = 0; i < ARRAY_SIZE(probes); i++) {
 		listening[i] = !register_kretprobe(&probes[i]);
+		has_bell |= listening[i];
+	}
+	has_bell = has_bell && !register_kprobe(&bell);
 }
 
 /**
@@ -145,4 +192,6 @@ void ckpt_moves_exit(void)
 	for (i = 0; i < ARRAY_SIZE(probes); i++)
 		if (listening[i])
 			unregister_kretprobe(&probes[i]);
+	if (has_bell)
+		unregister_kprobe(&bell);
 }

@@ -96,6 +96,24 @@ void ckpt_witness_merging(const struct mm_struct *mm)
 }
 
 /**
+ * ckpt_witness_walks - does anybody walk an address space
+ * @mm: any
+ *
+ * Context: any but interrupts.
+ */
+bool ckpt_witness_walks(const struct mm_struct *mm)
+{
+	const struct ckpt_mm *m;
+	bool walks = false;
+
+	raw_spin_lock(&by_mm_lock);
+	hash_for_each_possible(by_mm, m, by_mm, (unsigned long)mm)
+		walks |= m->mm == mm;
+	raw_spin_unlock(&by_mm_lock);
+	return walks;
+}
+
+/**
  * ckpt_witness_moved - memory has come to a place of an address space
  * @mm: any
  * @start: first byte

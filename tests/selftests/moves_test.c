@@ -33,9 +33,11 @@ enum {
 	WRITE,		/* page 5, where the pages are */
 	AWAY,
 	BACK,
+	FILL,		/* every page of two tables */
+	DROP,		/* the last page of the second one, beside a move to no place at all */
 };
 
-static char *gib_a, *gib_b, *left, *to, *home, *away;
+static char *gib_a, *gib_b, *left, *to, *home, *away, *full;
 static bool is_away;
 
 static void *move(char *from, char *at, size_t len, int flags)
@@ -78,6 +80,7 @@ static void setup(uint64_t *shared)
 	to = map_anon(LEN, HUGE);
 	home = map_anon(LEN, HUGE);
 	away = map_anon(LEN, HUGE);
+	full = map_anon(LEN, HUGE);
 	memset(left, 1, NR * PAGE);
 	memset(home, 1, NR * PAGE);
 	shared[0] = (uint64_t)(uintptr_t)gib_a;
@@ -86,6 +89,18 @@ static void setup(uint64_t *shared)
 	shared[3] = (uint64_t)(uintptr_t)to;
 	shared[4] = (uint64_t)(uintptr_t)home;
 	shared[5] = (uint64_t)(uintptr_t)away;
+	shared[6] = (uint64_t)(uintptr_t)full;
+}
+
+/* To half a page before the last one: refused, whatever there is to move. */
+static void drop(void)
+{
+	size_t off = HUGE - 2 * PAGE + PAGE / 2;
+
+	if (madvise(full + LEN - PAGE, PAGE, MADV_DONTNEED) ||
+	    mremap(to + off, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, full + HUGE + off) !=
+	    MAP_FAILED)
+		_exit(1);
 }
 
 static void step(int n, uint64_t *shared)
@@ -119,6 +134,12 @@ static void step(int n, uint64_t *shared)
 	case BACK:
 		move(away, home, LEN, 0);
 		is_away = false;
+		break;
+	case FILL:
+		memset(full, 1, LEN);
+		break;
+	case DROP:
+		drop();
 		break;
 	}
 }
@@ -356,6 +377,66 @@ static void test_away_while_read(struct client *c, const struct child *child)
 	finished(c, &r, COMMIT);
 }
 
+/* The state of the last page. */
+static int last_of_two(struct client *c, const struct child *child, uint32_t *ret_flags)
+{
+	struct pages p;
+	int state;
+
+	client_take(c, "moves", &p);
+	state = pages_state(&p, child->pid, child->shared[6] + LEN - PAGE, ret_flags);
+	pages_free(&p);
+	return state;
+}
+
+/* What was asked for is half pages, and each page is told all the same. */
+static void test_no_place(struct client *c, const struct child *child)
+{
+	uint32_t flags;
+	int i;
+
+	child_step(child, FILL);
+	for (i = 0; i < 3; i++) {
+		batches_drain();
+		last_of_two(c, child, &flags);
+	}
+	check(last_of_two(c, child, &flags) == CKPT_PAGE_ANON && !(flags & CKPT_RUN_DIRTY),
+	      "the last page of a table: there, and clean");
+	child_step(child, DROP);
+	check(last_of_two(c, child, &flags) == CKPT_PAGE_NONE,
+	      "dropped while a move to half a page was refused: gone");
+}
+
+/* The sysctl of all probes; it is refused for a moment after roots were watched. */
+static bool probes(const char *value)
+{
+	int i;
+
+	for (i = 0; i < 50; i++) {
+		if (!put("/proc/sys/kernel/ftrace_enabled", value))
+			return true;
+		usleep(100000);
+	}
+	return false;
+}
+
+/* Nobody hears of moves while probes are off, and that is heard. */
+static void test_deaf(struct client *c, const struct child *child)
+{
+	uint64_t at = child->shared[4];
+	struct round r;
+
+	fresh(c, child);
+	begin(c, &r);
+	finished(c, &r, COMMIT);
+	check(probes("0"), "probes are off");
+	begin(c, &r);
+	want_told(c, child, at, true, "then all is told");
+	finished(c, &r, COMMIT);
+	check(probes("1"), "probes are on");
+	fresh(c, child);
+}
+
 int main(void)
 {
 	struct client c;
@@ -374,6 +455,8 @@ int main(void)
 	test_left(&c, &child);
 	test_there_and_back(&c, &child);
 	test_away_while_read(&c, &child);
+	test_no_place(&c, &child);
+	test_deaf(&c, &child);
 	child_end(&child);
 	client_group_del(&c, "moves");
 	client_close(&c);
