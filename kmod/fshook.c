@@ -24,6 +24,7 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/preempt.h>
+#include <linux/rcupdate.h>
 #include <linux/workqueue.h>
 
 #include "compat/ftrace.h"
@@ -49,26 +50,28 @@ static bool hooked;		/* [hooks_lock] */
 static bool stuck;		/* for good [hooks_lock] */
 static atomic_t heard[2];
 
-/*
- * Most of it is of nobody's, and is through here.  Preemption is off for the directory that
- * this processor knows, and is as good as a read section of RCU.
- */
+/* Most of it is of nobody's, and is through where this processor knows the directory. */
 static __always_inline void happened(u32 mask, struct super_block *sb, struct inode *inode,
 				     struct dentry *dentry, struct inode *dir, bool of_file)
 {
 	const struct ckpt_watch *far = NULL;
 	struct ckpt_watch *watch;
+	bool nobodys;
 
 	preempt_disable_notrace();
 	if (dentry && inode && !S_ISDIR(inode->i_mode) &&
 	    ckpt_fsevent_one_name(mask, inode, dentry))
 		far = ckpt_place_last(dentry, sb);
-	if (!far || ckpt_fsevent_known(far, inode)) {
-		watch = ckpt_fswatch_of(sb);
-		if (watch)
-			ckpt_fsevent(watch, mask, inode, dentry, dir, of_file);
-	}
+	nobodys = far && !ckpt_fsevent_known(far, inode);
 	preempt_enable_notrace();
+	if (nobodys)
+		return;
+	/* What follows may climb through many directories. */
+	rcu_read_lock();
+	watch = ckpt_fswatch_of(sb);
+	if (watch)
+		ckpt_fsevent(watch, mask, inode, dentry, dir, of_file);
+	rcu_read_unlock();
 }
 
 /* __fsnotify_parent(dentry, mask, data, data_type): of a file, by a name */
@@ -235,7 +238,7 @@ void ckpt_fshook_exit(void)
 {
 	cancel_delayed_work_sync(&unhook_work);
 	/* It is too late to refuse the unload, and what is called may not go. */
-	if (hooked && !unhook_both())
+	if ((hooked && !unhook_both()) || stuck)
 		for (;;)
 			ssleep(3600);
 	/* Only now: what has been freed may not be set again. */

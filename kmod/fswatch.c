@@ -127,9 +127,10 @@ static int watch_mark(struct ckpt_watch *watch)
 	return 0;
 }
 
-static struct ckpt_watch *watch_new(struct super_block *sb)
+/* @hooked: of a user of the hooks more, which is the watch's if there is one. */
+static struct ckpt_watch *watch_new(struct super_block *sb, bool hooked)
 {
-	struct ckpt_watch *watch = kzalloc(sizeof(*watch), GFP_KERNEL);
+	struct ckpt_watch *watch = kvzalloc(sizeof(*watch), GFP_KERNEL);
 	int err;
 
 	if (!watch)
@@ -141,11 +142,9 @@ static struct ckpt_watch *watch_new(struct super_block *sb)
 	watch->hashed = ckpt_inodes_by_number(sb);
 	fsnotify_init_mark(&watch->mark, notify_group);
 	atomic_inc(&nr_marks);
-	watch->hooked = ckpt_fshook_get();
+	watch->hooked = hooked;
 	err = watch_mark(watch);
 	if (err) {
-		if (watch->hooked)
-			ckpt_fshook_put();
 		fsnotify_put_mark(&watch->mark);
 		return ERR_PTR(err);
 	}
@@ -161,19 +160,24 @@ static struct ckpt_watch *watch_new(struct super_block *sb)
  */
 struct ckpt_watch *ckpt_fswatch_get(struct super_block *sb)
 {
+	/* Before the lock: it may wait for others to be unhooked, which takes a while. */
+	bool hooked = ckpt_fshook_get();
 	struct ckpt_watch *watch;
 
 	mutex_lock(&watches_lock);
 	list_for_each_entry(watch, &watches, link)
 		if (watch->sb == sb && !READ_ONCE(watch->dead))
 			goto found;
-	watch = watch_new(sb);
+	watch = watch_new(sb, hooked);
 	if (IS_ERR(watch))
 		goto unlock;
+	hooked = false;
 found:
 	watch->users++;
 unlock:
 	mutex_unlock(&watches_lock);
+	if (hooked)
+		ckpt_fshook_put();
 	return watch;
 }
 

@@ -144,8 +144,17 @@ static char *make_sysv(void)
 static char *make_swapped(void)
 {
 	char *p = make_private();
+	int tries;
 
-	return madvise(p, LEN, MADV_PAGEOUT) ? NULL : p;
+	/* One that is being written to swap stays for a moment. */
+	for (tries = 0; tries < 50; tries++) {
+		if (madvise(p, LEN, MADV_PAGEOUT))
+			return NULL;
+		if (entries_with(getpid(), (uint64_t)(uintptr_t)p, 1, ENTRY_SWAPPED))
+			break;
+		usleep(20000);
+	}
+	return p;
 }
 
 static char *make_dropped_lazily(void)

@@ -4,6 +4,7 @@
 # files-unload.sh: the module goes while files below its roots change, mapped and unmounted
 #
 # timeout: 240
+# kernel-args: preempt=full
 set -u
 work=/tmp/unload
 sys=/sys/kernel/ckpt
