@@ -63,7 +63,7 @@ found() {	# WANTED TEST STATUS TEXT [EXPECTED]: what of a log shows that a fault
 	local got
 
 	printf '%b' "$4" >"$tmp/log"
-	got=$(found_by "$2" "$3" "$tmp/log" "${5:-}" || echo none)
+	got=$(set -o pipefail; found_by "$2" "$3" "$tmp/log" "${5:-}" || echo none)
 	if [ "$got" != "$1" ]; then
 		echo "'$4' of $2 with status $3 shows '$got', not '$1'"
 		bad=1
@@ -71,6 +71,7 @@ found() {	# WANTED TEST STATUS TEXT [EXPECTED]: what of a log shows that a fault
 }
 found "not ok 2 - b" states 1 "ok 1 - a\nnot ok 2 - b\n"
 found "not ok 3 - c d" states 1 "not ok 2 - b\nnot ok 3 - c d\n" "c d"
+found "not ok 1 - a" states 1 "$(printf 'not ok %d - a\\n' $(seq 1 9000))"
 found none states 1 "not ok 2 - b\n" "c d"
 found none states 1 "ok 1 - a\n"
 found none states 124 "ok 1 - a\n"

@@ -9,6 +9,13 @@
 #	(hangs)		the test runs past its time limit
 #	(dies)		the kernel dies, its log says so
 #
+# The first line with TEXT of all: who stopped reading would end the writer by a signal.
+first_with() {	# TEXT
+	TEXT=$1 awk '
+		!found && (ENVIRON["TEXT"] == "" || index($0, ENVIRON["TEXT"])) { print; found = 1 }
+		END { exit !found }'
+}
+
 # found_by TEST STATUS LOG [EXPECTED]: print the line that shows it; status 1: nothing does
 found_by() {
 	local test=$1 status=$2 log=$3 expected=${4:-}
@@ -27,7 +34,7 @@ found_by() {
 	kunit:*)
 		awk -v suite="${test#kunit:}" '
 			/^ *# Subtest: / { inside = index($NF, suite) == 1 }
-			inside && /^ +not ok [0-9]+ /' "$log" | grep -m 1 -F -- "$expected" ;;
-	*) grep -E '^not ok [0-9]+ - ' "$log" | grep -m 1 -F -- "$expected" ;;
+			inside && /^ +not ok [0-9]+ /' "$log" | first_with "$expected" ;;
+	*) grep -E '^not ok [0-9]+ - ' "$log" | first_with "$expected" ;;
 	esac
 }
