@@ -14,6 +14,7 @@
 #include <linux/kprobes.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
+#include <linux/moduleparam.h>
 #include <linux/pgtable.h>
 #include <linux/sched.h>
 
@@ -21,6 +22,10 @@
 #include "members.h"
 #include "moves.h"
 #include "witness.h"
+
+static bool moves = true;
+module_param(moves, bool, 0644);
+MODULE_PARM_DESC(moves, "hear of mremap by probes");
 
 /* Of a call under way. */
 struct move {
@@ -38,7 +43,7 @@ static int begins(struct kretprobe_instance *instance, u64 from, u64 old_len, u6
 {
 	struct move *move = (struct move *)instance->data;
 
-	if (!ckpt_witness_walks(current->mm))
+	if (!READ_ONCE(moves) || !ckpt_witness_walks(current->mm))
 		return 1;
 	*move = (struct move){
 		.from = from,
@@ -131,7 +136,7 @@ static bool deaf(void)
 {
 	int before = atomic_read(&rung);
 
-	if (!has_bell)
+	if (!has_bell || !READ_ONCE(moves))
 		return false;
 	ckpt_moves_ring();
 	return atomic_read(&rung) == before;

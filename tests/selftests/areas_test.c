@@ -2,6 +2,7 @@
 /*
  * areas_test.c: memory that moved, or was mapped anew in place, is reported whatever its bits say
  */
+#define MOVES "/sys/module/ckpt/parameters/moves"
 #define _GNU_SOURCE
 #include <stdint.h>
 #include <string.h>
@@ -223,6 +224,9 @@ int main(void)
 	struct child child;
 	struct pages p;
 
+	/* What page tables tell, where nobody hears of moves. */
+	if (put(MOVES, "N"))
+		die(MOVES);
 	cgroup_make("areas");
 	if (client_open(&c) || client_group_new(&c, "areas", "/areas"))
 		die("tag: %s", c.text);
@@ -242,5 +246,7 @@ int main(void)
 	client_group_del(&c, "areas");
 	client_close(&c);
 	cgroup_gone("areas");
+	if (put(MOVES, "Y"))
+		die(MOVES);
 	return finish();
 }
