@@ -17,6 +17,7 @@
 #include "proc/inside.h"
 #include "proc/parse.h"
 #include "proc/placed.h"
+#include "proc/pty.h"
 #include "proc/restore.h"
 #include "proc/vdso.h"
 
@@ -150,6 +151,8 @@ struct ckpt_restore {
 	struct ckpt_outside *outsides;
 	size_t n_outsides, tcp_repaired, tcp_reset;
 	char tcp_why[128];
+	struct ckpt_pty_peek pty_peek;
+	bool pty_peek_tried;
 	bool released;
 };
 
@@ -261,10 +264,12 @@ bool ckpt_timerfd_has_ticks(void);
 /* Timers run from now on; the last thing before the tree does. */
 int ckpt_build_timerfds_arm(struct ckpt_restore *r, struct ckpt_err *err);
 /*
- * pty-build.c: pseudo terminals with all descriptors of them; can they get their numbers; is file
- * @f what the image has?
+ * pty-build.c: pseudo terminals with all descriptors of them; can they get their numbers, and
+ * what is in them?  pty-fill-build.c: what is in @p, by its master.  pty-verify.c: is file @f what
+ * the image has?
  */
 int ckpt_build_ptys(struct ckpt_restore *r, struct ckpt_err *err);
+int ckpt_build_pty_fill(const struct ckpt_pty *p, int master, struct ckpt_err *err);
 int ckpt_ptys_free(const struct ckpt_image *image, struct ckpt_err *err);
 int ckpt_verify_pty(struct ckpt_restore *r, const struct ckpt_file *f, struct ckpt_err *err);
 /*

@@ -26,7 +26,7 @@ int ckpt_hold_init(struct ckpt_hold *hold, const struct ckpt_stop_params *params
 		.cgroup = -1,
 		.freeze = -1,
 		.events = -1,
-		.line = -1,
+		.peek = { .program = -1 },
 		.mqueues = -1,
 		.due = CKPT_DUE_NONE,
 		.guarded = -1,
@@ -97,8 +97,7 @@ void ckpt_hold_done(struct ckpt_hold *hold)
 		close(hold->freeze);
 	if (hold->events >= 0)
 		close(hold->events);
-	if (hold->line >= 0)
-		close(hold->line);
+	ckpt_pty_peek_close(&hold->peek);
 	if (hold->mqueues >= 0)
 		close(hold->mqueues);
 	ckpt_due_close(&hold->due);
@@ -164,7 +163,7 @@ enum outcome {
 	FAILED = -1,
 	STOPPED,
 	IN_VFORK,	/* a vfork is in flight */
-	BUSY,		/* something waits to be read, or requests are under way */
+	BUSY,		/* something waits that cannot be told, or requests are under way */
 };
 
 /* Until when the tree is let run on for the sake of what is under way, CLOCK_MONOTONIC. */

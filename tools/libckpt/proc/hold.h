@@ -156,7 +156,7 @@ struct ckpt_held_tcp {
  * @cpus: those that a task of its cgroup has that asks for none, as the scan found them
  * @label: security label of all of the tree, as the scan found it; NULL: none
  * @ttys: terminals of the tree that the scan found
- * @line, @line_tried: program that knows begun lines, -1: none; it was made, or could not be
+ * @peek, @peek_tried: program that knows what waits in them; it was made, or could not be
  * @mqueues: mount of the message queues of the tree's own ipc namespace, -1: none
  * @scratch: for one /proc text at a time
  */
@@ -190,8 +190,8 @@ struct ckpt_hold {
 	bool sees_reads;
 	struct ckpt_held_tty *ttys;
 	size_t n_ttys;
-	int line;
-	bool line_tried;
+	struct ckpt_pty_peek peek;
+	bool peek_tried;
 	struct ckpt_vdso vdso;
 	int mqueues;
 	uint8_t cpus[CKPT_CPUS_LEN];
@@ -294,8 +294,9 @@ bool ckpt_uring_at_work(struct ckpt_hold *hold);
 
 /* hold.c: all of the above in order. */
 /*
- * When a vfork is in flight, or something waits in a pseudo terminal, everybody runs on and is
- * stopped again, for as long as vfork_ms says.  What waits then is left to who reads it.
+ * When a vfork is in flight, or something waits in a pseudo terminal that cannot be told or made
+ * again, everybody runs on and is stopped again, for as long as vfork_ms says.  What waits then is
+ * refused when it is read.
  */
 int ckpt_hold_stop(struct ckpt_hold *hold, struct ckpt_err *err);
 

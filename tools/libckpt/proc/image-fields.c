@@ -155,6 +155,10 @@ static const struct ckpt_field pty_fields[] = {
 	UINT(5, ckpt_pty, gid),
 	BYTES(6, ckpt_pty, termios),
 	BYTES(7, ckpt_pty, winsize),
+	LATER_BLOB(8, ckpt_pty, input, input_len),
+	LATER_UINT(9, ckpt_pty, taken),
+	LATER_BLOB(10, ckpt_pty, ends, n_ends),
+	LATER_BLOB(11, ckpt_pty, output, output_len),
 };
 static const struct ckpt_shape pty_shape = SHAPE(ckpt_pty, pty_fields);
 

@@ -211,15 +211,21 @@ struct ckpt_lock {
 #define CKPT_PTY_F_SLAVE_EXCL	(1u << 3)
 #define CKPT_PTY_F_HUNG_UP	(1u << 4)	/* the master is closed: nothing else is known */
 #define CKPT_PTY_F_LEFT		(1u << 5)	/* the slave was open, and nobody has it now */
-#define CKPT_PTY_F_ALL		((1u << 6) - 1)
+#define CKPT_PTY_F_QUOTED	(1u << 6)	/* ^V: the next byte of input is as it is */
+#define CKPT_PTY_F_STOPPED	(1u << 7)	/* no output: by ^S; with the next, tcflow */
+#define CKPT_PTY_F_TCO_STOPPED	(1u << 8)
+#define CKPT_PTY_F_ALL		((1u << 9) - 1)
 
 /**
- * struct ckpt_pty - a pseudo terminal with nothing in it
+ * struct ckpt_pty - a pseudo terminal with what is in it
  * @number: N of /dev/pts/N
  * @flags: CKPT_PTY_F_*
  * @mode, @uid, @gid: of its node; @mode without the type
  * @termios: struct termios2 of the slave
  * @winsize: rows, columns, and in pixels
+ * @input: what waits for a reader of the slave; @taken: the part that its line discipline has
+ *	taken in, the rest is as it was written; @ends: with which bytes of it lines end
+ * @output: what waits for a reader of the master
  */
 struct ckpt_pty {
 	uint32_t number;
@@ -227,6 +233,13 @@ struct ckpt_pty {
 	uint32_t mode, uid, gid;
 	uint8_t termios[CKPT_TERMIOS_LEN];
 	uint16_t winsize[4];
+	uint8_t *input;
+	size_t input_len;
+	uint32_t taken;
+	uint16_t *ends;
+	size_t n_ends;
+	uint8_t *output;
+	size_t output_len;
 };
 
 /**

@@ -67,6 +67,25 @@ static bool is_wanted(const struct ckpt_image *image, uint32_t number)
 	return false;
 }
 
+/* Input is put there byte by byte, which some kernels since 6.2 can be told not to let us do. */
+static int can_give(const struct ckpt_image *image, int master, struct ckpt_err *err)
+{
+	const int off = 0;
+	cleanup_close int slave = -1;
+
+	for (size_t i = 0; i < image->n_ptys; i++) {
+		if (!image->ptys[i].taken)
+			continue;
+		if (!ioctl(master, TIOCSPTLCK, &off))
+			slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+		return slave >= 0 && !ioctl(slave, TIOCSTI, "") ? 0 :
+		       ckpt_fail(err, CKPT_REFUSED, errno, "what waits in terminal /dev/pts/%u of "
+				 "the checkpoint cannot be put there (dev.tty.legacy_tiocsti)",
+				 image->ptys[i].number);
+	}
+	return 0;
+}
+
 /* Take all numbers up to the highest that is wanted, for a moment. */
 int ckpt_ptys_free(const struct ckpt_image *image, struct ckpt_err *err)
 {
@@ -86,7 +105,7 @@ int ckpt_ptys_free(const struct ckpt_image *image, struct ckpt_err *err)
 		next = got + 1;
 		found += is_wanted(image, got);
 	}
-	return 0;
+	return wanted ? can_give(image, taken.fd[0], err) : 0;
 }
 
 /* The file of the master of pty @index, or of its slave at @from or behind it; CKPT_NONE. */
@@ -235,6 +254,7 @@ static int build_pty(struct ckpt_restore *r, uint32_t index, struct ckpt_err *er
 				      ARGS(r->fd_base + at)) < 0 ? -1 : 0;
 	if (set(own, TCSETS2, p->termios, "the settings", err) ||
 	    set(own, TIOCSWINSZ, p->winsize, "the size", err) || set_node(p, own, err) ||
+	    ckpt_build_pty_fill(p, own, err) ||
 	    exclude(r, index, own, err) || set(own, TIOCSPTLCK, &locked, "the lock", err))
 		return -1;
 	return p->flags & CKPT_PTY_F_PACKET ? set(own, TIOCPKT, &on, "packet mode", err) : 0;
@@ -251,50 +271,4 @@ int ckpt_build_ptys(struct ckpt_restore *r, struct ckpt_err *err)
 		}
 	}
 	return 0;
-}
-
-/* Are settings and state those of the image? @fd of the master */
-static int same_master(const struct ckpt_pty *p, int fd)
-{
-	uint8_t termios[CKPT_TERMIOS_LEN];
-	int number, locked, packet, exclusive;
-	struct winsize size;
-
-	return !ioctl(fd, TIOCGPTN, &number) && (uint32_t)number == p->number &&
-	       !ioctl(fd, TCGETS2, termios) && !memcmp(termios, p->termios, sizeof(termios)) &&
-	       !ioctl(fd, TIOCGWINSZ, &size) && !memcmp(&size, p->winsize, sizeof(size)) &&
-	       !ioctl(fd, TIOCGPTLCK, &locked) && !locked == !(p->flags & CKPT_PTY_F_LOCKED) &&
-	       !ioctl(fd, TIOCGPKT, &packet) && !packet == !(p->flags & CKPT_PTY_F_PACKET) &&
-	       !ioctl(fd, TIOCGEXCL, &exclusive) &&
-	       !exclusive == !(p->flags & CKPT_PTY_F_MASTER_EXCL);
-}
-
-static int same_slave(const struct ckpt_pty *p, int fd)
-{
-	unsigned int dev;
-	int exclusive;
-
-	if (ioctl(fd, TIOCGDEV, &dev))
-		return errno == EIO && p->flags & CKPT_PTY_F_HUNG_UP;
-	return ((dev & 0xff) | (dev >> 12 & 0xfff00)) == p->number &&
-	       !ioctl(fd, TIOCGEXCL, &exclusive) &&
-	       !exclusive == !(p->flags & CKPT_PTY_F_SLAVE_EXCL);
-}
-
-int ckpt_verify_pty(struct ckpt_restore *r, const struct ckpt_file *f, struct ckpt_err *err)
-{
-	cleanup_close int fd = ckpt_build_borrow(r, r->fd_base + (f - r->image->files), err);
-	const struct ckpt_pty *p = &r->image->ptys[f->object];
-	int state;
-
-	if (fd < 0)
-		return -1;
-	if (!(f->kind == CKPT_FILE_PTM ? same_master(p, fd) : same_slave(p, fd)))
-		return ckpt_fail(err, CKPT_DAMAGED, 0,
-				 "a terminal is not that of the checkpoint");
-	if (p->flags & CKPT_PTY_F_HUNG_UP)
-		return 0;
-	state = ckpt_pty_look(fd, f->kind == CKPT_FILE_PTM, -1);
-	return state == CKPT_PTY_QUIET || state == CKPT_PTY_UNKNOWN ? 0 :
-	       ckpt_fail(err, CKPT_DAMAGED, 0, "there is something in a terminal");
 }

@@ -28,6 +28,16 @@ static bool is_twice(const struct ckpt_image *image, uint32_t index)
 	return false;
 }
 
+static bool has_sound_input(const struct ckpt_pty *p)
+{
+	struct ckpt_pty_end end;
+
+	if (is_hung_up(p))
+		return !p->input_len && !p->taken && !p->n_ends && !p->output_len;
+	return ckpt_pty_input(p, &end) && p->output_len <= CKPT_PTY_LEN_MAX &&
+	       ckpt_pty_end_state(p->termios, &end) == CKPT_PTY_QUIET;
+}
+
 static int check_pty(const struct ckpt_image *image, uint32_t index, struct ckpt_err *err)
 {
 	const struct ckpt_pty *p = &image->ptys[index];
@@ -36,6 +46,8 @@ static int check_pty(const struct ckpt_image *image, uint32_t index, struct ckpt
 	if (p->number >= CKPT_PTY_MAX || p->flags & ~CKPT_PTY_F_ALL || p->mode & ~07777u ||
 	    (is_hung_up(p) && p->flags != CKPT_PTY_F_HUNG_UP))
 		return BAD_IMAGE("terminal %u is of no known kind", p->number);
+	if (!has_sound_input(p))
+		return BAD_IMAGE("terminal %u has something in it that cannot be there", p->number);
 	if (is_twice(image, index))
 		return BAD_IMAGE("terminal %u is there twice", p->number);
 	if (count(image, CKPT_FILE_PTM, index) != !is_hung_up(p))

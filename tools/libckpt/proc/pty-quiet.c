@@ -14,6 +14,8 @@
 #include "proc/pty.h"
 #include "proc/read.h"
 
+#define N_TTY 0
+
 /* The group in the foreground may have ended a moment ago, and its shell not know yet. */
 static bool is_lost(int master)
 {
@@ -23,45 +25,83 @@ static bool is_lost(int master)
 	       errno == ESRCH;
 }
 
-/* In canonical mode only lines with an end count as something to read. */
-static int look_for_line(int fd, int program)
+/* Without its content: in canonical mode only lines with an end count as something to read. */
+static int look_blind(int fd, bool master, short events, const struct termios2 *t)
 {
-	struct termios2 t;
-	int64_t n;
-
-	if (ioctl(fd, TCGETS2, &t))
-		return -1;
-	if (!(t.c_lflag & ICANON) || t.c_lflag & EXTPROC)
-		return CKPT_PTY_QUIET;
-	n = ckpt_pty_line_count(program, fd);
-	return n < 0 ? CKPT_PTY_UNKNOWN : n ? CKPT_PTY_BEGUN : CKPT_PTY_QUIET;
-}
-
-int ckpt_pty_look(int fd, bool master, int program)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN | POLLPRI | POLLOUT };
 	int n;
 
+	if (ioctl(fd, FIONREAD, &n))
+		return -1;
+	/* an end of file is no byte, and less than VMIN bytes are no event */
+	if (n || events & POLLIN)
+		return CKPT_PTY_WAITING;
+	if (!(events & POLLOUT))
+		return CKPT_PTY_HELD;
+	return !master && t->c_lflag & ICANON && !(t->c_lflag & EXTPROC) ? CKPT_PTY_UNKNOWN :
+	       CKPT_PTY_QUIET;
+}
+
+/* The line discipline of a master is raw, whatever that of the slave is. */
+static int look_into(bool master, const struct termios2 *t, const struct ckpt_pty_end *e)
+{
+	const struct termios2 raw = { 0 };
+
+	if (master && e->stopped)
+		return CKPT_PTY_HELD;
+	return ckpt_pty_end_state(master ? &raw : t, e);
+}
+
+int ckpt_pty_look(int fd, bool master, const struct ckpt_pty_peek *peek, struct ckpt_pty_end *ret)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN | POLLPRI | POLLOUT };
+	int discipline, known = -1, state;
+	struct termios2 t;
+
+	ret->len = ret->taken = 0;
 	/* it brings in what is on its way, so it comes first */
-	if (poll(&p, 1, 0) < 0 || ioctl(fd, FIONREAD, &n))
+	if (poll(&p, 1, 0) < 0 || ioctl(fd, TIOCGETD, &discipline) || ioctl(fd, TCGETS2, &t))
 		return -1;
 	if (p.revents & POLLPRI)
 		return CKPT_PTY_EVENTS;
-	/* an end of file is no byte, and less than VMIN bytes are no event */
-	if (n || p.revents & POLLIN)
-		return CKPT_PTY_WAITING;
-	if (!(p.revents & POLLOUT))
-		return CKPT_PTY_HELD;
-	if (!master)
-		return look_for_line(fd, program);
-	return is_lost(fd) ? CKPT_PTY_LOST : CKPT_PTY_QUIET;
+	if (peek->program >= 0 && discipline == N_TTY)
+		known = ckpt_pty_peek(peek, fd, ret);
+	if (known > 0)
+		return CKPT_PTY_MOVING;
+	if (known)
+		ret->len = ret->taken = 0;
+	state = known ? look_blind(fd, master, p.revents, &t) : look_into(master, &t, ret);
+	return master && state == CKPT_PTY_QUIET && is_lost(fd) ? CKPT_PTY_LOST : state;
 }
 
-void ckpt_pty_line_ready(struct ckpt_hold *hold)
+const char *ckpt_pty_says(enum ckpt_pty_state state, bool master)
 {
-	if (!hold->line_tried && !ckpt_fault("keeper.line"))
-		hold->line = ckpt_pty_line_open();
-	hold->line_tried = true;
+	switch (state) {
+	case CKPT_PTY_WAITING:
+		return master ? "where output waits that nobody reads" :
+		       "where input waits that nobody reads";
+	case CKPT_PTY_EVENTS:
+		return "with packet-mode events that nobody reads";
+	case CKPT_PTY_HELD:
+		return "which is held (^S, tcflow)";
+	case CKPT_PTY_LOST:
+		return "in whose foreground is a group without processes";
+	case CKPT_PTY_MOVING:
+		return "where something is on its way all the time";
+	case CKPT_PTY_ECHO:
+		return "whose echo waits for room in its output";
+	case CKPT_PTY_STRANGE:
+		return "where input waits in a way that cannot be made again";
+	default:
+		return "of which this kernel does not tell whether a line waits for its end "
+		       "(CONFIG_DEBUG_INFO_BTF, CONFIG_BPF_SYSCALL)";
+	}
+}
+
+void ckpt_pty_peek_ready(struct ckpt_hold *hold)
+{
+	if (!hold->peek_tried && !ckpt_fault("keeper.line"))
+		(void)ckpt_pty_peek_open(&hold->peek);
+	hold->peek_tried = true;
 }
 
 int ckpt_pty_remember(struct ckpt_hold *hold, const struct ckpt_held_proc *p, int fd,
@@ -93,7 +133,7 @@ int ckpt_pty_remember(struct ckpt_hold *hold, const struct ckpt_held_proc *p, in
 			return 0;
 	}
 	if (t.master)
-		ckpt_pty_line_ready(hold);
+		ckpt_pty_peek_ready(hold);
 	list = ckpt_grow(hold->ttys, &hold->n_ttys, sizeof(*list));
 	if (!list)
 		return -1;
@@ -118,6 +158,7 @@ static bool is_busy(struct ckpt_hold *hold, const struct ckpt_held_tty *t)
 	const struct ckpt_file f = { .capture_pid = t->pid, .capture_fd = t->fd };
 	struct ckpt_err ignored = CKPT_ERR_INIT;
 	cleanup_close int fd = -1;
+	struct ckpt_pty_end end;
 	struct stat st;
 	int state;
 
@@ -129,9 +170,8 @@ static bool is_busy(struct ckpt_hold *hold, const struct ckpt_held_tty *t)
 	    !(t->master ? ckpt_is_ptmx(st.st_mode, st.st_rdev)
 			: ckpt_is_pts(st.st_mode, st.st_rdev)))
 		return false;
-	state = ckpt_pty_look(fd, t->master, hold->line);
-	return state == CKPT_PTY_WAITING || state == CKPT_PTY_EVENTS || state == CKPT_PTY_LOST ||
-	       state == CKPT_PTY_BEGUN;
+	state = ckpt_pty_look(fd, t->master, &hold->peek, &end);
+	return state > CKPT_PTY_QUIET && state != CKPT_PTY_HELD && state != CKPT_PTY_UNKNOWN;
 }
 
 bool ckpt_pty_busy(struct ckpt_hold *hold)

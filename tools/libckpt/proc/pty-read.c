@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "proc/procfs.h"
 #include "proc/pty.h"
 #include "proc/read.h"
@@ -293,26 +294,28 @@ static int read_slave(struct pty_reader *p, uint32_t file, struct ckpt_err *err)
 static int check_state(struct pty_reader *p, const struct ckpt_file *f, bool master, int state,
 		       struct ckpt_err *err)
 {
-	switch (state) {
-	case CKPT_PTY_QUIET:
-		return 0;
-	case CKPT_PTY_WAITING:
-		return refuse(p, f, err, master ? "where output waits that nobody reads" :
-			      "where input waits that nobody reads");
-	case CKPT_PTY_EVENTS:
-		return refuse(p, f, err, "with packet-mode events that nobody reads");
-	case CKPT_PTY_HELD:
-		return refuse(p, f, err, "which is held (^S, tcflow)");
-	case CKPT_PTY_LOST:
-		return refuse(p, f, err, "in whose foreground is a group without processes");
-	case CKPT_PTY_BEGUN:
-		return refuse(p, f, err, "where a line waits for its end");
-	case CKPT_PTY_UNKNOWN:
-		return refuse(p, f, err, "of which this kernel does not tell whether a line waits "
-			      "for its end (CONFIG_DEBUG_INFO_BTF, CONFIG_BPF_SYSCALL)");
-	default:
+	if (state < 0)
 		return fail(f, errno, err);
-	}
+	return state == CKPT_PTY_QUIET ? 0 : refuse(p, f, err, ckpt_pty_says(state, master));
+}
+
+/* What waits at either end: @own of the slave, which @slave is or would be, @fd of the master. */
+static int read_content(struct pty_reader *p, uint32_t index, const struct ckpt_file *slave,
+			int own, int fd, struct ckpt_err *err)
+{
+	const struct ckpt_file *master = &p->r->image->files[p->masters[index]];
+	struct ckpt_pty *pty = &p->r->image->ptys[index];
+	struct ckpt_pty_end in, out;
+	int state = ckpt_pty_look(own, false, &p->r->hold->peek, &in);
+
+	/* its output may be full, which looks as if it were held to who cannot tell */
+	if (check_state(p, master, true, ckpt_pty_look(fd, true, &p->r->hold->peek, &out), err) ||
+	    check_state(p, slave, false, state, err))
+		return -1;
+	ckpt_fault("keeper.pty");
+	if (ckpt_pty_put_input(pty, &in) || ckpt_pty_put_output(pty, &out))
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for what waits in a terminal");
+	return 0;
 }
 
 /* Before anybody had the slave open, the master does not know a hang-up. */
@@ -332,11 +335,10 @@ static int read_left(struct pty_reader *p, uint32_t index, int fd, struct ckpt_e
 	p->r->image->ptys[index].flags |= CKPT_PTY_F_LEFT;
 	/* nobody has it: to open and close it leaves it as it was */
 	peer = ioctl(fd, TIOCGPTPEER, O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-	return peer < 0 ? fail(f, errno, err) :
-	       check_state(p, f, false, ckpt_pty_look(peer, false, p->r->hold->line), err);
+	return peer < 0 ? fail(f, errno, err) : read_content(p, index, f, peer, fd, err);
 }
 
-/* Nothing in either direction: slaves have been looked at once, and masters. */
+/* What waits in either direction: slaves have been looked at once, and masters. */
 static int read_rest(struct pty_reader *p, uint32_t index, struct ckpt_err *err)
 {
 	struct ckpt_image *image = p->r->image;
@@ -344,24 +346,18 @@ static int read_rest(struct pty_reader *p, uint32_t index, struct ckpt_err *err)
 	const struct ckpt_file *slave;
 	cleanup_close int fd = ckpt_borrow_fd(master, err);
 	cleanup_close int end = -1;
-	int exclusive, state;
+	int exclusive;
 
 	if (fd < 0)
 		return -1;
-	ckpt_pty_line_ready(p->r->hold);
-	if (p->slaves[index] == CKPT_NONE) {
-		if (read_left(p, index, fd, err))
-			return -1;
-		return check_state(p, master, true, ckpt_pty_look(fd, true, -1), err);
-	}
+	ckpt_pty_peek_ready(p->r->hold);
+	if (p->slaves[index] == CKPT_NONE)
+		return read_left(p, index, fd, err);
 	slave = &image->files[p->slaves[index]];
 	end = ckpt_borrow_fd(slave, err);
 	if (end < 0)
 		return -1;
-	state = ckpt_pty_look(end, false, p->r->hold->line);
-	/* its output may be full, which looks as if it were held */
-	if (check_state(p, master, true, ckpt_pty_look(fd, true, -1), err) ||
-	    check_state(p, slave, false, state, err))
+	if (read_content(p, index, slave, end, fd, err))
 		return -1;
 	if (ioctl(end, TIOCGEXCL, &exclusive))
 		return fail(slave, errno, err);

@@ -332,6 +332,8 @@ void ckpt_restore_close(struct ckpt_restore *r)
 	ckpt_segments_leave(r);
 	if (!r->released)
 		ckpt_segments_remove(r);
+	if (r->pty_peek_tried)
+		ckpt_pty_peek_close(&r->pty_peek);
 	free(r->shms);
 	for (i = 0; i < r->image->n_tasks; i++) {
 		free(r->tasks[i].tids);
