@@ -77,7 +77,7 @@ report "of the netlink contract" $? "$out"
 out=$(tests/lint/counting-test.sh)
 report "of the counting of test cases" $? "$out"
 
-scripts() { list '*.sh' tests/vm/runner .ci/run tests/kunit/init; }
+scripts() { list '*.sh' tests/vm/runner .ci/run tests/kunit/init ':!*.py'; }
 out=$(scripts | while read -r f; do
 	case $(head -n 1 "$f") in
 	*busybox*) busybox sh -n "$f" ;;

@@ -34,7 +34,7 @@ stale() {	# NAME STATUS LINE...: what stale-int3.sh says of a kernel log
 	fi
 }
 
-echo 1..13
+echo 1..17
 expect "a kernel that nobody supports is refused" 125 \
 	"unknown, KERNEL is 6.1, 6.12, newest or debug" \
 	--kernel 5.10 -- true
@@ -44,12 +44,21 @@ expect "a warning in the kernel log fails the run" 125 "not ok - kernel log" -- 
 expect "a panic fails the run" 125 "not ok - kernel log" -- \
 	sh -c 'echo c >/proc/sysrq-trigger; sleep 60'
 expect "a guest that powers off fails the run" 125 "the guest died" -- busybox poweroff -f
+expect "a machine that stands still is ended" 125 "not ok - kernel log" --timeout 100 -- \
+	sh -c 'echo "watchdog: BUG: soft lockup - CPU#0 stuck for 22s!" >/dev/kmsg; sleep 1000'
 expect "a command that hangs is ended" 124 "ran past" --timeout 12 -- sleep 1000
 
 oops="Oops: int3: 0000 [#1] PREEMPT SMP NOPTI"
 stale "a breakpoint that is gone is the emulator's" 0 "$oops" "Call Trace:" \
 	"Code: eb 97 0f <1f> 44 00 00" "Kernel panic - not syncing"
 stale "on 6.1 as well" 0 "int3: 0000 [#1] PREEMPT SMP" "Code: eb 97 66 <66> 90" "Call Trace:"
+lockup="watchdog: BUG: soft lockup - CPU#0 stuck for 22s!"
+stale "one that is run again for ever is" 0 "rcu: INFO: rcu_preempt detected stalls" "$lockup" \
+	"Code: eb 97 cc <65> 8b" "Call Trace:" " asm_exc_int3+0x35/0x40" "Code: 97 0f <1f> 44"
+stale "but not one that is there" 1 "$lockup" "Code: eb 97 0f <1f> 44" "Call Trace:" \
+	" asm_exc_int3+0x35/0x40" "Code: eb 97 cc <1f> 44"
+stale "nor one after another complaint, which stands still" 1 "WARNING: CPU: 0" "$lockup" \
+	"Call Trace:" " asm_exc_int3+0x35/0x40" "Code: eb 97 0f <1f> 44"
 stale "one that is there is not" 1 "$oops" "Code: eb 97 cc <1f> 44 00 00"
 stale "nor one after another complaint" 1 "WARNING: CPU: 0" "$oops" "Code: eb 97 0f <1f> 44"
 stale "nor one that the processor does not show" 1 "$oops" "Call Trace:"
