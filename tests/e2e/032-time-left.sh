@@ -34,13 +34,14 @@ stop_often() {	# TIMES: at random instants, 50 to 400 ms apart
 
 	for ((i = 0; i < $1; i++)); do
 		nap "0.$(printf '%03d' $((RANDOM % 350 + 50)))"
-		! said_something || return 0
+		! said_something || break
 		if [ $((RANDOM % 4)) = 0 ]; then
 			take $group
 		else
 			ok "a look" "$tool" doctor $group
 		fi
 	done
+	is "it waits all the while: it was stopped so often" $i "$1"
 }
 
 ends_well() {	# WHAT
