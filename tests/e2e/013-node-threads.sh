@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # 013-node-threads.sh: threads of Node over kill and restore
-# where: native
-# module: no
+# where: both
+# check: native
 # timeout: 900
 #
 # Workers that share memory and wait for one another, the pool of threads behind the loop, streams,

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # 014-python-threads.sh: threads of Python over kill and restore
-# where: native
-# module: no
+# where: both
+# check: native
 # timeout: 900
 #
 # Queues, locks, conditions, barriers, pools, timers and signals, and threads that live for some
@@ -13,6 +13,6 @@ set -euo pipefail
 
 group=python-threads
 program=("$CKPT_REPO/tests/workloads/programs/python_threads.py")
-each=35
+each=35 emulated=10
 run_program
 done_testing

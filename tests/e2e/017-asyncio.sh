@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # 017-asyncio.sh: tasks of asyncio over kill and restore
-# where: native
-# module: no
+# where: both
+# check: native
 # timeout: 900
 #
 # Streams on loopback and at a path, queues, timers, signals, children with pipes, threads behind

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # 018-shell-jobs.sh: an interactive shell with jobs over kill and restore
-# where: native
-# module: no
+# where: both
+# check: native
 # timeout: 900
 #
 # On a terminal: jobs in the background, stopped and interrupted ones, fg, wait, traps, pipelines.

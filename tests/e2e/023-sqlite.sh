@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # 023-sqlite.sh: SQLite in WAL mode over kill and restore
-# where: native
-# module: no
+# where: both
+# check: native
 # timeout: 900
 #
 # Threads, processes and the shell of SQLite write to and read from one database.

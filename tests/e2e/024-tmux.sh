@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # 024-tmux.sh: tmux over kill and restore
-# where: native
-# module: no
+# where: both
+# check: native
 # timeout: 900
 #
 # A server with two windows, whose shells are typed to; it answers to clients inside and outside.

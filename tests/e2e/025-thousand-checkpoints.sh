@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # 025-thousand-checkpoints.sh: checkpoints of a working agent, one after the other, leave nothing
-# where: native
-# module: no
+# where: both
+# check: native
 # timeout: 1800
 #
 # Of a coding agent from the npm registry: it finishes as if nothing had happened, and neither in it
@@ -17,11 +17,11 @@ set -euo pipefail
 
 RANDOM=${CKPT_SEED:-2}
 group=thousand
-count=100
-[ -z "${CKPT_FULL:-}" ] || count=1000
+count=100 tracker=$(native_tracker) agent_seconds=${agent_seconds:-300}
+[ -z "${CKPT_IN_VM:-}" ] || count=20 tracker=kmod
+[ -z "${CKPT_FULL:-}" ] || count=$((count * 10))
 steps=$((10 + count / 5)) think_ms=500
-[ "$(native_tracker)" = pagemap-scan ] || steps=$((steps * 3))
-agent_seconds=300
+[ "$tracker" != full ] || steps=$((steps * 3))
 hold=$base/$group.hold
 ids=()
 refused=0
@@ -87,6 +87,8 @@ checkpoint() {
 		return
 	fi
 	ids+=("$(json id "$said")")
+	[ "$(json tracker "$said")" = "$tracker" ] ||
+		bail "checkpoint ${ids[-1]}: the tracker is $(json tracker "$said")"
 	[ $((${#ids[@]} % 20)) != 0 ] || let_go $group ||
 		bail "after ${#ids[@]} checkpoints something traces or freezes it"
 }
@@ -129,10 +131,10 @@ is "there is no descriptor or area of a new kind" \
 	"$(comm -13 <(kinds <"$base/before") <(kinds <"$base/after"))" ""
 is "there are as many threads" "$(threads <"$base/after")" "$(threads <"$base/before")"
 ok "nothing traces or freezes it" let_go $group
-tracker=
-[ "$(native_tracker)" != pagemap-scan ] || tracker=" ckpt-tracker"
+listens=
+[ "$tracker" != pagemap-scan ] || listens=" ckpt-tracker"
 ok "of us there are the tree's init, run, and who listens for writes" \
-	wait_for 20 ours_are "ckpt-init ckpt-tool$tracker"
+	wait_for 20 ours_are "ckpt-init ckpt-tool$listens"
 rm "$hold"
 npm_agent_ends $group $steps
 
@@ -148,7 +150,7 @@ rm -rf "$base/$group/workspace"
 ok "$last is restored" "$tool" restore $group@$last
 checkpoint
 checkpoint
-[ "$(native_tracker)" != pagemap-scan ] ||
+[ "$tracker" != pagemap-scan ] ||
 	at_least "its writes are told" "$(watched)" 1
 pids=$(group_pids $group)
 at_exit 'echo 1 >"$dir/cgroup.kill"; nap 0.2; rmdir "$dir"'

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # 056-doctor.sh: all that is in the way of a checkpoint is told at once, and nothing is disturbed
-# where: native
-# module: no
+# where: both
+# check: native
 set -euo pipefail
 . "${CKPT_REPO:?}/tests/e2e/lib/assert.sh"
 . "$CKPT_REPO/tests/e2e/lib/group.sh"
@@ -19,7 +19,7 @@ print(server.getsockname()[1], file=open(sys.argv[1], "w"), flush=True)
 held = server.accept()
 signal.pause()' "$base/port" >/dev/null 2>&1 &
 	echo $! >"$base/server"
-	wait_for 20 test -s "$base/port"
+	wait_for 60 test -s "$base/port"
 	cat "$base/port"
 }
 at_exit 'kill -9 $(cat "$base/server") 2>/dev/null'
@@ -43,8 +43,9 @@ document "it says so" 'd["name"], d["healthy"], d["refused"], d["tasks"], d["fre
 is "its descriptors and areas are as before" "$(fds "$pid"; cat "/proc/$pid/maps")" "$before"
 ok "nothing traces or freezes it" untraced $group
 count=$(lines "$base/$group/said")
-ok "it runs on" wait_for 20 has_lines "$base/$group/said" $((count + 2))
+ok "it runs on" wait_for 60 has_lines "$base/$group/said" $((count + 2))
 take $group
+[ -z "${CKPT_IN_VM:-}" ] || is "its tracker is kmod" "$(json tracker "$said")" kmod
 
 # One that holds several things, before and behind each other, in two processes
 group=ill
@@ -59,7 +60,7 @@ if not os.fork():
 while True:
     print("on", os.getpid(), file=said)
     time.sleep(0.1)' "$base/$group/said"
-ok "both run" wait_for 20 eval '[ "$(cut -d " " -f 2 "$base/ill/said" | sort -u | wc -l)" = 2 ]'
+ok "both run" wait_for 60 eval '[ "$(cut -d " " -f 2 "$base/ill/said" | sort -u | wc -l)" = 2 ]'
 rc=0
 said=$("$tool" checkpoint $group 2>&1) || rc=$?
 is "a checkpoint is refused" $rc 4
@@ -76,7 +77,7 @@ done
 like "the last line sums up" "$said" 'ill cannot be captured: 7 objects stand in the way$'
 ok "nothing traces or freezes it" untraced $group
 count=$(lines "$base/$group/said")
-ok "it runs on" wait_for 20 has_lines "$base/$group/said" $((count + 4))
+ok "it runs on" wait_for 60 has_lines "$base/$group/said" $((count + 4))
 
 # What comes back as something else
 group=lossy
@@ -111,7 +112,7 @@ assert not libc.ptrace(0x4206, int(sys.argv[1]), 0, 0), ctypes.get_errno()
 print("traced", flush=True)
 signal.pause()' "$pid" >"$base/tracer" &
 at_exit "kill -9 $! 2>/dev/null"
-ok "a debugger traces it" wait_for 20 grep -q traced "$base/tracer"
+ok "a debugger traces it" wait_for 60 grep -q traced "$base/tracer"
 rc=0
 said=$("$tool" doctor $group) || rc=$?
 is "doctor of one that is traced" $rc 4

@@ -6,8 +6,12 @@
 # Its model is tests/workloads/model_server.py, inside the group or outside it. Each step that the
 # model asks for appends its number to the file `steps` in the workspace: what was lost is missing
 # there, what was done twice is there twice.  While there is $base/NAME.hold it answers nothing.
-# emulated, it takes a minute or two to begin
-[ -z "${CKPT_IN_VM:-}" ] || agent_seconds=${agent_seconds:-600}
+# emulated, it takes a minute or two to begin, and would not wait for an answer that is held back
+# while checkpoints are taken
+if [ -n "${CKPT_IN_VM:-}" ]; then
+	agent_seconds=${agent_seconds:-600}
+	export QWEN_CODE_API_TIMEOUT_MS=3600000
+fi
 agent_dir=$("$CKPT_REPO/tests/setup/agent.sh")
 model_server=$CKPT_REPO/tests/workloads/model_server.py
 

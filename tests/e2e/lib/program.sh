@@ -11,19 +11,25 @@
 #   group      its name
 #   program    the command, called with the number of steps and the model's directory
 #   each       steps that it takes in about a second
+#   emulated   how many of them are left for that in a VM, if not a tenth
+#   slow       how many times as long its children sleep there, if not 60
 #   children   a pattern for the names of its short-lived children; half of the instants hold one
 . "${CKPT_REPO:?}/tests/e2e/lib/assert.sh"
 . "$CKPT_REPO/tests/e2e/lib/group.sh"
 . "$CKPT_REPO/tests/e2e/lib/story.sh"
 
 seed=${CKPT_SEED:-2}
-instants=3 wait_ms=700
+instants=3 wait_ms=700 spare=4
+# how long a step, and a child, may be waited for
+step_seconds=120 child_seconds=20
 [ -z "${CKPT_FULL:-}" ] || instants=50
 tracker=kmod
 if [ -z "${CKPT_IN_VM:-}" ]; then
 	tracker=$(native_tracker)
 else
-	wait_ms=3000
+	# a step takes seconds
+	wait_ms=1500 spare=2
+	step_seconds=300 child_seconds=60
 fi
 children=
 taken=0 busy=0 caught=0 refused=0
@@ -48,18 +54,23 @@ start_work() {	# NAME MODEL STEPS: the program in a group of its own
 		echo "ended with $?" >>said
 		exec sleep 1000000' sh "$dir" "${program[@]}" "$3" "$2" >"$base/$1.run" 2>&1 &
 	at_exit "end_group $1"
-	wait_for 120 has_lines "$(journal "$1")" 1 ||
+	wait_for $step_seconds has_lines "$(journal "$1")" 1 ||
 		bail "$1 does not begin: $(cat "$base/$1.run" "$dir/said" "$(journal "$1")" 2>&1)"
 }
 
 work_ended() { grep -qs '^ended with' "$base/$1/workspace/said"; }
 
 run_program() {
-	local most=$((instants + instants / 4 + 4)) start=$SECONDS
+	local most=$((instants + instants / 4 + spare)) start=$SECONDS
 
 	RANDOM=$seed
+	if [ -n "${CKPT_IN_VM:-}" ]; then
+		each=${emulated:-$(((each + 9) / 10))}
+		# so that a child is still there when memory has been copied and the stop comes
+		export CKPT_SLOW=${slow:-60}
+	fi
 	few=$((each / 2 + 1))
-	steps=$((each * (instants + 2) + few * (most - instants + 4)))
+	steps=$((each * (instants + 1) + few * (most - instants + spare)))
 	note "seed $seed, $steps steps: ${program[*]##*/}"
 	start_work "$group-still" - $steps
 	answer $group "$each"
@@ -93,15 +104,16 @@ instant() {
 	esac
 }
 
-# A random one; while a child lives, when not half of those before held one
+# A random one; while a child lives, when not half of those before held one. It has just begun, and
+# is there yet when a busy machine comes to stop it
 moment() {
 	ms=$((RANDOM % wait_ms))
 	go_on $((taken < instants ? each : few))
 	nap "$(printf '%d.%03d' $((ms / 1000)) $((ms % 1000)))"
 	[ -z "$children" ] || [ $((2 * caught)) -gt $taken ] ||
-		wait_child "$group" 3 "$children" || {
+		wait_child "$group" $((child_seconds / 6)) "$children" new || {
 			go_on $few
-			wait_child "$group" 20 "$children" || true
+			wait_child "$group" $child_seconds "$children" new || true
 		}
 	not_ok "instant $((taken + 1)): $group is at work" work_ended "$group"
 }
@@ -154,7 +166,8 @@ come_back() {	# ID: to that checkpoint, when all is gone
 	still=$(journal "$group-still")
 	read -r low high <<<"${lines_of[$1]}"
 	# the undisturbed one is ahead, but for a moment
-	ok "$1: the undisturbed run has come that far" wait_for 120 has_lines "$still" "$high"
+	ok "$1: the undisturbed run has come that far" wait_for $step_seconds has_lines "$still" \
+		"$high"
 	ok "$1: everything is killed" kill_group "$group"
 	rm -rf "$dir" "$base/looked"
 	out=$("$tool" restore "$group@$1" --json --check \

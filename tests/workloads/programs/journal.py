@@ -5,12 +5,17 @@ A program is called with the number of its steps and a directory, and works wher
 Before step N it waits until the file N is in that directory, as an agent waits for its model; with
 "-" it does not wait.  After each step it appends a line to `journal`: the number and a hash over
 all that was seen so far.  What it can know to be wrong ends it, "broken" in the journal.
+
+CKPT_SLOW is how many times as long its children sleep, on a machine where all else takes longer.
 """
 import hashlib
 import os
 import sys
 import time
 import traceback
+
+
+SLOW = int(os.environ.get("CKPT_SLOW", "1"))
 
 
 class Broken(Exception):

@@ -9,6 +9,7 @@ set -euEo pipefail
 
 units=12
 mkdir -p src out
+export pause=$(for_ms 60)
 cat >Makefile <<'RULES'
 sums := $(patsubst src/%.txt,out/%.sum,$(wildcard src/*.txt))
 objects := $(patsubst src/%.c,out/%.o,$(wildcard src/*.c))
@@ -17,7 +18,7 @@ out/all: $(sums) out/program
 	{ cat $(sums); out/program; } | sha256sum >$@
 
 out/%.sum: src/%.txt
-	sleep 0.06; sha256sum <$< >$@
+	sleep $(pause); sha256sum <$< >$@
 
 out/%.o: src/%.c
 	$(CC) -O0 -c -o $@ $<

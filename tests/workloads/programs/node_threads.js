@@ -15,6 +15,7 @@ const net = require('node:net');
 const zlib = require('node:zlib');
 
 const WORKERS = 4;
+const SLOW = Number(process.env.CKPT_SLOW ?? 1);
 const PART = 1 << 18;	// bytes of the shared memory that belong to one worker
 
 const digest = (...parts) => {
@@ -95,7 +96,8 @@ async function startEcho() {
 
 function child(step) {
 	return new Promise((resolve, reject) => {
-		const script = `read line; sleep 0.05; echo $line | sha256sum; exit ${step % 7}`;
+		const script = `read line; sleep ${0.05 * SLOW}; echo $line | sha256sum; ` +
+			`exit ${step % 7}`;
 		const program = spawn('sh', ['-c', script]);
 		let output = '';
 

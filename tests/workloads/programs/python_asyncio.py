@@ -13,7 +13,7 @@ import sys
 
 sys.dont_write_bytecode = True
 import journal
-from journal import must
+from journal import SLOW, must
 
 TASKS = 8
 
@@ -64,8 +64,9 @@ async def consumer(jobs, results, limit):
 async def child(step, number):
     """A program with pipes."""
     process = await asyncio.create_subprocess_exec(
-        "sh", "-c", "read line; sleep 0.0%d; echo $line | sha256sum; exit %d" %
-        (number + 3, step % 7), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE)
+        "sh", "-c", "read line; sleep %g; echo $line | sha256sum; exit %d" %
+        ((number + 3) * 0.01 * SLOW, step % 7),
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE)
     output, _ = await process.communicate(b"%d %d\n" % (step, number))
     must(process.returncode == step % 7, "a child ended with %s" % process.returncode)
     return output

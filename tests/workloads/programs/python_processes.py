@@ -13,7 +13,7 @@ from multiprocessing import shared_memory
 
 sys.dont_write_bytecode = True
 import journal
-from journal import must
+from journal import SLOW, must
 
 WORKERS = 3
 MEMORY = 1 << 20
@@ -36,7 +36,7 @@ def worker(number, name, pipe, lock, total):
 
 def short_lived(step, number, results):
     """One that ends with its step."""
-    time.sleep(0.03 + 0.02 * number)
+    time.sleep((0.03 + 0.02 * number) * SLOW)
     results.put((number, hashlib.sha256(b"%d %d" % (step, number)).digest()))
     sys.exit(step % 5)
 
@@ -83,8 +83,8 @@ class Workers:
 
 def pipeline(step):
     """Three programs, one after the other."""
-    seq = subprocess.Popen(["sh", "-c", "seq %d; sleep 0.04; echo $((%d * 7))" %
-                            (step % 50 + 1, step)], stdout=subprocess.PIPE)
+    seq = subprocess.Popen(["sh", "-c", "seq %d; sleep %g; echo $((%d * 7))" %
+                            (step % 50 + 1, 0.04 * SLOW, step)], stdout=subprocess.PIPE)
     sort = subprocess.Popen(["sort", "-r"], stdin=seq.stdout, stdout=subprocess.PIPE)
     seq.stdout.close()
     digest = subprocess.Popen(["sha256sum"], stdin=sort.stdout, stdout=subprocess.PIPE)

@@ -12,7 +12,7 @@ import time
 
 sys.dont_write_bytecode = True
 import journal
-from journal import must
+from journal import SLOW, must
 
 PROMPT = "ready> "
 SHELL = ["/bin/bash", "--norc", "--noprofile", "-i"]
@@ -95,12 +95,13 @@ def main(work):
     """The same commands in every step."""
     terminal = Terminal()
     terminal.command("mkfifo kept; bash -c 'read -r line <>kept; exit 6' &")
+    terminal.command("a_while=%g" % (0.08 * SLOW))
     terminal.command("trap 'echo trapped $step >>trapped' USR1")
     terminal.command("wait_all() { for job; do wait \"$job\"; echo \"$step: $?\" >>waited; done; }")
     for step in work.numbers():
         terminal.command("step=%d; rm -f waited trapped catted" % step)
-        terminal.command("(sleep 0.08; echo \"a $step\" >a; exit $((step % 9))) & a=$!")
-        terminal.command("{ seq $step | sort -r; sleep 0.06; } | sha256sum >b & b=$!")
+        terminal.command("(sleep $a_while; echo \"a $step\" >a; exit $((step % 9))) & a=$!")
+        terminal.command("{ seq $step | sort -r; sleep $a_while; } | sha256sum >b & b=$!")
         stopped_and_back(terminal, step)
         terminal.command("(sleep 0.03; exit 4) & c=$!; (kill -USR1 $$)")
         interrupted(terminal, step)

@@ -14,7 +14,7 @@ import threading
 
 sys.dont_write_bytecode = True
 import journal
-from journal import must
+from journal import SLOW, must
 
 THREADS, PROCESSES = 3, 2
 WRITERS = THREADS + PROCESSES
@@ -123,7 +123,7 @@ def main(work):
         reader.begins.put(step)
         must(reader.begun.get() == ((step - 1) * WRITERS, (step - 1) * each), "a row is lost")
         looks = subprocess.Popen(["sqlite3", "-cmd", ".timeout 60000", "database",
-                                  ".system sleep 0.05",
+                                  ".system sleep %g" % (0.05 * SLOW),
                                   "SELECT count(*), group_concat(hash) FROM (SELECT hash FROM rows "
                                   "WHERE step = %d ORDER BY writer)" % (step - 1)],
                                  stdout=subprocess.PIPE)

@@ -13,13 +13,13 @@ cat >window.sh <<'WINDOW'
 seen=0
 step() {
 	seen=$(echo "$seen $1" | sha256sum | cut -c 1-16)
-	sleep 0.05
+	sleep "$pause"
 	echo "$1 $seen" >>"$window"
 	echo "said $1 $seen"
 	tmux wait-for -S "$window-$1"
 }
 WINDOW
-export LC_ALL=C TERM=screen
+export LC_ALL=C TERM=screen pause=$(for_ms 50)
 mux new-session -d -s main -n left -x 100 -y 40 \
 	"window=left exec bash --noprofile --rcfile window.sh"
 mux new-window -d -t main -n right "window=right exec bash --noprofile --rcfile window.sh"
