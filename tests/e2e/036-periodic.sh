@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # 036-periodic.sh: a periodic timer goes on, whether or not its signal waits at the stop
-# where: native
-# module: no
+# where: both
+# check: native
 set -euo pipefail
 . "${CKPT_REPO:?}/tests/e2e/lib/assert.sh"
 . "$CKPT_REPO/tests/e2e/lib/group.sh"

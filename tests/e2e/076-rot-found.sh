@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # 076-rot-found.sh: damage that a restore finds is remembered, named, and nothing is built on it
-# where: native
-# module: no
+# where: both
+# check: native
 # timeout: 200
 set -euo pipefail
 . "${CKPT_REPO:?}/tests/e2e/lib/assert.sh"
