@@ -283,7 +283,6 @@ static struct ckpt_image make_image(void)
 
 	make_vdso(&image);
 	strcpy(image.kernel, "6.1.0");
-	image.unquiesced = rnd(2) ? random_text("x") : NULL;
 	fill(image.cpus, sizeof(image.cpus));
 	image.label = rnd(2) ? random_text("l") : NULL;
 	image.label_known = rnd(2);

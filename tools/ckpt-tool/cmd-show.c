@@ -85,7 +85,6 @@ static void print_json(const struct ckpt_manifest *m, const struct ckpt_image *i
 	report_u64(doc, "time_ns", m->time_ns);
 	report_str(doc, "kernel", image->kernel);
 	report_u64(doc, "monotonic_ns", image->monotonic_ns);
-	report_str(doc, "unquiesced", image->unquiesced);
 	for (size_t i = 0; i < image->n_tasks; i++)
 		json_object_array_add(tasks, task_json(image, &image->tasks[i]));
 	json_object_object_add(doc, "tasks", tasks);
@@ -110,8 +109,6 @@ static void print_text(const struct ckpt_manifest *m, const struct ckpt_image *i
 		report_line(stdout, "  root %s", table->roots[i].path);
 	report_line(stdout, "  %zu entries in the roots, %zu open files, %zu pipes",
 		    ckpt_fs_table_count(table), image->n_files, image->n_pipes);
-	if (image->unquiesced)
-		report_line(stdout, "  not at rest: %s", image->unquiesced);
 }
 
 static int show(struct ckpt_reader *reader, bool json, struct ckpt_err *err)

@@ -419,7 +419,6 @@ static const struct ckpt_field image_fields[] = {
 	BOOL(9, ckpt_image, private_pidns),
 	BYTES(10, ckpt_image, vdso_hash),
 	BYTES(11, ckpt_image, kernel),
-	STR(12, ckpt_image, unquiesced),
 	STR(13, ckpt_image, label),
 	LATER_BYTES(14, ckpt_image, cpus),
 	LATER_BOOL(15, ckpt_image, label_known),

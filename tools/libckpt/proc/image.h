@@ -300,7 +300,6 @@ struct ckpt_ipc {
  * @private_pidns: the tree has a pid namespace of its own; else its pids are the caller's
  * @vdso, @vdso_hash: code of the vdso it ran with, and its SHA-256; older images have that alone
  * @kernel: uname release, for messages
- * @unquiesced: what could not be brought to rest, one sentence or NULL
  * @cpus: those that a task of its cgroup had that asked for none; all zero: not recorded
  * @label: security label of every task (/proc/PID/attr/current); NULL: none
  * @label_known: @label is recorded
@@ -351,7 +350,6 @@ struct ckpt_image {
 	size_t vdso_len;
 	uint8_t vdso_hash[32];
 	char kernel[65];
-	char *unquiesced;
 	char *label;
 	bool label_known;
 	uint8_t cpus[CKPT_CPUS_LEN];
