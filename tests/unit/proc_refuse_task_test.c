@@ -217,7 +217,7 @@ static void refuses_by_name(void **state)
 		{ meet_deadlines, "runs under the deadline scheduler" },
 		{ run_32_bit, "runs 32-bit code" },
 		{ have_sharing_child, "shares the address space of its parent" },
-		{ live_without_vdso, "has no vdso to make remote calls from" },
+		{ live_without_vdso, "has unmapped, moved or protected a part of its vdso" },
 		{ share_directory, "shares a working directory with pid" },
 	};
 
