@@ -51,13 +51,20 @@ static int look_into(bool master, const struct termios2 *t, const struct ckpt_pt
 	return ckpt_pty_end_state(master ? &raw : t, e);
 }
 
+/* All but what is in the arrays, which nothing is then. */
+static void forget(struct ckpt_pty_end *e)
+{
+	e->len = e->taken = 0;
+	e->quoted = e->echo = e->stopped = e->tco_stopped = false;
+}
+
 int ckpt_pty_look(int fd, bool master, const struct ckpt_pty_peek *peek, struct ckpt_pty_end *ret)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN | POLLPRI | POLLOUT };
 	int discipline, known = -1, state;
 	struct termios2 t;
 
-	ret->len = ret->taken = 0;
+	forget(ret);
 	/* it brings in what is on its way, so it comes first */
 	if (poll(&p, 1, 0) < 0 || ioctl(fd, TIOCGETD, &discipline) || ioctl(fd, TCGETS2, &t))
 		return -1;
@@ -67,8 +74,9 @@ int ckpt_pty_look(int fd, bool master, const struct ckpt_pty_peek *peek, struct 
 		known = ckpt_pty_peek(peek, fd, ret);
 	if (known > 0)
 		return CKPT_PTY_MOVING;
+	/* what a peek that failed has left is no word on anything */
 	if (known)
-		ret->len = ret->taken = 0;
+		forget(ret);
 	state = known ? look_blind(fd, master, p.revents, &t) : look_into(master, &t, ret);
 	return master && state == CKPT_PTY_QUIET && is_lost(fd) ? CKPT_PTY_LOST : state;
 }
