@@ -34,7 +34,7 @@ instant() {	# NAME: a random one; while a child lives, when not half of those be
 	ok "$1: a step is done" wait_for 60 has_lines "$(steps_file "$1")" $((before + 1))
 	nap "$(printf '0.%03d' $((RANDOM % 1000)))"
 	# one that has just begun is there yet when a busy machine comes to stop it
-	[ $((2 * caught)) -gt $taken ] || wait_child "$1" 10 "$children" new || true
+	[ $((2 * caught)) -gt $taken ] || wait_child "$1" 10 "$children" 10 || true
 }
 
 take_instant() {	# NAME

@@ -174,23 +174,32 @@ end_group() {	# NAME: leave nothing of it, whatever happened
 	rm -f "/run/ckpt/$1.json"
 }
 
-# wait_child NAME SECONDS PATTERN [new]: until such a process lives, or one that did not when it
-# was called; its name in $child
+# wait_child NAME SECONDS PATTERN [MS]: until such a process lives, or one that is not older than
+# that; its name in $child
 wait_child() {
-	local end=$((SECONDS + $2)) dir pid had=
+	local end=$((SECONDS + $2)) dir pid
 
 	dir=$(group_dir "$1")
-	[ -z "${4:-}" ] || had=" $(tr '\n' ' ' <"$dir/cgroup.procs")"
 	while [ $SECONDS -lt $end ]; do
 		while read -r pid; do
-			[[ $had != *" $pid "* ]] || continue
 			{ read -r child <"/proc/$pid/comm"; } 2>/dev/null || continue
-			[[ ! $child =~ ^($3)$ ]] || return 0
+			[[ $child =~ ^($3)$ ]] || continue
+			[ -z "${4:-}" ] || younger "$pid" "$4" || continue
+			return 0
 		done <"$dir/cgroup.procs"
 		nap 0.003
 	done
 	child=
 	return 1
+}
+
+younger() {	# PID MS: it has begun since; both clocks count hundredths of a second
+	local stat up
+
+	{ read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
+	read -ra stat <<<"${stat##*) }"
+	read -r up _ </proc/uptime
+	[ $((${up/./} - ${stat[19]})) -le $(($2 / 10)) ]
 }
 
 # Short-lived ones that a checkpoint holds: how many of each name

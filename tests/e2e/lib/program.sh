@@ -20,16 +20,16 @@
 
 seed=${CKPT_SEED:-2}
 instants=3 wait_ms=700 spare=4
-# how long a step, and a child, may be waited for
-step_seconds=120 child_seconds=20
+# how long a step, and a child, may be waited for, and how old one may be that an instant is to hold
+step_seconds=120 child_seconds=20 child_ms=10
 [ -z "${CKPT_FULL:-}" ] || instants=50
 tracker=kmod
 if [ -z "${CKPT_IN_VM:-}" ]; then
 	tracker=$(native_tracker)
 else
-	# a step takes seconds
-	wait_ms=1500 spare=2
-	step_seconds=300 child_seconds=60
+	# a step takes seconds, and so does a child that sleeps
+	wait_ms=1500
+	step_seconds=300 child_seconds=60 child_ms=1000
 fi
 children=
 taken=0 busy=0 caught=0 refused=0
@@ -75,7 +75,7 @@ run_program() {
 	start_work "$group-still" - $steps
 	answer $group "$each"
 	start_work "$group" "$base/$group/model" $steps
-	while [ $taken -lt $instants ] || { too_few_children && [ $taken -lt $most ]; }; do
+	while [ $taken -lt $instants ] || { too_few && [ $taken -lt $most ]; }; do
 		instant
 	done
 	goes_on_to_its_end
@@ -87,7 +87,10 @@ go_on() {	# STEPS
 	[ $(($(answers "$group") + $1)) -ge $steps ] || answer "$group" "$1"
 }
 
-too_few_children() { [ -n "$children" ] && [ $((2 * caught)) -lt $taken ]; }
+# Half of the instants are in the midst of a step, and where there are children hold one
+too_few() {
+	[ $((2 * busy)) -lt $taken ] || { [ -n "$children" ] && [ $((2 * caught)) -lt $taken ]; }
+}
 
 instant() {
 	local kind back
@@ -111,9 +114,9 @@ moment() {
 	go_on $((taken < instants ? each : few))
 	nap "$(printf '%d.%03d' $((ms / 1000)) $((ms % 1000)))"
 	[ -z "$children" ] || [ $((2 * caught)) -gt $taken ] ||
-		wait_child "$group" $((child_seconds / 6)) "$children" new || {
+		wait_child "$group" $((child_seconds / 6)) "$children" $child_ms || {
 			go_on $few
-			wait_child "$group" $child_seconds "$children" new || true
+			wait_child "$group" $child_seconds "$children" $child_ms || true
 		}
 	not_ok "instant $((taken + 1)): $group is at work" work_ended "$group"
 }
