@@ -36,7 +36,8 @@
  * where the area cannot be written (now or at the last take) it makes all of it
  * dirty, because a debugger's write there leaves no other trace; and everywhere
  * its swap entries, which carry no dirty bit.  Those are dirty as well where the
- * area does not begin or end where it did: a merge may have dropped the mark.
+ * area does not begin or end where it did, since a merge may have dropped the mark,
+ * and where a fault handler may bring them.
  * Who else clears soft-dirty bits is seen by a witness (witness.c).
  *
  * WHAT IS NOT SEEN
@@ -58,6 +59,7 @@
 #include <linux/pgtable.h>
 #include <linux/sched/coredump.h>
 #include <linux/sched/signal.h>
+#include <linux/userfaultfd_k.h>
 #include <linux/slab.h>
 
 #include "limits.h"
@@ -153,8 +155,10 @@ static void enter_area(struct ckpt_walk *w, struct vm_area_struct *vma, u64 star
 		area->flags |= CKPT_AREA_WHOLE;
 		w->clear = false;
 	}
-	w->framed = w->m->based && ckpt_areas_framed(&w->m->areas, &w->area_cursor, area,
-						      vma->vm_start, vma->vm_end);
+	/* UFFDIO_MOVE brings swap entries, without a mark before 6.15 and its stable trees. */
+	w->framed = w->m->based && !userfaultfd_armed(vma) &&
+		    ckpt_areas_framed(&w->m->areas, &w->area_cursor, area,
+				      vma->vm_start, vma->vm_end);
 	if (!w->m->based || !ckpt_areas_known(&w->m->areas, &w->area_cursor, area))
 		area->flags |= CKPT_AREA_NEW;
 }

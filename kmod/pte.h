@@ -22,7 +22,7 @@ struct ckpt_mm;
  * @private: not shared: its bits are a record
  * @clear: its bits are to be cleared
  * @marked: VM_SOFTDIRTY was set
- * @framed: it began and ended at the last take where it does now
+ * @framed: it began and ended at the last take where it does now, and no fault handler fills it
  * @readonly: cannot be written now, or could not at the last take
  * @pos: walked up to here
  * @marked_to: up to here areas count as marked, although the mark is gone

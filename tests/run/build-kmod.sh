@@ -48,13 +48,7 @@ done
 (cd "$repo/kmod" && find . -type f -printf '%P\n') | while read -r f; do
 	[ -L "$dir/kmod/$f" ] || ln -sfn "$repo/kmod/$f" "$dir/kmod/$f"
 done
-# kernel.sh says so where this machine's compiler will not do
-in=()
-if [ -e "${kdir%/*}/toolchain" ]; then
-	in=("$repo/tests/vm/runner/toolchain.sh" run "$(cat "${kdir%/*}/toolchain")"
-		"$repo" "${kdir%/*}" --)
-fi
-"${in[@]}" make -s -C "$kdir" M="$dir/kmod" "${flags[@]}" modules 2>&1 |
+"$repo/tests/run/kmake.sh" "$kdir" M="$dir/kmod" "${flags[@]}" modules 2>&1 |
 	{ grep -vE 'BTF|vmlinux is unavailable' || true; } | tee "$dir/log"
 # modpost only warns, and only when it runs: the next build would not tell
 if grep -q '^WARNING: ' "$dir/log"; then

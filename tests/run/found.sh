@@ -7,7 +7,7 @@
 #
 #	a text		only a case that says this
 #	(hangs)		the test runs past its time limit
-#	(dies)		the kernel dies, its log says so
+#	(dies)		the kernel dies, or complains: its log says so
 #
 # The first line with TEXT of all: who stopped reading would end the writer by a signal.
 first_with() {	# TEXT

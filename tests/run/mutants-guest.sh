@@ -38,6 +38,8 @@ try() {	# NAME TEST EXPECTED: 0 if it is found; complaints of the kernel end the
 	dmesg | tests/vm/runner/klog.sh >/tmp/klog || klog=$(head -n 1 /tmp/klog)
 	if [ "$1" != control ] && line=$(found_by "$2" "$rc" "$log" "$3"); then
 		echo "$2: $line" >"/out/$1.found"
+	elif [ -n "$klog" ] && [ "$1" != control ] && [ "$3" = "(dies)" ]; then
+		echo "$2: $klog" >"/out/$1.found"
 	elif [ -n "$klog" ]; then
 		echo "$2: kernel log: $klog" >>"/out/$1.said"
 	elif [ "$rc" != 0 ]; then
@@ -57,13 +59,16 @@ clean() {	# what a test leaves when it gives up
 	done 2>/dev/null
 	sleep 1
 	find /sys/fs/cgroup -mindepth 1 -depth -type d -exec rmdir {} + 2>/dev/null
+	echo 1 >/proc/sys/kernel/ftrace_enabled
 	grep -o '/[^ ]*ckpt[^ ]*\|/tmp/[^ ]*\|/scratch/[^ ]*' /proc/mounts | tac |
 		xargs -r -n 1 umount 2>/dev/null
 	rm -rf /scratch/audit.* /tmp/audit.*
 }
 
 for name; do
-	insmod "$work/$name.ko" || exit 1
+	# the test of unloading loads it again
+	export CKPT_KO=$work/$name.ko
+	insmod "$CKPT_KO" || exit 1
 	{ read -ra tests; IFS= read -r expected; } </out/"$name".tests
 	for t in "${tests[@]}"; do
 		try "$name" "$t" "$expected" && break

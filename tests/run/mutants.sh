@@ -35,7 +35,7 @@ change() {	# NAME FILE SED
 	! cmp -s "$repo/kmod/$2" "$work/kmod/$2" || { echo "$1: changes nothing in $2"; return 1; }
 }
 build() {	# NAME: all in one folder, so that one file is compiled for each
-	make -s -C "$headers" M="$work/kmod" modules >"$work/log" 2>&1 ||
+	"$repo/tests/run/kmake.sh" "$headers" M="$work/kmod" modules >"$work/log" 2>&1 ||
 		{ echo "$1: does not compile"; cat "$work/log"; return 1; }
 	mv "$work/kmod/ckpt.ko" "$work/$1.ko"
 }

@@ -16,6 +16,9 @@
 #define NR 32
 #define LEN (NR * PAGE)
 
+/* Huge pages of zeros, which are one page, walked in pieces. */
+#define ZEROS 4
+#define TABLES_MAX "/sys/module/ckpt/parameters/tables_max"
 /* Two huge pages of shared memory, by three maps. */
 #define SHARED_LEN (2 * HUGE)
 #define SHARED_NR (SHARED_LEN / PAGE)
@@ -57,6 +60,18 @@ static char *map_huge_shared(int fd, int flags)
 	if (p != at || madvise(p, SHARED_LEN, MADV_HUGEPAGE))
 		_exit(1);
 	return p;
+}
+
+static void make_zeros(uint64_t *shared)
+{
+	char *p = map_anon(ZEROS * HUGE, HUGE);
+	size_t i;
+
+	if (madvise(p, ZEROS * HUGE, MADV_HUGEPAGE))
+		_exit(1);
+	for (i = 0; i < ZEROS; i++)
+		(void)*(volatile char *)(p + i * HUGE);
+	shared[5] = (uint64_t)(uintptr_t)p;
 }
 
 static void make_huge_shared(uint64_t *shared)
@@ -119,6 +134,9 @@ static void step(int n, uint64_t *shared)
 		break;
 	case 7:
 		make_huge_shared(shared);
+		break;
+	case 9:
+		make_zeros(shared);
 		break;
 	case 8:
 		huge_shmem[HUGE + 3 * PAGE]++;
@@ -208,6 +226,33 @@ static void test_huge(struct client *c, struct child *child)
 	      "the pages it was split into are the same (%zu)",
 	      pages_dirty(&p, child->pid, at, at + HUGE));
 	pages_free(&p);
+}
+
+/* The page is at many places, and has moved to none of them. */
+static void test_zeros(struct client *c, struct child *child)
+{
+	size_t i, huge_ones = 0, zeros, told = 0;
+	struct pages p;
+	uint32_t flags;
+	uint64_t at;
+
+	child_step(child, 9);
+	at = child->shared[5];
+	put(TABLES_MAX, "1");
+	client_take(c, "states", &p);
+	pages_free(&p);
+	for (i = 0; i < ZEROS; i++) {
+		client_take(c, "states", &p);
+		told += pages_dirty(&p, child->pid, at, at + ZEROS * HUGE);
+		pages_state(&p, child->pid, at + i * HUGE, &flags);
+		huge_ones += !!(flags & CKPT_RUN_HUGE);
+		zeros = count(&p, child->pid, at, ZEROS * HUGE / PAGE, CKPT_PAGE_ZERO);
+		pages_free(&p);
+	}
+	put(TABLES_MAX, "128");
+	check(huge_ones == ZEROS && zeros == ZEROS * HUGE / PAGE,
+	      "huge pages of zeros are told as what they are (%zu, %zu)", huge_ones, zeros);
+	check(!told, "and as untouched, however often they are walked in pieces (%zu)", told);
 }
 
 /* KiB of an area that the kernel says are mapped as huge pages of shared memory. */
@@ -307,6 +352,7 @@ int main(void)
 	test_vanish(&c, &child);
 	test_shared(&c, &child);
 	test_huge(&c, &child);
+	test_zeros(&c, &child);
 	test_huge_shared(&c, &child);
 	child_end(&child);
 	client_group_del(&c, "states");
