@@ -131,7 +131,7 @@ while [ ${#left[@]} -gt 0 ]; do
 	rc=0
 	"$repo/tests/vm/runner/vm.sh" --kernel "$kernel" --swap 512 --out "$out" \
 		--timeout $((120 + (${#left[@]} + 3 * ${#needed[@]}) * (seconds + 60))) \
-		--append "numa=fake=2 proc_mem.force_override=always" -- \
+		--append "numa=fake=2 proc_mem.force_override=always memmap=64M!1G" -- \
 		"$repo/tests/run/mutants-guest.sh" "$work" "$ops" "$seed" "$seconds" "${left[@]}" \
 		>"$out/all" 2>&1 </dev/null || rc=$?
 	if [ -s "$out/control.said" ] || [ ! -e "$out/control.done" ]; then

@@ -8,6 +8,7 @@
 #include <linux/aio_abi.h>
 #include <linux/io_uring.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -95,6 +96,34 @@ static char *make_secret(void)
 	return p;
 }
 
+/* A file whose pages are the device's own memory. */
+#define DAX "/tmp/unwalked-dax"
+
+static char *make_dax(int flags)
+{
+	int fd = open(DAX "/f", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	char *p;
+
+	if (fd < 0 || ftruncate(fd, LEN))
+		return NULL;
+	p = mmap(NULL, LEN, PROT_READ | PROT_WRITE, flags, fd, 0);
+	close(fd);
+	if (p == MAP_FAILED)
+		return NULL;
+	memset(p, 1, LEN);
+	return p;
+}
+
+static char *make_dax_shared(void)
+{
+	return make_dax(MAP_SHARED);
+}
+
+static char *make_dax_private(void)
+{
+	return make_dax(MAP_PRIVATE);
+}
+
 #define SHARED (CKPT_AREA_SHARED | CKPT_AREA_WHOLE)
 
 static const struct kind {
@@ -109,8 +138,12 @@ static const struct kind {
 	{ "a ring of io_uring", make_submissions, SHARED },
 	{ "the entries of io_uring", make_entries, SHARED },
 	{ "secret memory", make_secret, SHARED },
+	{ "a file on memory of a device", make_dax_shared, SHARED | CKPT_AREA_FILE },
+	{ "a private map of such a file", make_dax_private, CKPT_AREA_FILE },
 };
 #define NR_KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+static bool has_dax;
 
 static void step(int n, uint64_t *shared)
 {
@@ -127,6 +160,21 @@ static bool has_secret(void)
 	return buf[0] == 'Y';
 }
 
+/* A kernel that has the drivers has the device, since an argument of it says so. */
+static bool mount_dax(void)
+{
+	if (system("modprobe -aq nd_e820 nd_pmem"))
+		return false;
+	shell("mkfs.ext4 -q -F -b 4096 /dev/pmem0 && mkdir -p " DAX
+	      " && mount -o dax=always /dev/pmem0 " DAX);
+	return true;
+}
+
+static bool is_dax(const struct kind *kind)
+{
+	return kind->make == make_dax_shared || kind->make == make_dax_private;
+}
+
 static void test_kind(struct client *c, const struct child *child, size_t k)
 {
 	const struct kind *kind = &kinds[k];
@@ -137,7 +185,7 @@ static void test_kind(struct client *c, const struct child *child, size_t k)
 
 	child_step(child, (int)k);
 	start = child->shared[0];
-	if ((kind->make == make_secret && !has_secret()) ||
+	if ((kind->make == make_secret && !has_secret()) || (is_dax(kind) && !has_dax) ||
 	    (kind->make == make_device && access("/dev/mem", F_OK))) {
 		check(!start, "%s: there is none here", kind->name);
 		return;
@@ -164,6 +212,7 @@ int main(void)
 	size_t k;
 
 	put("/proc/sys/vm/nr_hugepages", "4");
+	has_dax = mount_dax();
 	cgroup_make("unwalked");
 	if (client_open(&c) || client_group_new(&c, "unwalked", "/unwalked"))
 		die("tag: %s", c.text);
@@ -175,5 +224,7 @@ int main(void)
 	client_close(&c);
 	cgroup_gone("unwalked");
 	put("/proc/sys/vm/nr_hugepages", "0");
+	if (has_dax)
+		shell("umount " DAX " && rmdir " DAX);
 	return finish();
 }
