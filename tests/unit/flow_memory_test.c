@@ -499,6 +499,23 @@ static void table_survives_the_store(void **state)
 	env_free(e);
 }
 
+/* Drivers follow it, so that each take tells all of it: copied at the end, and counted. */
+static void followed_memory_is_read_in_the_stop(void **state)
+{
+	struct env *e = env_new();
+
+	(void)state;
+	final(e, RUNS({ 0, 8, CKPT_PAGE_ANON, CKPT_RUN_DIRTY }), CKPT_MM_NOTIFIERS);
+	assert_int_equal(e->mem.followed, 1);
+	live(e, RUNS({ 0, 8, CKPT_PAGE_ANON, CKPT_RUN_DIRTY }), getpid());
+	final(e, RUNS({ 0, 8, CKPT_PAGE_ANON, CKPT_RUN_DIRTY }), CKPT_MM_NOTIFIERS);
+	assert_int_equal(e->mem.followed, 1);
+	expect_same(e, 0, 8);
+	final(e, RUNS({ 0, 8, CKPT_PAGE_ANON, 0 }), 0);
+	assert_int_equal(e->mem.followed, 0);
+	env_free(e);
+}
+
 static void unwalked_area_is_refused(void **state)
 {
 	struct env *e = env_new();
@@ -532,6 +549,7 @@ int main(void)
 		cmocka_unit_test(two_address_spaces_never_share_a_space),
 		cmocka_unit_test(migrating_pages_are_copied_live),
 		cmocka_unit_test(unwalked_mm_is_read_whole),
+		cmocka_unit_test(followed_memory_is_read_in_the_stop),
 		cmocka_unit_test(table_survives_the_store),
 		cmocka_unit_test(unwalked_area_is_refused),
 		cmocka_unit_test(pages_that_cannot_come_back_are_refused),

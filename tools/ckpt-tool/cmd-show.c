@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <json-c/json.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/cleanup.h"
 #include "cmd.h"
@@ -71,6 +72,14 @@ static void add_roots(json_object *doc, const struct ckpt_fs_table *table)
 	report_paths(doc, "roots", paths, paths ? table->n_roots : 0);
 }
 
+/* Address spaces of which each stop reads all. */
+static uint64_t followed(const struct ckpt_manifest *m)
+{
+	const struct ckpt_note *note = ckpt_manifest_note(m, CKPT_NOTE_FOLLOWED);
+
+	return note ? strtoull((const char *)note->value, NULL, 10) : 0;
+}
+
 static void print_json(const struct ckpt_manifest *m, const struct ckpt_image *image,
 		       const struct ckpt_fs_table *table)
 {
@@ -90,6 +99,7 @@ static void print_json(const struct ckpt_manifest *m, const struct ckpt_image *i
 	json_object_object_add(doc, "tasks", tasks);
 	add_roots(doc, table);
 	report_u64(doc, "entries", ckpt_fs_table_count(table));
+	report_u64(doc, "followed", followed(m));
 	report_json(doc);
 }
 
@@ -109,6 +119,9 @@ static void print_text(const struct ckpt_manifest *m, const struct ckpt_image *i
 		report_line(stdout, "  root %s", table->roots[i].path);
 	report_line(stdout, "  %zu entries in the roots, %zu open files, %zu pipes",
 		    ckpt_fs_table_count(table), image->n_files, image->n_pipes);
+	if (followed(m))
+		report_line(stdout, "  drivers follow %" PRIu64 " address spaces: each stop reads "
+			    "all of their memory", followed(m));
 }
 
 static int show(struct ckpt_reader *reader, bool json, struct ckpt_err *err)

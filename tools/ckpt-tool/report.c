@@ -181,6 +181,7 @@ static void checkpoint_json(const char *name, const struct ckpt_checkpoint_resul
 	report_u64(doc, "freeze_ns", r->freeze_ns);
 	freeze_parts_json(doc, &r->parts);
 	report_u64(doc, "total_ns", r->total_ns);
+	report_u64(doc, "followed", r->followed);
 	report_u64(doc, "tcp_left", r->tcp_left);
 	report_u64(doc, "tcp_reset", r->tcp_reset);
 	json_object_object_add(doc, "verified", json_object_new_boolean(0));
@@ -208,6 +209,9 @@ void report_checkpoint(const char *name, const struct ckpt_checkpoint_result *r,
 		    human_bytes(r->memory_read + r->file_read, read),
 		    human_bytes(r->raw_bytes, raw), human_bytes(r->stored_bytes, stored),
 		    human_ns(r->freeze_ns, freeze), human_ns(r->total_ns, total));
+	if (r->followed)
+		report_line(stdout, "drivers follow %" PRIu32 " address spaces: all of their "
+			    "memory was read while all was stopped", r->followed);
 	if (r->tcp_left || r->tcp_reset)
 		report_line(stdout, "TCP connections to the outside: %" PRIu32 " can go on, %"
 			    PRIu32 " reset", r->tcp_left, r->tcp_reset);

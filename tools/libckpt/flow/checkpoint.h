@@ -53,6 +53,7 @@ struct ckpt_freeze_parts {
  * @raw_bytes, @stored_bytes: new data before and after compression
  * @freeze_ns: from the first stop to the last detach
  * @parts: of freeze_ns; empty with @stop, where it goes on until all is durable
+ * @followed: address spaces that drivers follow, so that all of their memory was read in the stop
  * @tcp_left, @tcp_reset: with tcp_repair: connections whose other ends have not heard of the end,
  *	and that were reset since something had come
  */
@@ -62,7 +63,7 @@ struct ckpt_checkpoint_result {
 	uint64_t pages, dirty_pages, final_pages, files, memory_read, file_read, dirs_opened;
 	uint64_t raw_bytes, stored_bytes, freeze_ns, total_ns;
 	struct ckpt_freeze_parts parts;
-	uint32_t rounds, tasks, threads;
+	uint32_t rounds, tasks, threads, followed;
 	uint32_t tcp_left, tcp_reset;
 };
 

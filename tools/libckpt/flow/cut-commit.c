@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* After the release: everything becomes durable, then the tracker is told. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +63,17 @@ static int put_records(struct ckpt_cut *cut, struct ckpt_err *err)
 	       put_blob(cut, CKPT_BLOB_TASKS, &tasks, err) ? -1 : 0;
 }
 
+/* Each stop reads all of them, so whoever wonders why it takes long is told. */
+static int note_followed(struct ckpt_manifest *m, uint32_t followed, struct ckpt_err *err)
+{
+	char text[16];
+
+	if (!followed)
+		return 0;
+	snprintf(text, sizeof(text), "%" PRIu32, followed);
+	return ckpt_manifest_set_note(m, CKPT_NOTE_FOLLOWED, text, strlen(text), err);
+}
+
 static int describe(struct ckpt_cut *cut, struct ckpt_err *err)
 {
 	struct ckpt_manifest *m = ckpt_writer_manifest(cut->writer);
@@ -88,6 +100,8 @@ static int describe(struct ckpt_cut *cut, struct ckpt_err *err)
 	if (cut->params->stop)
 		m->counts.freeze_ns += ckpt_cut_now() - cut->ended_ns;
 	m->counts.total_ns = ckpt_cut_now() - cut->began_ns;
+	if (note_followed(m, cut->result.followed, err))
+		return -1;
 	if (!group->cgroup)
 		return 0;
 	if (ckpt_limits_read(group->cgroup, &limits, err) ||
@@ -105,6 +119,7 @@ static void count(struct ckpt_cut *cut)
 	r->pages = cut->mem.resident_pages;
 	r->dirty_pages = cut->mem.dirty_pages;
 	r->final_pages = cut->mem.final_pages;
+	r->followed = cut->mem.followed;
 	r->memory_read = cut->mem.pages_read * CKPT_PAGE_LEN;
 	r->files = ckpt_fs_table_count(cut->files.table);
 	r->file_read = cut->files.stats.bytes_read;

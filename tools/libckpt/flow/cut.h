@@ -22,6 +22,7 @@
 #define CKPT_BLOB_OUTER "outer"		/* files outside the roots, flow/outer.h */
 #define CKPT_NOTE_CGROUP "cgroup"	/* where the group lived */
 #define CKPT_NOTE_LIMITS "cgroup-limits"	/* of that, flow/limits.h */
+#define CKPT_NOTE_FOLLOWED "followed"	/* address spaces that drivers follow, decimal */
 
 /**
  * struct ckpt_cut - what the steps share

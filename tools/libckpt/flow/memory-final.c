@@ -308,6 +308,7 @@ static int final_mms(struct final *f, const struct ckpt_take *take, struct ckpt_
 
 		if (!ret)
 			ret = final_mm(f, word, mm, err);
+		f->mem->followed += !ret && word->flags & CKPT_MM_NOTIFIERS;
 		ckpt_take_done(&own);
 		if (ret)
 			return -1;
@@ -321,6 +322,7 @@ int ckpt_mem_final(struct ckpt_mem *mem, const struct ckpt_take *take, struct ck
 	cleanup_with(ckpt_gather_done) struct ckpt_gather gather = { 0 };
 	struct final f = { .mem = mem, .gather = &gather, .stage = stage, .sink = sink };
 
+	mem->followed = 0;
 	for (size_t i = 0; i < mem->n_mms; i++)
 		mem->mms[i].claimed = false;
 	if (!final_mms(&f, take, image, err) && !copy_all(&gather, err))

@@ -47,12 +47,14 @@ struct ckpt_mem_mm {
  * @pages_read: copied out of the group, all rounds
  * @final_pages: of them, copied while it was stopped
  * @resident_pages: populated pages in the final take
+ * @followed: address spaces of which each take tells all, since drivers follow them (mmu notifiers)
  */
 struct ckpt_mem {
 	struct ckpt_mem_mm *mms;
 	size_t n_mms;
 	uint64_t dirty_pages, pages_read, final_pages, resident_pages;
 	uint64_t round_pages;
+	uint32_t followed;
 };
 
 void ckpt_mem_done(struct ckpt_mem *mem);
