@@ -10,10 +10,11 @@
 #include "base/threads.h"
 #include "store/check.h"
 
-/* @stamp: of its stored bytes, if @stamped */
+/* @plain: where it is kept, or NULL; @stamp: of its stored bytes, if @stamped */
 struct work {
 	struct ckpt_located at;
 	struct ckpt_block_check *block;
+	uint8_t *plain;
 	struct ckpt_stamp stamp;
 	bool stamped;
 };
@@ -47,7 +48,8 @@ static int read_one(struct run *run, struct work *w, int fd, struct ckpt_object_
 		    struct ckpt_err *why)
 {
 	if (fd < 0 ? ckpt_objects_fail_open(-fd, why)
-		   : ckpt_object_check(reader, fd, &w->at.object, &w->stamped, &w->stamp, why))
+		   : ckpt_object_check(reader, fd, &w->at.object, w->plain, &w->stamped, &w->stamp,
+					 why))
 		return ckpt_objects_fail_at(run->objects, &w->at, why);
 	w->block->len = w->at.object.raw_len;
 	return 0;
@@ -63,8 +65,11 @@ static int read_other(const struct run *run, struct work *w, struct ckpt_object_
 		cleanup_close int fd = openat(o->dir, o->packs[l->pack].name,
 					      O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
+		/* what bears the same name is as long */
 		if (fd < 0 || l->object.type != CKPT_OBJECT_BLOCK ||
-		    ckpt_object_check(reader, fd, &l->object, &w->stamped, &w->stamp, NULL))
+		    (w->plain && l->object.raw_len != w->at.object.raw_len) ||
+		    ckpt_object_check(reader, fd, &l->object, w->plain, &w->stamped, &w->stamp,
+				      NULL))
 			continue;
 		w->block->len = l->object.raw_len;
 		return 0;
@@ -135,20 +140,40 @@ static int locate(struct run *run, struct ckpt_block_check *blocks, size_t n,
 	return -1;
 }
 
-static void check_all(struct run *run)
+/* Rooms for all of them, one behind the other as they lie on disk, or for none. */
+static void give_rooms(struct run *run)
 {
-	struct ckpt_whole *whole = &run->objects->whole;
+	struct ckpt_kept *kept = &run->objects->kept;
+	size_t len = 0;
+
+	for (size_t i = 0; i < run->n; i++)
+		len += run->work[i].at.object.raw_len;
+	ckpt_kept_open(kept, run->n, len);
+	for (size_t i = 0; i < run->n; i++)
+		run->work[i].plain = ckpt_kept_room(kept, run->work[i].at.object.raw_len);
+}
+
+static void check_all(struct run *run, bool keep)
+{
+	struct ckpt_objects *o = run->objects;
 	unsigned int n = ckpt_threads_wanted();
 
-	ckpt_whole_open(whole, run->n);
+	if (keep)
+		give_rooms(run);
+	ckpt_whole_open(&o->whole, run->n);
 	ckpt_threads_run(run->n < n ? run->n : n, check, run);
-	for (size_t i = 0; i < run->n; i++)
-		if (run->work[i].stamped)
-			ckpt_whole_add(whole, &run->work[i].block->name, &run->work[i].stamp);
+	for (size_t i = 0; i < run->n; i++) {
+		const struct work *w = &run->work[i];
+
+		if (w->plain && w->block->len)
+			ckpt_kept_add(&o->kept, &w->block->name, w->plain, w->block->len);
+		else if (w->stamped)
+			ckpt_whole_add(&o->whole, &w->block->name, &w->stamp);
+	}
 }
 
 int ckpt_check_blocks(struct ckpt_objects *o, struct ckpt_block_check *blocks, size_t n,
-		      struct ckpt_err *err)
+		      bool keep, struct ckpt_err *err)
 {
 	cleanup_free struct work *work = calloc(n + 1, sizeof(*work));
 	struct run run = { .objects = o, .work = work };
@@ -159,7 +184,7 @@ int ckpt_check_blocks(struct ckpt_objects *o, struct ckpt_block_check *blocks, s
 	if (ckpt_objects_refresh(o, err) || locate(&run, blocks, n, err))
 		return -1;
 	qsort(work, run.n, sizeof(*work), by_place);
-	check_all(&run);
+	check_all(&run, keep);
 	pthread_mutex_destroy(&run.lock);
 	if (run.err.status != CKPT_OK) {
 		if (err)

@@ -23,12 +23,14 @@ struct ckpt_block_check {
 
 /**
  * ckpt_check_blocks - read and check blocks
+ * @keep: a restore follows, which wants to have them
  *
- * Those that are whole are known then (@o->whole), for a restore that follows.
+ * Those that are whole are known then (@o->whole), or kept if they are wanted and there is memory
+ * (@o->kept).
  *
  * Return: 0, or -1 when something but damage stood in the way.
  */
 int ckpt_check_blocks(struct ckpt_objects *o, struct ckpt_block_check *blocks, size_t n,
-		      struct ckpt_err *err);
+		      bool keep, struct ckpt_err *err);
 
 #endif

@@ -132,15 +132,18 @@ static uint8_t *plain_room(struct ckpt_object_reader *r)
 }
 
 int ckpt_object_check(struct ckpt_object_reader *r, int fd, const struct ckpt_object *want,
-		      bool *ret_stamped, struct ckpt_stamp *ret_stamp, struct ckpt_err *err)
+		      uint8_t *plain, bool *ret_stamped, struct ckpt_stamp *ret_stamp,
+		      struct ckpt_err *err)
 {
+	uint8_t *room = plain ? plain : plain_room(r);
+
 	if (get_ready(r, err))
 		return -1;
-	if (!plain_room(r))
+	if (!room)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory to read it");
-	if (read_stored(r, fd, want, err) || decode_unseen(r, want, r->plain, err))
+	if (read_stored(r, fd, want, err) || decode_unseen(r, want, room, err))
 		return -1;
-	*ret_stamped = stamp_stored(r, want, ret_stamp);
+	*ret_stamped = !plain && stamp_stored(r, want, ret_stamp);
 	return 0;
 }
 

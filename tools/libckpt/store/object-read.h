@@ -34,13 +34,15 @@ void ckpt_object_reader_done(struct ckpt_object_reader *r);
 uint8_t *ckpt_object_read(struct ckpt_object_reader *r, int fd, const struct ckpt_object *want,
 			  const struct ckpt_stamp *seen, struct ckpt_err *err);
 /**
- * ckpt_object_check - the same of one that nobody wants to have
- * @ret_stamped: whether there is a stamp of its stored bytes, in @ret_stamp
+ * ckpt_object_check - the same of one that nobody wants to have, or only when it is whole
+ * @plain: room for its plain bytes; NULL: nobody wants to have it
+ * @ret_stamped: whether there is a stamp of its stored bytes, in @ret_stamp; not with @plain
  *
  * Return: 0, or -1 with CKPT_DAMAGED.
  */
 int ckpt_object_check(struct ckpt_object_reader *r, int fd, const struct ckpt_object *want,
-		      bool *ret_stamped, struct ckpt_stamp *ret_stamp, struct ckpt_err *err);
+		      uint8_t *plain, bool *ret_stamped, struct ckpt_stamp *ret_stamp,
+		      struct ckpt_err *err);
 /* Whether the object is whole in the pack @fd and its plain bytes are @plain. */
 bool ckpt_object_same(struct ckpt_object_reader *r, int fd, const struct ckpt_object *want,
 		      const uint8_t *plain);

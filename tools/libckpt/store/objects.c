@@ -118,7 +118,7 @@ int ckpt_objects_view(const struct ckpt_objects *from, size_t cache_len, struct 
 	*ret = (struct ckpt_objects){
 		.dir = from->dir, .view = true, .path = from->path, .packs = packs,
 		.npacks = from->npacks, .table = from->table, .cache.len_max = cache_len,
-		.whole = from->whole,
+		.whole = from->whole, .kept = from->kept,
 	};
 	return 0;
 }
@@ -136,6 +136,7 @@ void ckpt_objects_done(struct ckpt_objects *o)
 	if (!o->view) {
 		ckpt_object_table_done(&o->table);
 		ckpt_whole_done(&o->whole);
+		ckpt_kept_done(&o->kept);
 	}
 	ckpt_cache_done(&o->cache);
 	*o = (struct ckpt_objects){ .dir = -1 };
@@ -381,7 +382,9 @@ int ckpt_objects_get(struct ckpt_objects *o, const struct ckpt_hash *name,
 
 	if (ckpt_objects_find(o, name, type, &l, err))
 		return -1;
-	cached = ckpt_cache_find(&o->cache, name, ret_len);
+	cached = type == CKPT_OBJECT_BLOCK ? ckpt_kept_find(&o->kept, name, ret_len) : NULL;
+	if (!cached)
+		cached = ckpt_cache_find(&o->cache, name, ret_len);
 	if (cached) {
 		*ret = cached;
 		return 0;

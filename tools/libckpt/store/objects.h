@@ -12,6 +12,7 @@
 #define CKPT_STORE_OBJECTS_H
 
 #include "store/cache.h"
+#include "store/kept.h"
 #include "store/object-read.h"
 #include "store/whole.h"
 
@@ -58,8 +59,9 @@ struct ckpt_pack {
 
 /**
  * struct ckpt_objects - of one store
- * @view: the packs, the table and @whole are those of another one, which does not change
+ * @view: the packs, the table, @whole and @kept are those of another one, which does not change
  * @whole: blocks that the last verification found whole
+ * @kept: plain bytes of them, where they were wanted
  */
 struct ckpt_objects {
 	int dir;
@@ -71,6 +73,7 @@ struct ckpt_objects {
 	struct ckpt_object_table table;
 	struct ckpt_cache cache;
 	struct ckpt_whole whole;
+	struct ckpt_kept kept;
 	struct ckpt_object_reader reader;
 };
 

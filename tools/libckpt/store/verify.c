@@ -14,6 +14,7 @@
 #include "store/verify.h"
 
 struct ckpt_verified {
+	struct ckpt_store *store;
 	struct ckpt_reader *reader;
 };
 
@@ -22,6 +23,7 @@ struct check {
 	struct ckpt_store *store;
 	const struct ckpt_manifest *manifest;
 	struct ckpt_report *report;
+	bool keep;	/* a restore follows */
 	struct ckpt_block_check *block;	/* those that leaves name, each once */
 	size_t blocks;
 	struct ckpt_object_table seen;	/* by name; the offset is the index into @block */
@@ -48,6 +50,7 @@ void ckpt_verified_close(struct ckpt_verified *v)
 	if (!v)
 		return;
 	ckpt_reader_close(v->reader);
+	ckpt_kept_done(&v->store->objects.kept);
 	free(v);
 }
 
@@ -156,7 +159,7 @@ static int check_leaf(struct check *c, const struct ckpt_leaf *leaf, struct ckpt
 
 static int check_blocks(struct check *c, struct ckpt_err *err)
 {
-	if (ckpt_check_blocks(&c->store->objects, c->block, c->blocks, err))
+	if (ckpt_check_blocks(&c->store->objects, c->block, c->blocks, c->keep, err))
 		return -1;
 	for (size_t i = 0; i < c->blocks; i++) {
 		const struct ckpt_block_check *b = &c->block[i];
@@ -284,7 +287,7 @@ int ckpt_verify(struct ckpt_store *store, const char *name, int64_t which,
 		struct ckpt_err *err)
 {
 	cleanup_report struct ckpt_report report = { 0 };
-	struct check check = { .store = store, .report = &report };
+	struct check check = { .store = store, .report = &report, .keep = ret_verified };
 	struct ckpt_err why = CKPT_ERR_INIT;
 	struct ckpt_verified *v;
 	struct ckpt_reader *r;
@@ -299,16 +302,18 @@ int ckpt_verify(struct ckpt_store *store, const char *name, int64_t which,
 	/* What was read before may be different on disk now. */
 	ckpt_cache_done(&store->objects.cache);
 	ckpt_whole_done(&store->objects.whole);
+	ckpt_kept_done(&store->objects.kept);
 	v = calloc(1, sizeof(*v));
 	rc = v ? check_all(&check, r, err) : no_memory(err);
 	end_check(&check);
 	if (rc) {
 		free(v);
 		ckpt_reader_close(r);
+		ckpt_kept_done(&store->objects.kept);
 		return -1;
 	}
 	remember(store, check.manifest->name, report.id, !report.faults);
-	v->reader = r;
+	*v = (struct ckpt_verified){ .store = store, .reader = r };
 	rc = !report.faults;
 	if (rc && ret_verified)
 		*ret_verified = v;

@@ -3,7 +3,8 @@
  * Verification: reads all of a checkpoint
  *
  * Its result is the only thing a restore accepts: struct ckpt_verified cannot
- * be made in another way.  Blocks are checked again when the restore reads them.
+ * be made in another way.  Its blocks are kept in memory until it is closed, or, where they are too
+ * many for that, checked again when the restore reads them.
  */
 #ifndef CKPT_STORE_VERIFY_H
 #define CKPT_STORE_VERIFY_H
