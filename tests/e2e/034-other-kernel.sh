@@ -56,9 +56,11 @@ restored() {	# WHAT
 
 # Every process has the code of its first vdso where it was, and that of this kernel elsewhere
 vdso_elsewhere() {	# WHAT COUNT: areas of code that belong to nothing
-	local pid bad=
+	local pid pids bad=
 
-	for pid in $(group_pids $group); do
+	pids=$(group_pids $group)
+	[ -n "$pids" ] || bad="nobody is there"
+	for pid in $pids; do
 		[ "$(grep -c '\[vdso\]$' "/proc/$pid/maps")" = 1 ] &&
 			[ "$(grep -c ' r-xp 00000000 00:00 0 *$' "/proc/$pid/maps")" = "$2" ] ||
 			bad+="$pid: $(cat "/proc/$pid/maps")"

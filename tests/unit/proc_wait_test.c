@@ -175,6 +175,21 @@ static void test_unknown(void **state)
 	}
 }
 
+/* Has a keeper come to @fault, "point=action", since the last time? */
+static bool was_reached(const char *path, const char *fault)
+{
+	char text[256] = "";
+	FILE *f = fopen(path, "re");
+	bool reached = f && fgets(text, sizeof(text), f) &&
+		       !strncmp(text, fault, strcspn(fault, "=")) &&
+		       text[strcspn(fault, "=")] == '\n';
+
+	if (f)
+		fclose(f);
+	unlink(path);
+	return reached;
+}
+
 /* Whoever is killed while sockets have what is left: they have their limits again. */
 static void test_killed(void **state)
 {
@@ -182,14 +197,21 @@ static void test_killed(void **state)
 		"keeper.limited=kill", "keeper.detaching=kill", "keeper.shortened=kill",
 	};
 
+	char path[] = "/tmp/ckpt-reached-XXXXXX";
+
 	(void)state;
+	close(mkstemp(path));
+	setenv("CKPT_FAULT_REACHED", path, 1);
 	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
 		print_message("# %s\n", faults[i]);
 		stop_with(faults[i], 4, true);
+		assert_true(was_reached(path, faults[i]));
 		assert_null(strstr(cycle_read_output(), "error -3"));
 		if (!i)
 			expect_well(0);
 	}
+	unsetenv("CKPT_FAULT_REACHED");
+	unlink(path);
 }
 
 int main(void)
