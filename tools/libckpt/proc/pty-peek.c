@@ -4,8 +4,7 @@
  *
  * No system call tells without taking it out.  The kernel knows: n_tty has a ring of what it has
  * taken in, bits for where lines end in it, and counts how far it was read; what the other end has
- * written since then waits in a list of buffers.  A small BPF program that we call ourselves
- * finds a terminal by a descriptor of ours, and reads the kernel's memory, piece by piece.
+ * written since then waits in a list of buffers.  So the kernel's memory is read.
  *
  * While its buffers are being worked off, a mutex is held.  So what was found with nobody
  * holding it, twice the same, is what was there in between.
@@ -13,22 +12,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "proc/bpf.h"
+#include "proc/peek.h"
 #include "proc/pty.h"
 
-#define PIECE 256
 /* More buffers than what can wait there fills, each as small as they come. */
 #define BUFFERS_MAX 256
 
-/* What the program is given; it gives back @at of the terminal, or @data. */
-struct request {
-	uint64_t fd, at, len;
-	uint8_t data[PIECE];
-};
-
-/* From a task to the terminal of its descriptor; then what is in that one. */
+/* The terminal of a descriptor; then what is in that one. */
 enum {
-	FILES, FDT, FD, PRIVATE, TTY,
+	TTY = CKPT_PEEK_OWN,
 	DISCIPLINE, PORT, TCO_STOPPED, FLOW,
 	HEAD, ECHO_HEAD, ECHO_TAIL, TAIL, QUOTED, BYTES, ENDS,
 	LIST, FIRST, LOCK, OWNER, COMMITTED, TAKEN, DATA,
@@ -37,10 +29,7 @@ enum {
 _Static_assert(N_MEMBERS == CKPT_PTY_MEMBERS, "room for the offset of each");
 
 static const struct ckpt_btf_member wanted[N_MEMBERS] = {
-	[FILES] = { "task_struct", "files", 0 },
-	[FDT] = { "files_struct", "fdt", 0 },
-	[FD] = { "fdtable", "fd", 0 },
-	[PRIVATE] = { "file", "private_data", 0 },
+	CKPT_PEEK_WAY,
 	[TTY] = { "tty_file_private", "tty", 0 },
 	[DISCIPLINE] = { "tty_struct", "disc_data", 0 },
 	[PORT] = { "tty_struct", "port", 0 },
@@ -64,68 +53,9 @@ static const struct ckpt_btf_member wanted[N_MEMBERS] = {
 	[DATA] = { "tty_buffer", "data", 0 },
 };
 
-static void write_find(struct ckpt_bpf *p, const uint32_t *offset)
-{
-	ckpt_bpf_call(p, BPF_FUNC_get_current_task);
-	ckpt_bpf_load(p, BPF_REG_0, offset[FILES]);
-	ckpt_bpf_load(p, BPF_REG_7, offset[FDT]);
-	ckpt_bpf_load(p, BPF_REG_7, offset[FD]);
-	ckpt_bpf_emit(p, BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_8, BPF_REG_6,
-		      offsetof(struct request, fd), 0);
-	ckpt_bpf_emit(p, BPF_ALU64 | BPF_LSH | BPF_K, BPF_REG_8, 0, 0, 3);
-	ckpt_bpf_emit(p, BPF_ALU64 | BPF_ADD | BPF_X, BPF_REG_7, BPF_REG_8, 0, 0);
-	ckpt_bpf_load(p, BPF_REG_7, 0);
-	ckpt_bpf_load(p, BPF_REG_7, offset[PRIVATE]);
-	ckpt_bpf_load(p, BPF_REG_7, offset[TTY]);
-	ckpt_bpf_emit(p, BPF_STX | BPF_MEM | BPF_DW, BPF_REG_6, BPF_REG_7,
-		      offsetof(struct request, at), 0);
-	ckpt_bpf_end(p, 0);
-}
-
-/* By way of the stack: it goes to what the program was given word by word. */
-static void write_read(struct ckpt_bpf *p)
-{
-	ckpt_bpf_emit(p, BPF_JMP | BPF_JLE | BPF_K, BPF_REG_7, 0, 2, PIECE);
-	ckpt_bpf_end(p, 1);
-	for (int at = 0; at < PIECE; at += 8)
-		ckpt_bpf_emit(p, BPF_ST | BPF_MEM | BPF_DW, BPF_REG_10, 0, at - PIECE, 0);
-	ckpt_bpf_move(p, BPF_REG_1, BPF_REG_10);
-	ckpt_bpf_add(p, BPF_REG_1, -PIECE);
-	ckpt_bpf_move(p, BPF_REG_2, BPF_REG_7);
-	ckpt_bpf_emit(p, BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_3, BPF_REG_6,
-		      offsetof(struct request, at), 0);
-	ckpt_bpf_call(p, BPF_FUNC_probe_read_kernel);
-	ckpt_bpf_emit(p, BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_0, 0, 2, 0);
-	ckpt_bpf_end(p, 1);
-	for (int at = 0; at < PIECE; at += 8) {
-		ckpt_bpf_emit(p, BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_1, BPF_REG_10, at - PIECE, 0);
-		ckpt_bpf_emit(p, BPF_STX | BPF_MEM | BPF_DW, BPF_REG_6, BPF_REG_1,
-			      offsetof(struct request, data) + at, 0);
-	}
-	ckpt_bpf_end(p, 0);
-}
-
 int ckpt_pty_peek_open(struct ckpt_pty_peek *ret)
 {
-	struct ckpt_btf_member members[N_MEMBERS];
-	struct ckpt_bpf p = { .n = 0 };
-	uint32_t skip;
-
-	ret->program = -1;
-	memcpy(members, wanted, sizeof(members));
-	if (ckpt_bpf_members(members, N_MEMBERS))
-		return -1;
-	for (int i = 0; i < N_MEMBERS; i++)
-		ret->offset[i] = members[i].offset;
-	ckpt_bpf_move(&p, BPF_REG_6, BPF_REG_1);
-	ckpt_bpf_emit(&p, BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_7, BPF_REG_6,
-		      offsetof(struct request, len), 0);
-	skip = p.n;
-	ckpt_bpf_emit(&p, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_7, 0, 0, 0);
-	write_find(&p, ret->offset);
-	p.insns[skip].off = p.n - skip - 1;
-	write_read(&p);
-	ret->program = ckpt_bpf_make(&p, BPF_PROG_TYPE_SYSCALL, BPF_F_SLEEPABLE, "ckpt_pty_peek");
+	ret->program = ckpt_peek_open(wanted, N_MEMBERS, ret->offset);
 	return ret->program < 0 ? -1 : 0;
 }
 
@@ -139,32 +69,17 @@ void ckpt_pty_peek_close(struct ckpt_pty_peek *peek)
 /* Kernel memory at @at. */
 static int get(const struct ckpt_pty_peek *peek, uint64_t at, void *to, size_t len)
 {
-	for (size_t done = 0; done < len;) {
-		struct request r = { .at = at + done };
-
-		r.len = len - done < PIECE ? len - done : PIECE;
-		if (ckpt_bpf_run(peek->program, &r, sizeof(r)))
-			return -1;
-		memcpy((uint8_t *)to + done, r.data, r.len);
-		done += r.len;
-	}
-	return 0;
+	return ckpt_peek_get(peek->program, at, to, len);
 }
 
 static uint64_t word(const struct ckpt_pty_peek *peek, uint64_t at, bool *ok)
 {
-	uint64_t value = 0;
-
-	*ok &= !get(peek, at, &value, sizeof(value));
-	return value;
+	return ckpt_peek_word(peek->program, at, ok);
 }
 
 static uint32_t half(const struct ckpt_pty_peek *peek, uint64_t at, bool *ok)
 {
-	uint32_t value = 0;
-
-	*ok &= !get(peek, at, &value, sizeof(value));
-	return value;
+	return ckpt_peek_half(peek->program, at, ok);
 }
 
 /* What moves when buffers are worked off. */
@@ -238,22 +153,22 @@ static int get_buffers(const struct ckpt_pty_peek *peek, uint64_t buffer, struct
 
 int ckpt_pty_peek(const struct ckpt_pty_peek *peek, int fd, struct ckpt_pty_end *ret)
 {
-	struct request find = { .fd = fd };
 	const uint32_t *o = peek->offset;
+	uint64_t private, tty, data, port;
 	uint8_t flow[2], bits;
 	struct moving m, again;
-	uint64_t data, port;
 	bool ok = true;
 
-	if (ckpt_bpf_run(peek->program, &find, sizeof(find)))
+	if (ckpt_peek_private(peek->program, fd, &private))
 		return -1;
-	data = word(peek, find.at + o[DISCIPLINE], &ok);
-	port = word(peek, find.at + o[PORT], &ok);
+	tty = word(peek, private + o[TTY], &ok);
+	data = word(peek, tty + o[DISCIPLINE], &ok);
+	port = word(peek, tty + o[PORT], &ok);
 	if (!ok || !look(peek, data, port, &m))
 		return -1;
 	if (m.owner)
 		return 1;
-	if (get(peek, find.at + o[FLOW] + o[TCO_STOPPED] - 1, flow, sizeof(flow)) ||
+	if (get(peek, tty + o[FLOW] + o[TCO_STOPPED] - 1, flow, sizeof(flow)) ||
 	    get(peek, data + o[QUOTED], &bits, 1))
 		return -1;
 	ret->stopped = flow[0];
