@@ -136,8 +136,17 @@ static const struct ckpt_field watch_fields[] = {
 };
 static const struct ckpt_shape watch_shape = SHAPE(ckpt_watch, watch_fields);
 
+static const struct ckpt_field watch_event_fields[] = {
+	INT(1, ckpt_watch_event, wd),
+	UINT(2, ckpt_watch_event, mask),
+	UINT(3, ckpt_watch_event, cookie),
+	STR(4, ckpt_watch_event, name),
+};
+static const struct ckpt_shape watch_event_shape = SHAPE(ckpt_watch_event, watch_event_fields);
+
 static const struct ckpt_field inotify_fields[] = {
 	LIST(1, ckpt_inotify, watches, n_watches, watch_shape),
+	LIST(2, ckpt_inotify, events, n_events, watch_event_shape),
 };
 static const struct ckpt_shape inotify_shape = SHAPE(ckpt_inotify, inotify_fields);
 

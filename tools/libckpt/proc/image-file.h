@@ -163,10 +163,25 @@ struct ckpt_watch {
 	bool dir;
 };
 
-/* No event waits in it; @watches: by rising number. */
+/**
+ * struct ckpt_watch_event - an event that was not read
+ * @wd: number of its watch, which may be gone
+ * @mask: one of IN_*, with IN_ISDIR
+ * @cookie: of a move, else 0; two have the same when they are of the same move
+ * @name: what it happened to in a directory, or NULL: to what is watched
+ */
+struct ckpt_watch_event {
+	int32_t wd;
+	uint32_t mask, cookie;
+	char *name;
+};
+
+/* @watches: by rising number; @events: in the order in which they are read. */
 struct ckpt_inotify {
 	struct ckpt_watch *watches;
 	size_t n_watches;
+	struct ckpt_watch_event *events;
+	size_t n_events;
 };
 
 /**

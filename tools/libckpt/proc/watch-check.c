@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "proc/image-check.h"
+#include "proc/inotify.h"
 
 #define CORE_DUMPED 0x80
 #define EPOLL_DEPTH 5	/* epolls that watch epolls, as deep as the kernel lets them */
@@ -110,6 +111,9 @@ static int check_watch(const struct ckpt_watch *w, struct ckpt_err *err)
 
 int ckpt_inotifies_check(const struct ckpt_image *image, struct ckpt_err *err)
 {
+	struct ckpt_event_sources sources;
+	const char *odd;
+
 	for (size_t i = 0; i < image->n_inotifies; i++) {
 		const struct ckpt_inotify *in = &image->inotifies[i];
 		int32_t last = 0;
@@ -121,6 +125,9 @@ int ckpt_inotifies_check(const struct ckpt_image *image, struct ckpt_err *err)
 			if (check_watch(&in->watches[j], err))
 				return -1;
 		}
+		odd = ckpt_events_odd(in, &sources);
+		if (odd)
+			return BAD_IMAGE("events wait in an inotify, %s", odd);
 	}
 	return 0;
 }
