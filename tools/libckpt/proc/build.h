@@ -14,6 +14,7 @@
 #include <sys/user.h>
 
 #include "proc/init.h"
+#include "proc/inotify.h"
 #include "proc/inside.h"
 #include "proc/parse.h"
 #include "proc/placed.h"
@@ -153,6 +154,8 @@ struct ckpt_restore {
 	char tcp_why[128];
 	struct ckpt_pty_peek pty_peek;
 	bool pty_peek_tried;
+	struct ckpt_inotify_peek inotify_peek;
+	bool inotify_peek_tried;
 	bool released;
 };
 
@@ -245,9 +248,19 @@ int ckpt_build_epoll(struct ckpt_restore *r, size_t index, struct ckpt_err *err)
 /* inotify-build.c: an inotify that watches nothing yet; and then what all of them watch. */
 int ckpt_build_inotify(struct ckpt_restore *r, size_t index, struct ckpt_err *err);
 int ckpt_build_watches(struct ckpt_restore *r, struct ckpt_err *err);
-/* Does descriptor @text, fdinfo, watch what the image says? */
+/*
+ * inotify-verify.c: does descriptor @text, fdinfo, watch what the image says, and does in file @f
+ * wait what waited?
+ */
 int ckpt_verify_inotify(const struct ckpt_inotify *wanted, const char *text,
 			struct ckpt_err *err);
+int ckpt_verify_events(struct ckpt_restore *r, const struct ckpt_file *f, struct ckpt_err *err);
+/*
+ * inotify-event-build.c: what waits in inotify @index, which watches nothing yet; and can this
+ * machine make that?
+ */
+int ckpt_build_events(struct ckpt_restore *r, size_t index, struct ckpt_err *err);
+int ckpt_events_machine(const struct ckpt_image *image, struct ckpt_err *err);
 /* Can this kernel give a watch its number? */
 bool ckpt_inotify_has_numbers(void);
 /* Can this user have @n more? Return: 0 or -1. */

@@ -3,6 +3,7 @@
  * Inotifies: made with the other files, told what to watch when all else is done
  *
  * What the building does with files is then no event to them; what others do from then on is one.
+ * What waited in them comes first (inotify-event-build.c).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -14,10 +15,7 @@
 
 #include "base/cleanup.h"
 #include "proc/build.h"
-
-#ifndef INOTIFY_IOC_SETNEXTWD
-#define INOTIFY_IOC_SETNEXTWD _IOW('I', 0, int32_t)
-#endif
+#include "proc/inotify.h"
 
 bool ckpt_inotify_has_numbers(void)
 {
@@ -62,6 +60,22 @@ static int add_watch(struct ckpt_restore *r, size_t index, const struct ckpt_wat
 					   w->path, wd, w->wd);
 }
 
+/* The next watch gets no number of which an event that waits speaks. */
+static int set_next(struct ckpt_restore *r, size_t index, const struct ckpt_inotify *in,
+		    struct ckpt_err *err)
+{
+	int32_t last = in->n_watches ? in->watches[in->n_watches - 1].wd : 0, told = last;
+
+	for (size_t i = 0; i < in->n_events; i++) {
+		if (in->events[i].wd > told)
+			told = in->events[i].wd;
+	}
+	return told == last || told == INT32_MAX ? 0 :
+	       ckpt_site_call(&r->init_site, err, "number a watch", SYS_ioctl,
+			      ARGS(r->fd_base + index, INOTIFY_IOC_SETNEXTWD, told + 1)) < 0 ?
+	       -1 : 0;
+}
+
 int ckpt_build_watches(struct ckpt_restore *r, struct ckpt_err *err)
 {
 	for (size_t i = 0; i < r->image->n_files; i++) {
@@ -71,43 +85,14 @@ int ckpt_build_watches(struct ckpt_restore *r, struct ckpt_err *err)
 		if (f->kind != CKPT_FILE_INOTIFY)
 			continue;
 		in = &r->image->inotifies[f->object];
+		if (in->n_events && ckpt_build_events(r, i, err))
+			return -1;
 		for (size_t j = 0; j < in->n_watches; j++) {
 			if (add_watch(r, i, &in->watches[j], err))
 				return -1;
 		}
+		if (set_next(r, i, in, err))
+			return -1;
 	}
-	return 0;
-}
-
-static int by_number(const void *key, const void *watch)
-{
-	const int32_t *wd = key;
-	const struct ckpt_watch *w = watch;
-
-	return (*wd > w->wd) - (*wd < w->wd);
-}
-
-static const struct ckpt_watch *find(const struct ckpt_inotify *in, int32_t wd)
-{
-	return in->n_watches ? bsearch(&wd, in->watches, in->n_watches, sizeof(*in->watches),
-				       by_number) : NULL;
-}
-
-int ckpt_verify_inotify(const struct ckpt_inotify *wanted, const char *text, struct ckpt_err *err)
-{
-	struct ckpt_proc_watch w;
-	size_t n = 0;
-	int more;
-
-	for (; (more = ckpt_parse_watch_line(&text, &w)) > 0; n++) {
-		const struct ckpt_watch *found = find(wanted, w.wd);
-
-		if (!found || found->mask != w.mask)
-			return NOT_AS_CAPTURED("watch %d of an inotify is not that of the "
-					       "checkpoint", w.wd);
-	}
-	if (more < 0 || n != wanted->n_watches)
-		return NOT_AS_CAPTURED("an inotify has %zu watches instead of %zu", n,
-				       wanted->n_watches);
 	return 0;
 }

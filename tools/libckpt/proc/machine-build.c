@@ -265,7 +265,7 @@ static int check_inotifies(const struct ckpt_image *image, struct ckpt_err *err)
 		return ckpt_fail(err, CKPT_REFUSED, 0,
 				 "the tree has %zu inotify watches; raise "
 				 "fs.inotify.max_user_watches", n);
-	return 0;
+	return ckpt_events_machine(image, err);
 }
 
 static int check_pidfds(const struct ckpt_image *image, struct ckpt_err *err)

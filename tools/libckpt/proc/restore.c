@@ -334,6 +334,8 @@ void ckpt_restore_close(struct ckpt_restore *r)
 		ckpt_segments_remove(r);
 	if (r->pty_peek_tried)
 		ckpt_pty_peek_close(&r->pty_peek);
+	if (r->inotify_peek_tried)
+		ckpt_inotify_peek_close(&r->inotify_peek);
 	free(r->shms);
 	for (i = 0; i < r->image->n_tasks; i++) {
 		free(r->tasks[i].tids);

@@ -93,7 +93,8 @@ int ckpt_verify_object(struct ckpt_restore *r, const struct ckpt_file *f, const 
 	case CKPT_FILE_EPOLL:
 		return verify_epoll(&r->image->epolls[f->object], text, err);
 	case CKPT_FILE_INOTIFY:
-		return ckpt_verify_inotify(&r->image->inotifies[f->object], text, err);
+		return ckpt_verify_inotify(&r->image->inotifies[f->object], text, err) ||
+		       ckpt_verify_events(r, f, err) ? -1 : 0;
 	case CKPT_FILE_PIDFD:
 		return ckpt_verify_pidfd(r, &r->image->pidfds[f->object], text, err);
 	case CKPT_FILE_PTM:
