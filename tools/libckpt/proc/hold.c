@@ -27,6 +27,7 @@ int ckpt_hold_init(struct ckpt_hold *hold, const struct ckpt_stop_params *params
 		.freeze = -1,
 		.events = -1,
 		.peek = { .program = -1 },
+		.events_peek = { .program = -1 },
 		.mqueues = -1,
 		.due = CKPT_DUE_NONE,
 		.guarded = -1,
@@ -98,6 +99,7 @@ void ckpt_hold_done(struct ckpt_hold *hold)
 	if (hold->events >= 0)
 		close(hold->events);
 	ckpt_pty_peek_close(&hold->peek);
+	ckpt_inotify_peek_close(&hold->events_peek);
 	if (hold->mqueues >= 0)
 		close(hold->mqueues);
 	ckpt_due_close(&hold->due);
@@ -260,6 +262,8 @@ int ckpt_hold_stop(struct ckpt_hold *hold, struct ckpt_err *err)
 		enum outcome out;
 
 		ckpt_hold_forget(hold);
+		if (hold->events_wanted)
+			ckpt_queue_ready(hold);
 		out = attempt(hold, &patience, &why, err);
 		if (out <= STOPPED)
 			return out;

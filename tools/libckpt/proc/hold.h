@@ -19,6 +19,7 @@
 #include "base/err.h"
 #include "proc/due.h"
 #include "proc/image.h"
+#include "proc/inotify.h"
 #include "proc/parse.h"
 #include "proc/pty.h"
 #include "proc/stop.h"
@@ -157,6 +158,7 @@ struct ckpt_held_tcp {
  * @label: security label of all of the tree, as the scan found it; NULL: none
  * @ttys: terminals of the tree that the scan found
  * @peek, @peek_tried: program that knows what waits in them; it was made, or could not be
+ * @events_peek, @events_peek_tried: the same of inotifies; @events_wanted: it is to be made
  * @mqueues: mount of the message queues of the tree's own ipc namespace, -1: none
  * @scratch: for one /proc text at a time
  */
@@ -192,6 +194,8 @@ struct ckpt_hold {
 	size_t n_ttys;
 	struct ckpt_pty_peek peek;
 	bool peek_tried;
+	struct ckpt_inotify_peek events_peek;
+	bool events_peek_tried, events_wanted;
 	struct ckpt_vdso vdso;
 	int mqueues;
 	uint8_t cpus[CKPT_CPUS_LEN];
@@ -277,13 +281,21 @@ void ckpt_limits_shorten(struct ckpt_hold *hold);
 void ckpt_limits_go(struct ckpt_hold *hold);
 void ckpt_limits_settle(struct ckpt_hold *hold);
 
-/* inotify-queue.c: know of an inotify, and by its fdinfo (or NULL) of what it is told. */
+/*
+ * inotify-queue.c: know of an inotify, and by its fdinfo (or NULL) of what it is told; make what
+ * tells of events that wait; do some wait in one?
+ */
 int ckpt_queue_note(struct ckpt_hold *hold, pid_t pid, int fd, const char *fdinfo,
 		    struct ckpt_err *err);
-/* Bytes of events that wait in one, or -1. */
-int ckpt_queue_waiting(pid_t pid, int fd, struct ckpt_err *err);
-int ckpt_queue_refuse(pid_t pid, int fd, int bytes, struct ckpt_err *err);
-/* Return: 0 none waits in any that is known; 1 some do, with a refusal in @ret_why; -1. */
+void ckpt_queue_ready(struct ckpt_hold *hold);
+bool ckpt_queue_waits(pid_t pid, int fd);
+/* Those that wait, into @in, which has its watches in order; what cannot be restored is refused. */
+int ckpt_queue_read(struct ckpt_hold *hold, pid_t pid, int fd, struct ckpt_inotify *in,
+		    struct ckpt_err *err);
+/*
+ * Return: 0 what waits in those that are known can be restored; 1 it cannot, with a refusal in
+ * @ret_why; -1.
+ */
 int ckpt_queues_check(struct ckpt_hold *hold, struct ckpt_err *ret_why, struct ckpt_err *err);
 /*
  * uring-work.c: is @tid of @p a thread of the kernel, that is not for us? Are requests under way

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Inotifies: what they watch
+ * Inotifies: what they watch, and what waits in them
  *
- * Of what waits in their queues only the length is told, and who reads it takes it away: so it
- * must have been read.  Which number the next watch gets is not told either.
+ * Which number the next watch gets is not told.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -18,6 +17,12 @@ static int by_number(const void *a, const void *b)
 	const struct ckpt_watch *x = a, *y = b;
 
 	return (x->wd > y->wd) - (x->wd < y->wd);
+}
+
+void ckpt_watches_order(struct ckpt_inotify *in)
+{
+	if (in->n_watches)
+		qsort(in->watches, in->n_watches, sizeof(*in->watches), by_number);
 }
 
 static int add_watch(struct ckpt_reader *r, const struct ckpt_file *f, struct ckpt_inotify *in,
@@ -65,8 +70,7 @@ static int read_watches(struct ckpt_reader *r, const struct ckpt_file *f, struct
 	if (more < 0)
 		return ckpt_fail(err, CKPT_FAILED, 0, "cannot read inotify %d of pid %d",
 				 f->capture_fd, f->capture_pid);
-	if (in->n_watches)
-		qsort(in->watches, in->n_watches, sizeof(*in->watches), by_number);
+	ckpt_watches_order(in);
 	return 0;
 }
 
@@ -76,7 +80,6 @@ int ckpt_read_inotify(struct ckpt_reader *r, struct ckpt_file *f, const char *fd
 	struct ckpt_image *image = r->image;
 	struct ckpt_inotify *list = ckpt_grow(image->inotifies, &image->n_inotifies,
 					      sizeof(*list));
-	int waiting;
 
 	if (!list)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of inotifies");
@@ -85,9 +88,10 @@ int ckpt_read_inotify(struct ckpt_reader *r, struct ckpt_file *f, const char *fd
 	if (read_watches(r, f, &list[f->object], fdinfo, err))
 		return -1;
 	/* last: a watch that has gone meanwhile has left an event */
-	waiting = ckpt_queue_waiting(f->capture_pid, f->capture_fd, err);
-	if (waiting > 0)
-		return ckpt_queue_refuse(f->capture_pid, f->capture_fd, waiting, err);
-	return waiting || ckpt_queue_note(r->hold, f->capture_pid, f->capture_fd, NULL, err) ?
-	       -1 : 0;
+	if (ckpt_queue_note(r->hold, f->capture_pid, f->capture_fd, NULL, err))
+		return -1;
+	if (!ckpt_queue_read(r->hold, f->capture_pid, f->capture_fd, &list[f->object], err))
+		return 0;
+	/* it was not so a moment ago, or nobody knew of it: the next stop waits for a reader */
+	return err && err->status == CKPT_REFUSED ? ckpt_fail_passing(err) : -1;
 }

@@ -232,8 +232,9 @@ int ckpt_read_timerfd(struct ckpt_reader *r, struct ckpt_file *f, const char *fd
 		      struct ckpt_err *err);
 int ckpt_read_signalfd(struct ckpt_reader *r, struct ckpt_file *f, const char *fdinfo,
 		       struct ckpt_err *err);
-/* inotify-read.c: with an empty queue */
+/* inotify-read.c; and its watches, by rising number */
 #define CKPT_INOTIFY_LINK "anon_inode:inotify"
+void ckpt_watches_order(struct ckpt_inotify *in);
 int ckpt_read_inotify(struct ckpt_reader *r, struct ckpt_file *f, const char *fdinfo,
 		      struct ckpt_err *err);
 

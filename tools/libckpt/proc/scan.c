@@ -56,6 +56,8 @@ static int scan_inotify(struct ckpt_hold *hold, struct ckpt_held_proc *p, int fd
 	if (ckpt_procfs_read(p->dir, name, &hold->scratch))
 		return 0;	/* closed meanwhile */
 	fdinfo = (char *)hold->scratch.data;
+	if (ckpt_queue_waits(p->pid, fd))
+		ckpt_queue_ready(hold);
 	return ckpt_queue_note(hold, p->pid, fd, fdinfo, err) ||
 	       ckpt_watches_see(hold, points, fdinfo, err) ? -1 : 0;
 }

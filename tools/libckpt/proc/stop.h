@@ -56,7 +56,8 @@ struct ckpt_stop;
  * @pid: root of the tree when there is no cgroup; else 0
  * @freeze_ms: bound for reaching the stop; 0: 500
  * @vfork_ms: how long a vfork or posix_spawn in flight is waited out, and events of an
- *	inotify or something in a pseudo terminal that the tree has not read; 0: 2000
+ *	inotify or something in a pseudo terminal that the tree has not read and that cannot
+ *	be told or made again; 0: 2000
  * @hold_ms: how long the keeper waits for the next call before it lets go; 0:
  *	10000; with more than that the flags of memory are read within the stop, so
  *	that nothing is left to be checked after it
@@ -104,8 +105,8 @@ int ckpt_stop_open(const struct ckpt_stop_params *params, struct ckpt_stop **ret
 
 /*
  * Is the tree told by an inotify when somebody opens or reads a file?  Then no file may be opened
- * that it may watch from ckpt_stop_begin on until it was collected: an event that waits unread is
- * refused.
+ * that it may watch from ckpt_stop_begin on until it was collected: the event would be taken for
+ * one that the tree has not read.
  */
 bool ckpt_stop_sees_reads(const struct ckpt_stop *stop);
 
