@@ -36,7 +36,6 @@ static void try_unshare(int flags)
 static void own_net(void) { try_unshare(CLONE_NEWNET); }
 static void own_user(void) { try_unshare(CLONE_NEWUSER); }
 static void own_mounts(void) { try_unshare(CLONE_NEWNS); }
-static void own_cgroup(void) { try_unshare(CLONE_NEWCGROUP); }
 static void next_pid(void) { try_unshare(CLONE_NEWPID); }
 static void next_time(void) { try_unshare(CLONE_NEWTIME); }
 
@@ -61,6 +60,7 @@ static void a_thread_in(int flag)
 static void a_thread_in_net(void) { a_thread_in(CLONE_NEWNET); }
 static void a_thread_in_uts(void) { a_thread_in(CLONE_NEWUTS); }
 static void a_thread_in_ipc(void) { a_thread_in(CLONE_NEWIPC); }
+static void a_thread_in_cgroup(void) { a_thread_in(CLONE_NEWCGROUP); }
 
 /* A process in one of its own, and a child of it in another one. */
 static void a_child_in(int flag)
@@ -86,6 +86,7 @@ static void a_child_in(int flag)
 
 static void a_child_in_uts(void) { a_child_in(CLONE_NEWUTS); }
 static void a_child_in_ipc(void) { a_child_in(CLONE_NEWIPC); }
+static void a_child_in_cgroup(void) { a_child_in(CLONE_NEWCGROUP); }
 
 /* Made by root of another user namespace, and entered by one of this. */
 static void of_another_user(const char *name, int flag)
@@ -114,6 +115,7 @@ static void of_another_user(const char *name, int flag)
 
 static void uts_of_another_user(void) { of_another_user("uts", CLONE_NEWUTS); }
 static void ipc_of_another_user(void) { of_another_user("ipc", CLONE_NEWIPC); }
+static void cgroup_of_another_user(void) { of_another_user("cgroup", CLONE_NEWCGROUP); }
 
 static void must(long made)
 {
@@ -183,9 +185,10 @@ static void refused_by_name(void **state)
 		{ a_thread_in_ipc, "has a namespace of its own (ipc)" },
 		{ a_child_in_uts, "has a namespace of its own (uts)" },
 		{ a_child_in_ipc, "has a namespace of its own (ipc)" },
+		{ a_child_in_cgroup, "has a namespace of its own (cgroup)" },
+		{ a_thread_in_cgroup, "has a namespace of its own (cgroup)" },
 		{ own_user, "has a namespace of its own (user)" },
 		{ own_mounts, "has a namespace of its own (mnt)" },
-		{ own_cgroup, "has a namespace of its own (cgroup)" },
 		{ next_pid, "of its own (pid, for its children)" },
 		{ next_time, "of its own (time, for its children)" },
 		{ a_thread_in_net, "has a namespace of its own (net)" },
@@ -219,6 +222,7 @@ static void refused_in_the_stop(void **state)
 	static const struct proc_group_refusal cases[] = {
 		{ uts_of_another_user, "is in a namespace (uts) that belongs to another user" },
 		{ ipc_of_another_user, "is in a namespace (ipc) that belongs to another user" },
+		{ cgroup_of_another_user, "is in a namespace (cgroup) that belongs to another" },
 		{ ipc_with_messages, "with message queue 0 (key 0x1234) in it" },
 		{ ipc_with_semaphores, "with semaphores 0 (key 0x1234) in it" },
 		{ ipc_with_queue, "with POSIX message queue /ckpt-test in it" },
@@ -229,6 +233,33 @@ static void refused_in_the_stop(void **state)
 
 	(void)state;
 	proc_group_refusals(cases, sizeof(cases) / sizeof(cases[0]));
+}
+
+/* Made where it was before it came into its cgroup. */
+static void root_elsewhere(void)
+{
+	char path[300];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	try_unshare(CLONE_NEWCGROUP);
+	must(fd < 0 ? -1 : write(fd, "0", 1));
+	close(fd);
+}
+
+static void another_root_is_refused(void **state)
+{
+	struct ckpt_stop_params params = { .cgroup = cgroup };
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(proc_group_make("root", cgroup, sizeof(cgroup)), 0);
+	pid = proc_group_spawn(NULL, root_elsewhere);
+	assert_true(pid > 0);
+	proc_group_refused(&params, "whose root is not the cgroup that it is in");
+	assert_true(proc_group_untraced(pid));
+	proc_group_end(cgroup);
 }
 
 /* Start a command as run does. */
@@ -354,6 +385,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refused_by_name),
 		cmocka_unit_test(refused_in_the_stop),
+		cmocka_unit_test_teardown(another_root_is_refused, clean),
 		cmocka_unit_test_teardown(what_run_makes_is_accepted, clean),
 		cmocka_unit_test_teardown(an_unused_mount_is_ignored, clean),
 		cmocka_unit_test_teardown(a_mount_inside_is_refused, clean),

@@ -202,6 +202,8 @@ int ckpt_vdso_code_at(const struct ckpt_mm *mm, const struct ckpt_vdso_swap *swa
  * namespace-build.c: can this machine make those that the tree has of its own; are they what the
  * image has, and every task in them?
  */
+/* Directory of our own cgroup, where init comes back to; allocated. */
+int ckpt_cgroup_home(char **ret, struct ckpt_err *err);
 int ckpt_namespaces_machine(const struct ckpt_image *image, struct ckpt_err *err);
 /* When all segments are made and attached: the settings may allow no more of them. */
 int ckpt_build_ipc_settings(struct ckpt_restore *r, struct ckpt_err *err);

@@ -20,6 +20,53 @@ static bool listed(const char *list, pid_t pid)
 	return false;
 }
 
+int ckpt_cgroup_is_root(int dir, bool *ret, struct ckpt_err *err)
+{
+	cleanup_buf struct ckpt_buf text = CKPT_BUF_INIT;
+	int e = ckpt_procfs_read(dir, "cgroup", &text);
+	const char *at, *path;
+
+	if (e)
+		return ckpt_fail(err, CKPT_FAILED, -e, "cannot read the cgroup of a process");
+	*ret = true;
+	/* "0::/path", and of older hierarchies "7:memory:/path", in each line */
+	for (at = (char *)text.data; *at; at += strcspn(at, "\n") + 1) {
+		path = strchr(at, ':');
+		path = path ? strchr(path + 1, ':') : NULL;
+		*ret = *ret && path && !strncmp(path, ":/\n", 3);
+		if (!at[strcspn(at, "\n")])
+			break;
+	}
+	return 0;
+}
+
+static int check_roots(void *arg, struct ckpt_err *err)
+{
+	const struct ckpt_hold *hold = arg;
+
+	for (size_t i = 0; i < hold->n_procs; i++) {
+		const struct ckpt_held_proc *p = &hold->procs[i];
+		bool root;
+
+		if (p->zombie)
+			continue;
+		if (ckpt_cgroup_is_root(p->dir, &root, err))
+			return -1;
+		if (!root)
+			return ckpt_fail(err, CKPT_REFUSED, 0,
+				"pid %d (%s) has a cgroup namespace of its own whose root is not "
+				"the cgroup that it is in, which this version cannot restore",
+				p->pid, p->comm);
+	}
+	return 0;
+}
+
+int ckpt_cgroup_root_check(struct ckpt_hold *hold, const struct ckpt_held_proc *first,
+			   struct ckpt_err *err)
+{
+	return ckpt_inside(first->dir, "cgroup", check_roots, hold, err);
+}
+
 int ckpt_cgroup_check(struct ckpt_hold *hold, struct ckpt_err *err)
 {
 	cleanup_buf struct ckpt_buf text = CKPT_BUF_INIT;

@@ -447,5 +447,6 @@ static const struct ckpt_field image_fields[] = {
 	LIST(37, ckpt_image, filters, n_filters, filter_shape),
 	LIST(50, ckpt_image, uts, n_uts, uts_shape),
 	LIST(51, ckpt_image, ipc, n_ipc, ipc_shape),
+	LATER_BOOL(63, ckpt_image, own_cgroupns),
 };
 const struct ckpt_shape ckpt_image_shape = SHAPE(ckpt_image, image_fields);

@@ -304,6 +304,7 @@ struct ckpt_ipc {
  * @label: security label of every task (/proc/PID/attr/current); NULL: none
  * @label_known: @label is recorded
  * @uts, @ipc: of a tree that has such a namespace of its own: one; else none
+ * @own_cgroupns: the tree has a cgroup namespace of its own, with its cgroup as the root
  */
 struct ckpt_image {
 	struct ckpt_task *tasks;
@@ -357,6 +358,7 @@ struct ckpt_image {
 	size_t n_uts;
 	struct ckpt_ipc *ipc;
 	size_t n_ipc;
+	bool own_cgroupns;
 };
 
 void ckpt_image_done(struct ckpt_image *image);

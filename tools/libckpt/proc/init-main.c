@@ -120,6 +120,28 @@ static void reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* The root of a new one is the cgroup of who makes it. Return: 0, -1 with errno. */
+static int make_cgroup_space(const char *home)
+{
+	int dir = open(home, O_RDONLY | O_DIRECTORY | O_CLOEXEC), back, failed, e;
+
+	if (dir < 0)
+		return -1;
+	/* who has it open may go back there, whatever namespace he is in by then */
+	back = openat(dir, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+	e = errno;
+	close(dir);
+	errno = e;
+	if (back < 0)
+		return -1;
+	failed = write_file(CGROUP, "cgroup.procs", "0") || unshare(CLONE_NEWCGROUP) ||
+		 write(back, "0", 1) != 1;
+	e = errno;
+	close(back);
+	errno = e;
+	return failed ? -1 : 0;
+}
+
 static void settle(const struct ckpt_init_params *params)
 {
 	prctl(PR_SET_NAME, "ckpt-init");
@@ -128,6 +150,8 @@ static void settle(const struct ckpt_init_params *params)
 	reset_signals();
 	if (params->uts && ckpt_uts_set(params->uts))
 		give_up(CONTROL, "cannot set the host name of the tree");
+	if (params->home && make_cgroup_space(params->home))
+		give_up(CONTROL, "cannot make its cgroup namespace");
 	if (!params->private_pidns) {
 		prctl(PR_SET_CHILD_SUBREAPER, 1);
 		return;

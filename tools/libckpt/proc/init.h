@@ -33,6 +33,8 @@ struct ckpt_uts;
  * @monotonic_ns, @boottime_ns: values of the clocks now
  * @uts: names in a new uts namespace; NULL: the caller's
  * @ipc: a new ipc namespace
+ * @home: directory of the caller's cgroup: a new cgroup namespace with @cgroup as its root, where
+ *	init is for a moment; NULL: the caller's
  * @cgroup: directory of the group's cgroup (v2)
  * @stdio: descriptors 0 to 2 of init, and of the tree
  * @argv: command to start, or NULL to wait for tasks made by restore
@@ -45,6 +47,7 @@ struct ckpt_init_params {
 	uint64_t monotonic_ns, boottime_ns;
 	const struct ckpt_uts *uts;
 	bool ipc;
+	const char *home;
 	const char *cgroup;
 	int stdio[3];
 	char *const *argv;

@@ -15,9 +15,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/cgroup.h"
 #include "base/cleanup.h"
 #include "proc/build.h"
 #include "proc/ipc.h"
+#include "proc/read.h"
 #include "proc/uts.h"
 
 static int open_proc(pid_t pid, struct ckpt_err *err)
@@ -38,6 +40,27 @@ int ckpt_build_inside(const struct ckpt_restore *r, const char *name, ckpt_insid
 	return dir < 0 ? -1 : ckpt_inside(dir, name, fn, arg, err);
 }
 
+int ckpt_cgroup_home(char **ret, struct ckpt_err *err)
+{
+	cleanup_free char *cgroup = NULL;
+
+	return ckpt_cgroup_of(getpid(), &cgroup, err) || ckpt_cgroup_dir(cgroup, ret, err) ? -1 : 0;
+}
+
+static int try_cgroup(struct ckpt_err *err)
+{
+	cleanup_free char *home = NULL;
+	cleanup_close int dir = -1;
+
+	if (ckpt_cgroup_home(&home, err))
+		return -1;
+	dir = open(home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0 || faccessat(dir, "cgroup.procs", W_OK, 0) || unshare(CLONE_NEWCGROUP))
+		return ckpt_fail(err, CKPT_REFUSED, errno, "the tree has a cgroup namespace of its "
+				 "own, which ckpt-tool cannot make here");
+	return 0;
+}
+
 /* What init and we do later. */
 static int try_all(const struct ckpt_image *image, struct ckpt_err *err)
 {
@@ -47,7 +70,9 @@ static int try_all(const struct ckpt_image *image, struct ckpt_err *err)
 	if (image->n_ipc && unshare(CLONE_NEWIPC))
 		return ckpt_fail(err, CKPT_REFUSED, errno, "the tree has an ipc namespace of its "
 				 "own, which ckpt-tool cannot make here");
-	return image->n_ipc ? ckpt_ipc_set(image->ipc, err) : 0;
+	if (image->n_ipc && ckpt_ipc_set(image->ipc, err))
+		return -1;
+	return image->own_cgroupns ? try_cgroup(err) : 0;
 }
 
 /* By a process that ends then; what it says is in @said, which is shared with it. */
@@ -77,7 +102,7 @@ int ckpt_namespaces_machine(const struct ckpt_image *image, struct ckpt_err *err
 	struct ckpt_err *said;
 	int failed;
 
-	if (!image->n_uts && !image->n_ipc)
+	if (!image->n_uts && !image->n_ipc && !image->own_cgroupns)
 		return 0;
 	said = mmap(NULL, sizeof(*said), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		    0);
@@ -166,6 +191,27 @@ static int verify_ipc(void *arg, struct ckpt_err *err)
 	       NOT_AS_CAPTURED("its ipc namespace has no %s", s->name);
 }
 
+/* Is the cgroup that each task is in the root of the namespace? */
+static int verify_cgroup(void *arg, struct ckpt_err *err)
+{
+	const struct ckpt_restore *r = arg;
+
+	for (size_t i = 0; i < r->image->n_tasks; i++) {
+		cleanup_close int dir = -1;
+		bool root;
+
+		if (r->tasks[i].task->state == CKPT_TASK_ZOMBIE)
+			continue;
+		dir = open_proc(r->tasks[i].host, err);
+		if (dir < 0 || ckpt_cgroup_is_root(dir, &root, err))
+			return -1;
+		if (!root)
+			return NOT_AS_CAPTURED("its cgroup namespace has another root than its "
+					       "cgroup");
+	}
+	return 0;
+}
+
 int ckpt_verify_namespaces(struct ckpt_restore *r, struct ckpt_err *err)
 {
 	if (r->image->n_uts &&
@@ -175,6 +221,10 @@ int ckpt_verify_namespaces(struct ckpt_restore *r, struct ckpt_err *err)
 	if (r->image->n_ipc &&
 	    (verify_members(r, "ipc", err) ||
 	     ckpt_build_inside(r, "ipc", verify_ipc, (void *)r->image, err)))
+		return -1;
+	if (r->image->own_cgroupns &&
+	    (verify_members(r, "cgroup", err) ||
+	     ckpt_build_inside(r, "cgroup", verify_cgroup, r, err)))
 		return -1;
 	return 0;
 }

@@ -34,7 +34,7 @@ static const struct {
 	{ "net", true, true, NULL },
 	{ "ipc", false, true, NULL },
 	{ "uts", false, true, NULL },
-	{ "cgroup", true, true, NULL },
+	{ "cgroup", false, true, NULL },
 	{ "pid_for_children", false, true, "pid" },
 	{ "time_for_children", false, false, "time" },
 	{ "mnt", false, false, NULL },
@@ -43,6 +43,7 @@ static const struct {
 #define PID 0
 #define IPC 4
 #define UTS 5
+#define CGROUP 6
 #define MNT (CKPT_SPACES - 1)
 
 /* For a survey a refusal is no end. */
@@ -228,6 +229,18 @@ static int read_own_ipc(struct ckpt_reader *r, const struct ckpt_spaces *spaces,
 	return PASS(check_owner(p, spaces, IPC, err)) || ckpt_read_ipc(r, p, err) ? -1 : 0;
 }
 
+static int read_own_cgroup(struct ckpt_reader *r, const struct ckpt_spaces *spaces,
+			   struct ckpt_err *err)
+{
+	const struct ckpt_held_proc *p = first_alive(r->hold);
+
+	if (!is_own(spaces, CGROUP))
+		return 0;
+	r->image->own_cgroupns = true;
+	return PASS(check_owner(p, spaces, CGROUP, err)) ||
+	       PASS(ckpt_cgroup_root_check(r->hold, p, err)) ? -1 : 0;
+}
+
 int ckpt_read_in_ipc(struct ckpt_reader *r, ckpt_inside_fn fn, void *arg, struct ckpt_err *err)
 {
 	return r->image->n_ipc ? ckpt_inside(first_alive(r->hold)->dir, "ipc", fn, arg, err) :
@@ -249,7 +262,8 @@ int ckpt_read_namespaces(struct ckpt_reader *r, struct ckpt_err *err)
 			return -1;
 	}
 	r->image->private_pidns = is_own(&spaces, PID);
-	return read_own_uts(r, &spaces, err) || read_own_ipc(r, &spaces, err) ? -1 : 0;
+	return read_own_uts(r, &spaces, err) || read_own_ipc(r, &spaces, err) ||
+	       read_own_cgroup(r, &spaces, err) ? -1 : 0;
 }
 
 static uint64_t clock_of(clockid_t id)

@@ -121,6 +121,11 @@ int ckpt_read_namespaces(struct ckpt_reader *r, struct ckpt_err *err);
 int ckpt_read_in_ipc(struct ckpt_reader *r, ckpt_inside_fn fn, void *arg, struct ckpt_err *err);
 /* ipc-read.c: that of @p, which is the tree's own; what is in it is refused, but for segments. */
 int ckpt_read_ipc(struct ckpt_reader *r, const struct ckpt_held_proc *p, struct ckpt_err *err);
+/* cgroup-read.c: refuse a cgroup namespace of the tree's own with another root than its cgroup. */
+int ckpt_cgroup_root_check(struct ckpt_hold *hold, const struct ckpt_held_proc *first,
+			   struct ckpt_err *err);
+/* Is the cgroup of @p, in every hierarchy, the root of the cgroup namespace of this thread? */
+int ckpt_cgroup_is_root(int dir, bool *ret, struct ckpt_err *err);
 /* cgroup-read.c: refuse tasks that are not in the group's own cgroup; before and in the stop. */
 int ckpt_cgroup_check(struct ckpt_hold *hold, struct ckpt_err *err);
 int ckpt_read_clocks(struct ckpt_reader *r, struct ckpt_err *err);
