@@ -33,7 +33,6 @@ static void try_unshare(int flags)
 		proc_group_lacks(0);
 }
 
-static void own_net(void) { try_unshare(CLONE_NEWNET); }
 static void own_user(void) { try_unshare(CLONE_NEWUSER); }
 static void own_mounts(void) { try_unshare(CLONE_NEWNS); }
 static void next_pid(void) { try_unshare(CLONE_NEWPID); }
@@ -86,6 +85,7 @@ static void a_child_in(int flag)
 
 static void a_child_in_uts(void) { a_child_in(CLONE_NEWUTS); }
 static void a_child_in_ipc(void) { a_child_in(CLONE_NEWIPC); }
+static void a_child_in_net(void) { a_child_in(CLONE_NEWNET); }
 static void a_child_in_cgroup(void) { a_child_in(CLONE_NEWCGROUP); }
 
 /* Made by root of another user namespace, and entered by one of this. */
@@ -115,6 +115,7 @@ static void of_another_user(const char *name, int flag)
 
 static void uts_of_another_user(void) { of_another_user("uts", CLONE_NEWUTS); }
 static void ipc_of_another_user(void) { of_another_user("ipc", CLONE_NEWIPC); }
+static void net_of_another_user(void) { of_another_user("net", CLONE_NEWNET); }
 static void cgroup_of_another_user(void) { of_another_user("cgroup", CLONE_NEWCGROUP); }
 
 static void must(long made)
@@ -180,11 +181,11 @@ static void refused_by_name(void **state)
 		void (*body)(void);
 		const char *says;
 	} cases[] = {
-		{ own_net, "has a namespace of its own (net)" },
 		{ a_thread_in_uts, "has a namespace of its own (uts)" },
 		{ a_thread_in_ipc, "has a namespace of its own (ipc)" },
 		{ a_child_in_uts, "has a namespace of its own (uts)" },
 		{ a_child_in_ipc, "has a namespace of its own (ipc)" },
+		{ a_child_in_net, "has a namespace of its own (net)" },
 		{ a_child_in_cgroup, "has a namespace of its own (cgroup)" },
 		{ a_thread_in_cgroup, "has a namespace of its own (cgroup)" },
 		{ own_user, "has a namespace of its own (user)" },
@@ -222,6 +223,7 @@ static void refused_in_the_stop(void **state)
 	static const struct proc_group_refusal cases[] = {
 		{ uts_of_another_user, "is in a namespace (uts) that belongs to another user" },
 		{ ipc_of_another_user, "is in a namespace (ipc) that belongs to another user" },
+		{ net_of_another_user, "is in a namespace (net) that belongs to another user" },
 		{ cgroup_of_another_user, "is in a namespace (cgroup) that belongs to another" },
 		{ ipc_with_messages, "with message queue 0 (key 0x1234) in it" },
 		{ ipc_with_semaphores, "with semaphores 0 (key 0x1234) in it" },

@@ -207,10 +207,19 @@ int ckpt_cgroup_home(char **ret, struct ckpt_err *err);
 int ckpt_namespaces_machine(const struct ckpt_image *image, struct ckpt_err *err);
 /* When all segments are made and attached: the settings may allow no more of them. */
 int ckpt_build_ipc_settings(struct ckpt_restore *r, struct ckpt_err *err);
+/* Lo, addresses and settings of the network, before there is a socket. */
+int ckpt_build_net(struct ckpt_restore *r, struct ckpt_err *err);
+/* When all sockets are made, what some settings allow. */
+int ckpt_build_net_settings(struct ckpt_restore *r, struct ckpt_err *err);
+/* A function called in the network namespace of the tree, be it our own. */
+int ckpt_build_in_net(struct ckpt_restore *r, ckpt_inside_fn fn, struct ckpt_err *err);
 int ckpt_verify_namespaces(struct ckpt_restore *r, struct ckpt_err *err);
 /* A function called in the namespace @name of init. */
 int ckpt_build_inside(const struct ckpt_restore *r, const char *name, ckpt_inside_fn fn, void *arg,
 		      struct ckpt_err *err);
+
+/* machine-build.c: what depends on the network: limits, names and addresses, that are tried. */
+int ckpt_machine_network(const struct ckpt_image *image, struct ckpt_err *err);
 
 /* init-build.c: init as a site, and its way back */
 int ckpt_build_init(struct ckpt_restore *r, struct ckpt_err *err);

@@ -85,6 +85,7 @@ void ckpt_hold_done(struct ckpt_hold *hold)
 	free(hold->watches);
 	free(hold->label);
 	free(hold->ttys);
+	ckpt_net_forget(hold);
 	free(hold->wanted);
 	for (size_t i = 0; i < hold->n_tcps; i++) {
 		if (hold->tcps[i].own >= 0)

@@ -159,6 +159,7 @@ struct ckpt_held_tcp {
  * @ttys: terminals of the tree that the scan found
  * @peek, @peek_tried: program that knows what waits in them; it was made, or could not be
  * @events_peek, @events_peek_tried: the same of inotifies; @events_wanted: it is to be made
+ * @net: what the scan found in a network namespace of the tree's own; NULL: it has none
  * @mqueues: mount of the message queues of the tree's own ipc namespace, -1: none
  * @scratch: for one /proc text at a time
  */
@@ -197,6 +198,7 @@ struct ckpt_hold {
 	struct ckpt_inotify_peek events_peek;
 	bool events_peek_tried, events_wanted;
 	struct ckpt_vdso vdso;
+	struct ckpt_held_net *net;
 	int mqueues;
 	uint8_t cpus[CKPT_CPUS_LEN];
 	char *label;
@@ -206,6 +208,8 @@ struct ckpt_hold {
 int ckpt_hold_init(struct ckpt_hold *hold, const struct ckpt_stop_params *params, pid_t caller,
 		   struct ckpt_err *err);
 void ckpt_hold_done(struct ckpt_hold *hold);
+/* net-read.c: what the scan found in the network namespace. */
+void ckpt_net_forget(struct ckpt_hold *hold);
 /* Empty the table; nothing may be seized any more. */
 void ckpt_hold_forget(struct ckpt_hold *hold);
 

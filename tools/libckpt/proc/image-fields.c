@@ -414,6 +414,36 @@ static const struct ckpt_field ipc_fields[] = {
 };
 static const struct ckpt_shape ipc_shape = SHAPE(ckpt_ipc, ipc_fields);
 
+static const struct ckpt_field net_setting_fields[] = {
+	STR(1, ckpt_net_setting, name),
+	STR(2, ckpt_net_setting, value),
+	BOOL(3, ckpt_net_setting, usual),
+};
+static const struct ckpt_shape net_setting_shape = SHAPE(ckpt_net_setting, net_setting_fields);
+
+static const struct ckpt_field net_address_fields[] = {
+	UINT(1, ckpt_net_address, family),
+	UINT(2, ckpt_net_address, prefix),
+	UINT(3, ckpt_net_address, scope),
+	UINT(4, ckpt_net_address, flags),
+	BLOB(5, ckpt_net_address, address, address_len),
+	BLOB(6, ckpt_net_address, local, local_len),
+	BLOB(7, ckpt_net_address, broadcast, broadcast_len),
+	STR(8, ckpt_net_address, label),
+	UINT(9, ckpt_net_address, metric),
+	UINT(10, ckpt_net_address, protocol),
+};
+static const struct ckpt_shape net_address_shape = SHAPE(ckpt_net_address, net_address_fields);
+
+static const struct ckpt_field net_fields[] = {
+	BOOL(1, ckpt_net, up),
+	UINT(2, ckpt_net, mtu),
+	UINT(3, ckpt_net, queue),
+	LIST(4, ckpt_net, addresses, n_addresses, net_address_shape),
+	LIST(5, ckpt_net, settings, n_settings, net_setting_shape),
+};
+const struct ckpt_shape ckpt_net_shape = SHAPE(ckpt_net, net_fields);
+
 static const struct ckpt_field image_fields[] = {
 	/* first, where it has the same pages in the next checkpoint */
 	LATER_BLOB(41, ckpt_image, vdso, vdso_len),
@@ -447,6 +477,7 @@ static const struct ckpt_field image_fields[] = {
 	LIST(37, ckpt_image, filters, n_filters, filter_shape),
 	LIST(50, ckpt_image, uts, n_uts, uts_shape),
 	LIST(51, ckpt_image, ipc, n_ipc, ipc_shape),
+	LIST(62, ckpt_image, net, n_net, ckpt_net_shape),
 	LATER_BOOL(63, ckpt_image, own_cgroupns),
 };
 const struct ckpt_shape ckpt_image_shape = SHAPE(ckpt_image, image_fields);

@@ -295,6 +295,47 @@ struct ckpt_ipc {
 };
 
 /**
+ * struct ckpt_net_setting - a file below /proc/sys/net
+ * @value: what it says, without the end of the line
+ * @usual: as a new network namespace had it where this was captured
+ */
+struct ckpt_net_setting {
+	char *name;
+	char *value;
+	bool usual;
+};
+
+/**
+ * struct ckpt_net_address - an address of lo
+ * @family: AF_INET or AF_INET6; @prefix: bits; @scope, @flags: RT_SCOPE_*, IFA_F_*
+ * @address, @local, @broadcast: IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST; of no bytes: none
+ * @label: of an IPv4 one
+ * @metric, @protocol: IFA_RT_PRIORITY, IFA_PROTO; 0: none
+ */
+struct ckpt_net_address {
+	uint32_t family, prefix, scope, flags;
+	uint8_t *address, *local, *broadcast;
+	size_t address_len, local_len, broadcast_len;
+	char *label;
+	uint32_t metric, protocol;
+};
+
+/**
+ * struct ckpt_net - a network namespace with nothing but lo
+ * @up, @mtu, @queue: of lo; the last is IFLA_TXQLEN
+ * @addresses: in the order of the kernel
+ * @settings: by rising name
+ */
+struct ckpt_net {
+	bool up;
+	uint32_t mtu, queue;
+	struct ckpt_net_address *addresses;
+	size_t n_addresses;
+	struct ckpt_net_setting *settings;
+	size_t n_settings;
+};
+
+/**
  * struct ckpt_image - a process tree
  * @monotonic_ns, @boottime_ns, @realtime_ns: clocks as the tree saw them
  * @private_pidns: the tree has a pid namespace of its own; else its pids are the caller's
@@ -303,7 +344,7 @@ struct ckpt_ipc {
  * @cpus: those that a task of its cgroup had that asked for none; all zero: not recorded
  * @label: security label of every task (/proc/PID/attr/current); NULL: none
  * @label_known: @label is recorded
- * @uts, @ipc: of a tree that has such a namespace of its own: one; else none
+ * @uts, @ipc, @net: of a tree that has such a namespace of its own: one; else none
  * @own_cgroupns: the tree has a cgroup namespace of its own, with its cgroup as the root
  */
 struct ckpt_image {
@@ -358,6 +399,8 @@ struct ckpt_image {
 	size_t n_uts;
 	struct ckpt_ipc *ipc;
 	size_t n_ipc;
+	struct ckpt_net *net;
+	size_t n_net;
 	bool own_cgroupns;
 };
 

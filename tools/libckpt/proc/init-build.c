@@ -155,6 +155,7 @@ static int spawn(struct ckpt_restore *r, struct ckpt_err *err)
 		.boottime_ns = r->image->boottime_ns,
 		.uts = r->image->uts,
 		.ipc = r->image->n_ipc,
+		.net = r->image->n_net,
 		.cgroup = r->params.cgroup,
 		.stdio = { r->params.stdio[0], r->params.stdio[1], r->params.stdio[2] },
 	};

@@ -262,7 +262,7 @@ void ckpt_init_middle(const struct ckpt_init_params *params, int control, int ex
 {
 	struct clone_args args = {
 		.flags = CLONE_PARENT | (params->uts ? CLONE_NEWUTS : 0) |
-			 (params->ipc ? CLONE_NEWIPC : 0) |
+			 (params->ipc ? CLONE_NEWIPC : 0) | (params->net ? CLONE_NEWNET : 0) |
 			 (params->private_pidns ? CLONE_NEWPID | CLONE_NEWNS : 0),
 	};
 	mode_t mask = umask(0);

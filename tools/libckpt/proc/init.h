@@ -32,7 +32,7 @@ struct ckpt_uts;
  * @clocks: a new time namespace in which the clocks go on from the next two
  * @monotonic_ns, @boottime_ns: values of the clocks now
  * @uts: names in a new uts namespace; NULL: the caller's
- * @ipc: a new ipc namespace
+ * @ipc, @net: a new ipc, network namespace
  * @home: directory of the caller's cgroup: a new cgroup namespace with @cgroup as its root, where
  *	init is for a moment; NULL: the caller's
  * @cgroup: directory of the group's cgroup (v2)
@@ -46,7 +46,7 @@ struct ckpt_init_params {
 	bool clocks;
 	uint64_t monotonic_ns, boottime_ns;
 	const struct ckpt_uts *uts;
-	bool ipc;
+	bool ipc, net;
 	const char *home;
 	const char *cgroup;
 	int stdio[3];

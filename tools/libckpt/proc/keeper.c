@@ -274,7 +274,8 @@ static int look_again(struct keeper *k, struct ckpt_keeper_reply *reply)
 {
 	return ckpt_seen_verify(&k->hold, &reply->err) ||
 	       ckpt_policy_verify(&k->hold, &reply->err) ||
-	       ckpt_labels_verify(&k->hold, &reply->err);
+	       ckpt_labels_verify(&k->hold, &reply->err) ||
+	       ckpt_net_still(&k->hold, &reply->err);
 }
 
 static void serve(struct keeper *k, const struct ckpt_keeper_request *request,

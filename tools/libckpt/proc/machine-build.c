@@ -355,6 +355,11 @@ static int check_queues(const struct ckpt_image *image, struct ckpt_err *err)
 	return 0;
 }
 
+int ckpt_machine_network(const struct ckpt_image *image, struct ckpt_err *err)
+{
+	return check_queues(image, err) || ckpt_socket_try(image, err) ? -1 : 0;
+}
+
 int ckpt_machine_check(const struct ckpt_image *image, struct ckpt_err *err)
 {
 	cleanup_free char *text = NULL;
@@ -373,7 +378,7 @@ int ckpt_machine_check(const struct ckpt_image *image, struct ckpt_err *err)
 	      check_deleted(image, own.cap_eff, err) || check_ptys(image, own.cap_eff, err) ||
 	      check_timerfds(image, own.cap_eff, err) ||
 	      check_inotifies(image, err) || check_pidfds(image, err) || check_urings(image, err) ||
-	      check_queues(image, err) || ckpt_socket_try(image, err) ||
+	      (!image->n_net && ckpt_machine_network(image, err)) ||
 	      ckpt_shm_machine(image, own.cap_eff, err) ||
 	      ckpt_filters_machine(image, &own, err) ? -1 : 0;
 	for (i = 0; i < image->n_tasks && !ret; i++) {

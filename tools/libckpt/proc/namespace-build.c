@@ -19,6 +19,7 @@
 #include "base/cleanup.h"
 #include "proc/build.h"
 #include "proc/ipc.h"
+#include "proc/net.h"
 #include "proc/read.h"
 #include "proc/uts.h"
 
@@ -61,6 +62,15 @@ static int try_cgroup(struct ckpt_err *err)
 	return 0;
 }
 
+/* Settings at the end once more, as later. */
+static int try_net(const struct ckpt_image *image, struct ckpt_err *err)
+{
+	if (ckpt_net_set(image->net, err))
+		return -1;
+	ckpt_net_settings_widen();
+	return ckpt_machine_network(image, err) || ckpt_net_settings_set(image->net, err) ? -1 : 0;
+}
+
 /* What init and we do later. */
 static int try_all(const struct ckpt_image *image, struct ckpt_err *err)
 {
@@ -70,7 +80,11 @@ static int try_all(const struct ckpt_image *image, struct ckpt_err *err)
 	if (image->n_ipc && unshare(CLONE_NEWIPC))
 		return ckpt_fail(err, CKPT_REFUSED, errno, "the tree has an ipc namespace of its "
 				 "own, which ckpt-tool cannot make here");
-	if (image->n_ipc && ckpt_ipc_set(image->ipc, err))
+	if (image->n_net && unshare(CLONE_NEWNET))
+		return ckpt_fail(err, CKPT_REFUSED, errno, "the tree has a network namespace of "
+				 "its own, which ckpt-tool cannot make here");
+	if ((image->n_ipc && ckpt_ipc_set(image->ipc, err)) ||
+	    (image->n_net && try_net(image, err)))
 		return -1;
 	return image->own_cgroupns ? try_cgroup(err) : 0;
 }
@@ -102,7 +116,7 @@ int ckpt_namespaces_machine(const struct ckpt_image *image, struct ckpt_err *err
 	struct ckpt_err *said;
 	int failed;
 
-	if (!image->n_uts && !image->n_ipc && !image->own_cgroupns)
+	if (!image->n_uts && !image->n_ipc && !image->n_net && !image->own_cgroupns)
 		return 0;
 	said = mmap(NULL, sizeof(*said), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		    0);
@@ -124,6 +138,40 @@ int ckpt_build_ipc_settings(struct ckpt_restore *r, struct ckpt_err *err)
 {
 	return r->image->n_ipc ?
 	       ckpt_build_inside(r, "ipc", set_ipc, (void *)r->image, err) : 0;
+}
+
+static int set_net(void *arg, struct ckpt_err *err)
+{
+	const struct ckpt_image *image = arg;
+
+	if (ckpt_net_set(image->net, err))
+		return -1;
+	ckpt_net_settings_widen();
+	return 0;
+}
+
+static int set_net_settings(void *arg, struct ckpt_err *err)
+{
+	const struct ckpt_image *image = arg;
+
+	return ckpt_net_settings_set(image->net, err);
+}
+
+int ckpt_build_net(struct ckpt_restore *r, struct ckpt_err *err)
+{
+	return r->image->n_net ?
+	       ckpt_build_inside(r, "net", set_net, (void *)r->image, err) : 0;
+}
+
+int ckpt_build_net_settings(struct ckpt_restore *r, struct ckpt_err *err)
+{
+	return r->image->n_net ?
+	       ckpt_build_inside(r, "net", set_net_settings, (void *)r->image, err) : 0;
+}
+
+int ckpt_build_in_net(struct ckpt_restore *r, ckpt_inside_fn fn, struct ckpt_err *err)
+{
+	return r->image->n_net ? ckpt_build_inside(r, "net", fn, r, err) : fn(r, err);
 }
 
 static int verify_uts(void *arg, struct ckpt_err *err)
@@ -191,6 +239,13 @@ static int verify_ipc(void *arg, struct ckpt_err *err)
 	       NOT_AS_CAPTURED("its ipc namespace has no %s", s->name);
 }
 
+static int verify_net(void *arg, struct ckpt_err *err)
+{
+	const struct ckpt_image *image = arg;
+
+	return ckpt_net_verify(image->net, err);
+}
+
 /* Is the cgroup that each task is in the root of the namespace? */
 static int verify_cgroup(void *arg, struct ckpt_err *err)
 {
@@ -221,6 +276,10 @@ int ckpt_verify_namespaces(struct ckpt_restore *r, struct ckpt_err *err)
 	if (r->image->n_ipc &&
 	    (verify_members(r, "ipc", err) ||
 	     ckpt_build_inside(r, "ipc", verify_ipc, (void *)r->image, err)))
+		return -1;
+	if (r->image->n_net &&
+	    (verify_members(r, "net", err) ||
+	     ckpt_build_inside(r, "net", verify_net, (void *)r->image, err)))
 		return -1;
 	if (r->image->own_cgroupns &&
 	    (verify_members(r, "cgroup", err) ||

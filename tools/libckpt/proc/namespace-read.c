@@ -31,7 +31,7 @@ static const struct {
 	{ "pid", false, false, NULL },
 	{ "time", false, false, NULL },
 	{ "user", true, false, NULL },
-	{ "net", true, true, NULL },
+	{ "net", false, true, NULL },
 	{ "ipc", false, true, NULL },
 	{ "uts", false, true, NULL },
 	{ "cgroup", false, true, NULL },
@@ -41,6 +41,7 @@ static const struct {
 };
 
 #define PID 0
+#define NET 3
 #define IPC 4
 #define UTS 5
 #define CGROUP 6
@@ -177,6 +178,15 @@ static bool is_own(const struct ckpt_spaces *spaces, size_t k)
 	return spaces->own[k] && spaces->tree[k] && strcmp(spaces->tree[k], spaces->own[k]);
 }
 
+bool ckpt_spaces_own(const struct ckpt_spaces *spaces, const char *name)
+{
+	for (size_t k = 0; k < CKPT_SPACES; k++) {
+		if (!strcmp(kinds[k].name, name))
+			return is_own(spaces, k);
+	}
+	return false;
+}
+
 /* One that is made anew is ours: so is the user namespace that the one before has to be of. */
 static int check_owner(const struct ckpt_held_proc *p, const struct ckpt_spaces *spaces, size_t k,
 		       struct ckpt_err *err)
@@ -229,6 +239,22 @@ static int read_own_ipc(struct ckpt_reader *r, const struct ckpt_spaces *spaces,
 	return PASS(check_owner(p, spaces, IPC, err)) || ckpt_read_ipc(r, p, err) ? -1 : 0;
 }
 
+/* Whose sockets are the tree's: those of this namespace. */
+static int read_own_net(struct ckpt_reader *r, const struct ckpt_spaces *spaces,
+			struct ckpt_err *err)
+{
+	const struct ckpt_held_proc *p = first_alive(r->hold);
+	struct stat st;
+
+	if (spaces->own[NET] && fstatat(p->dir, "ns/net", &st, 0))
+		return ckpt_fail(err, CKPT_FAILED, errno, "cannot look at the network namespace "
+				 "of pid %d", p->pid);
+	r->net_ino = spaces->own[NET] ? st.st_ino : 0;
+	if (!is_own(spaces, NET))
+		return 0;
+	return PASS(check_owner(p, spaces, NET, err)) || ckpt_read_net(r, p, err) ? -1 : 0;
+}
+
 static int read_own_cgroup(struct ckpt_reader *r, const struct ckpt_spaces *spaces,
 			   struct ckpt_err *err)
 {
@@ -263,7 +289,7 @@ int ckpt_read_namespaces(struct ckpt_reader *r, struct ckpt_err *err)
 	}
 	r->image->private_pidns = is_own(&spaces, PID);
 	return read_own_uts(r, &spaces, err) || read_own_ipc(r, &spaces, err) ||
-	       read_own_cgroup(r, &spaces, err) ? -1 : 0;
+	       read_own_net(r, &spaces, err) || read_own_cgroup(r, &spaces, err) ? -1 : 0;
 }
 
 static uint64_t clock_of(clockid_t id)

@@ -54,8 +54,18 @@ static struct ckpt_task *task_of(struct ckpt_image *image, const struct ckpt_hel
 	return NULL;
 }
 
-static int read_tables(struct ckpt_reader *r, struct ckpt_held_proc **sorted, struct ckpt_err *err)
+/* The tree, and room for a list of it. */
+struct tables {
+	struct ckpt_reader *r;
+	struct ckpt_held_proc **sorted;
+};
+
+/* In its network namespace, of which sockets and files below /proc are. */
+static int read_tables(void *arg, struct ckpt_err *err)
 {
+	const struct tables *t = arg;
+	struct ckpt_held_proc **sorted = t->sorted;
+	struct ckpt_reader *r = t->r;
 	uint32_t table = CKPT_NONE;
 	size_t n;
 
@@ -171,7 +181,8 @@ static int read_all(struct ckpt_reader *r, struct ckpt_err *err)
 		if (ckpt_read_task(r, &hold->procs[i], &image->tasks[i], err))
 			return -1;
 	}
-	if (read_tables(r, sorted, err) || PASS(ckpt_read_segments(r, err)))
+	if (ckpt_read_in_net(r, read_tables, &(struct tables){ r, sorted }, err) ||
+	    PASS(ckpt_read_segments(r, err)))
 		return -1;
 	ckpt_fault("keeper.looked");
 	if (ask_tree(r, err) || PASS(ckpt_read_timers_of_day(r, err)) ||

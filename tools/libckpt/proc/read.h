@@ -42,6 +42,7 @@ struct ckpt_points {
  * @cut_ns: our CLOCK_MONOTONIC when @image->monotonic_ns was read
  * @vdso_hashed: image->vdso_hash is filled
  * @shm_dev: of the files that shared memory without a name is
+ * @net_ino: of the network namespace of the tree; 0: this kernel has none
  */
 struct ckpt_reader {
 	struct ckpt_hold *hold;
@@ -52,6 +53,7 @@ struct ckpt_reader {
 	uint64_t cut_ns;
 	bool vdso_hashed;
 	uint64_t shm_dev;
+	uint64_t net_ino;
 };
 
 /* read.c: the whole tree. */
@@ -121,6 +123,17 @@ int ckpt_read_namespaces(struct ckpt_reader *r, struct ckpt_err *err);
 int ckpt_read_in_ipc(struct ckpt_reader *r, ckpt_inside_fn fn, void *arg, struct ckpt_err *err);
 /* ipc-read.c: that of @p, which is the tree's own; what is in it is refused, but for segments. */
 int ckpt_read_ipc(struct ckpt_reader *r, const struct ckpt_held_proc *p, struct ckpt_err *err);
+/* Is namespace @name ("net") of the tree one of its own? */
+bool ckpt_spaces_own(const struct ckpt_spaces *spaces, const char *name);
+/*
+ * net-read.c: what is in that of @p, which is the tree's own, before the stop; the same into the
+ * image, when it is stopped; and is it so still?
+ */
+int ckpt_net_scan(struct ckpt_hold *hold, const struct ckpt_held_proc *p, struct ckpt_err *err);
+int ckpt_read_net(struct ckpt_reader *r, const struct ckpt_held_proc *p, struct ckpt_err *err);
+int ckpt_net_still(struct ckpt_hold *hold, struct ckpt_err *err);
+/* A function called in the network namespace of the tree, be it our own. */
+int ckpt_read_in_net(struct ckpt_reader *r, ckpt_inside_fn fn, void *arg, struct ckpt_err *err);
 /* cgroup-read.c: refuse a cgroup namespace of the tree's own with another root than its cgroup. */
 int ckpt_cgroup_root_check(struct ckpt_hold *hold, const struct ckpt_held_proc *first,
 			   struct ckpt_err *err);

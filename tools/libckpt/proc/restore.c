@@ -142,6 +142,7 @@ static int build(struct ckpt_restore *r, struct ckpt_err *err)
 	struct ckpt_cpus cpus;
 
 	if (ckpt_vdso_swap_open(r->image, &r->vdso_swap, err) || ckpt_build_init(r, err) ||
+	    ckpt_build_net(r, err) ||
 	    ckpt_cpus_of(r->init.cgroup_fd, r->init.pid, &cpus, err))
 		return -1;
 	memcpy(r->cpus, cpus.usual, sizeof(r->cpus));
@@ -157,7 +158,7 @@ static int build(struct ckpt_restore *r, struct ckpt_err *err)
 		return ckpt_fail(err, CKPT_FAILED, 0, "restore.owners: fault injected");
 	/* when there are threads to own a file, and all that is shared is mapped */
 	if (ckpt_build_owners(r, err) || ckpt_build_shms_seal(r, err) ||
-	    ckpt_build_ipc_settings(r, err))
+	    ckpt_build_ipc_settings(r, err) || ckpt_build_net_settings(r, err))
 		return -1;
 	/* nothing touches a file after that */
 	return ckpt_build_watches(r, err);

@@ -132,6 +132,19 @@ static int scan_namespaces(struct ckpt_spaces *spaces, struct ckpt_held_proc *p,
 	return -1;
 }
 
+/* Of the first process that is still there; what is another one is refused already. */
+static int scan_net(struct ckpt_hold *hold, const struct ckpt_spaces *spaces, struct ckpt_err *err)
+{
+	for (size_t i = 0; i < hold->n_procs && !hold->net; i++) {
+		const struct ckpt_held_proc *p = &hold->procs[i];
+
+		if (!p->zombie && ckpt_spaces_own(spaces, "net") &&
+		    PASS(ckpt_net_scan(hold, p, err)))
+			return -1;
+	}
+	return 0;
+}
+
 static int scan_areas(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckpt_err *err)
 {
 	size_t before = hold->n_seen;
@@ -223,6 +236,8 @@ int ckpt_scan_tree(struct ckpt_hold *hold, struct ckpt_err *err)
 			return -1;
 	}
 	ckpt_watches_sort(hold);
+	if (scan_net(hold, &spaces, err))
+		return -1;
 	ckpt_hold_forget(hold);
 	return 0;
 }

@@ -108,8 +108,10 @@ static int finish(struct ckpt_restore *r, size_t index, struct ckpt_err *err)
 	return ckpt_build_socket_options(&r->image->sockets[f->object], own, err);
 }
 
-int ckpt_build_sockets(struct ckpt_restore *r, struct ckpt_err *err)
+static int build_sockets(void *arg, struct ckpt_err *err)
 {
+	struct ckpt_restore *r = arg;
+
 	if (ckpt_build_tcps(r, err) || ckpt_build_unixes(r, err))
 		return -1;
 	for (size_t i = 0; i < r->image->n_files; i++) {
@@ -117,6 +119,11 @@ int ckpt_build_sockets(struct ckpt_restore *r, struct ckpt_err *err)
 			return -1;
 	}
 	return ckpt_outside_quiet(r, err);
+}
+
+int ckpt_build_sockets(struct ckpt_restore *r, struct ckpt_err *err)
+{
+	return ckpt_build_in_net(r, build_sockets, err);
 }
 
 static int verify_options(const struct ckpt_restore *r, const struct ckpt_socket *s, int own,
@@ -133,8 +140,10 @@ static int verify_options(const struct ckpt_restore *r, const struct ckpt_socket
 	return 0;
 }
 
-int ckpt_verify_sockets(struct ckpt_restore *r, struct ckpt_err *err)
+static int verify_sockets(void *arg, struct ckpt_err *err)
 {
+	struct ckpt_restore *r = arg;
+
 	for (size_t i = 0; i < r->image->n_files; i++) {
 		const struct ckpt_file *f = &r->image->files[i];
 		const struct ckpt_socket *s;
@@ -150,4 +159,9 @@ int ckpt_verify_sockets(struct ckpt_restore *r, struct ckpt_err *err)
 			return -1;
 	}
 	return 0;
+}
+
+int ckpt_verify_sockets(struct ckpt_restore *r, struct ckpt_err *err)
+{
+	return ckpt_build_in_net(r, verify_sockets, err);
 }

@@ -2,12 +2,16 @@
 /* Sockets: family, type and options; the families go on from there. */
 #include <errno.h>
 #include <linux/filter.h>
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/xattr.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "proc/image-check.h"
@@ -144,6 +148,36 @@ static int get_int(int own, int name, uint32_t *ret, struct ckpt_err *err)
 	return 0;
 }
 
+int ckpt_socket_is_ours(const struct ckpt_reader *r, int own, bool *ret, struct ckpt_err *err)
+{
+	cleanup_close int space = r->net_ino ? ioctl(own, SIOCGSKNS) : -1;
+	struct stat st;
+
+	*ret = true;
+	if (space < 0) {
+		/* without the right to look (CAP_NET_ADMIN) it is believed, of our own namespace */
+		return !r->net_ino || !r->image->n_net ? 0 :
+		       ckpt_fail(err, CKPT_FAILED, errno, "cannot look at a socket");
+	}
+	if (fstat(space, &st))
+		return ckpt_fail(err, CKPT_FAILED, errno, "cannot look at a network namespace");
+	*ret = st.st_ino == r->net_ino;
+	return 0;
+}
+
+/* Of Unix sockets, of which some are not restored, more is known later. */
+static int check_space(const struct ckpt_reader *r, const struct ckpt_file *f,
+		       const struct ckpt_socket *s, int own, struct ckpt_err *err)
+{
+	bool ours = true;
+
+	if (s->family != AF_UNIX && ckpt_socket_is_ours(r, own, &ours, err))
+		return -1;
+	return ours ? 0 : ckpt_fail(err, CKPT_REFUSED, 0,
+		"pid %d holds a socket descriptor %d of another network namespace, which this "
+		"version cannot restore", f->capture_pid, f->capture_fd);
+}
+
 int ckpt_read_socket(struct ckpt_reader *r, struct ckpt_file *f, struct ckpt_err *err)
 {
 	struct ckpt_image *image = r->image;
@@ -160,6 +194,7 @@ int ckpt_read_socket(struct ckpt_reader *r, struct ckpt_file *f, struct ckpt_err
 	if (own < 0 || get_int(own, SO_DOMAIN, &s->family, err) ||
 	    get_int(own, SO_TYPE, &s->type, err) ||
 	    get_int(own, SO_PROTOCOL, &s->protocol, err) || check_filter(f, own, err) ||
+	    check_space(r, f, s, own, err) ||
 	    ckpt_read_socket_options(s, own, common, sizeof(common) / sizeof(common[0]), err))
 		return -1;
 	switch (s->family) {

@@ -32,6 +32,8 @@ struct ckpt_socket_option_name {
  * that is restored?  Nothing is opened.
  */
 bool ckpt_socket_restorable(pid_t pid, int fd);
+/* Is socket @own of the network namespace of the tree? */
+int ckpt_socket_is_ours(const struct ckpt_reader *r, int own, bool *ret, struct ckpt_err *err);
 /* A descriptor and its common options; and when every table is read, how they are connected. */
 int ckpt_read_socket(struct ckpt_reader *r, struct ckpt_file *f, struct ckpt_err *err);
 int ckpt_read_sockets(struct ckpt_reader *r, struct ckpt_err *err);

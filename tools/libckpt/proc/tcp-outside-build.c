@@ -11,6 +11,7 @@
 #include "proc/tcp-outside.h"
 
 #define BY_POLICY "as --tcp reset says"
+#define NEW_NETWORK "its other end was in the network namespace that the tree has left"
 #define UNKNOWN "it was in motion, half closed or without SACK"
 #define MAXSEG_MIN 88u	/* that setsockopt takes, and the kernel */
 #define MAXSEG_MAX 32767u
@@ -235,7 +236,8 @@ int ckpt_build_outside(struct ckpt_restore *r, const uint32_t *files, ckpt_tcp_r
 		if (t->flags & CKPT_TCP_F_KNOWN)
 			asked = begin(r, files[i], i, &r->outsides[r->n_outsides], err);
 		else
-			tell(r, r->params.tcp_repair ? UNKNOWN : BY_POLICY, 0);
+			tell(r, !r->params.tcp_repair ? BY_POLICY :
+			     r->image->n_net ? NEW_NETWORK : UNKNOWN, 0);
 		if (asked < 0 || (!asked && reset(r, files, i, err)))
 			return -1;
 	}

@@ -112,6 +112,9 @@ static bool worth(const struct ckpt_reader *r, const struct ckpt_tcp *t, int own
 	struct ckpt_err ignored = CKPT_ERR_INIT;
 	struct tcp_info i;
 
+	/* of a namespace that is made anew nobody there goes on */
+	if (r->image->n_net)
+		return false;
 	/* without SACK nobody can tell what the other end has got out of order */
 	return ckpt_tcp_outside(t) && t->flags & CKPT_TCP_F_SACK &&
 	       !(t->flags & (CKPT_TCP_F_SENT_END | CKPT_TCP_F_GOT_END)) && t->remote_len &&

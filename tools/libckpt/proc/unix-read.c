@@ -17,6 +17,7 @@
 
 #include "base/cleanup.h"
 #include "proc/procfs.h"
+#include "proc/socket.h"
 #include "proc/unix.h"
 #include "proc/unix-read.h"
 
@@ -115,9 +116,21 @@ static int look(struct ckpt_reader *r, const struct ckpt_file *f, int diag, int 
 	return 0;
 }
 
+/* Of another network namespace, where the other end and its name are: outside, like these. */
+static int elsewhere(struct ckpt_reader *r, struct ckpt_file *f, struct ckpt_err *err)
+{
+	unix_of(r->image, f)->ino = f->ino;
+	unix_of(r->image, f)->peer = CKPT_NONE;
+	if (ckpt_fd_beyond_standard(r->image, f - r->image->files) >= 0)
+		return ckpt_unix_refuse(r, f, err, "of another network namespace");
+	f->kind = CKPT_FILE_OUTER;
+	return 0;
+}
+
 static int add(struct ckpt_reader *r, struct ckpt_file *f, int diag, struct ckpt_err *err)
 {
 	struct ckpt_image *image = r->image;
+	bool ours;
 	struct ckpt_unix *list = ckpt_grow(image->unixes, &image->n_unixes, sizeof(*list));
 	cleanup_close int own = -1;
 
@@ -126,7 +139,9 @@ static int add(struct ckpt_reader *r, struct ckpt_file *f, int diag, struct ckpt
 	image->unixes = list;
 	image->sockets[f->object].part = image->n_unixes - 1;
 	own = ckpt_borrow_fd(f, err);
-	return own < 0 || look(r, f, diag, own, err) ? -1 : 0;
+	if (own < 0 || ckpt_socket_is_ours(r, own, &ours, err))
+		return -1;
+	return ours ? look(r, f, diag, own, err) : elsewhere(r, f, err);
 }
 
 static uint32_t find_ino(const struct ckpt_image *image, uint64_t ino)

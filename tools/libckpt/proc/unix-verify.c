@@ -173,7 +173,9 @@ int ckpt_unix_preflight(const struct ckpt_restore_params *params, struct ckpt_er
 		type = ckpt_unix_socket(image, i)->type;
 		if (type != SOCK_DGRAM && u->state == CKPT_UNIX_CONNECTED)
 			continue;
-		if ((u->name_len && !u->name[0] && check_abstract(u, type, err)) ||
+		/* a network namespace that is made anew has none of these names */
+		if ((u->name_len && !u->name[0] && !image->n_net &&
+		     check_abstract(u, type, err)) ||
 		    (u->path && check_place(params, u, err)))
 			return -1;
 	}
