@@ -202,11 +202,12 @@ int ckpt_vdso_code_at(const struct ckpt_mm *mm, const struct ckpt_vdso_swap *swa
  * namespace-build.c: can this machine make those that the tree has of its own; are they what the
  * image has, and every task in them?
  */
-/* Directory of our own cgroup, where init comes back to; allocated. */
-int ckpt_cgroup_home(char **ret, struct ckpt_err *err);
 int ckpt_namespaces_machine(const struct ckpt_image *image, struct ckpt_err *err);
 /* When all segments are made and attached: the settings may allow no more of them. */
 int ckpt_build_ipc_settings(struct ckpt_restore *r, struct ckpt_err *err);
+/* A task into the cgroup namespace of the tree. */
+int ckpt_build_cgroup_space(struct ckpt_restore *r, struct ckpt_build_task *t,
+			    struct ckpt_err *err);
 /* Lo, addresses and settings of the network, before there is a socket. */
 int ckpt_build_net(struct ckpt_restore *r, struct ckpt_err *err);
 /* When all sockets are made, what some settings allow. */

@@ -147,8 +147,7 @@ static int choose_fds(struct ckpt_restore *r, struct ckpt_err *err)
 
 static int spawn(struct ckpt_restore *r, struct ckpt_err *err)
 {
-	cleanup_free char *home = NULL;
-	struct ckpt_init_params params = {
+	const struct ckpt_init_params params = {
 		.private_pidns = r->private_pidns,
 		.clocks = true,
 		.monotonic_ns = r->image->monotonic_ns,
@@ -156,13 +155,11 @@ static int spawn(struct ckpt_restore *r, struct ckpt_err *err)
 		.uts = r->image->uts,
 		.ipc = r->image->n_ipc,
 		.net = r->image->n_net,
+		.cgroupns = r->image->own_cgroupns,
 		.cgroup = r->params.cgroup,
 		.stdio = { r->params.stdio[0], r->params.stdio[1], r->params.stdio[2] },
 	};
 
-	if (r->image->own_cgroupns && ckpt_cgroup_home(&home, err))
-		return -1;
-	params.home = home;
 	return ckpt_init_spawn(&params, &r->init, err);
 }
 

@@ -24,6 +24,7 @@
 #define CONTROL 3
 #define CGROUP CKPT_INIT_CGROUP_FD
 #define EXEC 5
+#define SPACE CKPT_INIT_SPACE_FD	/* of a tree without a command */
 #define NEXT 6
 
 static void say(int control, int kind, int value, const char *text)
@@ -120,26 +121,27 @@ static void reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* The root of a new one is the cgroup of who makes it. Return: 0, -1 with errno. */
-static int make_cgroup_space(const char *home)
+/*
+ * The root of a new one is the cgroup of who makes it: somebody who is there for a moment, and has
+ * our descriptors.  Return: 0, -1.
+ */
+static int make_cgroup_space(void)
 {
-	int dir = open(home, O_RDONLY | O_DIRECTORY | O_CLOEXEC), back, failed, e;
+	struct clone_args args = {
+		.flags = CLONE_INTO_CGROUP | CLONE_FILES,
+		.exit_signal = SIGCHLD,
+		.cgroup = CGROUP,
+	};
+	pid_t pid = syscall(SYS_clone3, &args, sizeof(args));
+	int status, fd;
 
-	if (dir < 0)
-		return -1;
-	/* who has it open may go back there, whatever namespace he is in by then */
-	back = openat(dir, "cgroup.procs", O_WRONLY | O_CLOEXEC);
-	e = errno;
-	close(dir);
-	errno = e;
-	if (back < 0)
-		return -1;
-	failed = write_file(CGROUP, "cgroup.procs", "0") || unshare(CLONE_NEWCGROUP) ||
-		 write(back, "0", 1) != 1;
-	e = errno;
-	close(back);
-	errno = e;
-	return failed ? -1 : 0;
+	if (!pid) {
+		fd = unshare(CLONE_NEWCGROUP) ? -1 :
+		     open("/proc/self/ns/cgroup", O_RDONLY | O_CLOEXEC);
+		_exit(fd < 0 || (fd != SPACE && dup3(fd, SPACE, O_CLOEXEC) < 0) ? 1 :
+		      fd != SPACE && close(fd));
+	}
+	return pid < 0 || waitpid(pid, &status, 0) != pid || status ? -1 : 0;
 }
 
 static void settle(const struct ckpt_init_params *params)
@@ -150,9 +152,9 @@ static void settle(const struct ckpt_init_params *params)
 	reset_signals();
 	if (params->uts && ckpt_uts_set(params->uts))
 		give_up(CONTROL, "cannot set the host name of the tree");
-	if (params->home && make_cgroup_space(params->home))
-		give_up(CONTROL, "cannot make its cgroup namespace");
 	if (!params->private_pidns) {
+		if (params->cgroupns && make_cgroup_space())
+			give_up(CONTROL, "cannot make its cgroup namespace");
 		prctl(PR_SET_CHILD_SUBREAPER, 1);
 		return;
 	}
@@ -160,6 +162,8 @@ static void settle(const struct ckpt_init_params *params)
 		give_up(CONTROL, "cannot make its mounts its own");
 	if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
 		give_up(CONTROL, "cannot mount its /proc");
+	if (params->cgroupns && make_cgroup_space())
+		give_up(CONTROL, "cannot make its cgroup namespace");
 }
 
 static void __attribute__((noreturn)) exec_command(const struct ckpt_init_params *params,
@@ -254,6 +258,8 @@ static void __attribute__((noreturn)) init_main(const struct ckpt_init_params *p
 	dup2(null, 2);
 	close(null);
 	close(CGROUP);
+	if (params->cgroupns)
+		close(SPACE);
 	reap(root);
 }
 

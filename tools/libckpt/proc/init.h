@@ -33,8 +33,8 @@ struct ckpt_uts;
  * @monotonic_ns, @boottime_ns: values of the clocks now
  * @uts: names in a new uts namespace; NULL: the caller's
  * @ipc, @net: a new ipc, network namespace
- * @home: directory of the caller's cgroup: a new cgroup namespace with @cgroup as its root, where
- *	init is for a moment; NULL: the caller's
+ * @cgroupns: a new cgroup namespace with @cgroup as its root, in CKPT_INIT_SPACE_FD, for the tree:
+ *	init, who is above it, makes nobody in a cgroup out of one
  * @cgroup: directory of the group's cgroup (v2)
  * @stdio: descriptors 0 to 2 of init, and of the tree
  * @argv: command to start, or NULL to wait for tasks made by restore
@@ -46,8 +46,7 @@ struct ckpt_init_params {
 	bool clocks;
 	uint64_t monotonic_ns, boottime_ns;
 	const struct ckpt_uts *uts;
-	bool ipc, net;
-	const char *home;
+	bool ipc, net, cgroupns;
 	const char *cgroup;
 	int stdio[3];
 	char *const *argv;
@@ -71,6 +70,8 @@ struct ckpt_init {
 
 /* Where init has the cgroup's directory open until it is released. */
 #define CKPT_INIT_CGROUP_FD 4
+/* And the cgroup namespace of the tree, where it has one of its own. */
+#define CKPT_INIT_SPACE_FD 5
 
 #define CKPT_INIT_NONE { .control = -1, .cgroup_fd = -1 }
 

@@ -12,10 +12,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/cgroup.h"
 #include "base/cleanup.h"
 #include "proc/build.h"
 #include "proc/ipc.h"
@@ -39,27 +39,6 @@ int ckpt_build_inside(const struct ckpt_restore *r, const char *name, ckpt_insid
 	cleanup_close int dir = open_proc(r->init.pid, err);
 
 	return dir < 0 ? -1 : ckpt_inside(dir, name, fn, arg, err);
-}
-
-int ckpt_cgroup_home(char **ret, struct ckpt_err *err)
-{
-	cleanup_free char *cgroup = NULL;
-
-	return ckpt_cgroup_of(getpid(), &cgroup, err) || ckpt_cgroup_dir(cgroup, ret, err) ? -1 : 0;
-}
-
-static int try_cgroup(struct ckpt_err *err)
-{
-	cleanup_free char *home = NULL;
-	cleanup_close int dir = -1;
-
-	if (ckpt_cgroup_home(&home, err))
-		return -1;
-	dir = open(home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0 || faccessat(dir, "cgroup.procs", W_OK, 0) || unshare(CLONE_NEWCGROUP))
-		return ckpt_fail(err, CKPT_REFUSED, errno, "the tree has a cgroup namespace of its "
-				 "own, which ckpt-tool cannot make here");
-	return 0;
 }
 
 /* Settings at the end once more, as later. */
@@ -86,7 +65,9 @@ static int try_all(const struct ckpt_image *image, struct ckpt_err *err)
 	if ((image->n_ipc && ckpt_ipc_set(image->ipc, err)) ||
 	    (image->n_net && try_net(image, err)))
 		return -1;
-	return image->own_cgroupns ? try_cgroup(err) : 0;
+	return image->own_cgroupns && unshare(CLONE_NEWCGROUP) ?
+	       ckpt_fail(err, CKPT_REFUSED, errno, "the tree has a cgroup namespace of its own, "
+			 "which ckpt-tool cannot make here") : 0;
 }
 
 /* By a process that ends then; what it says is in @said, which is shared with it. */
@@ -185,8 +166,9 @@ static int verify_uts(void *arg, struct ckpt_err *err)
 	       NOT_AS_CAPTURED("the host or domain name is another one") : 0;
 }
 
-/* Does every task live in that of init, and is it not ours? */
-static int verify_members(struct ckpt_restore *r, const char *name, struct ckpt_err *err)
+/* Does every task live in that of process @first, and is it not ours? */
+static int verify_members(struct ckpt_restore *r, const char *name, pid_t first,
+			  struct ckpt_err *err)
 {
 	struct stat ours, init, st;
 	char path[64];
@@ -194,7 +176,7 @@ static int verify_members(struct ckpt_restore *r, const char *name, struct ckpt_
 	snprintf(path, sizeof(path), "/proc/self/ns/%s", name);
 	if (stat(path, &ours))
 		return ckpt_fail(err, CKPT_FAILED, errno, "cannot look at %s", path);
-	snprintf(path, sizeof(path), "/proc/%d/ns/%s", r->init.pid, name);
+	snprintf(path, sizeof(path), "/proc/%d/ns/%s", first, name);
 	if (stat(path, &init) || init.st_ino == ours.st_ino)
 		return NOT_AS_CAPTURED("the tree has no %s namespace of its own", name);
 	for (size_t i = 0; i < r->image->n_tasks; i++) {
@@ -267,23 +249,39 @@ static int verify_cgroup(void *arg, struct ckpt_err *err)
 	return 0;
 }
 
+/* Init is in ours. */
+static int verify_cgroups(struct ckpt_restore *r, struct ckpt_err *err)
+{
+	pid_t first = ckpt_restore_root(r);
+	cleanup_close int dir = open_proc(first, err);
+
+	return dir < 0 || verify_members(r, "cgroup", first, err) ||
+	       ckpt_inside(dir, "cgroup", verify_cgroup, r, err) ? -1 : 0;
+}
+
+int ckpt_build_cgroup_space(struct ckpt_restore *r, struct ckpt_build_task *t,
+			    struct ckpt_err *err)
+{
+	const struct ckpt_site s = ckpt_build_site(r, t, 0);
+
+	return r->image->own_cgroupns &&
+	       ckpt_site_call(&s, err, "enter its cgroup namespace", SYS_setns,
+			      ARGS(CKPT_INIT_SPACE_FD, CLONE_NEWCGROUP)) < 0 ? -1 : 0;
+}
+
 int ckpt_verify_namespaces(struct ckpt_restore *r, struct ckpt_err *err)
 {
 	if (r->image->n_uts &&
-	    (verify_members(r, "uts", err) ||
+	    (verify_members(r, "uts", r->init.pid, err) ||
 	     ckpt_build_inside(r, "uts", verify_uts, (void *)r->image, err)))
 		return -1;
 	if (r->image->n_ipc &&
-	    (verify_members(r, "ipc", err) ||
+	    (verify_members(r, "ipc", r->init.pid, err) ||
 	     ckpt_build_inside(r, "ipc", verify_ipc, (void *)r->image, err)))
 		return -1;
 	if (r->image->n_net &&
-	    (verify_members(r, "net", err) ||
+	    (verify_members(r, "net", r->init.pid, err) ||
 	     ckpt_build_inside(r, "net", verify_net, (void *)r->image, err)))
 		return -1;
-	if (r->image->own_cgroupns &&
-	    (verify_members(r, "cgroup", err) ||
-	     ckpt_build_inside(r, "cgroup", verify_cgroup, r, err)))
-		return -1;
-	return 0;
+	return r->image->own_cgroupns ? verify_cgroups(r, err) : 0;
 }

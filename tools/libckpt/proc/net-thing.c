@@ -47,6 +47,7 @@ enum naming { NO_NAME, TEXT, ADDRESS, NUMBER };
  * @head: bytes of the header of the family; @family: in it
  * @volatile_: attributes that change by themselves, or are elsewhere
  * @named: attribute that names it
+ * @bare: a question for all has no such header
  * @tidy: take out of the header what changes by itself. Return: false when it is not to be noted
  */
 struct kind {
@@ -58,6 +59,7 @@ struct kind {
 	uint16_t named;
 	enum naming naming;
 	bool (*tidy)(void *head, const struct nlmsghdr *m);
+	bool bare;
 };
 
 static const struct rtattr *attribute(const struct nlmsghdr *m, size_t head, uint16_t type)
@@ -126,7 +128,7 @@ static bool tidy_label(void *head, const struct nlmsghdr *m)
 
 #define ROUTE_KIND(what_, type_, head_, family_, volatile__, named_, naming_, tidy_) \
 	{ what_, NETLINK_ROUTE, RTM_GET##type_, RTM_NEW##type_, sizeof(struct head_), family_, \
-	  volatile__, named_, naming_, tidy_ }
+	  volatile__, named_, naming_, tidy_, false }
 
 static const struct kind kinds[] = {
 	ROUTE_KIND("link", LINK, ifinfomsg, AF_UNSPEC,
@@ -149,12 +151,12 @@ static const struct kind kinds[] = {
 	ROUTE_KIND("number of another network namespace", NSID, rtgenmsg, AF_UNSPEC, 0,
 		   NETNSA_NSID, NUMBER, NULL),
 	{ "policy of xfrm", NETLINK_XFRM, XFRM_MSG_GETPOLICY, XFRM_MSG_NEWPOLICY,
-	  sizeof(struct xfrm_userpolicy_id), AF_UNSPEC, 0, 0, NO_NAME, NULL },
+	  sizeof(struct xfrm_userpolicy_id), AF_UNSPEC, 0, 0, NO_NAME, NULL, false },
 	{ "state of xfrm", NETLINK_XFRM, XFRM_MSG_GETSA, XFRM_MSG_NEWSA,
-	  sizeof(struct xfrm_usersa_id), AF_UNSPEC, 0, 0, NO_NAME, NULL },
+	  sizeof(struct xfrm_usersa_id), AF_UNSPEC, 0, 0, NO_NAME, NULL, true },
 	{ "table of nftables", NETLINK_NETFILTER, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE,
 	  NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWTABLE, sizeof(struct nfgenmsg), AF_UNSPEC, 0,
-	  NFTA_TABLE_NAME, TEXT, NULL },
+	  NFTA_TABLE_NAME, TEXT, NULL, false },
 };
 
 /* Neighbours that we answer for are another list. */
@@ -284,7 +286,7 @@ static int list_kind(struct ckpt_net_things *all, const struct kind *k, uint8_t 
 		((struct ndmsg *)head)->ndm_flags = flags;
 	for (int tries = 0; again && tries < TRIES && !e; tries++) {
 		cut(all, before);
-		ckpt_netlink_begin(&m, k->type, NLM_F_DUMP, head, k->head);
+		ckpt_netlink_begin(&m, k->type, NLM_F_DUMP, head, k->bare ? 0 : k->head);
 		e = ckpt_netlink_list(fd, &m, take, &l, &again, err);
 	}
 	if (e < 0)

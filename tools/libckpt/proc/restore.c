@@ -39,6 +39,7 @@ struct step {
 
 /* Memory before descriptors: mapped files are still open at their known places. */
 static const struct step build_steps[] = {
+	{ "restore.spaces", ckpt_build_cgroup_space },
 	{ "restore.areas", ckpt_build_mm },
 	{ "restore.memory", ckpt_build_memory },
 	{ "restore.lock", ckpt_build_mm_finish },
