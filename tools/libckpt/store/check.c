@@ -170,6 +170,7 @@ static void check_all(struct run *run, bool keep)
 		else if (w->stamped)
 			ckpt_whole_add(&o->whole, &w->block->name, &w->stamp);
 	}
+	ckpt_kept_close(&o->kept);
 }
 
 int ckpt_check_blocks(struct ckpt_objects *o, struct ckpt_block_check *blocks, size_t n,

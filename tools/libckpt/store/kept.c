@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Kept: plain bytes of the blocks that a verification found whole. */
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "base/cleanup.h"
+#include "base/spare.h"
 #include "store/kept.h"
 
-/* Of the memory that is available, what may be kept: the tree that is restored needs as much. */
+/* Of the memory that is to be had, what may be kept: the tree that is restored needs as much. */
 #define PART 4
 
 struct ckpt_kept_block {
@@ -17,25 +15,13 @@ struct ckpt_kept_block {
 	size_t len;
 };
 
-static uint64_t available(void)
-{
-	cleanup_fclose FILE *f = fopen("/proc/meminfo", "re");
-	uint64_t kib = 0;
-	char line[128];
-
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "MemAvailable: %" SCNu64, &kib) == 1)
-			break;
-	return kib << 10;
-}
-
 void ckpt_kept_open(struct ckpt_kept *k, size_t n, size_t len)
 {
 	size_t size = 16;
 	void *memory;
 
 	ckpt_kept_done(k);
-	if (!len || len > available() / PART)
+	if (!len || len > ckpt_spare_memory() / PART)
 		return;
 	while (size < 2 * n)
 		size *= 2;
@@ -60,6 +46,12 @@ void ckpt_kept_done(struct ckpt_kept *k)
 		munmap(k->memory, k->len);
 	free(k->slot);
 	*k = (struct ckpt_kept){ 0 };
+}
+
+void ckpt_kept_close(struct ckpt_kept *k)
+{
+	if (k->memory)
+		mprotect(k->memory, k->len, PROT_READ);
 }
 
 uint8_t *ckpt_kept_room(struct ckpt_kept *k, size_t len)

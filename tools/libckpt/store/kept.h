@@ -37,6 +37,8 @@ struct ckpt_kept {
  */
 void ckpt_kept_open(struct ckpt_kept *k, size_t n, size_t len);
 void ckpt_kept_done(struct ckpt_kept *k);
+/* All are there: nothing may change them any more. */
+void ckpt_kept_close(struct ckpt_kept *k);
 /* Return: where a block can lie; NULL where none is kept. */
 uint8_t *ckpt_kept_room(struct ckpt_kept *k, size_t len);
 /* Each once, with @plain in a room of its own, filled. */
