@@ -38,8 +38,8 @@ static int set_up(void **state)
 		return -1;
 	put("proc/meminfo", "MemTotal: 9999999 kB\nMemFree: 1 kB\nMemAvailable: 1024000 kB\n");
 	put("proc/self/mountinfo",
-	    "30 24 0:26 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
-	    "31 24 0:27 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n"
+	    "30 24 0:26 / /sys/fs/cgroup/memory rw - cgroup v1 rw,memory\n"
+	    "31 24 0:27 / /sys/fs/cgroup/cpu rw - cgroup v1 rw,cpu\n"
 	    "32 24 0:28 / /sys/fs/cgroup/unified rw - cgroup2 none rw\n");
 	put("proc/self/cgroup", "4:memory:/a/b\n2:cpu:/c\n0::/v/w\n");
 	return 0;

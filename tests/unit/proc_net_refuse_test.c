@@ -57,6 +57,7 @@ TOLD(with_queue, "tc qdisc add dev lo root pfifo")
 TOLD(with_policy, "ip xfrm policy add dir out src 10.0.0.1 dst 10.0.0.2")
 TOLD(with_label, "ip addrlabel add prefix 2003::/16 label 99")
 TOLD(with_end, "ip addr add 10.1.1.1/8 dev lo valid_lft 1000 preferred_lft 900")
+TOLD(with_preference, "ip -6 addr add fd00::7/128 dev lo valid_lft forever preferred_lft 9999")
 
 /* As nft does it. */
 static void with_table(void)
@@ -123,6 +124,7 @@ static void refused(void **state)
 		{ with_policy, "with policy of xfrm in it" },
 		{ with_label, "with address label 2003:: in it" },
 		{ with_end, "the addresses of the tree's network namespace cannot be made" },
+		{ with_preference, "preferred for a time only" },
 		{ with_table, "with table of nftables abc in it" },
 		{ tcp_of_another, "of another network namespace" },
 		{ unix_of_another, "of another network namespace" },

@@ -250,6 +250,51 @@ static void test_limits(void **state)
 	cycle_go_on(&second);
 }
 
+/* A socket takes as many datagrams as one that was made there, and not more. */
+static void test_datagrams(void **state)
+{
+	static char script[] = "import os, socket, time\n"
+		"take = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n"
+		"take.bind('\\0take')\n"
+		"give = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n"
+		"give.setblocking(False)\n"
+		"def count():\n"
+		"    n = 0\n"
+		"    try:\n"
+		"        while n < 200:\n"
+		"            give.sendto(b'x', '\\0take')\n"
+		"            n += 1\n"
+		"    except BlockingIOError:\n"
+		"        pass\n"
+		"    for i in range(n):\n"
+		"        take.recv(1)\n"
+		"    return n\n"
+		"before = count()\n"
+		"print('ready', flush=True)\n"
+		"while not os.path.exists('go'):\n"
+		"    time.sleep(0.05)\n"
+		"after = count()\n"
+		"print('all well' if 1 < before == after < 200 else (before, after), flush=True)\n";
+	char *argv[] = { "unshare", "-n", "/usr/bin/python3", "-c", script, NULL };
+	cleanup_with(cycle_saved_done) struct saved s = { 0 };
+	struct ckpt_init init = CKPT_INIT_NONE;
+	struct ckpt_restore_result result;
+	struct ckpt_restore *r = NULL;
+	char go[96];
+
+	(void)state;
+	start(argv, -1, "ready", &init);
+	save_started(&init, &s);
+	assert_int_equal(s.image.n_net, 1);
+	cycle_restore(&s, &r, &result);
+	snprintf(go, sizeof(go), "%s/go", cycle_dir);
+	close(open(go, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	cycle_finish(r, 0);
+	unlink(go);
+	if (!strstr(cycle_read_output(), "all well"))
+		fail_msg("%s", cycle_read_output());
+}
+
 static int listen_there(void *arg, struct ckpt_err *err)
 {
 	const struct sockaddr_in at = {
@@ -500,6 +545,7 @@ int main(void)
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_settings),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_datagrams),
 		cmocka_unit_test(test_connected_to_outside),
 		cmocka_unit_test(test_standard_socket),
 		cmocka_unit_test(test_verified),

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Unix sockets over a restore. Natively as root. */
+#define _GNU_SOURCE
+#include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -9,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -74,6 +78,38 @@ static void refused(struct saved *s, const char *says)
 		fail_msg("refused for another reason: %s", err.text);
 }
 
+/* Somebody in another network namespace, of whom the kernel does not tell us. */
+static void test_taken_elsewhere(const struct saved *s, const struct sockaddr_un *un)
+{
+	const struct ckpt_restore_params params = { .image = &s->image, .source = &s->source };
+	struct ckpt_err err = CKPT_ERR_INIT;
+	int there[2], status;
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe(there), 0);
+	pid = fork();
+	if (!pid) {
+		int fd = unshare(CLONE_NEWNET) ? -1 : socket(AF_UNIX, SOCK_STREAM, 0);
+
+		if (fd < 0 || bind(fd, (const struct sockaddr *)un, sizeof(*un)) ||
+		    write(there[1], "", 1) != 1)
+			_exit(1);
+		pause();
+	}
+	assert_int_equal(read(there[0], &byte, 1), 1);
+	assert_int_equal(ckpt_restore_preflight(&params, &err), -1);
+	assert_non_null(strstr(err.text, "which a process has bound"));
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	/* what it leaves is nobody's */
+	ckpt_err_clear(&err);
+	cycle_check(ckpt_restore_preflight(&params, &err), &err);
+	unlink(un->sun_path);
+	close(there[0]);
+	close(there[1]);
+}
+
 /* Names and places that somebody else has taken meanwhile. */
 static void test_taken(void **state)
 {
@@ -99,6 +135,7 @@ static void test_taken(void **state)
 	refused(&s, "which a process has bound");
 	close(fd);
 	unlink(u->path);
+	test_taken_elsewhere(&s, &un);
 	assert_int_equal(mkdir(u->path, 0700), 0);
 	refused(&s, "where there is something else now");
 	assert_int_equal(rmdir(u->path), 0);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Namespaces that the tree has of its own beside pid, time and mount: init makes them and lives
- * in them, so that all are born there.  Before that the same is tried by a process that ends.
+ * in them, so that all are born there, but that of cgroups, into which each goes.  Before that the
+ * same is tried by a process that ends.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -46,7 +47,7 @@ static int try_net(const struct ckpt_image *image, struct ckpt_err *err)
 {
 	if (ckpt_net_set(image->net, err))
 		return -1;
-	ckpt_net_settings_widen();
+	ckpt_net_settings_widen(image);
 	return ckpt_machine_network(image, err) || ckpt_net_settings_set(image->net, err) ? -1 : 0;
 }
 
@@ -127,7 +128,7 @@ static int set_net(void *arg, struct ckpt_err *err)
 
 	if (ckpt_net_set(image->net, err))
 		return -1;
-	ckpt_net_settings_widen();
+	ckpt_net_settings_widen(image);
 	return 0;
 }
 

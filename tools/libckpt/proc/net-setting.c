@@ -7,8 +7,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -216,17 +218,37 @@ int ckpt_net_settings_set(const struct ckpt_net *net, struct ckpt_err *err)
 			 left->value, left->name);
 }
 
-void ckpt_net_settings_widen(void)
+/* How long a queue must be allowed to be for what waits: one more than that has room. */
+static uint64_t longest_queue(const struct ckpt_image *image)
 {
-	static const struct ckpt_net_setting most[] = {
-		{ .name = (char *)"core/somaxconn", .value = (char *)"2147483647" },
-		{ .name = (char *)"unix/max_dgram_qlen", .value = (char *)"2147483647" },
-	};
-	cleanup_close int root = open_root(NULL);
+	uint64_t most = 0;
 
+	for (size_t i = 0; i < image->n_sockets; i++) {
+		const struct ckpt_socket *s = &image->sockets[i];
+
+		if (s->family == AF_UNIX && s->type == SOCK_DGRAM &&
+		    image->unixes[s->part].n_messages > most)
+			most = image->unixes[s->part].n_messages;
+	}
+	return most ? most - 1 : 0;
+}
+
+void ckpt_net_settings_widen(const struct ckpt_image *image)
+{
+	char now[CKPT_NET_VALUE_MAX + 2], text[24];
+	const struct ckpt_net_setting
+		backlog = { .name = (char *)"core/somaxconn", .value = (char *)"2147483647" },
+		queue = { .name = (char *)"unix/max_dgram_qlen", .value = text };
+	cleanup_close int root = open_root(NULL);
+	uint64_t most = longest_queue(image);
+
+	if (root < 0)
+		return;
 	/* where one stays as it is, who needs more says so */
-	for (size_t i = 0; root >= 0 && i < sizeof(most) / sizeof(most[0]); i++)
-		(void)put(root, &most[i]);
+	(void)put(root, &backlog);
+	snprintf(text, sizeof(text), "%" PRIu64, most);
+	if (!get(root, queue.name, now, NULL) && strtoull(now, NULL, 10) < most)
+		(void)put(root, &queue);
 }
 
 int ckpt_net_settings_verify(const struct ckpt_net *net, struct ckpt_err *err)

@@ -134,6 +134,16 @@ static bool take_attribute(struct ckpt_net_address *to, const struct rtattr *a)
 	return true;
 }
 
+/* Of one that is deprecated already the flag says so; one that ends is refused for that. */
+static bool for_ever(const struct ckpt_net_address *address, const void *cache)
+{
+	struct ifa_cacheinfo times;
+
+	memcpy(&times, cache, sizeof(times));
+	return times.ifa_valid != UINT32_MAX || times.ifa_prefered == UINT32_MAX ||
+	       address->flags & IFA_F_DEPRECATED;
+}
+
 static int get_address(const struct nlmsghdr *m, void *arg, struct ckpt_err *err)
 {
 	const struct ifaddrmsg *info = NLMSG_DATA(m);
@@ -156,6 +166,10 @@ static int get_address(const struct nlmsghdr *m, void *arg, struct ckpt_err *err
 	CKPT_NETLINK_EACH(a, left, m, sizeof(*info)) {
 		if (!take_attribute(list, a))
 			return ckpt_fail(err, CKPT_FAILED, 0, "no memory for addresses");
+		if (a->rta_type == IFA_CACHEINFO && !for_ever(list, RTA_DATA(a)))
+			return ckpt_fail(err, CKPT_REFUSED, 0,
+				"the tree has a network namespace of its own with an address of lo "
+				"that is preferred for a time only, which cannot be made again");
 	}
 	return 0;
 }
@@ -190,8 +204,10 @@ static int get_once(int fd, struct ckpt_net *net, bool *ret_settled, struct ckpt
 			e = ckpt_netlink_list(fd, &addresses, get_address, net, &again, err);
 		again |= moved;
 	}
+	if (e < 0)
+		return -1;
 	if (e > 0 || again)
-		return ckpt_fail(err, CKPT_FAILED, e > 0 ? e : 0,
+		return ckpt_fail(err, CKPT_FAILED, e,
 				 "cannot read the addresses of the tree's network namespace");
 	*ret_settled = true;
 	for (size_t i = 0; i < net->n_addresses; i++) {
@@ -199,7 +215,7 @@ static int get_once(int fd, struct ckpt_net *net, bool *ret_settled, struct ckpt
 			*ret_settled = !net->up;
 		net->addresses[i].flags &= ~IFA_F_TENTATIVE;
 	}
-	return e;
+	return 0;
 }
 
 /* The kernel takes an IPv6 address in use, and makes its route, a moment after it was asked. */

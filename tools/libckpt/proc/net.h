@@ -60,10 +60,11 @@ void ckpt_net_settings_judge(struct ckpt_net *net, const struct ckpt_net *fresh)
 /* Name of the first that is not the same in both, or in one alone; NULL: there is none. */
 const char *ckpt_net_settings_differ(const struct ckpt_net *a, const struct ckpt_net *b);
 /*
- * Let as many wait as ever can, while sockets are made: what they have may be more than settings
- * allow that came later.  ckpt_net_settings_set sets these again.
+ * Let as many connections wait as ever can while sockets are made, and as many datagrams as wait in
+ * one: what they have may be more than settings allow that came later.  ckpt_net_settings_set sets
+ * these again; but how many datagrams may wait a socket learns when it is made.
  */
-void ckpt_net_settings_widen(void);
+void ckpt_net_settings_widen(const struct ckpt_image *image);
 /* May a setting be called so, and say so? */
 bool ckpt_net_setting_sound(const struct ckpt_net_setting *s);
 

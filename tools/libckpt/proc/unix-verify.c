@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Comparison of Unix sockets with the image, and what of it this machine has no place for. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,6 +129,20 @@ static int check_abstract(const struct ckpt_unix *u, uint32_t type, struct ckpt_
 			 ckpt_unix_name_text(u->name, u->name_len, text));
 }
 
+/* Whose namespace it is in is no matter: only a file that nobody has refuses. */
+static bool answers(const char *path)
+{
+	cleanup_close int file = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	cleanup_close int own = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+
+	if (file < 0)
+		return false;
+	snprintf(un.sun_path, sizeof(un.sun_path), "/proc/self/fd/%d", file);
+	return own < 0 || !connect(own, (struct sockaddr *)&un, sizeof(un)) ||
+	       errno != ECONNREFUSED;
+}
+
 /* The directory of a file is there, and nothing that is in use is in its place. */
 static int check_place(const struct ckpt_restore_params *params, const struct ckpt_unix *u,
 		       struct ckpt_err *err)
@@ -154,7 +169,7 @@ static int check_place(const struct ckpt_restore_params *params, const struct ck
 				 "else now", u->path);
 	diag = ckpt_unix_diag_open(err);
 	bound = diag < 0 ? -1 : ckpt_unix_diag_bound(diag, st.st_dev, st.st_ino, err);
-	return bound <= 0 ? bound :
+	return bound < 0 || (!bound && !answers(u->path)) ? bound :
 	       ckpt_fail(err, CKPT_REFUSED, 0,
 			 "the checkpoint has a Unix socket %s, which a process has bound; end that "
 			 "process first", u->path);
