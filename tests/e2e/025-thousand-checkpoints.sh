@@ -41,6 +41,11 @@ ours_are() { [ "$(ours)" = "$1" ]; }
 
 cgroups() { find "$cgroup_mount" -type d -path "*$group*"; }
 
+# The heap of V8, which it gives back when it has been idle for some time: 256 KiB, aligned, or some
+# of them.  Of ours nothing has such ends
+heap='rw-p 00000000 *$'
+heap="^/proc/[0-9]+ [0-9a-f]+[048c]0000-[0-9a-f]+[048c]0000 $heap"
+
 look() {	# descriptors, threads and areas of each process of the group
 	local pid dir
 
@@ -48,7 +53,7 @@ look() {	# descriptors, threads and areas of each process of the group
 		dir=/proc/$pid
 		echo "$pid $(<"$dir/comm"): $(ls "$dir/task" | wc -l) threads"
 		find "$dir/fd" -type l -printf '%p -> %l\n' | sort -V
-		cut -d ' ' -f 1-3,6- "$dir/maps" | sed "s|^|$dir |"
+		cut -d ' ' -f 1-3,6- "$dir/maps" | sed -E "s|^|$dir |; \\!$heap!d"
 	done
 }
 

@@ -32,7 +32,9 @@ points() {
 }
 # of a restore, a removal, ps: 080-kill-restore.sh, the unit tests of the store, 054-groups.sh
 elsewhere='^(restore|fs|rm|status)\.|^store\.(remove|gc)'
-# of objects that this tree does not hold: 039-unix.sh, 041-tcp.sh and 048-ptys.sh, unit tests
+# of objects that this tree does not hold: 039-unix.sh, 041-tcp.sh, 043-inotify.sh and 048-ptys.sh,
+# unit tests
+elsewhere+='|^events\.made$|^keeper\.events$'
 elsewhere+='|^keeper\.(limited|line|peeked|pty|repair|repairing|shortened|smaps)$'
 # of the tracker, and of what it is given once: 021-native-incremental.sh and unit tests
 elsewhere+='|^tracker\.|^keeper\.(opened|fetched)$'
