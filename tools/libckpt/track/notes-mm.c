@@ -16,7 +16,8 @@
 #include "track/protect.h"
 #include "track/notes.h"
 
-#define REGIONS 1024
+/* With more than 512 some kernels tell a wrong end of what they have looked at. */
+#define REGIONS 512
 
 /**
  * struct walk - an address space being walked
