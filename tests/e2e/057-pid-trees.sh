@@ -13,6 +13,7 @@ set -euo pipefail
 . "$CKPT_REPO/tests/e2e/lib/group.sh"
 . "$CKPT_REPO/tests/e2e/lib/story.sh"
 . "$CKPT_REPO/tests/e2e/lib/output.sh"
+. "$CKPT_REPO/tests/e2e/lib/pids.sh"
 
 alone='
 for fd in /proc/$$/fd/*; do
@@ -63,36 +64,6 @@ by_pid() {	# NAME OPTION...: a checkpoint of the tree of $pid that must work
 	[ $rc = 0 ] || bail "checkpoint of $name: $out"
 	like "$name: by comparison" "$out" '"tracker":"full"'
 }
-
-# Somebody outside who has this number until release, once nobody else has it
-holder=
-hold() {	# PID
-	/usr/bin/python3 - "$1" >"$base/held" <<'PY' &
-import ctypes, os, signal, struct, sys, time
-libc = ctypes.CDLL(None, use_errno=True)
-pid = ctypes.c_int(int(sys.argv[1]))
-args = struct.pack("11Q", 0, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, ctypes.addressof(pid), 1, 0)
-until = time.time() + 20
-while (got := libc.syscall(435, args, len(args))) < 0:
-    if time.time() > until:
-        sys.exit(os.strerror(ctypes.get_errno()))
-    time.sleep(0.05)
-while got == 0:
-    signal.pause()
-print(got, flush=True)
-os.waitpid(got, 0)
-PY
-	wait_for 30 grep -qx "$1" "$base/held" || bail "nobody can have pid $1"
-	holder=$1
-	at_exit "release"
-}
-
-release() {
-	[ -z "$holder" ] || kill -9 "$holder"
-	holder=
-}
-
-gone() { ! kill -0 "$1"; }
 
 # Restored, and what it says of its pids; its first process is $root here, and as before inside
 comes_back() {	# NAME PIDS

@@ -12,6 +12,7 @@
 set -euo pipefail
 . "${CKPT_REPO:?}/tests/e2e/lib/objects.sh"
 . "$CKPT_REPO/tests/e2e/lib/output.sh"
+. "$CKPT_REPO/tests/e2e/lib/pids.sh"
 
 host=$(uname -n) segments=$(cut -c 1-60 /proc/sysvipc/shm)
 
@@ -159,7 +160,6 @@ start_tree() {	# NAME
 	segment=$(sed -n 's/^segment //p' "$base/$1/said")
 	step "$1" 1
 }
-gone() { ! kill -0 "$1" 2>/dev/null; }
 
 for group in free taken; do
 	start_tree $group
@@ -169,19 +169,7 @@ for group in free taken; do
 	expected=same
 	if [ $group = taken ]; then
 		expected='new namespace'
-		/usr/bin/python3 -c '
-import ctypes, os, signal, struct, sys, time
-libc = ctypes.CDLL(None, use_errno=True)
-pid = ctypes.c_int(int(sys.argv[1]))
-args = struct.pack("11Q", 0, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, ctypes.addressof(pid), 1, 0)
-while (got := libc.syscall(435, args, len(args))) < 0:
-    time.sleep(0.05)
-while got == 0:
-    signal.pause()
-print(got, flush=True)
-os.waitpid(got, 0)' $root >"$base/held" &
-		at_exit "kill -9 $root 2>/dev/null"
-		ok "$group: its pid is taken" wait_for 20 grep -qx $root "$base/held"
+		hold $root
 	fi
 	said "$tool" restore $group --json
 	is "$group: it is restored" $rc 0
