@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -29,6 +30,8 @@ struct ckpt_held_proc *ckpt_tree_find(struct ckpt_hold *hold, pid_t pid)
 
 /* Looks for a child that is born into the cgroup just now. */
 #define BIRTH_TRIES 20
+/* Where a machine is busy it may take that long until it is in there. */
+#define BIRTH_S 1
 
 /* Return: 1 added, 0 known or gone, -1. */
 static int add(struct ckpt_hold *hold, pid_t pid, struct ckpt_err *err)
@@ -148,6 +151,14 @@ static void forget_last(struct ckpt_hold *hold)
 	close(hold->procs[--hold->n_procs].dir);
 }
 
+static bool just_born(uint64_t start_time)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return start_time / sysconf(_SC_CLK_TCK) + BIRTH_S >= (uint64_t)now.tv_sec;
+}
+
 /*
  * A child found outside the cgroup must be a zombie, which cgroup.procs leaves
  * out; a live one has left the group and could not be restored with its parent.
@@ -156,6 +167,7 @@ static void forget_last(struct ckpt_hold *hold)
 static int add_child(struct ckpt_hold *hold, pid_t pid, pid_t parent, struct ckpt_err *err)
 {
 	char comm[sizeof(hold->procs->comm)] = "";
+	uint64_t start_time = 0;
 	ssize_t added = 0;
 
 	for (int tries = 0; tries < BIRTH_TRIES; tries++) {
@@ -169,6 +181,7 @@ static int add_child(struct ckpt_hold *hold, pid_t pid, pid_t parent, struct ckp
 		if (p->zombie || hold->cgroup < 0)
 			return added + 1;
 		memcpy(comm, p->comm, sizeof(comm));
+		start_time = p->start_time;
 		forget_last(hold);
 		if (tries)
 			ckpt_sleep_us(1000);
@@ -176,6 +189,11 @@ static int add_child(struct ckpt_hold *hold, pid_t pid, pid_t parent, struct ckp
 		if (r < 0)
 			return -1;
 		added += r;
+	}
+	if (just_born(start_time)) {
+		ckpt_fail(err, CKPT_REFUSED, 0, "pid %d (%s), a child of pid %d, has just been "
+			  "born and is not in the group's cgroup; try again", pid, comm, parent);
+		return ckpt_fail_passing(err);
 	}
 	return ckpt_fail(err, CKPT_REFUSED, 0, "pid %d (%s), a child of pid %d, is outside the "
 			 "group's cgroup; move it back or wait for its end", pid, comm, parent);
