@@ -114,13 +114,20 @@ static int64_t walk(const struct ckpt_inotify_peek *peek, uint64_t queue, struct
 	return bytes;
 }
 
+uint64_t ckpt_inotify_identity(const struct ckpt_inotify_peek *peek, int fd)
+{
+	uint64_t group;
+
+	return peek->program < 0 || ckpt_peek_private(peek->program, fd, &group) ? 0 : group;
+}
+
 enum ckpt_events_state ckpt_inotify_peek(const struct ckpt_inotify_peek *peek, int fd,
 					 struct ckpt_inotify *in)
 {
 	enum ckpt_events_state state = CKPT_EVENTS_UNKNOWN;
-	uint64_t group;
+	const uint64_t group = ckpt_inotify_identity(peek, fd);
 
-	if (peek->program < 0 || ckpt_peek_private(peek->program, fd, &group))
+	if (!group)
 		return state;
 	for (int i = 0; i < TRIES; i++) {
 		int before, after;
@@ -136,9 +143,10 @@ enum ckpt_events_state ckpt_inotify_peek(const struct ckpt_inotify_peek *peek, i
 			state = CKPT_EVENTS_MOVING;
 		else if (bytes == before)
 			return CKPT_EVENTS_KNOWN;
+		else if (bytes >= 0 && in->n_events == CKPT_EVENTS_MAX)
+			return CKPT_EVENTS_MANY;
 		else
-			state = bytes >= 0 && in->n_events == CKPT_EVENTS_MAX ? CKPT_EVENTS_MANY :
-				CKPT_EVENTS_UNKNOWN;
+			state = CKPT_EVENTS_UNKNOWN;
 	}
 	return state;
 }

@@ -64,13 +64,21 @@ static int reach(pid_t pid, int fd, int *ret_bytes, struct ckpt_err *err)
 	return take_fd(own);
 }
 
-bool ckpt_queue_waits(pid_t pid, int fd)
+/* @ret_identity: may be NULL */
+static bool waits(const struct ckpt_hold *hold, pid_t pid, int fd, uint64_t *ret_identity)
 {
 	struct ckpt_err ignored = CKPT_ERR_INIT;
 	int bytes = 0;
 	cleanup_close int own = reach(pid, fd, &bytes, &ignored);
 
+	if (bytes > 0 && ret_identity)
+		*ret_identity = ckpt_inotify_identity(&hold->events_peek, own);
 	return bytes > 0;
+}
+
+bool ckpt_queue_waits(pid_t pid, int fd)
+{
+	return waits(NULL, pid, fd, NULL);
 }
 
 static const char *says(enum ckpt_events_state state)
@@ -153,14 +161,21 @@ static const struct ckpt_held_proc *who_has(struct ckpt_hold *hold,
 
 int ckpt_queues_check(struct ckpt_hold *hold, struct ckpt_err *ret_why, struct ckpt_err *err)
 {
+	uint64_t last = 0;
+
 	for (size_t i = 0; i < hold->n_queues; i++) {
 		const struct ckpt_held_queue *q = &hold->queues[i];
 		const struct ckpt_held_proc *p = who_has(hold, q);
 		struct ckpt_inotify in = { 0 };
+		uint64_t identity = 0;
 		int bad;
 
-		if (!p || !ckpt_queue_waits(q->pid, q->fd))
+		if (!p || !waits(hold, q->pid, q->fd, &identity))
 			continue;
+		/* that of a parent, which a crowd of children has as well */
+		if (identity && identity == last)
+			continue;
+		last = identity;
 		if (get_watches(hold, p, q->fd, &in, err)) {
 			free(in.watches);
 			return -1;

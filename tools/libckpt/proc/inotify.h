@@ -59,6 +59,8 @@ void ckpt_inotify_peek_close(struct ckpt_inotify_peek *peek);
 enum ckpt_events_state ckpt_inotify_peek(const struct ckpt_inotify_peek *peek, int fd,
 					 struct ckpt_inotify *in);
 void ckpt_events_forget(struct ckpt_inotify *in);
+/* What is the same for all descriptors of one inotify, @fd being ours; 0: that is not known. */
+uint64_t ckpt_inotify_identity(const struct ckpt_inotify_peek *peek, int fd);
 
 /**
  * struct ckpt_event_source - what the events of a watch say of it
