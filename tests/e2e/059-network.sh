@@ -15,6 +15,7 @@
 set -euo pipefail
 . "${CKPT_REPO:?}/tests/e2e/lib/objects.sh"
 . "$CKPT_REPO/tests/e2e/lib/output.sh"
+. "$CKPT_REPO/tests/e2e/lib/pids.sh"
 
 ours=$(readlink /proc/self/ns/net)
 settings() { cat /proc/sys/net/ipv4/ip_local_port_range /proc/sys/net/core/somaxconn; }
@@ -154,22 +155,28 @@ step $group 3
 
 # What a network may not hold
 pid=$(first_pid $group)
-if inside "$pid" ip route add 10.20.0.0/16 dev lo; then
-	inside "$pid" ip rule add pref 77 table 7
-	inside "$pid" ip neigh add proxy 10.9.9.9 dev lo
-	ends "doctor of one with more in it" 4 '' "$tool" doctor $group
-	for what in 'route 10.20.0.0' 'rule 77' 'proxied neighbour 10.9.9.9'; do
-		like "$what is refused" "$(cat "$base/out")" \
-			"refused: .* has a network namespace of its own with $what in it, which"
-	done
-	is "and nothing else" "$(grep -c ^refused: "$base/out")" 3
-	ends "a checkpoint of it" 4 'with proxied neighbour 10.9.9.9 in it' \
-		"$tool" checkpoint $group
-	inside "$pid" ip neigh del proxy 10.9.9.9 dev lo
-	inside "$pid" ip rule del pref 77
-	inside "$pid" ip route del 10.20.0.0/16
-	ok "$group: nothing traces or freezes it" untraced $group
-fi
+inside "$pid" ip route add 10.20.0.0/16 dev lo
+inside "$pid" ip rule add pref 77 table 7
+inside "$pid" ip neigh add proxy 10.9.9.9 dev lo
+ends "doctor of one with more in it" 4 '' "$tool" doctor $group
+for what in 'route 10.20.0.0' 'rule 77' 'proxied neighbour 10.9.9.9'; do
+	like "$what is refused" "$(cat "$base/out")" \
+		"refused: .* has a network namespace of its own with $what in it, which"
+done
+is "and nothing else" "$(grep -c ^refused: "$base/out")" 3
+ends "a checkpoint of it" 4 'with proxied neighbour 10.9.9.9 in it' "$tool" checkpoint $group
+inside "$pid" ip neigh del proxy 10.9.9.9 dev lo
+inside "$pid" ip rule del pref 77
+inside "$pid" ip route del 10.20.0.0/16
+
+# A setting that cannot be read: what else is said is said of that network
+reserved=/proc/sys/net/ipv4/ip_local_reserved_ports
+inside "$pid" sh -c "seq -s , 3001 2 6001 >$reserved"
+ends "doctor of one with a long setting" 4 '' "$tool" doctor $group
+like "it is named" "$(cat "$base/out")" 'ip_local_reserved_ports is too long'
+is "and nothing else" "$(grep -c ^refused: "$base/out")" 1
+inside "$pid" sh -c "echo >$reserved"
+ok "$group: nothing traces or freezes it" untraced $group
 step $group 4
 take_soon $group
 
@@ -213,7 +220,6 @@ start_tree() {	# NAME
 	wait_for 60 has_lines "$base/$1/said" 2 || bail "$1 does not start"
 	step "$1" 1
 }
-gone() { ! kill -0 "$1" 2>/dev/null; }
 
 for group in free-net taken-net; do
 	start_tree $group
@@ -227,19 +233,7 @@ for group in free-net taken-net; do
 	expected=same
 	if [ $group = taken-net ]; then
 		expected='new namespace'
-		/usr/bin/python3 -c '
-import ctypes, os, signal, struct, sys, time
-libc = ctypes.CDLL(None, use_errno=True)
-pid = ctypes.c_int(int(sys.argv[1]))
-args = struct.pack("11Q", 0, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, ctypes.addressof(pid), 1, 0)
-while (got := libc.syscall(435, args, len(args))) < 0:
-    time.sleep(0.05)
-while got == 0:
-    signal.pause()
-print(got, flush=True)
-os.waitpid(got, 0)' $root >"$base/held" &
-		at_exit "kill -9 $root 2>/dev/null"
-		ok "$group: its pid is taken" wait_for 20 grep -qx $root "$base/held"
+		hold $root
 	fi
 	said "$tool" restore $group --tcp repair --json
 	is "$group: it is restored" $rc 0

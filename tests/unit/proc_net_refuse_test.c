@@ -2,8 +2,11 @@
 /* What a restore would not make again in a network namespace is refused. Natively as root. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/ethtool.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/sockios.h>
+#include <net/if.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -13,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -55,9 +59,24 @@ TOLD(with_proxy, "ip neigh add proxy 10.1.1.2 dev lo")
 TOLD(with_nexthop, "ip nexthop add id 7 dev lo")
 TOLD(with_queue, "tc qdisc add dev lo root pfifo")
 TOLD(with_policy, "ip xfrm policy add dir out src 10.0.0.1 dst 10.0.0.2")
+TOLD(with_default, "ip xfrm policy setdefault in block")
+TOLD(with_threshold, "ip xfrm policy set hthresh4 24 32")
 TOLD(with_label, "ip addrlabel add prefix 2003::/16 label 99")
 TOLD(with_end, "ip addr add 10.1.1.1/8 dev lo valid_lft 1000 preferred_lft 900")
 TOLD(with_preference, "ip -6 addr add fd00::7/128 dev lo valid_lft forever preferred_lft 9999")
+
+/* As ethtool does it: segments are cut by the stack. */
+static void with_features(void)
+{
+	struct ethtool_value off = { .cmd = ETHTOOL_STSO };
+	struct ifreq request = { .ifr_name = "lo", .ifr_data = (void *)&off };
+	int fd;
+
+	told("true");
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	must(fd < 0 || ioctl(fd, SIOCETHTOOL, &request));
+	close(fd);
+}
 
 /* As nft does it. */
 static void with_table(void)
@@ -122,6 +141,9 @@ static void refused(void **state)
 		{ with_nexthop, "with nexthop 7 in it" },
 		{ with_queue, "with queueing discipline pfifo in it" },
 		{ with_policy, "with policy of xfrm in it" },
+		{ with_default, "with default policy of xfrm that is not as a new one has it" },
+		{ with_threshold, "with threshold of xfrm that is not as a new one has it" },
+		{ with_features, "with features of lo that is not as a new one has it" },
 		{ with_label, "with address label 2003:: in it" },
 		{ with_end, "the addresses of the tree's network namespace cannot be made" },
 		{ with_preference, "preferred for a time only" },

@@ -26,6 +26,7 @@
  * @ino: its number
  * @pid, @comm: of a process in it, for messages
  * @used: it is in the image
+ * @refused: nothing more is known of it, for a survey
  */
 struct ckpt_held_net {
 	int space;
@@ -34,7 +35,7 @@ struct ckpt_held_net {
 	char comm[16];
 	struct ckpt_net net;
 	struct ckpt_net_things things;
-	bool used;
+	bool used, refused;
 };
 
 /* Both of the namespace of this thread. */
@@ -142,15 +143,13 @@ static int compare(struct ckpt_hold *hold, const struct ckpt_net_things *made, b
 
 static int find(struct ckpt_hold *hold, const struct ckpt_held_proc *p, struct ckpt_err *err)
 {
-	cleanup_with(look_done) struct look l = { 0 };
 	cleanup_close int space = openat(p->dir, "ns/net", O_RDONLY | O_CLOEXEC);
+	cleanup_with(look_done) struct look l = { 0 };
 	struct ckpt_held_net *held;
 	struct stat st;
 
 	if (space < 0 || fstat(space, &st))
 		return 0;	/* it has ended */
-	if (ckpt_inside_of(space, "net", look, &l, err))
-		return -1;
 	held = calloc(1, sizeof(*held));
 	if (!held)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a network namespace");
@@ -158,10 +157,13 @@ static int find(struct ckpt_hold *hold, const struct ckpt_held_proc *p, struct c
 	held->ino = st.st_ino;
 	held->pid = p->pid;
 	memcpy(held->comm, p->comm, sizeof(held->comm));
+	hold->net = held;
+	held->refused = ckpt_inside_of(held->space, "net", look, &l, err);
+	if (held->refused)
+		return -1;
 	held->net = l.net;
 	held->things = l.things;
 	l = (struct look){ 0 };
-	hold->net = held;
 	return 0;
 }
 
@@ -203,6 +205,8 @@ int ckpt_read_net(struct ckpt_reader *r, const struct ckpt_held_proc *p, struct 
 			  "during the checkpoint; try again", p->pid, p->comm);
 		return ckpt_fail_passing(err);
 	}
+	if (held->refused)
+		return 0;
 	net = ckpt_grow(r->image->net, &r->image->n_net, sizeof(*net));
 	if (!net)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a network namespace");
@@ -213,8 +217,10 @@ int ckpt_read_net(struct ckpt_reader *r, const struct ckpt_held_proc *p, struct 
 
 int ckpt_read_in_net(struct ckpt_reader *r, ckpt_inside_fn fn, void *arg, struct ckpt_err *err)
 {
-	return r->image->n_net ? ckpt_inside_of(r->hold->net->space, "net", fn, arg, err) :
-				 fn(arg, err);
+	const struct ckpt_held_net *held = r->hold->net;
+
+	return r->image->n_net || (held && held->refused) ?
+	       ckpt_inside_of(held->space, "net", fn, arg, err) : fn(arg, err);
 }
 
 static int changed(const struct ckpt_held_net *held, const char *what, const char *name,

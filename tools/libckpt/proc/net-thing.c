@@ -7,8 +7,6 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/bpf.h>
 #include <linux/fib_rules.h>
 #include <linux/if.h>
 #include <linux/if_addrlabel.h>
@@ -23,7 +21,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -35,10 +32,6 @@
 #define TRIES 8
 #define BIT(n) (1ull << (n))
 
-/* A kernel that is older or newer than our headers. */
-#define BPF_TCX_INGRESS_NR 46
-#define BPF_TCX_EGRESS_NR 47
-
 enum naming { NO_NAME, TEXT, ADDRESS, NUMBER };
 
 /**
@@ -47,6 +40,7 @@ enum naming { NO_NAME, TEXT, ADDRESS, NUMBER };
  * @head: bytes of the header of the family; @family: in it
  * @volatile_: attributes that change by themselves, or are elsewhere
  * @named: attribute that names it
+ * @ask: how all is asked for
  * @bare: a question for all has no such header
  * @tidy: take out of the header what changes by itself. Return: false when it is not to be noted
  */
@@ -59,8 +53,13 @@ struct kind {
 	uint16_t named;
 	enum naming naming;
 	bool (*tidy)(void *head, const struct nlmsghdr *m);
+	uint16_t ask;
 	bool bare;
 };
+
+/* A list, or one answer with an end behind it. */
+#define LIST NLM_F_DUMP
+#define ONE NLM_F_ACK
 
 static const struct rtattr *attribute(const struct nlmsghdr *m, size_t head, uint16_t type)
 {
@@ -128,7 +127,7 @@ static bool tidy_label(void *head, const struct nlmsghdr *m)
 
 #define ROUTE_KIND(what_, type_, head_, family_, volatile__, named_, naming_, tidy_) \
 	{ what_, NETLINK_ROUTE, RTM_GET##type_, RTM_NEW##type_, sizeof(struct head_), family_, \
-	  volatile__, named_, naming_, tidy_, false }
+	  volatile__, named_, naming_, tidy_, LIST, false }
 
 static const struct kind kinds[] = {
 	ROUTE_KIND("link", LINK, ifinfomsg, AF_UNSPEC,
@@ -151,43 +150,25 @@ static const struct kind kinds[] = {
 	ROUTE_KIND("number of another network namespace", NSID, rtgenmsg, AF_UNSPEC, 0,
 		   NETNSA_NSID, NUMBER, NULL),
 	{ "policy of xfrm", NETLINK_XFRM, XFRM_MSG_GETPOLICY, XFRM_MSG_NEWPOLICY,
-	  sizeof(struct xfrm_userpolicy_id), AF_UNSPEC, 0, 0, NO_NAME, NULL, false },
+	  sizeof(struct xfrm_userpolicy_id), AF_UNSPEC, 0, 0, NO_NAME, NULL, LIST, false },
 	{ "state of xfrm", NETLINK_XFRM, XFRM_MSG_GETSA, XFRM_MSG_NEWSA,
-	  sizeof(struct xfrm_usersa_id), AF_UNSPEC, 0, 0, NO_NAME, NULL, true },
+	  sizeof(struct xfrm_usersa_id), AF_UNSPEC, 0, 0, NO_NAME, NULL, LIST, true },
+	{ "default policy of xfrm", NETLINK_XFRM, XFRM_MSG_GETDEFAULT, XFRM_MSG_GETDEFAULT,
+	  sizeof(struct xfrm_userpolicy_default), AF_UNSPEC, 0, 0, NO_NAME, NULL, ONE, false },
+	{ "threshold of xfrm", NETLINK_XFRM, XFRM_MSG_GETSPDINFO, XFRM_MSG_NEWSPDINFO,
+	  sizeof(uint32_t), AF_UNSPEC, BIT(XFRMA_SPD_INFO) | BIT(XFRMA_SPD_HINFO), 0, NO_NAME, NULL,
+	  ONE, false },
 	{ "table of nftables", NETLINK_NETFILTER, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE,
 	  NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWTABLE, sizeof(struct nfgenmsg), AF_UNSPEC, 0,
-	  NFTA_TABLE_NAME, TEXT, NULL, false },
+	  NFTA_TABLE_NAME, TEXT, NULL, LIST, false },
 };
 
 /* Neighbours that we answer for are another list. */
 static const struct kind proxies = ROUTE_KIND("proxied neighbour", NEIGH, ndmsg, AF_UNSPEC,
 	BIT(NDA_CACHEINFO) | BIT(NDA_PROBES), NDA_DST, ADDRESS, tidy_neighbour);
 
-/* And of these the names are all. */
-static const struct {
-	const char *file, *what;
-} files[] = {
-	{ "ip_tables_names", "table of iptables" },
-	{ "ip6_tables_names", "table of ip6tables" },
-	{ "arp_tables_names", "table of arptables" },
-	{ "ip_vs", "service of IPVS" },
-	{ "ip_mr_vif", "interface of multicast routing" },
-	{ "ip6_mr_vif", "interface of multicast routing" },
-};
-
-static const struct {
-	int type;
-	bool of_link;
-	const char *name;
-} programs[] = {
-	{ BPF_FLOW_DISSECTOR, false, "flow_dissector" },
-	{ BPF_SK_LOOKUP, false, "sk_lookup" },
-	{ BPF_TCX_INGRESS_NR, true, "tcx ingress" },
-	{ BPF_TCX_EGRESS_NR, true, "tcx egress" },
-};
-
-static struct ckpt_net_thing *add(struct ckpt_net_things *all, const char *what,
-				  const void *bytes, size_t len, struct ckpt_err *err)
+struct ckpt_net_thing *ckpt_net_thing_add(struct ckpt_net_things *all, const char *what,
+					  const void *bytes, size_t len, struct ckpt_err *err)
 {
 	struct ckpt_net_thing *list = ckpt_grow(all->list, &all->n, sizeof(*list));
 
@@ -252,7 +233,7 @@ static int take(const struct nlmsghdr *m, void *arg, struct ckpt_err *err)
 		if (type >= 64 || !(k->volatile_ & BIT(type)))
 			ckpt_buf_put(&b, a, a->rta_len);
 	}
-	t = b.failed ? NULL : add(l->all, k->what, b.data, b.len, err);
+	t = b.failed ? NULL : ckpt_net_thing_add(l->all, k->what, b.data, b.len, err);
 	if (!t)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for an answer");
 	a = k->naming ? attribute(m, k->head, k->named) : NULL;
@@ -267,7 +248,13 @@ static void cut(struct ckpt_net_things *all, size_t n)
 		free(all->list[--all->n].bytes);
 }
 
-/* What this kernel cannot list it does not have. */
+/* What this kernel cannot list it does not have; a want of memory says nothing. */
+static bool has_none(int e)
+{
+	return !e || e == EOPNOTSUPP || e == EPROTONOSUPPORT || e == EAFNOSUPPORT || e == EINVAL ||
+	       e == ENOENT || e == ENODEV;
+}
+
 static int list_kind(struct ckpt_net_things *all, const struct kind *k, uint8_t flags,
 		     struct ckpt_err *err)
 {
@@ -280,76 +267,19 @@ static int list_kind(struct ckpt_net_things *all, const struct kind *k, uint8_t 
 	int e = 0;
 
 	if (fd < 0)
-		return errno == EPROTONOSUPPORT ? 0 :
+		return has_none(errno) ? 0 :
 		       ckpt_fail(err, CKPT_FAILED, errno, "cannot ask for each %s", k->what);
 	if (flags)
 		((struct ndmsg *)head)->ndm_flags = flags;
 	for (int tries = 0; again && tries < TRIES && !e; tries++) {
 		cut(all, before);
-		ckpt_netlink_begin(&m, k->type, NLM_F_DUMP, head, k->bare ? 0 : k->head);
+		ckpt_netlink_begin(&m, k->type, k->ask, head, k->bare ? 0 : k->head);
 		e = ckpt_netlink_list(fd, &m, take, &l, &again, err);
 	}
 	if (e < 0)
 		return -1;
-	if (again || e == EPERM)
+	if (again || !has_none(e))
 		return ckpt_fail(err, CKPT_FAILED, e, "cannot list each %s", k->what);
-	return 0;
-}
-
-static int list_file(struct ckpt_net_things *all, int dir, size_t i, struct ckpt_buf *b,
-		     struct ckpt_err *err)
-{
-	struct ckpt_net_thing *t;
-	const char *at, *end;
-	int e = ckpt_procfs_read(dir, files[i].file, b);
-
-	if (e)
-		return e == -ENOENT ? 0 :
-		       ckpt_fail(err, CKPT_FAILED, -e, "cannot read %s", files[i].file);
-	for (at = (char *)b->data; *at; at = end + (*end == '\n')) {
-		end = at + strcspn(at, "\n");
-		t = add(all, files[i].what, at, end - at, err);
-		if (!t)
-			return -1;
-		snprintf(t->name, sizeof(t->name), "%.*s", (int)(end - at), at);
-	}
-	return 0;
-}
-
-static int list_files(struct ckpt_net_things *all, struct ckpt_err *err)
-{
-	cleanup_close int dir = open("/proc/thread-self/net", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	cleanup_buf struct ckpt_buf b = CKPT_BUF_INIT;
-
-	if (dir < 0)
-		return ckpt_fail(err, CKPT_FAILED, errno, "cannot open /proc/thread-self/net");
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-		if (list_file(all, dir, i, &b, err))
-			return -1;
-	}
-	return 0;
-}
-
-/* Programs of BPF that are no attribute of a link.  Which ones says nothing: none is restored. */
-static int list_programs(struct ckpt_net_things *all, struct ckpt_err *err)
-{
-	cleanup_close int space = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-
-	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
-		union bpf_attr attr = { 0 };
-		struct ckpt_net_thing *t;
-
-		attr.query.target_fd = programs[i].of_link ? LO : space;
-		attr.query.attach_type = programs[i].type;
-		if (syscall(SYS_bpf, BPF_PROG_QUERY, &attr, sizeof(attr)) && errno != ENOSPC)
-			continue;
-		if (!attr.query.prog_cnt)
-			continue;
-		t = add(all, "program of BPF", &programs[i].type, sizeof(programs[i].type), err);
-		if (!t)
-			return -1;
-		snprintf(t->name, sizeof(t->name), "%s", programs[i].name);
-	}
 	return 0;
 }
 
@@ -376,8 +306,7 @@ int ckpt_net_things_get(struct ckpt_net_things *ret, struct ckpt_err *err)
 		if (list_kind(ret, &kinds[i], 0, err))
 			return -1;
 	}
-	if (list_kind(ret, &proxies, NTF_PROXY, err) || list_files(ret, err) ||
-	    list_programs(ret, err))
+	if (list_kind(ret, &proxies, NTF_PROXY, err) || ckpt_net_unlisted_get(ret, err))
 		return -1;
 	if (ret->n)
 		qsort(ret->list, ret->n, sizeof(*ret->list), by_all);

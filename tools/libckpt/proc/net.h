@@ -71,6 +71,11 @@ bool ckpt_net_setting_sound(const struct ckpt_net_setting *s);
 /* net-thing.c: everything but settings, and the addresses of lo. */
 int ckpt_net_things_get(struct ckpt_net_things *ret, struct ckpt_err *err);
 void ckpt_net_things_done(struct ckpt_net_things *things);
+/* One more, of which @what stays. Return: it, or NULL with @err. */
+struct ckpt_net_thing *ckpt_net_thing_add(struct ckpt_net_things *all, const char *what,
+					  const void *bytes, size_t len, struct ckpt_err *err);
+/* net-unlisted.c: those that netlink does not list, behind the others. */
+int ckpt_net_unlisted_get(struct ckpt_net_things *ret, struct ckpt_err *err);
 /*
  * The next difference from *@i of @a and *@j of @b on.  Return: 1 with it in the place of one of
  * them, the other NULL; 0: there is none.
