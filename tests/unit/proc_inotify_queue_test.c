@@ -414,20 +414,6 @@ static void put_max(const char *text)
 	assert_int_equal(fclose(f), 0);
 }
 
-static void preflight(struct ckpt_image *image, const char *says)
-{
-	const struct ckpt_restore_params params = { .image = image };
-	struct ckpt_err err = CKPT_ERR_INIT;
-	int r = ckpt_restore_preflight(&params, &err);
-
-	if (!says && r)
-		fail_msg("%s", err.text);
-	if (says && (!r || !strstr(err.text, says)))
-		fail_msg("'%s' does not say '%s'", err.text, says);
-	if (says)
-		assert_int_equal(err.status, CKPT_REFUSED);
-}
-
 static void test_refused_restore(void **state)
 {
 	struct ckpt_stop_params params = { 0 };
@@ -449,13 +435,13 @@ static void test_refused_restore(void **state)
 	assert_non_null(f);
 	assert_non_null(fgets(was, sizeof(was), f));
 	fclose(f);
-	preflight(&image, NULL);
+	cycle_preflight(&image, NULL);
 	put_max("1");
-	preflight(&image, "raise fs.inotify.max_queued_events");
+	cycle_preflight(&image, "raise fs.inotify.max_queued_events");
 	put_max("1048577");
-	preflight(&image, "lower fs.inotify.max_queued_events to 1048576");
+	cycle_preflight(&image, "lower fs.inotify.max_queued_events to 1048576");
 	put_max(was);
-	preflight(&image, NULL);
+	cycle_preflight(&image, NULL);
 	ckpt_image_done(&image);
 	assert_int_equal(system("rm -rf " DIR), 0);
 }

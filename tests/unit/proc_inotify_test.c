@@ -191,20 +191,6 @@ static void test_no_event(void **state)
 	rmdir(MOUNT);
 }
 
-static void preflight(struct ckpt_image *image, const char *says)
-{
-	const struct ckpt_restore_params params = { .image = image };
-	struct ckpt_err err = CKPT_ERR_INIT;
-	int r = ckpt_restore_preflight(&params, &err);
-
-	if (!says && r)
-		fail_msg("%s", err.text);
-	if (says && (!r || !strstr(err.text, says)))
-		fail_msg("'%s' does not say '%s'", err.text, says);
-	if (says)
-		assert_int_equal(err.status, CKPT_REFUSED);
-}
-
 static void watch_nothing_else(void)
 {
 	/* the test's session is in use when its end is awaited */
@@ -227,15 +213,15 @@ static void test_refused_restore(void **state)
 	kill(params.pid, SIGKILL);
 	waitpid(params.pid, NULL, 0);
 	in = image.inotifies;
-	preflight(&image, NULL);
+	cycle_preflight(&image, NULL);
 	assert_int_equal(unlink(DIR "/file"), 0);
-	preflight(&image, "/file is watched by the checkpoint");
+	cycle_preflight(&image, "/file is watched by the checkpoint");
 	assert_int_equal(mkdir(DIR "/file", 0755), 0);
-	preflight(&image, "is watched by the checkpoint, and is a directory now");
+	cycle_preflight(&image, "is watched by the checkpoint, and is a directory now");
 	assert_int_equal(rmdir(DIR "/file"), 0);
 	make_dir();
 	in->watches[1].dir = true;
-	preflight(&image, "is watched by the checkpoint, and is no directory now");
+	cycle_preflight(&image, "is watched by the checkpoint, and is no directory now");
 	ckpt_image_done(&image);
 }
 

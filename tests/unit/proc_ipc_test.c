@@ -44,19 +44,7 @@ static int set_limits(void *arg, struct ckpt_err *err)
 /* By somebody who is in there for a moment, once all segments are made. */
 static void limit(void)
 {
-	struct ckpt_err err = CKPT_ERR_INIT;
-	cleanup_fclose FILE *f = NULL;
-	cleanup_close int dir = -1;
-	char path[256];
-	int pid;
-
-	snprintf(path, sizeof(path), "%s/cgroup.procs", cycle_cgroup_dir);
-	f = fopen(path, "re");
-	assert_non_null(f);
-	assert_int_equal(fscanf(f, "%d", &pid), 1);
-	snprintf(path, sizeof(path), "/proc/%d", pid);
-	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	cycle_check(ckpt_inside(dir, "ipc", set_limits, &limits, &err), &err);
+	cycle_inside("ipc", set_limits, &limits);
 }
 
 static void save(bool private, struct saved *s)

@@ -38,11 +38,18 @@ static void own_mounts(void) { try_unshare(CLONE_NEWNS); }
 static void next_pid(void) { try_unshare(CLONE_NEWPID); }
 static void next_time(void) { try_unshare(CLONE_NEWTIME); }
 
+/* @done: it is there */
+struct thread_in {
+	int flag;
+	volatile bool done;
+};
+
 static void *thread_in_another(void *arg)
 {
-	try_unshare(*(int *)arg);
-	if (write(3, "", 0))
-		_exit(1);
+	struct thread_in *in = arg;
+
+	try_unshare(in->flag);
+	in->done = true;
 	for (;;)
 		pause();
 	return NULL;
@@ -50,10 +57,13 @@ static void *thread_in_another(void *arg)
 
 static void a_thread_in(int flag)
 {
+	static struct thread_in in;
 	pthread_t t;
 
-	pthread_create(&t, NULL, thread_in_another, &flag);
-	usleep(100000);
+	in.flag = flag;
+	pthread_create(&t, NULL, thread_in_another, &in);
+	while (!in.done)
+		usleep(1000);
 }
 
 static void a_thread_in_net(void) { a_thread_in(CLONE_NEWNET); }

@@ -184,28 +184,9 @@ static int put(void *arg, struct ckpt_err *err)
 	return system(arg);
 }
 
-/* In the network of the tree that runs in the cgroup. */
-static void in_there_call(ckpt_inside_fn fn, void *arg, struct ckpt_err *err)
-{
-	cleanup_fclose FILE *f = NULL;
-	cleanup_close int dir = -1;
-	char path[256];
-	int pid;
-
-	snprintf(path, sizeof(path), "%s/cgroup.procs", cycle_cgroup_dir);
-	f = fopen(path, "re");
-	assert_non_null(f);
-	assert_int_equal(fscanf(f, "%d", &pid), 1);
-	snprintf(path, sizeof(path), "/proc/%d", pid);
-	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	cycle_check(ckpt_inside(dir, "net", fn, arg, err), err);
-}
-
 static void in_there(const char *command)
 {
-	struct ckpt_err err = CKPT_ERR_INIT;
-
-	in_there_call(put, (char *)command, &err);
+	cycle_inside("net", put, (char *)command);
 }
 
 static void start(char *const *argv, int in, const char *word, struct ckpt_init *init)
@@ -320,7 +301,6 @@ static void test_connected_to_outside(void **state)
 	char *argv[] = { "unshare", "-n", "bash", "-c", script, NULL };
 	cleanup_with(cycle_saved_done) struct saved s = { 0 };
 	cleanup_close int listener = -1, other = -1;
-	struct ckpt_err err = CKPT_ERR_INIT;
 	struct ckpt_init init = CKPT_INIT_NONE;
 	struct ckpt_restore_result result;
 	struct ckpt_restore *r = NULL;
@@ -328,7 +308,7 @@ static void test_connected_to_outside(void **state)
 
 	(void)state;
 	start(argv, -1, "up", &init);
-	in_there_call(listen_there, &listener, &err);
+	cycle_inside("net", listen_there, &listener);
 	snprintf(go, sizeof(go), "%s/dial", cycle_dir);
 	close(open(go, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
 	other = accept4(listener, NULL, NULL, SOCK_CLOEXEC);

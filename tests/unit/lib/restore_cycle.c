@@ -382,6 +382,37 @@ void cycle_saved_done(struct saved *s)
 	mem_done(&s->store);
 }
 
+void cycle_inside(const char *name, ckpt_inside_fn fn, void *arg)
+{
+	struct ckpt_err err = CKPT_ERR_INIT;
+	cleanup_fclose FILE *f = NULL;
+	cleanup_close int dir = -1;
+	char path[256];
+	int pid;
+
+	snprintf(path, sizeof(path), "%s/cgroup.procs", cycle_cgroup_dir);
+	f = fopen(path, "re");
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%d", &pid), 1);
+	snprintf(path, sizeof(path), "/proc/%d", pid);
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cycle_check(ckpt_inside(dir, name, fn, arg, &err), &err);
+}
+
+void cycle_preflight(struct ckpt_image *image, const char *says)
+{
+	const struct ckpt_restore_params params = { .image = image };
+	struct ckpt_err err = CKPT_ERR_INIT;
+	int r = ckpt_restore_preflight(&params, &err);
+
+	if (!says && r)
+		fail_msg("%s", err.text);
+	if (says && (!r || !strstr(err.text, says)))
+		fail_msg("'%s' does not say '%s'", err.text, says);
+	if (says)
+		assert_int_equal(err.status, CKPT_REFUSED);
+}
+
 int cycle_setup(void **state)
 {
 	struct ckpt_err err = CKPT_ERR_INIT;

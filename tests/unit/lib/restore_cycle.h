@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "memstore.h"
 #include "proc/init.h"
+#include "proc/inside.h"
 #include "proc/restore.h"
 #include "proc/stop.h"
 
@@ -63,6 +64,10 @@ void cycle_start_and_save(char *const *argv, bool private, const char *word, str
 char *cycle_program(const char *name);
 /* Such a program, with an argument or without, saved when it is ready. */
 void cycle_save_program(const char *name, char *arg, bool private, struct saved *s);
+/* Call @fn in a namespace of what runs in the cgroup. */
+void cycle_inside(const char *name, ckpt_inside_fn fn, void *arg);
+/* Look whether an image can be restored here: not, if @says, with that in the refusal. */
+void cycle_preflight(struct ckpt_image *image, const char *says);
 void cycle_restore(struct saved *s, struct ckpt_restore **ret, struct ckpt_restore_result *result);
 /* Let go of a tree that has ended; its init is a child of ours. */
 void cycle_close_saved(struct ckpt_restore *r);
