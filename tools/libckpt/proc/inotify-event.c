@@ -18,7 +18,7 @@ static int by_number(const void *a, const void *b)
 	return (x->wd > y->wd) - (x->wd < y->wd);
 }
 
-void ckpt_event_sources(const struct ckpt_inotify *in, struct ckpt_event_sources *ret)
+static void sources_of(const struct ckpt_inotify *in, struct ckpt_event_sources *ret)
 {
 	size_t n = 0;
 
@@ -197,7 +197,7 @@ const char *ckpt_events_odd(const struct ckpt_inotify *in, struct ckpt_event_sou
 	ret->n = 0;
 	if (in->n_events > CKPT_EVENTS_MAX)
 		return "more than 1024 of them";
-	ckpt_event_sources(in, ret);
+	sources_of(in, ret);
 	for (size_t i = 0; i < in->n_events && !odd; i++) {
 		odd = odd_form(&in->events[i]);
 		if (!odd)

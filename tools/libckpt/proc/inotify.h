@@ -78,8 +78,7 @@ struct ckpt_event_sources {
 	size_t n;
 };
 
-/* inotify-event.c: whose events these are, at most CKPT_EVENTS_MAX, nothing else known yet. */
-void ckpt_event_sources(const struct ckpt_inotify *in, struct ckpt_event_sources *ret);
+/* inotify-event.c: that of a number, which is among them. */
 struct ckpt_event_source *ckpt_event_source(struct ckpt_event_sources *s, int32_t wd);
 /* Is event @i one half of a move whose other half is the next one? */
 bool ckpt_event_moves(const struct ckpt_inotify *in, size_t i);
