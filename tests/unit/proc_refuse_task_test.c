@@ -22,6 +22,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -294,6 +295,8 @@ static void refuses_who_left(void **state)
 {
 	char cgroup[256];
 	struct ckpt_stop_params params = { .cgroup = cgroup };
+	struct ckpt_err err = CKPT_ERR_INIT;
+	time_t spawned = time(NULL);
 	pid_t pid;
 
 	(void)state;
@@ -301,6 +304,12 @@ static void refuses_who_left(void **state)
 	assert_int_equal(proc_group_make("away", elsewhere, sizeof(elsewhere)), 0);
 	pid = proc_group_spawn(cgroup, lose_child);
 	assert_true(pid > 0);
+	/* in its first second it may be on its way into the cgroup */
+	assert_int_equal(proc_group_cycle(&params, NULL, &err), -1);
+	assert_int_equal(err.status, CKPT_REFUSED);
+	if (time(NULL) - spawned <= 1)
+		assert_non_null(strstr(err.text, "has just been born"));
+	sleep(2);
 	proc_group_refused(&params, "is outside the group's cgroup");
 	assert_true(proc_group_untraced(pid));
 	proc_group_end(elsewhere);

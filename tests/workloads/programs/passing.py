@@ -1,9 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""One that has what cannot be restored for a moment each time, again and again
+"""One that has what cannot be restored, or known, for a moment each time, again and again
 
 usage: passing.py [stay]      Appends a line to `turns` with each turn; with "stay" it keeps one.
 """
+import ctypes
+import mmap
 import os
 import socket
 import sys
@@ -52,9 +54,32 @@ def change_numbers():
         end.close()
 
 
+def flags_at(address):
+    """Of the area that begins there."""
+    with open("/proc/self/smaps", encoding="ascii") as smaps:
+        found = False
+        for line in smaps:
+            found = found or line.startswith(f"{address:x}-")
+            if found and line.startswith("VmFlags:"):
+                return line.split()[1:]
+    return None
+
+
+def advise(memory, address):
+    """Flags of memory that mostly are others after a stop than before; here they are looked at."""
+    for _ in range(60):
+        for advice, has in ((mmap.MADV_DONTFORK, True), (mmap.MADV_DOFORK, False)):
+            memory.madvise(advice)
+            time.sleep(0.001)
+            if ("dc" in flags_at(address)) != has:
+                sys.exit("flags of memory are not what they were")
+
+
 def main():
     """Half of the time there is something."""
     with open("turns", "a", encoding="ascii") as turns:
+        memory = mmap.mmap(-1, mmap.PAGESIZE)
+        address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
         kept = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM)] if sys.argv[1:] else []
         while True:
             print(len(kept), file=turns, flush=True)
@@ -62,6 +87,7 @@ def main():
             connect()
             list_descriptors()
             change_numbers()
+            advise(memory, address)
             time.sleep(0.05)
 
 

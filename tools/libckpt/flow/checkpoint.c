@@ -11,6 +11,8 @@
 
 /* How long the group is let run on for the sake of what is mostly gone in a moment. */
 #define PATIENCE_NS 2000000000ull
+/* However long one takes on a busy machine. */
+#define ATTEMPTS 3
 
 uint64_t ckpt_cut_now(void)
 {
@@ -89,12 +91,15 @@ static int lock_group(struct ckpt_checkpoint_params *params, struct ckpt_tagged 
 	return 0;
 }
 
-/* One attempt. */
+/* One attempt. @unhurried: as in struct ckpt_cut, of this one and then of the next. */
 static int attempt(const struct ckpt_checkpoint_params *params, uint64_t began_ns, int lock,
-		   struct ckpt_checkpoint_result *ret, struct ckpt_err *err)
+		   bool *unhurried, struct ckpt_checkpoint_result *ret, struct ckpt_err *err)
 {
-	struct ckpt_cut cut = { .params = params, .began_ns = began_ns, .lock = lock };
+	struct ckpt_cut cut = { .params = params, .began_ns = began_ns, .lock = lock,
+				.unhurried = *unhurried };
 	int failed = steps(&cut, err);
+
+	*unhurried = cut.unhurried;
 
 	if (!failed) {
 		cut.result.total_ns = ckpt_cut_now() - began_ns;
@@ -112,12 +117,14 @@ int ckpt_checkpoint(const struct ckpt_checkpoint_params *params,
 	const uint64_t began_ns = ckpt_cut_now();
 	struct ckpt_err why = CKPT_ERR_INIT;
 	cleanup_close int lock = -1;
-	unsigned int wait_us = 2000;
+	unsigned int wait_us = 2000, attempts = 1;
+	bool unhurried = false;
 
 	if (lock_group(&own, &now, &lock, err))
 		return -1;
-	while (attempt(&own, began_ns, lock, ret, &why)) {
-		if (!why.passing || ckpt_cut_now() - began_ns > PATIENCE_NS) {
+	for (; attempt(&own, began_ns, lock, &unhurried, ret, &why); attempts++) {
+		if (!why.passing || (attempts >= ATTEMPTS &&
+				     ckpt_cut_now() - began_ns > PATIENCE_NS)) {
 			if (err)
 				*err = why;
 			return -1;

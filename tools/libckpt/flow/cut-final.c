@@ -91,6 +91,7 @@ static int open_stop(struct ckpt_cut *cut, struct ckpt_err *err)
 	/* With --stop it stays held while its checkpoint is written. */
 	params.tcp_repair = cut->params->tcp_repair;
 	params.hold_ms = cut->params->stop ? STOP_HOLD_MS : 0;
+	params.unhurried = cut->unhurried;
 	if (ckpt_stop_open(&params, &cut->stop, err))
 		return -1;
 	/* After the keeper's fork: the stage is touched here and copied by nobody. */
@@ -351,10 +352,12 @@ int ckpt_cut_final(struct ckpt_cut *cut, struct ckpt_err *err)
 		ret = cut_stopped(cut, &take, &inodes, err);
 	}
 	/* With --stop the tree stays held until its checkpoint is durable. */
-	if (!ret)
+	if (!ret) {
 		ret = cut->params->stop ?
 		      ckpt_stop_holding(cut->stop, &cut->result.freeze_ns, err) :
 		      ckpt_stop_release(cut->stop, &cut->result.freeze_ns, err);
+		cut->unhurried |= ret;
+	}
 	cut->ended_ns = ckpt_cut_now();
 	as_before(&own);
 	if (cut->params->stop)

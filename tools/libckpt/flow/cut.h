@@ -33,6 +33,8 @@
  * @parent: reader of the newest checkpoint, NULL when nothing is taken from it
  * @before: the processes of the parent, empty when they cannot be read
  * @epoch_open: the tracker's epoch must be committed or aborted
+ * @unhurried: an attempt before was given up for what had changed around its stop, which this
+ *	one therefore reads within it
  */
 struct ckpt_cut {
 	const struct ckpt_checkpoint_params *params;
@@ -46,7 +48,7 @@ struct ckpt_cut {
 	struct ckpt_sink sink;
 	struct ckpt_tracker tracker;
 	struct ckpt_epoch epoch;
-	bool epoch_open;
+	bool epoch_open, unhurried;
 	char boot_id[64];
 	struct ckpt_mem mem;
 	struct ckpt_files files;

@@ -32,7 +32,7 @@ int ckpt_hold_init(struct ckpt_hold *hold, const struct ckpt_stop_params *params
 		.due = CKPT_DUE_NONE,
 		.guarded = -1,
 		.root = params->pid,
-		.unhurried = params->hold_ms > CKPT_HOLD_MS,
+		.unhurried = params->unhurried || params->hold_ms > CKPT_HOLD_MS,
 		.watched = params->watched,
 		.tcp_repair = params->tcp_repair,
 		.caller = caller,

@@ -272,10 +272,12 @@ static int need_hold(struct keeper *k, struct ckpt_keeper_reply *reply)
 /* What was read before the stop and is too slow to be read in it. */
 static int look_again(struct keeper *k, struct ckpt_keeper_reply *reply)
 {
-	return ckpt_seen_verify(&k->hold, &reply->err) ||
-	       ckpt_policy_verify(&k->hold, &reply->err) ||
-	       ckpt_labels_verify(&k->hold, &reply->err) ||
-	       ckpt_net_still(&k->hold, &reply->err);
+	if (!ckpt_seen_verify(&k->hold, &reply->err) &&
+	    !ckpt_policy_verify(&k->hold, &reply->err) &&
+	    !ckpt_labels_verify(&k->hold, &reply->err) &&
+	    !ckpt_net_still(&k->hold, &reply->err))
+		return 0;
+	return ckpt_fail_passing(&reply->err);
 }
 
 static void serve(struct keeper *k, const struct ckpt_keeper_request *request,

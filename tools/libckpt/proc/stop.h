@@ -58,9 +58,9 @@ struct ckpt_stop;
  * @vfork_ms: how long a vfork or posix_spawn in flight is waited out, and events of an
  *	inotify or something in a pseudo terminal that the tree has not read and that cannot
  *	be told or made again; 0: 2000
- * @hold_ms: how long the keeper waits for the next call before it lets go; 0:
- *	10000; with more than that the flags of memory are read within the stop, so
- *	that nothing is left to be checked after it
+ * @hold_ms: how long the keeper waits for the next call before it lets go; 0: 10000
+ * @unhurried: the flags of memory are read within the stop, which is slow, so that what becomes
+ *	of them after it does not matter; so they are with more than 10000 as @hold_ms
  * @path_of: names that the caller knows of an inode, or of others of that number: the @nth,
  *	absolute and allocated, or NULL; asked for what is watched where the kernel tells no
  *	path, and for files whose name is gone, by the keeper, in its copy of the caller's
@@ -79,7 +79,7 @@ struct ckpt_stop_params {
 	uint32_t freeze_ms;
 	uint32_t vfork_ms;
 	uint32_t hold_ms;
-	bool survey;
+	bool survey, unhurried;
 	char *(*path_of)(const void *arg, uint64_t ino, size_t nth);
 	const void *path_arg;
 	bool watched, tcp_repair;
