@@ -145,7 +145,8 @@ static void enter_area(struct ckpt_walk *w, struct vm_area_struct *vma, u64 star
 	w->private = !(area->flags & CKPT_AREA_SHARED);
 	w->clear = w->private && !(w->m->flags & CKPT_MM_NOTIFIERS);
 	w->marked = (vma->vm_flags & VM_SOFTDIRTY) || start < w->marked_to;
-	w->uprobes = vma->vm_file && (vma->vm_flags & VM_EXEC) &&
+	/* Breakpoints are set wherever code may be, also where it cannot run just now. */
+	w->uprobes = vma->vm_file && (vma->vm_flags & VM_MAYEXEC) &&
 		     w->m->probed;
 	if (is_vm_hugetlb_page(vma) || (vma->vm_flags & VM_STRANGE) ||
 	    !(vma_is_anonymous(vma) || is_page_cache(vma)))

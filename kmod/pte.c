@@ -98,11 +98,20 @@ static bool came_back(const struct ckpt_walk *w, struct page *page)
 	return !w->framed && folio_test_swapcache(page_folio(page));
 }
 
+/*
+ * No take of ours stands behind the bits: what one that is not writable and not marked owes to us,
+ * to be told again since it may be written unseen, somebody else may have taken.
+ */
+static bool unknown(const struct ckpt_walk *w)
+{
+	return !w->m->based;
+}
+
 static void take_anon(struct ckpt_walk *w, pte_t *ptep, u64 addr, u32 i, pte_t pte,
 		      struct page *page)
 {
 	bool written = pte_soft_dirty(pte) || pte_write(pte) || pte_dirty(pte) ||
-		       unsure(w, page);
+		       unsure(w, page) || unknown(w);
 
 	w->state[i] = CKPT_PAGE_ANON;
 	if (folio_test_ksm(page_folio(page))) {
@@ -156,7 +165,7 @@ static void take_marker(struct ckpt_walk *w, u32 i, pte_marker marker)
 	/* A write-protect marker of userfaultfd stands where there is no page. */
 }
 
-static void take_absent(struct ckpt_walk *w, u32 i, pte_t pte)
+static void take_absent(struct ckpt_walk *w, pte_t *ptep, u64 addr, u32 i, pte_t pte)
 {
 	enum ckpt_leaf leaf = ckpt_pte_leaf(pte);
 
@@ -173,6 +182,8 @@ static void take_absent(struct ckpt_walk *w, u32 i, pte_t pte)
 		 * The bit stays, and comes back with the page: only there can be seen whether
 		 * direct I/O that began before the page went has yet to write it.
 		 */
+		if (unknown(w) && w->clear && !pte_swp_soft_dirty(pte))
+			set_pte_at(w->mm, addr, ptep, pte_swp_mksoft_dirty(pte));
 		break;
 	default:
 		/*
@@ -242,7 +253,7 @@ static void take_entries(struct ckpt_walk *w, pte_t *first, u64 addr, u64 end)
 		else if (pte_present(pte))
 			take_present(w, &first[i], addr, i, pte);
 		else
-			take_absent(w, i, pte);
+			take_absent(w, &first[i], addr, i, pte);
 	}
 }
 
@@ -309,7 +320,7 @@ static pmd_t change_huge(pmd_t *pmd, pmd_t old, bool clear)
 static void take_huge_anon(struct ckpt_walk *w, pmd_t *pmd, pmd_t val, u16 *flags)
 {
 	bool written = pmd_soft_dirty(val) || pmd_write(val) || pmd_dirty(val) ||
-		       unsure(w, pmd_page(val));
+		       unsure(w, pmd_page(val)) || unknown(w);
 
 	if (written)
 		*flags |= CKPT_RUN_DIRTY;

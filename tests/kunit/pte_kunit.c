@@ -127,6 +127,7 @@ static int set_up(struct kunit *test)
 	fake->w.private = true;
 	fake->w.clear = true;
 	fake->w.framed = true;
+	fake->m.based = true;
 	return ckpt_tables_reserve(&fake->w.tables, 8);
 }
 
@@ -341,7 +342,6 @@ static void pmd_migration(struct kunit *test)
 	/* all that the last take says is that nothing need be written here */
 	KUNIT_ASSERT_EQ(test, ckpt_areas_add(&fake->m.areas, &known, 1), 0);
 	fake->w.runs_max = 2 * PTRS_PER_PTE;
-	fake->m.based = true;
 	fake_walk_pmd(&fake->w, &fake->pmd, ADDR, ADDR + PMD_SIZE);
 	for (i = 0; i < PTRS_PER_PTE; i++)
 		told += fake->w.state[i] == CKPT_PAGE_MIGRATION &&
@@ -373,6 +373,48 @@ static void pmd_strange_reference(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, pmd_soft_dirty(fake->pmd));
 }
 
+/*
+ * Whoever cleared the bits last, it was not the take before: the mark that says "tell it again"
+ * of a page that a device has may be gone, and is set anew.
+ */
+static void bits_unknown(struct kunit *test)
+{
+	pte_t clean = pte_mkclean(pte_wrprotect(mk_pte(fake->page, PAGE_READONLY)));
+	u16 flags = 0;
+
+	fake->more = 1;
+	fake->table[0] = clean;
+	KUNIT_EXPECT_TRUE(test, take());
+	KUNIT_EXPECT_EQ(test, fake->w.run_flags[0], 0);
+	fake->m.based = false;
+	KUNIT_EXPECT_TRUE(test, take());
+	KUNIT_EXPECT_EQ(test, fake->w.run_flags[0], CKPT_RUN_DIRTY | CKPT_RUN_DMA);
+	KUNIT_EXPECT_TRUE(test, pte_soft_dirty(fake->table[0]));
+	fake->pmd = pmd_wrprotect(pmd_clear_soft_dirty(huge_entry()));
+	take_huge_anon(&fake->w, &fake->pmd, fake->pmd, &flags);
+	KUNIT_EXPECT_EQ(test, flags, CKPT_RUN_DIRTY | CKPT_RUN_DMA);
+	KUNIT_EXPECT_TRUE(test, pmd_soft_dirty(fake->pmd));
+}
+
+/* A page in swap has it back with the page. */
+static void swap_unknown(struct kunit *test)
+{
+	pte_t pte = swp_entry_to_pte(swp_entry(0, 5));
+
+	KUNIT_ASSERT_FALSE(test, pte_swp_soft_dirty(pte));
+	fake->table[0] = pte;
+	KUNIT_EXPECT_TRUE(test, take());
+	KUNIT_EXPECT_EQ(test, fake->w.state[0], CKPT_PAGE_SWAP);
+	KUNIT_EXPECT_EQ(test, pte_val(fake->table[0]), pte_val(pte));
+	fake->m.based = false;
+	fake->w.clear = false;
+	KUNIT_EXPECT_TRUE(test, take());
+	KUNIT_EXPECT_EQ(test, pte_val(fake->table[0]), pte_val(pte));
+	fake->w.clear = true;
+	KUNIT_EXPECT_TRUE(test, take());
+	KUNIT_EXPECT_EQ(test, pte_val(fake->table[0]), pte_val(pte_swp_mksoft_dirty(pte)));
+}
+
 static struct kunit_case cases[] = {
 	KUNIT_CASE(pte_taken),
 	KUNIT_CASE(pte_dirty_moves),
@@ -388,6 +430,8 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(pmd_strange_reference),
 	KUNIT_CASE(pte_migration),
 	KUNIT_CASE(pmd_migration),
+	KUNIT_CASE(bits_unknown),
+	KUNIT_CASE(swap_unknown),
 	{}
 };
 

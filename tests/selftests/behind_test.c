@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * behind_test.c: memory that is written without a fault: by rings, direct I/O, guests, probes
+ * behind_test.c: memory that is written without a fault: by rings, direct I/O, guests
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -27,9 +27,6 @@
 #define LEN (NR * PAGE)
 #define BIG (256 * PAGE)
 #define SOURCE "/scratch/behind"
-#define PROBED "/scratch/probed"
-/* Where the probe is: in the second page. */
-#define PROBE_AT (PAGE + 16)
 
 enum {
 	RING_HOLD,	/* registers pages 4 to 7 as a buffer */
@@ -39,13 +36,12 @@ enum {
 	DIRECT_START,	/* a thread reads BIG bytes from a slow disk */
 	DIRECT_OUT,	/* its pages are swapped out meanwhile */
 	DIRECT_WAIT,
-	CODE,		/* maps code that will be probed */
 	GUEST,		/* a virtual machine has the pages */
 	GUEST_WRITE,	/* and writes page 3 */
 	GUEST_END,	/* it is gone, the pages stay */
 };
 
-static char *mem, *big, *code;
+static char *mem, *big;
 static int ring;
 static unsigned int ring_reads;	/* of this ring */
 static struct io_uring_sqe *sqe;
@@ -174,15 +170,6 @@ static bool guest_end(void)
 	return !munmap(run, run_len) && !close(vcpu) && !close(vm) && !close(kvm);
 }
 
-static bool map_code(void)
-{
-	int fd = open(PROBED, O_RDONLY | O_CLOEXEC);
-
-	code = mmap(NULL, 4 * PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
-	close(fd);
-	return code != MAP_FAILED;
-}
-
 /* shared[1]: did it work */
 static void step(int n, uint64_t *shared)
 {
@@ -210,10 +197,6 @@ static void step(int n, uint64_t *shared)
 		break;
 	case DIRECT_WAIT:
 		done = direct_wait();
-		break;
-	case CODE:
-		done = map_code();
-		shared[0] = (uint64_t)(uintptr_t)code;
 		break;
 	case GUEST:
 		done = guest_make();
@@ -275,6 +258,35 @@ static void test_ring(struct client *c, const struct child *child, int hold, uin
 	      "what was written before the buffer was let go is told after it");
 	taken(c, child, at);
 	check((taken(c, child, at) & (dma | CKPT_RUN_HUGE)) == size, "and then no more");
+}
+
+/*
+ * What is told again of such a page is so by its bit alone, since it is protected: when somebody
+ * else takes that, it must come back.
+ */
+static void test_ring_cleared(struct client *c, const struct child *child, int hold)
+{
+	const uint32_t dma = CKPT_RUN_DIRTY | CKPT_RUN_DMA;
+	char path[64];
+	uint64_t at;
+	int i;
+
+	does(child, hold, "register a buffer");
+	at = child->shared[0] + 5 * PAGE;
+	for (i = 0; i < 4; i++)
+		batches_drain();
+	taken(c, child, at);
+	snprintf(path, sizeof(path), "/proc/%d/clear_refs", child->pid);
+	if (put(path, "4"))
+		die("clear_refs");
+	taken(c, child, at);
+	check((taken(c, child, at) & dma) == dma,
+	      "a buffer is told once somebody else has cleared bits");
+	does(child, RING_WRITE, "read into a registered buffer");
+	check((taken(c, child, at) & dma) == dma, "so is what the ring wrote then");
+	does(child, RING_LET_GO, "unregister a buffer");
+	usleep(300000);
+	check(taken(c, child, at) & CKPT_RUN_DIRTY, "and once more when it is let go");
 }
 
 static void throttle(const char *rate)
@@ -351,29 +363,6 @@ static void test_direct(struct client *c, const struct child *child)
 	      "and once more when it has ended, with what it wrote");
 }
 
-static void probe(const char *text, const char *enable)
-{
-	if (put("/sys/kernel/tracing/uprobe_events", text))
-		die("uprobe_events");
-	if (enable && put("/sys/kernel/tracing/events/ckpt/behind/enable", enable))
-		die("enable a probe");
-}
-
-static void test_probe(struct client *c, const struct child *child)
-{
-	uint64_t at;
-
-	does(child, CODE, "map code");
-	at = child->shared[0] + PAGE;
-	check(!(taken(c, child, at) & CKPT_RUN_DIRTY), "code is the file's");
-	probe("p:ckpt/behind " PROBED ":0x1010", "1");
-	check(taken(c, child, at) & CKPT_RUN_DIRTY, "a probe that was set is told");
-	check(taken(c, child, at) & CKPT_RUN_DIRTY, "and always, while it is there");
-	if (put("/sys/kernel/tracing/events/ckpt/behind/enable", "0"))
-		die("disable a probe");
-	probe("-:ckpt/behind", NULL);
-}
-
 /* Last: the address space counts as one with notifiers for the rest of its life. */
 static void test_guest(struct client *c, const struct child *child)
 {
@@ -421,12 +410,6 @@ static void make_files(void)
 	}
 	fsync(fd);
 	close(fd);
-	memset(buf, 0x90, sizeof(buf));
-	fd = open(PROBED, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0700);
-	for (i = 0; i < 4; i++)
-		if (write(fd, buf, PAGE) != PAGE)
-			die("write " PROBED);
-	close(fd);
 }
 
 int main(void)
@@ -441,17 +424,17 @@ int main(void)
 	child_start(&child, "behind", step);
 	test_ring(&c, &child, RING_HOLD, 0);
 	test_ring(&c, &child, RING_HOLD_HUGE, CKPT_RUN_HUGE);
+	test_ring_cleared(&c, &child, RING_HOLD);
+	test_ring_cleared(&c, &child, RING_HOLD_HUGE);
 	test_direct(&c, &child);
 	swap_start();
 	test_direct_swapped(&c, &child);
 	swap_end();
-	test_probe(&c, &child);
 	test_guest(&c, &child);
 	child_end(&child);
 	client_group_del(&c, "behind");
 	client_close(&c);
 	cgroup_gone("behind");
 	unlink(SOURCE);
-	unlink(PROBED);
 	return finish();
 }
