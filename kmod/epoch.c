@@ -33,18 +33,16 @@ static atomic_t nr_open = ATOMIC_INIT(0);
 
 /* --- rounds --- */
 
-/* Hold what every mm maps until the flush; an mm nobody uses any more goes. */
-static void hold_users(struct ckpt_group *group)
+/*
+ * Hold what an mm maps until the flush, and not before its walk: memory, files and the binary of
+ * one that ends are held with it.  One that nobody uses any more goes.
+ */
+static bool hold_users(struct ckpt_group *group, struct ckpt_mm *m)
 {
-	struct ckpt_epoch *epoch = &group->epoch;
-	struct ckpt_mm *m, *next;
-
-	list_for_each_entry_safe(m, next, &epoch->mms, link) {
-		m->users = mmget_not_zero(m->mm);
-		m->flushing = false;
-		if (!m->users)
-			ckpt_members_gone(group, m);
-	}
+	m->users = mmget_not_zero(m->mm);
+	if (!m->users)
+		ckpt_members_gone(group, m);
+	return m->users;
 }
 
 /* One flush for all address spaces, then let go of them. */
@@ -80,7 +78,7 @@ static void carry_taken(struct ckpt_epoch *epoch)
 static int walk_round(struct ckpt_group *group, bool final, struct netlink_ext_ack *extack)
 {
 	struct ckpt_epoch *epoch = &group->epoch;
-	struct ckpt_mm *m;
+	struct ckpt_mm *m, *next;
 	int err;
 
 	err = ckpt_members_update(group, extack);
@@ -88,8 +86,9 @@ static int walk_round(struct ckpt_group *group, bool final, struct netlink_ext_a
 		return err;
 	epoch->dirty_pages = 0;
 	epoch->resident_pages = 0;
-	hold_users(group);
-	list_for_each_entry(m, &epoch->mms, link) {
+	list_for_each_entry_safe(m, next, &epoch->mms, link) {
+		if (!hold_users(group, m))
+			continue;
 		err = ckpt_walk_mm(m, final, &epoch->told);
 		if (err)
 			break;

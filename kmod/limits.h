@@ -43,6 +43,13 @@
 #define CKPT_LOCK_WAIT_US	400
 
 /*
+ * So does the final one, which everybody waits for: at first every now and then, so long at last,
+ * for a second at least.
+ */
+#define CKPT_LOCK_TRIES_FINAL	1100
+#define CKPT_LOCK_WAIT_FINAL_US	1000
+
+/*
  * Levels of directories above a name that are followed, under a lock; what is deeper may be in
  * any root.
  */

@@ -7,9 +7,10 @@
  * is decided in pte.c; here are the areas, the levels and the locks.
  *
  * LOCKING
- * group->lock > mmap_lock (write) > page-table lock.  In a live round the mmap
- * lock is only tried for: a reader stuck in a fault (FUSE, userfaultfd) plus a
- * queued writer would block every fault of the process.
+ * group->lock > mmap_lock (write) > page-table lock.  The mmap lock is only tried
+ * for: a reader stuck in a fault (FUSE, userfaultfd) plus a queued writer would
+ * block every fault of the process, and in the final round whoever the fault
+ * waits for may be stopped.
  *
  * WHAT IS PROTECTED
  * Private areas.  Their anonymous pages lose the write, dirty and soft-dirty
@@ -47,7 +48,6 @@
  * in which new memory was also merged into it.  docs/testing.md has the rest, of
  * single kernels.
  */
-#include <linux/cgroup.h>
 #include <linux/delay.h>
 #include <linux/fs.h>
 #include <linux/hugetlb_inline.h>
@@ -267,16 +267,16 @@ static bool walk_chunk(struct ckpt_walk *w, u64 *pos)
 
 static int lock_mm(struct mm_struct *mm, bool final)
 {
-	int tries;
+	const int most = final ? CKPT_LOCK_TRIES_FINAL : CKPT_LOCK_TRIES;
+	int tries, wait;
 
-	if (final)
-		return mmap_write_lock_killable(mm);
 	for (tries = 0; !ckpt_mmap_write_trylock(mm); tries++) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		if (tries == CKPT_LOCK_TRIES)
+		if (tries == most)
 			return -EAGAIN;
-		usleep_range(CKPT_LOCK_WAIT_US, 2 * CKPT_LOCK_WAIT_US);
+		wait = final ? min(10 + 10 * tries, CKPT_LOCK_WAIT_FINAL_US) : CKPT_LOCK_WAIT_US;
+		usleep_range(wait, 2 * wait);
 	}
 	return 0;
 }
@@ -318,6 +318,8 @@ static int walk_all(struct ckpt_walk *w, bool final)
 		}
 		done = walk_chunk(w, &w->pos);
 		mmap_write_unlock(w->mm);
+		if (!done && fatal_signal_pending(current))
+			return -EINTR;
 		cond_resched();
 	}
 	return 0;
@@ -378,7 +380,7 @@ static void give_up(struct ckpt_walk *w)
 /**
  * ckpt_walk_mm - take what an address space has written since the last take
  * @m: the address space; mmget is held, and stays held until after the flush
- * @final: all its users are stopped: wait for its lock
+ * @final: all its users are stopped: try longer for its lock
  * @told: what the round has told of shared inodes; grows
  *
  * On return ->flushing says whether a TLB flush and dec_tlb_flush_pending are
@@ -403,7 +405,7 @@ int ckpt_walk_mm(struct ckpt_mm *m, bool final, struct ckpt_told *told)
 	w->m = m;
 	w->mm = m->mm;
 	w->runs_max = min_t(u32, READ_ONCE(runs_max), CKPT_RUNS_MAX);
-	w->work_max = max(READ_ONCE(tables_max), 1U) * CKPT_TABLE_WORK;
+	w->work_max = (u64)max(READ_ONCE(tables_max), 1U) * CKPT_TABLE_WORK;
 	ckpt_moves_take(m);
 	err = walk_all(w, final);
 	if (err)

@@ -276,6 +276,26 @@ static void test_lets_in(void)
 	put(TABLES_MAX, "128");
 }
 
+/* As many page tables as the parameter can say, and all of them in one hold. */
+static void test_largest(void)
+{
+	static const char *const largest[] = { "67108864", "4294967295" };
+	struct pages p;
+	size_t i;
+
+	for (i = 0; i < 2; i++) {
+		put(TABLES_MAX, largest[i]);
+		/* what never ends is ended here */
+		alarm(60);
+		client_take(&c, "bounds", &p);
+		alarm(0);
+		check(p.nr_areas > 0, "a walk ends that may take %s page tables at once",
+		      largest[i]);
+		pages_free(&p);
+	}
+	put(TABLES_MAX, "128");
+}
+
 int main(void)
 {
 	cgroup_make("bounds");
@@ -289,6 +309,7 @@ int main(void)
 	test_abort();
 	test_lets_in();
 	test_reserved();
+	test_largest();
 	child_end(&child);
 	client_group_del(&c, "bounds");
 	client_close(&c);

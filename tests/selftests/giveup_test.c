@@ -374,7 +374,7 @@ static bool killed_waiting(struct round *r)
 	}
 	for (tries = 0; tries < 500 && waits < 10 && state != 'Z'; tries++) {
 		state = state_of(pid);
-		waits = state == 'D' ? waits + 1 : 0;
+		waits += state == 'D';
 		usleep(10000);
 	}
 	kill(pid, SIGKILL);

@@ -257,13 +257,17 @@ static void commit(const struct round *r)
 		die("commit: %s", c.text);
 }
 
+/* A round that begins an epoch; others are CKPT_EPOCH_*, or 0. */
+#define FIRST UINT32_MAX
+
 /* One round, of which @p is the dump.  Return: how often the other thread faulted meanwhile. */
-static uint64_t round_of(const struct child *child, bool first, struct round *r, struct pages *p)
+static uint64_t round_of(const struct child *child, uint32_t flags, struct round *r,
+			 struct pages *p)
 {
 	const volatile uint64_t *beats = &child->shared[BEATS];
 	uint64_t before = *beats, start = now_ms(), took;
 
-	if ((first ? client_begin(&c, "stuck", r) : client_next(&c, "stuck", 0, r)) ||
+	if ((flags == FIRST ? client_begin(&c, "stuck", r) : client_next(&c, "stuck", flags, r)) ||
 	    client_pages(&c, "stuck", p))
 		die("a round: %s", c.text);
 	took = now_ms() - start;
@@ -285,7 +289,7 @@ static void settle(const struct child *child)
 
 	for (i = 0; i < 3; i++) {
 		batches_drain();
-		round_of(child, true, &r, &p);
+		round_of(child, FIRST, &r, &p);
 		pages_free(&p);
 		commit(&r);
 	}
@@ -303,7 +307,7 @@ static void test_uffd(const struct child *child)
 	child_step(child, UFFD_STUCK);
 	usleep(200000);
 	child_step(child, WRITE);
-	round_of(child, true, &r, &p);
+	round_of(child, FIRST, &r, &p);
 	check(pages_mm_flags(&p, child->pid) == 0 && is_dirty(&p, child, written),
 	      "a thread waits for userfaultfd: the round tells what others wrote");
 	check(pages_state(&p, child->pid, absent, &flags) == CKPT_PAGE_NONE &&
@@ -312,7 +316,7 @@ static void test_uffd(const struct child *child)
 	commit(&r);
 	child_step(child, UFFD_COPY);
 	check(!child->shared[RAN] && child->shared[ENDED] == 1, "the page comes");
-	round_of(child, true, &r, &p);
+	round_of(child, FIRST, &r, &p);
 	check(is_dirty(&p, child, absent), "and is told");
 	pages_free(&p);
 	commit(&r);
@@ -335,7 +339,7 @@ static bool hold_lock(const struct child *child, struct round *r, struct pages *
 		/* it waits for the answer by then */
 		usleep(100000);
 		child_step(child, WRITE);
-		*ret_beats = round_of(child, true, r, p);
+		*ret_beats = round_of(child, FIRST, r, p);
 		if (pages_mm_flags(p, child->pid) & CKPT_MM_BUSY)
 			return true;
 		note("read %lu is waited for without the lock", server[READS]);
@@ -360,13 +364,18 @@ static void test_fuse(const struct child *child)
 	check(beats > 0, "and its other threads go on (%lu faults)", beats);
 	pages_free(&p);
 	child_step(child, WRITE);
-	round_of(child, false, &r, &p);
+	round_of(child, 0, &r, &p);
 	check(pages_mm_flags(&p, child->pid) & CKPT_MM_BUSY, "the next round finds it so, too");
+	pages_free(&p);
+	beats = round_of(child, CKPT_EPOCH_FINAL, &r, &p);
+	check(pages_mm_flags(&p, child->pid) & CKPT_MM_BUSY,
+	      "the final one, for which everybody may be standing still, does not wait for ever");
+	check(beats > 0, "and it keeps nobody from the lock (%lu faults)", beats);
 	pages_free(&p);
 	server[GO_ON] = 1;
 	while (((volatile uint64_t *)child->shared)[ENDED] < 2)
 		usleep(1000);
-	round_of(child, false, &r, &p);
+	round_of(child, 0, &r, &p);
 	check(pages_mm_flags(&p, child->pid) == 0 && is_dirty(&p, child, written),
 	      "the one after the answer tells what was written");
 	check(!is_dirty(&p, child, written + 4 * PAGE), "and not more");
