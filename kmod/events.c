@@ -20,6 +20,7 @@
 
 #include "events.h"
 #include "files.h"
+#include "fswatch.h"
 #include "group.h"
 #include "netlink.h"
 
@@ -47,9 +48,9 @@ static void look(struct work_struct *work)
 	bool lost_now = false, gone_now = false;
 	u64 lost = 0, changed = 0;
 
+	ckpt_layers_look(group);
 	mutex_lock(&group->lock);
 	if (!group->dead) {
-		ckpt_files_look(group->files);
 		lost = ckpt_files_lost(group->files);
 		lost_now = lost && !events->told_lost;
 		gone_now = ckpt_group_state(group) == CKPT_GROUP_GONE && !events->told_gone;

@@ -163,6 +163,7 @@ struct ckpt_files *ckpt_files_create(struct ckpt_group *group)
 	INIT_LIST_HEAD(&files->chunks);
 	INIT_LIST_HEAD(&files->logs);
 	spin_lock_init(&files->lock);
+	mutex_init(&files->look);
 	ckpt_changeset_init(&files->set, buckets, BUCKET_BITS,
 			    READ_ONCE(inodes_max));
 	return files;
@@ -237,17 +238,6 @@ static void take_deaf(struct ckpt_files *files)
 }
 
 /**
- * ckpt_files_look - look after what came up where nobody could
- * @files: the file side; its group's lock is held
- *
- * Context: sleeps.
- */
-void ckpt_files_look(struct ckpt_files *files)
-{
-	ckpt_layers_made(files);
-}
-
-/**
  * ckpt_files_take - one round: what is live joins the taken set
  * @files: the file side; its group's lock is held
  * @final: every task of the group is stopped: leave nothing for the next round
@@ -260,7 +250,7 @@ void ckpt_files_take(struct ckpt_files *files, bool final)
 	take_came(files);
 	take_deaf(files);
 	ckpt_roots_check(files);
-	ckpt_layers_take(files);
+	ckpt_layers_take(files, final);
 	ckpt_suspect_find(files, !files->open, final);
 	files->open = true;
 

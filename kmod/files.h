@@ -48,7 +48,6 @@ int ckpt_files_root_del(struct ckpt_files *files, const char *path, struct netli
 /* The path of root @index as it was given, or NULL past the end. */
 const char *ckpt_files_root(struct ckpt_files *files, unsigned int index);
 
-void ckpt_files_look(struct ckpt_files *files);
 /* The live set becomes the set of this round and joins the taken set. */
 void ckpt_files_take(struct ckpt_files *files, bool final);
 void ckpt_files_commit(struct ckpt_files *files);

@@ -87,6 +87,7 @@ struct ckpt_watch {
  * @in.age: takes since then
  * @nr: how many of @in
  * @more: mounts on others that nobody has looked for
+ * @looks: how often somebody has, since the last take
  * @ask: nobody has looked since the last mount
  */
 struct ckpt_made {
@@ -99,6 +100,7 @@ struct ckpt_made {
 	} in[CKPT_MADE_MAX];
 	unsigned int nr;
 	unsigned int more;
+	unsigned int looks;
 	bool ask;
 };
 
@@ -167,6 +169,7 @@ struct ckpt_files {
 	unsigned int nr_roots;
 	bool open;
 	spinlock_t lock;	/* @set, @chunks */
+	struct mutex look;	/* who looks for overlays; after group->lock */
 	struct ckpt_changeset set;
 	struct list_head chunks;
 	struct list_head logs;
@@ -265,8 +268,8 @@ void ckpt_inodes_each(struct super_block *sb, bool (*pick)(struct inode *inode, 
 bool ckpt_layers_above(struct dentry *dentry);
 void ckpt_layers_find(struct ckpt_sub *sub, struct super_block *sb);
 void ckpt_layers_mkdir(struct ckpt_sub *sub, struct inode *dir, const struct dentry *dentry);
-void ckpt_layers_made(struct ckpt_files *files);
-void ckpt_layers_take(struct ckpt_files *files);
+void ckpt_layers_look(struct ckpt_group *group);
+void ckpt_layers_take(struct ckpt_files *files, bool final);
 
 /* suspect.c */
 void ckpt_suspect_root(struct ckpt_sub *sub);

@@ -18,6 +18,7 @@
 #include <linux/dcache.h>
 #include <linux/fs.h>
 #include <linux/list.h>
+#include <linux/mutex.h>
 #include <linux/sched.h>
 #include <linux/string.h>
 #include <asm/syscall.h>
@@ -27,6 +28,7 @@
 #include "files.h"
 #include "fswatch.h"
 #include "group.h"
+#include "limits.h"
 
 /* Times that it is asked where a layer is, as long as that is unsure. */
 #define PLACE_TRIES 16
@@ -256,17 +258,17 @@ static bool all_seen(struct ckpt_sub *sub, struct super_block *sb, struct ckpt_m
 	return all;
 }
 
-/* Overlays were mounted: where are they? */
+/* Overlays were mounted: where are they?  Under files->look. */
 static void look_for_made(struct ckpt_sub *sub)
 {
 	struct ckpt_files *files = sub->files;
 	struct ckpt_made before;
 	struct super_block *sb;
 
-	if (!READ_ONCE(sub->made.ask))
-		return;
+	lockdep_assert_held(&files->look);
 	spin_lock(&files->lock);
 	WRITE_ONCE(sub->made.ask, false);
+	sub->made.looks++;
 	before = sub->made;
 	spin_unlock(&files->lock);
 	sb = ckpt_fswatch_sb_get(sub->watch);
@@ -286,6 +288,7 @@ static void forget_made(struct ckpt_sub *sub)
 	unsigned int i = 0;
 
 	spin_lock(&sub->files->lock);
+	made->looks = 0;
 	while (i < made->nr) {
 		if (made->in[i].looked && !made->in[i].mounts && made->in[i].age++)
 			made->in[i] = made->in[--made->nr];
@@ -295,52 +298,99 @@ static void forget_made(struct ckpt_sub *sub)
 	spin_unlock(&sub->files->lock);
 }
 
+/* A super block on which somebody has mounted an overlay; not after many of them in a row. */
+static struct ckpt_sub *next_asked(struct ckpt_files *files)
+{
+	struct ckpt_sub *sub;
+
+	list_for_each_entry(sub, &files->subs, in_files)
+		if (READ_ONCE(sub->made.ask) && READ_ONCE(sub->made.looks) < CKPT_LOOKS_MAX)
+			return sub;
+	return NULL;
+}
+
 /**
- * ckpt_layers_made - look for the overlays that have been mounted since the last call
- * @files: the file side; its group's lock is held
+ * ckpt_layers_look - look for the overlays that have been mounted since the last call
+ * @group: kept alive by the caller, who does not hold its lock
+ *
+ * Anybody can mount an overlay, and a look visits every inode in memory: nobody waits for it
+ * with the group's lock but a live round.  Where one is mounted after the other, the next of
+ * those looks.
  *
  * Context: sleeps.
  */
-void ckpt_layers_made(struct ckpt_files *files)
+void ckpt_layers_look(struct ckpt_group *group)
 {
+	struct ckpt_files *files;
 	struct ckpt_sub *sub;
 	int idx;
 
-	lockdep_assert_held(&files->group->lock);
-	idx = srcu_read_lock(&ckpt_events_srcu);
-	list_for_each_entry(sub, &files->subs, in_files)
+	do {
+		mutex_lock(&group->lock);
+		files = group->files;
+		/* Under the lock: who takes a root away waits for readers with it. */
+		idx = srcu_read_lock(&ckpt_events_srcu);
+		sub = group->dead ? NULL : next_asked(files);
+		if (sub)
+			mutex_lock(&files->look);
+		mutex_unlock(&group->lock);
+		if (sub) {
+			look_for_made(sub);
+			mutex_unlock(&files->look);
+		}
+		srcu_read_unlock(&ckpt_events_srcu, idx);
+	} while (sub);
+}
+
+/* Of one super block. @final: nobody looks now, since everybody waits for the round. */
+static void take_layers(struct ckpt_sub *sub, bool final)
+{
+	bool ask = READ_ONCE(sub->made.ask);
+	struct super_block *sb;
+
+	if (ask && !final)
 		look_for_made(sub);
-	srcu_read_unlock(&ckpt_events_srcu, idx);
+	else if (ask)
+		ckpt_files_lose(sub->files);
+	forget_made(sub);
+	if (!READ_ONCE(sub->layered))
+		return;
+	ckpt_files_lose(sub->files);
+	if (final)
+		return;
+	WRITE_ONCE(sub->layered, false);
+	sb = ckpt_fswatch_sb_get(sub->watch);
+	if (!sb)
+		return;
+	ckpt_layers_find(sub, sb);
+	deactivate_super(sb);
 }
 
 /**
  * ckpt_layers_take - a loss for each file system whose files an overlay may have written
  * @files: the file side; its group's lock is held
+ * @final: the round is the last one of its epoch
  *
  * Once more after the last take that found one.
  *
  * Context: sleeps.
  */
-void ckpt_layers_take(struct ckpt_files *files)
+void ckpt_layers_take(struct ckpt_files *files, bool final)
 {
-	struct super_block *sb;
 	struct ckpt_sub *sub;
 	int idx;
 
-	ckpt_layers_made(files);
-	idx = srcu_read_lock(&ckpt_events_srcu);
-	list_for_each_entry(sub, &files->subs, in_files) {
-		bool layered = xchg(&sub->layered, false);
-
-		forget_made(sub);
-		if (!layered)
-			continue;
+	lockdep_assert_held(&files->group->lock);
+	if (!final) {
+		mutex_lock(&files->look);
+	} else if (!mutex_trylock(&files->look)) {
+		/* What is being looked for just now may be found. */
 		ckpt_files_lose(files);
-		sb = ckpt_fswatch_sb_get(sub->watch);
-		if (!sb)
-			continue;
-		ckpt_layers_find(sub, sb);
-		deactivate_super(sb);
+		return;
 	}
+	idx = srcu_read_lock(&ckpt_events_srcu);
+	list_for_each_entry(sub, &files->subs, in_files)
+		take_layers(sub, final);
 	srcu_read_unlock(&ckpt_events_srcu, idx);
+	mutex_unlock(&files->look);
 }

@@ -67,6 +67,9 @@
 /* Roots of one group. */
 #define CKPT_ROOTS_MAX		64
 
+/* Looks for overlays that were mounted, between two takes; then the next take looks. */
+#define CKPT_LOOKS_MAX		16
+
 /*
  * Inodes in the change sets of one group unless the parameter inodes_max says otherwise,
  * some 110 bytes each; over it changes count as lost.
