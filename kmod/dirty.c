@@ -252,7 +252,7 @@ static int by_addr(const void *a, const void *b)
  * ckpt_tables_drop_twins - forget what stood behind more than one pmd
  * @tables: the tables; in order, and afterwards again
  *
- * Context: may sleep for long, there can be millions.
+ * Context: any, for long: there can be millions.
  */
 void ckpt_tables_drop_twins(struct ckpt_tables *tables)
 {

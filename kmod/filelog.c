@@ -97,7 +97,7 @@ static void io_mapped(void *data, struct iomap_iter *iter, const void *ops, unsi
 	if ((iter->flags & direct) == direct)
 		written(iter->inode, 0, 0, true);
 	/* One that fails for want of space has zeroed all the same, and makes no event. */
-	else if (iter->flags & IOMAP_ZERO)
+	else if (iter->flags & IOMAP_ZERO && iter->len)
 		written(iter->inode, iter->pos >> PAGE_SHIFT,
 			(offset_in_page(iter->pos) + iter->len + PAGE_SIZE - 1) >> PAGE_SHIFT,
 			false);

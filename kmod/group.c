@@ -363,7 +363,10 @@ enum ckpt_group_state ckpt_group_state(const struct ckpt_group *group)
  */
 int ckpt_group_path(const struct ckpt_group *group, char *buf, size_t len)
 {
-	return cgroup_path_ns(group->cgroup, buf, len, current->nsproxy->cgroup_ns);
+	int n = cgroup_path_ns(group->cgroup, buf, len, current->nsproxy->cgroup_ns);
+
+	/* Before 6.9 one that was cut tells the length of all. */
+	return n >= 0 && (size_t)n >= len ? -ENAMETOOLONG : n;
 }
 
 /**

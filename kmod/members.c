@@ -52,8 +52,9 @@ static struct mm_struct *grab_mm(struct task_struct *task)
 /* Return: how many there are; only the first @cap are in @found, pinned. */
 static u32 collect(const struct ckpt_group *group, struct found *found, u32 cap)
 {
+	/* @spare: the last one, pinned while its address is compared with, if it was not kept */
+	struct mm_struct *mm, *last = NULL, *spare = NULL;
 	struct task_struct *process, *task;
-	struct mm_struct *mm, *last = NULL;
 	u32 nr = 0;
 
 	rcu_read_lock();
@@ -69,15 +70,17 @@ static u32 collect(const struct ckpt_group *group, struct found *found, u32 cap)
 		if (nr < cap) {
 			found[nr].mm = mm;
 			found[nr].pid = get_pid(task_tgid(task));
-			last = mm;
 		} else {
-			/* Not kept: its address may not be compared with either. */
-			mmdrop(mm);
-			last = NULL;
+			if (spare)
+				mmdrop(spare);
+			spare = mm;
 		}
+		last = mm;
 		nr++;
 	}
 	rcu_read_unlock();
+	if (spare)
+		mmdrop(spare);
 	return nr;
 }
 

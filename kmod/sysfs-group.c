@@ -26,8 +26,6 @@ static ssize_t cgroup_show(struct ckpt_group *group, char *buf)
 
 	if (len < 0)
 		return len;
-	if (len >= PAGE_SIZE - 1)
-		return -ENAMETOOLONG;
 	buf[len] = '\n';
 	return len + 1;
 }

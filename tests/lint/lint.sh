@@ -66,7 +66,7 @@ once() {
 	report "$name" $rc "$out"
 }
 
-for rule in spdx size words includes pure columns exec quiet; do
+for rule in spdx size words includes pure columns exec quiet faults; do
 	out=$(tests/lint/rules.py $rule)
 	report "$rule" $? "$out"
 done

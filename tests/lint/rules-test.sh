@@ -7,7 +7,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 git -C "$tmp" init -q
-mkdir -p "$tmp"/{kmod,tools/libckpt/{base,nl,store,flow},docs}
+mkdir -p "$tmp"/{kmod,tools/libckpt/{base,nl,store,flow},docs,tests/run}
+echo 'What a fault is told by: `told`' >"$tmp/docs/testing.md"
 bad=0
 gpl='/* SPDX-License-Identifier: GPL-2.0 */'
 later='/* SPDX-License-Identifier: GPL-2.0-or-later */'
@@ -49,4 +50,6 @@ try quiet kmod/a.c 'static int take(int a)\n{\n\tpr_info("taken\\n");\n}\n' 1
 try quiet kmod/a.c 'int take(int a)\n{\n\tWARN_ON(a);\n}\n' 1
 try quiet kmod/a.c 'int take(int a)\n{\n\tWARN_ON_ONCE(a);\n}\n' 0
 try quiet kmod/a.c 'static int __init ckpt_init(void)\n{\n\tpr_err("no\\n");\n}\n' 0
+try faults tests/run/mutants 'untold\tpte.c\ts/a/b/\tstates\n' 1
+try faults tests/run/mutants '# Of pages\ntold\tpte.c\ts/a/b/\tstates\n' 0
 exit $bad

@@ -18,7 +18,7 @@ JOINS = "flow"
 # The one arrow between rooms: a tracker is a use of the client and nothing else
 ARROWS = {("track", "nl")}
 # Kernel files and library rooms without globals and I/O: they take all they need as arguments
-PURE = re.compile(r"^(kmod/(dirty|ranges|changeset)[^/]*\.c|tools/libckpt/policy/.*\.c"
+PURE = re.compile(r"^(kmod/(dirty|ranges|changeset|pageset)[^/]*\.c|tools/libckpt/policy/.*\.c"
                   r"|tools/libckpt/store/format[^/]*\.c)$")
 PURE_BANNED_INCLUDES = re.compile(
     r"<(linux/(fs|fsnotify|fsnotify_backend|netlink|sysfs|kobject|cgroup|sched|file|mount)\.h"
@@ -172,8 +172,19 @@ def quiet(root):
                 yield name, i, f"{m.group(0)[:-1]} in {where}, which may be called again and again"
 
 
+def faults(root):
+    """Each fault of the module that a test has to find is in the table of docs/testing.md."""
+    name = "tests/run/mutants"
+    with open(os.path.join(root, "docs/testing.md"), encoding="utf-8") as f:
+        told = set(re.findall(r"`([a-z0-9-]+)`", f.read()))
+    for i, l in enumerate(lines(root, name), 1):
+        m = re.match(r"([a-z][a-z0-9-]*)\t", l)
+        if m and m.group(1) not in told:
+            yield name, i, f"{m.group(1)} is not in docs/testing.md"
+
+
 RULES = {"spdx": spdx, "size": size, "words": words, "includes": includes, "pure": pure,
-         "columns": columns, "exec": executable, "quiet": quiet}
+         "columns": columns, "exec": executable, "quiet": quiet, "faults": faults}
 
 
 def main():
