@@ -127,7 +127,11 @@ static int set_up(struct kunit *test)
 	fake->w.private = true;
 	fake->w.clear = true;
 	fake->w.framed = true;
+	/* as the take before has left it */
 	fake->m.based = true;
+	if (ckpt_tables_reserve(&fake->m.tables, 1))
+		return -ENOMEM;
+	ckpt_tables_add(&fake->m.tables, ADDR & PMD_MASK, (u64)pmd_pfn(fake->pmd) << 1);
 	return ckpt_tables_reserve(&fake->w.tables, 8);
 }
 
@@ -147,6 +151,7 @@ static void tear_down(struct kunit *test)
 		__free_pages(fake->huge, HPAGE_PMD_ORDER);
 	}
 	free_page((unsigned long)fake->table);
+	ckpt_tables_free(&fake->m.tables);
 	ckpt_tables_free(&fake->w.tables);
 	ckpt_runs_free(&fake->w.runs);
 	ckpt_areas_free(&fake->m.areas);
@@ -379,7 +384,7 @@ static void pmd_strange_reference(struct kunit *test)
  */
 static void bits_unknown(struct kunit *test)
 {
-	pte_t clean = pte_mkclean(pte_wrprotect(mk_pte(fake->page, PAGE_READONLY)));
+	pte_t clean = pte_clear_soft_dirty(pte_mkclean(pte_wrprotect(entry())));
 	u16 flags = 0;
 
 	fake->more = 1;
@@ -387,6 +392,7 @@ static void bits_unknown(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, take());
 	KUNIT_EXPECT_EQ(test, fake->w.run_flags[0], 0);
 	fake->m.based = false;
+	fake->w.framed = false;
 	KUNIT_EXPECT_TRUE(test, take());
 	KUNIT_EXPECT_EQ(test, fake->w.run_flags[0], CKPT_RUN_DIRTY | CKPT_RUN_DMA);
 	KUNIT_EXPECT_TRUE(test, pte_soft_dirty(fake->table[0]));
