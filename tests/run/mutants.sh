@@ -125,13 +125,14 @@ if [ ${#left[@]} -gt 0 ]; then
 	printf '%s\n' "${needed[*]}" "" >"$out/control.tests"
 	left=(control "${left[@]}")
 fi
+append="numa=fake=2 proc_mem.force_override=always memmap=64M!1G secretmem.enable=1"
 again=0
 while [ ${#left[@]} -gt 0 ]; do
 	rm -f "$out/now"
 	rc=0
 	"$repo/tests/vm/runner/vm.sh" --kernel "$kernel" --swap 512 --out "$out" \
 		--timeout $((120 + (${#left[@]} + 3 * ${#needed[@]}) * (seconds + 60))) \
-		--append "numa=fake=2 proc_mem.force_override=always memmap=64M!1G" -- \
+		--append "$append" -- \
 		"$repo/tests/run/mutants-guest.sh" "$work" "$ops" "$seed" "$seconds" "${left[@]}" \
 		>"$out/all" 2>&1 </dev/null || rc=$?
 	if [ -s "$out/control.said" ] || [ ! -e "$out/control.done" ]; then

@@ -50,7 +50,7 @@ machine() {	# NAME...: a machine that runs these
 	# Newer kernels let nobody but a tracer write to read-only memory, as a debugger does; and a
 	# part of memory is taken for one that keeps its content, of which files are mapped directly
 	"$repo/tests/vm/runner/vm.sh" --kernel "$kernel" --timeout "$all" --out "$out" --module \
-		--append "proc_mem.force_override=always memmap=64M!1G" \
+		--append "proc_mem.force_override=always memmap=64M!1G secretmem.enable=1" \
 		--env "CKPT_TEST_TIMEOUT=$limit" \
 		--env "CKPT_SEED=${CKPT_SEED:-}" --env "CKPT_EPOCHS=${CKPT_EPOCHS:-}" \
 		--env "CKPT_MESSAGES=${CKPT_MESSAGES:-}" ${files:+--env "CKPT_FILES=$files"} \
