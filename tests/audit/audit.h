@@ -34,6 +34,7 @@
 #define MAX_OPS 128
 
 #define GROUP "audit"
+#define BELOW GROUP "/below"	/* of the group, too */
 #define AWAY "audit-away"
 #define SLOW "audit-slow"
 #define RUN_ON "audit-run-on"
@@ -112,6 +113,8 @@ struct entry {
  * @pace: how many times longer epochs are than usually
  * @stop: end
  * @children: forked ones alive, about
+ * @closed: nobody may come into the group, where all are frozen
+ * @coming: how many do just now
  * @actor: pids
  * @log: the last operations of every thread
  * @done: operations of every thread
@@ -123,6 +126,7 @@ struct audit {
 	uint32_t pace;
 	uint32_t stop;
 	int32_t children;
+	uint32_t closed, coming;
 	uint32_t on_open;	/* a bit for each file that is held open and written on */
 	pid_t actor[PROCESSES];
 	struct entry log[PROCESSES][THREADS][LOG];

@@ -94,6 +94,7 @@ unsigned int happened_missing(const struct reader *r, uint64_t ops)
 		{ { "rounds for direct I/O in flight", RARE * audit->pace }, r->drains },
 		{ { "times that memory was limited", ALWAYS }, r->squeezes },
 		{ { "epochs in which one wrote on", ALWAYS }, r->run_ons },
+		{ { "times that others cleared bits", ALWAYS }, r->clears },
 		{ { "pages told as written by direct I/O", ALWAYS }, r->direct_pages },
 		{ { "pages told as of KSM", ALWAYS }, r->ksm_pages },
 		{ { "pages shared by KSM, at most", ALWAYS }, r->ksm_most },

@@ -96,6 +96,7 @@ static void start(struct reader *r, uint64_t seed, uint32_t pace)
 	int i;
 
 	cgroup_make(GROUP);
+	cgroup_make(BELOW);
 	cgroup_make(AWAY);
 	cgroup_make(SLOW);
 	cgroup_make(RUN_ON);
@@ -144,6 +145,7 @@ static void end(struct reader *r)
 	shmctl(files.shm, IPC_RMID, NULL);
 	put("/sys/kernel/mm/ksm/run", "2");
 	put("/proc/sys/vm/nr_hugepages", "0");
+	cgroup_gone(BELOW);
 	cgroup_gone(GROUP);
 	cgroup_gone(AWAY);
 	cgroup_gone(SLOW);

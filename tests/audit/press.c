@@ -62,6 +62,29 @@ void freeze_all(bool frozen, bool runner_too)
 		wait_frozen(cgroup[i], frozen);
 }
 
+void close_group(bool closed)
+{
+	int tries;
+
+	__atomic_store_n(&audit->closed, closed, __ATOMIC_SEQ_CST);
+	for (tries = 0; closed && __atomic_load_n(&audit->coming, __ATOMIC_SEQ_CST); tries++) {
+		if (tries == FREEZE_TRIES)
+			die("who comes into the group does not arrive");
+		usleep(500);
+	}
+}
+
+void clear_bits(struct reader *r)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/clear_refs",
+		 audit->actor[rnd(&r->seed) % ACTORS]);
+	if (put(path, "4"))
+		die("%s", path);
+	r->clears++;
+}
+
 void squeeze(struct reader *r, bool on)
 {
 	unsigned long long limit;

@@ -282,6 +282,9 @@ static void live_rounds(struct reader *r)
 
 	live_round(r);
 	phase_ends(&r->phases, PHASE_ROUND);
+	/* Rarely: of who is told whole nothing can be lost. */
+	if (r->epochs % 16 == SURE_CLEAR)
+		clear_bits(r);
 	for (; rounds; rounds--) {
 		stir(r);
 		phase_ends(&r->phases, PHASE_STIR);
@@ -317,6 +320,7 @@ bool reader_epoch(struct reader *r)
 	live_rounds(r);
 	if (given_up(r, epoch))
 		return true;
+	close_group(true);
 	freeze_all(true, !r->runs_on);
 	squeeze(r, false);
 	phase_ends(&r->phases, PHASE_FREEZE);
@@ -336,6 +340,7 @@ bool reader_epoch(struct reader *r)
 	r->lost_pages += lost_pages;
 	r->lost_inodes += lost_inodes;
 	freeze_all(false, !r->runs_on);
+	close_group(false);
 	r->run_ons += r->runs_on;
 	phase_ends(&r->phases, PHASE_END);
 	return !lost_pages && !lost_inodes;

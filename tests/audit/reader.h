@@ -34,6 +34,7 @@
  * @phases: where the time goes
  * @lost_pages, @lost_inodes: differing and not told
  * @drains: rounds taken because direct I/O was in flight
+ * @clears: how often somebody else cleared bits
  * @squeezed, @squeezes: the group is over its limit, and how often it was
  * @vanished: pages the kernel dropped from frozen processes
  * @changed_inodes, @false_inodes: differing; told and not differing
@@ -49,7 +50,7 @@ struct reader {
 	struct tally tally;
 	struct phases phases;
 	unsigned long epochs, commits, aborts, closes, unheard, fulls;
-	unsigned long drains, vanished, looks, squeezes, run_ons;
+	unsigned long drains, vanished, looks, squeezes, run_ons, clears;
 	bool squeezed;
 	uint64_t actor[ACTORS];
 	uint64_t direct_pages, ksm_pages, migration_pages, ksm_most;
@@ -65,12 +66,16 @@ bool reader_epoch(struct reader *r);
 bool reader_actors(struct reader *r);
 
 /* Numbers of epochs in which something is not left to luck. */
-enum { SURE_SQUEEZE = 2, SURE_UNHEARD, SURE_ABORT, SURE_CLOSE };
+enum { SURE_SQUEEZE = 2, SURE_UNHEARD, SURE_ABORT, SURE_CLOSE, SURE_CLEAR };
 
 /* press.c: */
 
 /* All, or all but the one that runs on. */
 void freeze_all(bool frozen, bool runner_too);
+/* Nobody comes into the group from now on, and nobody is on the way. */
+void close_group(bool closed);
+/* Somebody else clears the soft-dirty bits of one of them. */
+void clear_bits(struct reader *r);
 /*
  * A limit below what the group has, so that it lives on swap until the end of the epoch.  What is
  * locked or pinned is little; but what it has may be little, too, when most of it is on swap.

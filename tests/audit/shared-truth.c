@@ -244,20 +244,29 @@ static uint64_t huge_kib(pid_t pid)
 	return all;
 }
 
+static void compare_processes(struct look *k, const char *procs)
+{
+	FILE *f = fopen(procs, "re");
+	int pid;
+
+	while (f && fscanf(f, "%d", &pid) == 1)
+		compare_process(k, pid);
+	if (!f || fclose(f))
+		die("%s", procs);
+}
+
 size_t truth_shared(struct image *img, const struct pages *p, struct shared_tally *tally)
 {
+	static const char *const procs[] = { CGROUPS GROUP "/cgroup.procs",
+					     CGROUPS BELOW "/cgroup.procs" };
 	struct look k = { .img = img, .p = p, .tally = tally };
-	int pid;
-	FILE *f;
+	size_t i;
 
 	compare_areas(&k, true);
 	/* One of them after the other. */
 	tally->huge += huge_kib(audit->actor[img->stamp % ACTORS]);
-	f = fopen(CGROUPS GROUP "/cgroup.procs", "re");
-	while (f && fscanf(f, "%d", &pid) == 1)
-		compare_process(&k, pid);
-	if (!f || fclose(f))
-		die("the processes of " GROUP);
+	for (i = 0; i < 2; i++)
+		compare_processes(&k, procs[i]);
 	return k.lost;
 }
 

@@ -38,8 +38,8 @@ static void child_work(struct hand *h)
 	}
 }
 
-/* A child that lives over a take or two, or not; the parent writes on. */
-static void op_fork(struct hand *h)
+/* A child that does something, unless there are enough; the parent writes on. */
+static void fork_one(struct hand *h, void (*what)(struct hand *h))
 {
 	pid_t pid;
 
@@ -52,11 +52,7 @@ static void op_fork(struct hand *h)
 	pid = fork();
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		guarded(h, child_work);
-		if (pick(h, 3)) {
-			usleep((useconds_t)pick(h, 300000));
-			guarded(h, child_work);
-		}
+		what(h);
 		__atomic_sub_fetch(&audit->children, 1, __ATOMIC_RELAXED);
 		_exit(0);
 	}
@@ -66,6 +62,21 @@ static void op_fork(struct hand *h)
 	}
 	say(h, NULL, (uint64_t)pid);
 	scribble(h, any_page(h), PAGE);
+}
+
+static void live_a_while(struct hand *h)
+{
+	guarded(h, child_work);
+	if (pick(h, 3)) {
+		usleep((useconds_t)pick(h, 300000));
+		guarded(h, child_work);
+	}
+}
+
+/* It lives over a take or two, or not. */
+static void op_fork(struct hand *h)
+{
+	fork_one(h, live_a_while);
 }
 
 /* What the executed program does. */
@@ -142,11 +153,63 @@ static void op_thread(struct hand *h)
 		missed(h);
 }
 
+static void move_to(struct hand *h, const char *cgroup)
+{
+	char path[64], pid[16];
+
+	snprintf(path, sizeof(path), CGROUPS "%s/cgroup.procs", cgroup);
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	if (put(path, pid))
+		missed(h);
+}
+
+/* From the group's cgroup to one below it and back: it is the group's all the time. */
+static void op_nest(struct hand *h)
+{
+	move_to(h, pick(h, 2) ? BELOW : GROUP);
+}
+
+/* Among frozen ones that the last round has told nobody may come. */
+static void come_in(struct hand *h)
+{
+	for (;;) {
+		__atomic_add_fetch(&audit->coming, 1, __ATOMIC_SEQ_CST);
+		if (!__atomic_load_n(&audit->closed, __ATOMIC_SEQ_CST))
+			break;
+		__atomic_sub_fetch(&audit->coming, 1, __ATOMIC_SEQ_CST);
+		usleep(2000);
+	}
+	move_to(h, GROUP);
+	__atomic_sub_fetch(&audit->coming, 1, __ATOMIC_SEQ_CST);
+}
+
+/* What it does outside, where it is not frozen, it does to memory of its own. */
+static void out_and_in(struct hand *h)
+{
+	guarded(h, child_work);
+	move_to(h, "");
+	guarded(h, child_work);
+	usleep((useconds_t)pick(h, 100000));
+	guarded(h, child_work);
+	come_in(h);
+	guarded(h, child_work);
+	usleep((useconds_t)pick(h, 200000));
+	guarded(h, child_work);
+}
+
+/* A child that leaves the group and comes back, between two rounds or over some of them. */
+static void op_out(struct hand *h)
+{
+	fork_one(h, out_and_in);
+}
+
 const struct op task_ops[] = {
 	{ "fork", op_fork, 6, -1 },
 	{ "exec", op_exec, 1, -1 },
 	{ "share", op_share, 6, -1 },
 	{ "thread", op_thread, 6, -1 },
+	{ "nest", op_nest, 1, -1 },
+	{ "out", op_out, 2, -1 },
 	{ },
 };
 
