@@ -88,6 +88,7 @@ static void next(struct reader *r, uint32_t flags)
 	r->full |= round.lost;
 }
 
+/* Direct reads are, or the lock of an address space was not had. */
 static bool in_flight(const struct pages *p)
 {
 	const struct area *a;
@@ -95,6 +96,8 @@ static bool in_flight(const struct pages *p)
 
 	for (i = 0; i < p->nr_areas; i++) {
 		a = &p->area[i];
+		if (a->mm_flags & CKPT_MM_BUSY)
+			return true;
 		for (j = 0; kind_of(a->start) == KIND_DIRECT && j < a->nr_runs; j++)
 			if (p->run[a->run + j].flags & CKPT_RUN_DMA)
 				return true;

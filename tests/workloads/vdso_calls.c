@@ -23,7 +23,8 @@
 
 #include "ok.h"
 
-#define STEP_NS 1000000000ll	/* what a time of day may be stepped by meanwhile */
+/* What a time of day may be stepped by meanwhile, and how long a restore may take. */
+#define STEP_NS 60000000000ll
 
 static struct {
 	long (*clock_gettime)(clockid_t clock, struct timespec *t);

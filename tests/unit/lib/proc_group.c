@@ -134,13 +134,23 @@ pid_t proc_group_spawn(const char *cgroup, void (*body)(void))
 	return pid;
 }
 
+struct ckpt_stop_params proc_group_patient(const struct ckpt_stop_params *params)
+{
+	struct ckpt_stop_params patient = *params;
+
+	if (!patient.freeze_ms)
+		patient.freeze_ms = 5000;
+	return patient;
+}
+
 int proc_group_cycle(const struct ckpt_stop_params *params, struct ckpt_image *ret,
 		     struct ckpt_err *err)
 {
+	const struct ckpt_stop_params patient = proc_group_patient(params);
 	cleanup_stop struct ckpt_stop *stop = NULL;
 	struct ckpt_image image;
 
-	if (ckpt_stop_open(params, &stop, err) || ckpt_stop_begin(stop, err) ||
+	if (ckpt_stop_open(&patient, &stop, err) || ckpt_stop_begin(stop, err) ||
 	    ckpt_stop_collect(stop, &image, err))
 		return -1;
 	if (ckpt_stop_release(stop, NULL, err) || !ret)
@@ -153,12 +163,13 @@ int proc_group_cycle(const struct ckpt_stop_params *params, struct ckpt_image *r
 pid_t proc_group_collect_at(const struct ckpt_stop_params *params, const char *point,
 			    struct ckpt_stop **ret, struct ckpt_err *err)
 {
+	const struct ckpt_stop_params patient = proc_group_patient(params);
 	struct ckpt_stop *stop = NULL;
 	int status = 0, rc;
 	pid_t keeper;
 
 	setenv("CKPT_FAULT", point, 1);
-	rc = ckpt_stop_open(params, &stop, err) || ckpt_stop_begin(stop, err) ||
+	rc = ckpt_stop_open(&patient, &stop, err) || ckpt_stop_begin(stop, err) ||
 	     ckpt_stop_collect_start(stop, err);
 	unsetenv("CKPT_FAULT");
 	*ret = stop;

@@ -37,6 +37,9 @@ void __attribute__((noreturn)) proc_group_lacks(int also);
  */
 pid_t proc_group_spawn(const char *cgroup, void (*body)(void));
 
+/* With a longer bound for the stop, unless there is one: what is tested runs beside much else. */
+struct ckpt_stop_params proc_group_patient(const struct ckpt_stop_params *params);
+
 /* One stop as ckpt-tool makes it; @ret may be NULL. */
 int proc_group_cycle(const struct ckpt_stop_params *params, struct ckpt_image *ret,
 		     struct ckpt_err *err);

@@ -17,6 +17,7 @@
 
 #include "base/cgroup.h"
 #include "flow/shm.h"
+#include "lib/proc_group.h"
 #include "lib/restore_cycle.h"
 #include "proc/memory.h"
 
@@ -148,7 +149,9 @@ static void through_codec(struct ckpt_image *image)
 static bool stop_and_collect(const struct ckpt_stop_params *params, struct ckpt_stop **ret,
 			     struct ckpt_image *image, struct ckpt_err *err)
 {
-	if (ckpt_stop_open(params, ret, err) || ckpt_stop_begin(*ret, err))
+	const struct ckpt_stop_params patient = proc_group_patient(params);
+
+	if (ckpt_stop_open(&patient, ret, err) || ckpt_stop_begin(*ret, err))
 		return false;
 	if (cycle_while_stopped)
 		cycle_while_stopped();

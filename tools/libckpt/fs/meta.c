@@ -112,7 +112,8 @@ static int xattr_add(const char *path, const char *name, struct ckpt_buf *b)
 		value = malloc(n + 1);
 		if (!value)
 			return -ENOMEM;
-		n = getxattr(path, name, value, n);
+		/* never with a size of 0, which asks how long it is, and it may have grown */
+		n = getxattr(path, name, value, n + 1);
 		if (n < 0 && errno == ERANGE)
 			continue;
 		if (n < 0)
