@@ -65,6 +65,10 @@ stale "found at the entry of that exception" 0 "rcu: INFO: rcu_preempt detected 
 stale "there as well, but the breakpoint is in memory" 1 "rcu: INFO: rcu_preempt detected stalls" \
 	"RIP: 0010:asm_exc_int3+0xd/0x40" "Code: 18 <ff> 15" "Call Trace:" \
 	"RIP: 0010:kmem_cache_alloc+0x5e/0x300" "Code: 02 00 00 cc <1f> 44"
+stale "or at what does nothing, after it" 0 "rcu: INFO: rcu_preempt detected stalls" \
+	"RIP: 0010:kmem_cache_alloc+0x5d/0x300" "Code: 02 00 00 <0f> 1f 44 00 00 f7" "$lockup"
+stale "but at nothing else" 1 "rcu: INFO: rcu_preempt detected stalls" \
+	"RIP: 0010:kmem_cache_alloc+0x5d/0x300" "Code: 02 00 00 <f3> 90 eb 00 00 f7" "$lockup"
 stale "one that is there is not" 1 "$oops" "Code: eb 97 cc <1f> 44 00 00"
 stale "nor one after another complaint" 1 "WARNING: CPU: 0" "$oops" "Code: eb 97 0f <1f> 44"
 stale "nor one that the processor does not show" 1 "$oops" "Call Trace:"
