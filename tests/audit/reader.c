@@ -88,7 +88,6 @@ static void next(struct reader *r, uint32_t flags)
 	r->full |= round.lost;
 }
 
-/* Direct reads are, or the lock of an address space was not had. */
 static bool in_flight(const struct pages *p)
 {
 	const struct area *a;
@@ -96,12 +95,20 @@ static bool in_flight(const struct pages *p)
 
 	for (i = 0; i < p->nr_areas; i++) {
 		a = &p->area[i];
-		if (a->mm_flags & CKPT_MM_BUSY)
-			return true;
 		for (j = 0; kind_of(a->start) == KIND_DIRECT && j < a->nr_runs; j++)
 			if (p->run[a->run + j].flags & CKPT_RUN_DMA)
 				return true;
 	}
+	return false;
+}
+
+static bool any_busy(const struct pages *p)
+{
+	size_t i;
+
+	for (i = 0; i < p->nr_areas; i++)
+		if (p->area[i].mm_flags & CKPT_MM_BUSY)
+			return true;
 	return false;
 }
 
@@ -118,19 +125,21 @@ static void empty_batches(void)
 
 /*
  * The last rounds, everybody frozen: one after the other until no direct read is in
- * flight, which freezing does not stop.
+ * flight, which freezing does not stop, and the lock of each address space was had, which
+ * the kernel's own threads take as well.
  */
 static void final_rounds(struct reader *r, struct pages *p)
 {
+	bool reads;
 	int tries;
 
 	empty_batches();
 	next(r, CKPT_EPOCH_FINAL);
 	take_in(r, p);
-	for (tries = 0; in_flight(p); tries++) {
+	for (tries = 0; (reads = in_flight(p)) || any_busy(p); tries++) {
 		if (tries == DRAIN_TRIES)
-			die("direct I/O does not come to its end");
-		r->drains++;
+			die("direct I/O does not come to its end, or a lock is not to be had");
+		r->drains += reads;
 		reads_a_second(READS);
 		usleep(20000);
 		empty_batches();

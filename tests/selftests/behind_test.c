@@ -231,10 +231,9 @@ static uint32_t taken(struct client *c, const struct child *child, uint64_t at)
 	return flags;
 }
 
-/* @size: RUN_HUGE where the buffer is in a huge page, all of which counts then */
-static void test_ring(struct client *c, const struct child *child, int hold, uint32_t size)
+/* A buffer that the child has registered, and that is not new any more: the page it reads into. */
+static uint64_t buffer_of(struct client *c, const struct child *child, int hold)
 {
-	const uint32_t dma = CKPT_RUN_DIRTY | CKPT_RUN_DMA | size;
 	uint64_t at;
 	int i;
 
@@ -243,6 +242,15 @@ static void test_ring(struct client *c, const struct child *child, int hold, uin
 	for (i = 0; i < 4; i++)
 		batches_drain();
 	taken(c, child, at);
+	return at;
+}
+
+/* @size: RUN_HUGE where the buffer is in a huge page, all of which counts then */
+static void test_ring(struct client *c, const struct child *child, int hold, uint32_t size)
+{
+	const uint32_t dma = CKPT_RUN_DIRTY | CKPT_RUN_DMA | size;
+	uint64_t at = buffer_of(c, child, hold);
+
 	check((taken(c, child, at) & (dma | CKPT_RUN_HUGE)) == dma,
 	      "a ring's buffer is told with its reason");
 	check((taken(c, child, at) & dma) == dma, "at each take, written or not");
@@ -267,15 +275,9 @@ static void test_ring(struct client *c, const struct child *child, int hold, uin
 static void test_ring_cleared(struct client *c, const struct child *child, int hold)
 {
 	const uint32_t dma = CKPT_RUN_DIRTY | CKPT_RUN_DMA;
+	uint64_t at = buffer_of(c, child, hold);
 	char path[64];
-	uint64_t at;
-	int i;
 
-	does(child, hold, "register a buffer");
-	at = child->shared[0] + 5 * PAGE;
-	for (i = 0; i < 4; i++)
-		batches_drain();
-	taken(c, child, at);
 	snprintf(path, sizeof(path), "/proc/%d/clear_refs", child->pid);
 	if (put(path, "4"))
 		die("clear_refs");

@@ -139,18 +139,30 @@ static void unmount(void)
  * by the work directory, which is new, before the upper one.  By then another one may be where
  * it was.
  */
-static void gone_at_once(void)
+static struct stat big_start(void)
 {
-	unsigned int i, missed = 0;
-	struct stat st;
-
 	shell("rm -rf " BIG " && mkdir -p " BIG "/root/upper " BIG "/lower " BIG "/beside " BIG
 	      "/many && cd " BIG "/many && seq %u | xargs touch", MANY);
 	append(BIG "/root/upper/file", "first");
 	changes_open(&c, "nested");
 	changes_root(&c, BIG "/root");
 	changes_settle(&c);
-	st = changes_id(BIG "/root/upper/file");
+	return changes_id(BIG "/root/upper/file");
+}
+
+static void big_end(void)
+{
+	changes_settle(&c);
+	want_quiet("afterwards");
+	changes_close(&c);
+	shell("rm -rf " BIG);
+}
+
+static void gone_at_once(void)
+{
+	struct stat st = big_start();
+	unsigned int i, missed = 0;
+
 	for (i = 0; i < TIMES; i++) {
 		mount_at_once("root/upper");
 		append(MNT "/file", "x");
@@ -165,10 +177,31 @@ static void gone_at_once(void)
 	}
 	check(!missed, "mounted, written and unmounted at once, %u times: missed %u times", TIMES,
 	      missed);
-	changes_settle(&c);
-	want_quiet("afterwards");
-	changes_close(&c);
-	shell("rm -rf " BIG);
+	big_end();
+}
+
+/* The last round does not look, nor wait for who looks: it says that it does not know. */
+static void in_the_last_round(void)
+{
+	struct ckpt_err err = CKPT_ERR_INIT;
+	unsigned int i, before = 0, missed = 0;
+
+	big_start();
+	for (i = 0; i < TIMES; i++) {
+		changes_take(&c);
+		before += !!c.round.lost;
+		mount_at_once("root/upper");
+		append(MNT "/file", "x");
+		if (ckpt_nl_epoch_next(c.nl, c.group, true, &c.round, &err))
+			die("%s", err.text);
+		missed += !c.round.lost;
+		changes_commit(&c);
+		unmount();
+		changes_settle(&c);
+	}
+	check(!before && !missed, "mounted and written just before the last round, %u times: "
+	      "missed %u times, and something was lost before %u times", TIMES, missed, before);
+	big_end();
 }
 
 /* It is there before, and comes into the root as a part of a tree. */
@@ -223,6 +256,7 @@ int main(void)
 	mounted_between(TOP "/work");
 	mounted_beside();
 	gone_at_once();
+	in_the_last_round();
 	moved_in();
 	root_in_upper(TOP "/root/upper", "file");
 	root_in_upper(TOP "/root/upper/deep", "deep/file");

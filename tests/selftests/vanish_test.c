@@ -38,7 +38,7 @@ static char *small(size_t len)
 	return p;
 }
 
-/* A private map, half of whose pages are written. */
+/* A private map, all of whose pages are written. */
 static char *map_file(void)
 {
 	int fd = open(FILE_AT, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
