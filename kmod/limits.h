@@ -58,11 +58,14 @@
 /* Descriptors of a process looked at in one hold of its locks. */
 #define CKPT_FDS_CHUNK		64
 
-/* Moves of memory within one address space between two takes; over it all of it is dirty. */
-#define CKPT_MOVES_MAX		16
+/*
+ * Places in one address space, of moves and forced writes between two takes; over it all of it is
+ * dirty.
+ */
+#define CKPT_PLACES_MAX		32
 
-/* Calls of mremap at one time whose end is heard of; over it every address space is dirty. */
-#define CKPT_MOVES_ACTIVE	256
+/* Calls of one probed function at a time whose end is heard of; over it all memory is dirty. */
+#define CKPT_PROBES_ACTIVE	256
 
 /* Roots of one group. */
 #define CKPT_ROOTS_MAX		64

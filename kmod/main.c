@@ -9,8 +9,8 @@
 #include "events.h"
 #include "files.h"
 #include "group.h"
+#include "heard.h"
 #include "ksm.h"
-#include "moves.h"
 #include "netlink.h"
 #include "sysfs.h"
 
@@ -39,7 +39,7 @@ static int __init ckpt_init(void)
 	err = ckpt_ksm_init();
 	if (err)
 		goto exit_groups;
-	ckpt_moves_init();
+	ckpt_heard_init();
 	err = ckpt_events_init();
 	if (err)
 		goto exit_ksm;
@@ -61,13 +61,13 @@ exit_sysfs:
 exit_files:
 	ckpt_files_module_exit();
 	ckpt_events_exit();
-	ckpt_moves_exit();
+	ckpt_heard_exit();
 	ckpt_ksm_exit();
 	return err;
 exit_events:
 	ckpt_events_exit();
 exit_ksm:
-	ckpt_moves_exit();
+	ckpt_heard_exit();
 	ckpt_ksm_exit();
 exit_groups:
 	ckpt_group_module_exit();
@@ -82,7 +82,7 @@ static void __exit ckpt_exit(void)
 	ckpt_sysfs_exit();
 	ckpt_files_module_exit();
 	ckpt_events_exit();
-	ckpt_moves_exit();
+	ckpt_heard_exit();
 	ckpt_ksm_exit();
 }
 

@@ -40,9 +40,10 @@ struct netlink_ext_ack;
  * @merged: KSM may have worked on it, as a take or its tracepoint has seen; it may not any more
  * @probed: uprobes were set in it, as a take has seen
  * @unseen: the last look at the files it maps was put off to the next round
- * @nr_moved: how many of @moved are there; more than CKPT_MOVES_MAX: there were others
- * @moved: where memory has moved to since the last walk began
- * @moves_missed: moves in the machine that were not heard of until then
+ * @nr_places: how many of @place are there; more than CKPT_PLACES_MAX: there were others
+ * @place: where memory has moved to, and where it was written by force, since the last walk began
+ * @writing: forced writes under way; so long @place stays
+ * @missed: moves and forced writes in the machine that were not heard of until then
  * @witness: the last walk has set up the witness
  * @cleared: another group has cleared bits of it since the last hold of its lock
  * @based: @areas and @tables are those of a complete take
@@ -68,9 +69,10 @@ struct ckpt_mm {
 	bool merged;
 	bool probed;
 	bool unseen;
-	unsigned int nr_moved;
-	struct ckpt_range moved[CKPT_MOVES_MAX];
-	unsigned long moves_missed;
+	unsigned int nr_places;
+	struct ckpt_range place[CKPT_PLACES_MAX];
+	unsigned int writing;
+	unsigned long missed;
 	bool witness;
 	bool cleared;
 	bool based;

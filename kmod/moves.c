@@ -19,7 +19,6 @@
 #include <linux/sched.h>
 
 #include "limits.h"
-#include "members.h"
 #include "moves.h"
 #include "witness.h"
 
@@ -85,7 +84,7 @@ static int ends(struct kretprobe_instance *instance, struct pt_regs *regs)
 	/* A table moves as a whole only to a place that lies alike in its 2 MiB. */
 	if (to == move->from || (to ^ move->from) & ~PMD_MASK)
 		return 0;
-	ckpt_witness_moved(current->mm, to, to + PAGE_ALIGN(move->len));
+	ckpt_witness_place(current->mm, to, to + PAGE_ALIGN(move->len), 0);
 	return 0;
 }
 
@@ -95,55 +94,31 @@ static struct kretprobe probes[] = {
 		.entry_handler = begins_64,
 		.handler = ends,
 		.data_size = sizeof(struct move),
-		.maxactive = CKPT_MOVES_ACTIVE,
+		.maxactive = CKPT_PROBES_ACTIVE,
 	},
 	{
 		.kp.symbol_name = "__ia32_sys_mremap",
 		.entry_handler = begins_32,
 		.handler = ends,
 		.data_size = sizeof(struct move),
-		.maxactive = CKPT_MOVES_ACTIVE,
+		.maxactive = CKPT_PROBES_ACTIVE,
 	},
 };
 
 static bool listening[ARRAY_SIZE(probes)];
 
-/*
- * Probes can be switched off behind our back, by the sysctl ftrace_enabled or in debugfs, and
- * count nothing as missed then.  So each take rings a bell that is probed like them.
+/**
+ * ckpt_moves_heard - are moves heard of?
  */
-static atomic_t rung;
-
-static noinline void ckpt_moves_ring(void)
+bool ckpt_moves_heard(void)
 {
-	barrier();
+	return READ_ONCE(moves) && (listening[0] || listening[1]);
 }
 
-static int rings(struct kprobe *probe, struct pt_regs *regs)
-{
-	atomic_inc(&rung);
-	return 0;
-}
-
-static struct kprobe bell = {
-	.addr = (kprobe_opcode_t *)ckpt_moves_ring,
-	.pre_handler = rings,
-};
-
-static bool has_bell;
-
-static bool deaf(void)
-{
-	int before = atomic_read(&rung);
-
-	if (!has_bell || !READ_ONCE(moves))
-		return false;
-	ckpt_moves_ring();
-	return atomic_read(&rung) == before;
-}
-
-/* Calls whose end was not heard of, because too many were under way. */
-static unsigned long missed(void)
+/**
+ * ckpt_moves_missed - calls whose end was not heard of, because too many were under way
+ */
+unsigned long ckpt_moves_missed(void)
 {
 	unsigned long n = 0;
 	size_t i;
@@ -154,37 +129,14 @@ static unsigned long missed(void)
 }
 
 /**
- * ckpt_moves_take - what has come since the last call is to be told dirty
- * @m: the address space; it is walked after this
- *
- * Context: sleeps.
- */
-void ckpt_moves_take(struct ckpt_mm *m)
-{
-	struct ckpt_range moved[CKPT_MOVES_MAX];
-	unsigned long not_heard = missed();
-	unsigned int n = ckpt_witness_moves(m, moved), i;
-
-	if (n > CKPT_MOVES_MAX || m->moves_missed != not_heard || deaf())
-		ckpt_ranges_set_whole(&m->carry);
-	else
-		for (i = 0; i < n; i++)
-			ckpt_ranges_add(&m->carry, moved[i].start, moved[i].end, CKPT_RANGES_MAX);
-	m->moves_missed = not_heard;
-}
-
-/**
  * ckpt_moves_init - hear of them, if the kernel tells
  */
 void ckpt_moves_init(void)
 {
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(probes); i++) {
+	for (i = 0; i < ARRAY_SIZE(probes); i++)
 		listening[i] = !register_kretprobe(&probes[i]);
-		has_bell |= listening[i];
-	}
-	has_bell = has_bell && !register_kprobe(&bell);
 }
 
 /**
@@ -197,6 +149,4 @@ void ckpt_moves_exit(void)
 	for (i = 0; i < ARRAY_SIZE(probes); i++)
 		if (listening[i])
 			unregister_kretprobe(&probes[i]);
-	if (has_bell)
-		unregister_kprobe(&bell);
 }

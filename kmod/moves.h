@@ -5,10 +5,11 @@
 #ifndef _CKPT_MOVES_H
 #define _CKPT_MOVES_H
 
-struct ckpt_mm;
+#include <linux/types.h>
 
 void ckpt_moves_init(void);
 void ckpt_moves_exit(void);
-void ckpt_moves_take(struct ckpt_mm *m);
+bool ckpt_moves_heard(void);
+unsigned long ckpt_moves_missed(void);
 
 #endif

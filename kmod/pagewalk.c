@@ -35,18 +35,18 @@
  * a neighbour is merged into it (every growth of a heap).  New memory in an
  * old area is seen by its bits and, where there are none, by its state.  Only
  * where the area cannot be written (now or at the last take) it makes all of it
- * dirty, because a debugger's write there leaves no other trace; and everywhere
- * its swap entries, which carry no dirty bit.  Those are dirty as well where the
+ * dirty, because a debugger's write there leaves no other trace in the entries (it is
+ * heard of as well, where probes are had); and everywhere its swap entries, which carry
+ * no dirty bit.  Those are dirty as well where the
  * area does not begin or end where it did, since a merge may have dropped the mark,
  * and where a fault handler may bring them.
  * Who else clears soft-dirty bits is seen by a witness (witness.c).
  *
  * WHAT IS NOT SEEN
  * Without kretprobes, memory that is moved away by whole page tables and back to
- * the very same place while a live round copies it (moves.c).  A debugger's forced
- * write into an area that was made read-only and writable again within an epoch,
- * in which new memory was also merged into it.  docs/testing.md has the rest, of
- * single kernels.
+ * the very same place while a live round copies it (moves.c), and a debugger's forced
+ * write into an area that was joined by others and split again (forced.c).
+ * docs/testing.md has the rest, of single kernels.
  */
 #include <linux/delay.h>
 #include <linux/fs.h>
@@ -62,9 +62,10 @@
 #include <linux/userfaultfd_k.h>
 #include <linux/slab.h>
 
+#include "forced.h"
+#include "heard.h"
 #include "limits.h"
 #include "members.h"
-#include "moves.h"
 #include "pagewalk.h"
 #include "pte.h"
 #include "told.h"
@@ -160,6 +161,8 @@ static void enter_area(struct ckpt_walk *w, struct vm_area_struct *vma, u64 star
 	w->framed = w->m->based && !userfaultfd_armed(vma) &&
 		    ckpt_areas_framed(&w->m->areas, &w->area_cursor, area,
 				      vma->vm_start, vma->vm_end);
+	/* What joined it may have taken its mark away, the one trace of a forced write. */
+	w->marked |= !w->framed && !ckpt_forced_heard();
 	if (!w->m->based || !ckpt_areas_known(&w->m->areas, &w->area_cursor, area))
 		area->flags |= CKPT_AREA_NEW;
 }
@@ -406,7 +409,7 @@ int ckpt_walk_mm(struct ckpt_mm *m, bool final, struct ckpt_told *told)
 	w->mm = m->mm;
 	w->runs_max = min_t(u32, READ_ONCE(runs_max), CKPT_RUNS_MAX);
 	w->work_max = (u64)max(READ_ONCE(tables_max), 1U) * CKPT_TABLE_WORK;
-	ckpt_moves_take(m);
+	ckpt_heard_take(m);
 	err = walk_all(w, final);
 	if (err)
 		give_up(w);

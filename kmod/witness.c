@@ -17,6 +17,7 @@
  * address space in it is written, and read, under its mmap write lock.
  */
 #include <linux/hashtable.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
@@ -113,44 +114,66 @@ bool ckpt_witness_walks(const struct mm_struct *mm)
 	return walks;
 }
 
+/* One more place, unless it is known: debuggers write at the same ones again and again. */
+static void add_place(struct ckpt_mm *m, u64 start, u64 end)
+{
+	unsigned int i;
+
+	if (m->nr_places > CKPT_PLACES_MAX)
+		return;
+	for (i = 0; i < m->nr_places; i++) {
+		if (start < m->place[i].start || start > m->place[i].end)
+			continue;
+		m->place[i].end = max(m->place[i].end, end);
+		return;
+	}
+	if (m->nr_places < CKPT_PLACES_MAX)
+		m->place[m->nr_places] = (struct ckpt_range){ .start = start, .end = end };
+	m->nr_places++;
+}
+
 /**
- * ckpt_witness_moved - memory has come to a place of an address space
+ * ckpt_witness_place - memory has come to a place of an address space, or is written by force
  * @mm: any
  * @start: first byte
  * @end: first byte after it
+ * @more: 1: a write begins, and each take tells of the place until it has ended, by another call
+ *	with -1; else 0
  *
  * Context: any but interrupts.
  */
-void ckpt_witness_moved(const struct mm_struct *mm, u64 start, u64 end)
+void ckpt_witness_place(const struct mm_struct *mm, u64 start, u64 end, int more)
 {
 	struct ckpt_mm *m;
 
 	raw_spin_lock(&by_mm_lock);
 	hash_for_each_possible(by_mm, m, by_mm, (unsigned long)mm) {
-		if (m->mm != mm || m->nr_moved > CKPT_MOVES_MAX)
+		if (m->mm != mm)
 			continue;
-		if (m->nr_moved < CKPT_MOVES_MAX)
-			m->moved[m->nr_moved] = (struct ckpt_range){ .start = start, .end = end };
-		m->nr_moved++;
+		add_place(m, start, end);
+		/* one that came between the two calls has not heard the first */
+		if (more > 0 || m->writing)
+			m->writing += more;
 	}
 	raw_spin_unlock(&by_mm_lock);
 }
 
 /**
- * ckpt_witness_moves - take what ckpt_witness_moved() has said of an address space
+ * ckpt_witness_places - take what ckpt_witness_place() has said of an address space
  * @m: it
  * @ret: the places
  *
- * Return: how many; more than CKPT_MOVES_MAX: not all of them are there.
+ * Return: how many; more than CKPT_PLACES_MAX: not all of them are there.
  */
-unsigned int ckpt_witness_moves(struct ckpt_mm *m, struct ckpt_range ret[CKPT_MOVES_MAX])
+unsigned int ckpt_witness_places(struct ckpt_mm *m, struct ckpt_range ret[CKPT_PLACES_MAX])
 {
 	unsigned int n;
 
 	raw_spin_lock(&by_mm_lock);
-	n = m->nr_moved;
-	memcpy(ret, m->moved, sizeof(m->moved));
-	m->nr_moved = 0;
+	n = m->nr_places;
+	memcpy(ret, m->place, sizeof(m->place));
+	if (!m->writing)
+		m->nr_places = 0;
 	raw_spin_unlock(&by_mm_lock);
 	return n;
 }

@@ -17,8 +17,8 @@ void ckpt_witness_add(struct ckpt_mm *m);
 void ckpt_witness_del(struct ckpt_mm *m);
 void ckpt_witness_merging(const struct mm_struct *mm);
 bool ckpt_witness_walks(const struct mm_struct *mm);
-void ckpt_witness_moved(const struct mm_struct *mm, u64 start, u64 end);
-unsigned int ckpt_witness_moves(struct ckpt_mm *m, struct ckpt_range ret[CKPT_MOVES_MAX]);
+void ckpt_witness_place(const struct mm_struct *mm, u64 start, u64 end, int more);
+unsigned int ckpt_witness_places(struct ckpt_mm *m, struct ckpt_range ret[CKPT_PLACES_MAX]);
 bool ckpt_witness_holds(struct ckpt_mm *m);
 
 #endif

@@ -113,6 +113,6 @@ static void op_force_new(struct hand *h)
 const struct op step_ops[] = {
 	{ "steps", op_steps, 40, -1 },
 	{ "sparse", op_sparse, 40, -1 },
-	{ "force-new", op_force_new, 4, -1 },
+	{ "force-new", op_force_new, 12, -1 },
 	{ },
 };

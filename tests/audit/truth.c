@@ -138,6 +138,21 @@ static void report(struct look *k, uint64_t addr, size_t i, const char *what)
 	     k->area->end, k->area->flags, k->area->mm_flags, what);
 }
 
+/* What differs tells who wrote it. */
+static void show_difference(const uint8_t *want, const uint8_t *is)
+{
+	size_t i, n = 0, first = 0;
+
+	for (i = 0; i < PAGE; i++) {
+		if ((want ? want[i] : 0) == is[i])
+			continue;
+		if (!n++)
+			first = i;
+	}
+	note("%zu bytes of it, the first at %#zx: %#x, not %#x", n, first, is[first],
+	     want ? want[first] : 0);
+}
+
 static void compare_page(struct look *k, uint64_t addr, size_t i)
 {
 	bool absent = !(k->entry[i] & (ENTRY_PRESENT | ENTRY_SWAP));
@@ -183,6 +198,8 @@ static void compare_page(struct look *k, uint64_t addr, size_t i)
 	if (absent && has_content(k->state[i]))
 		k->gone++;
 	report(k, addr, i, absent ? "is gone" : "differs");
+	if (k->lost <= SHOW)
+		show_difference(want, is);
 }
 
 /* An area told in parts has its runs one after the other. */

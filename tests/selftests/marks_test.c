@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -25,9 +26,14 @@
 #define FAR_LEN (300 * HUGE)
 #define FAR_AT (290 * HUGE)
 
-enum { SETUP, UPGRADE, FORK, WRITE, PAGEOUT, UPGRADE_MERGED, PAGEOUT_MERGED, MERGE };
+enum {
+	SETUP, UPGRADE, FORK, WRITE, PAGEOUT, UPGRADE_MERGED, PAGEOUT_MERGED, MERGE,
+	NEW, JOIN_AND_MARK, JOIN_UNMARKED,
+};
+
+
 /* Words of the shared page. */
-enum { NEAR, FAR, OUT, MERGED };
+enum { NEAR, FAR, OUT, MERGED, FORCED };
 
 static struct client c;
 static struct child child;
@@ -75,7 +81,7 @@ static void grandchild(void)
 
 static void step(int n, uint64_t *shared)
 {
-	static char *near, *far, *out, *merged;
+	static char *near, *far, *out, *merged, *forced;
 
 	switch (n) {
 	case SETUP:
@@ -88,6 +94,10 @@ static void step(int n, uint64_t *shared)
 		memset(far + FAR_AT, 1, 16 * PAGE);
 		merged = alone(NEAR_LEN);
 		memset(merged, 1, NEAR_LEN);
+		forced = alone(NEAR_LEN);
+		memset(forced, 1, NEAR_LEN);
+		mprotect(forced, NEAR_LEN, PROT_READ);
+		shared[FORCED] = (uintptr_t)forced;
 		shared[MERGED] = (uintptr_t)merged;
 		shared[NEAR] = (uintptr_t)near;
 		shared[FAR] = (uintptr_t)far;
@@ -125,6 +135,18 @@ static void step(int n, uint64_t *shared)
 		/* what joins gives all its flags */
 		mprotect(merged, 8 * PAGE, PROT_READ | PROT_WRITE);
 		munmap(merged + NEAR_LEN - PAGE, PAGE);
+		break;
+	case NEW:
+		map_anon_at(forced + 40 * PAGE, 4 * PAGE);
+		forced[40 * PAGE] = 1;
+		break;
+	case JOIN_AND_MARK:
+		map_anon_at(forced + 8 * PAGE, 4 * PAGE);
+		forced[8 * PAGE] = 1;
+		mprotect(forced + 8 * PAGE, 4 * PAGE, PROT_READ);
+		break;
+	case JOIN_UNMARKED:
+		mprotect(forced + 40 * PAGE, 4 * PAGE, PROT_READ);
 		break;
 	}
 }
@@ -234,6 +256,59 @@ static void test_merged(void)
 	pages_free(&p);
 }
 
+/*
+ * A debugger writes where nobody may, in an area that is marked, and what joins it takes the mark
+ * away.  @framed: it begins and ends where it did, too.  @places: so many others come first.
+ */
+static void test_forced(bool framed, size_t places, const char *how)
+{
+	uint64_t at = child.shared[FORCED], elsewhere = child.shared[NEAR];
+	struct pages p;
+	size_t i;
+
+	drain_batches();
+	take(&p);
+	pages_free(&p);
+	child_step(&child, NEW);
+	take(&p);
+	pages_free(&p);
+	child_step(&child, JOIN_AND_MARK);
+	check(entries_with(child.pid, at + 20 * PAGE, 1, ENTRY_SOFT_DIRTY), "an area is marked");
+	for (i = 0; i < places; i++)
+		poke(elsewhere + 2 * i * PAGE);
+	poke(at + 20 * PAGE);
+	child_step(&child, JOIN_UNMARKED);
+	/* Since 6.19 an area keeps its mark. */
+	note("joined by another it is%s", entries_with(child.pid, at + 20 * PAGE, 1,
+						       ENTRY_SOFT_DIRTY) ? "" : " not");
+	if (framed)
+		child_step(&child, NEW);
+	take(&p);
+	check(dirty(&p, at + 20 * PAGE), "what a debugger wrote before that is reported, %s", how);
+	pages_free(&p);
+	if (framed)
+		child_step(&child, JOIN_UNMARKED);
+}
+
+/* Without probes an area that begins or ends elsewhere is told as a whole. */
+static void without_probes(void)
+{
+	const char *ko = getenv("CKPT_KO");
+	char command[256];
+
+	client_group_del(&c, "marks");
+	client_close(&c);
+	snprintf(command, sizeof(command), "rmmod ckpt && insmod %s forced=0", ko ? ko : "");
+	if (system(command) || client_open(&c) || client_group_new(&c, "marks", "/marks"))
+		die("load the module without probes: %s", c.text);
+	test_forced(false, 0, "without probes");
+	snprintf(command, sizeof(command), "rmmod ckpt && insmod %s", ko ? ko : "");
+	client_group_del(&c, "marks");
+	client_close(&c);
+	if (system(command) || client_open(&c) || client_group_new(&c, "marks", "/marks"))
+		die("load the module: %s", c.text);
+}
+
 int main(void)
 {
 	swap_start();
@@ -243,6 +318,10 @@ int main(void)
 	child_start(&child, "marks", step);
 	child_step(&child, SETUP);
 	test_merged();
+	test_forced(false, 0, "in what is longer now");
+	test_forced(true, 0, "in what is as long as before");
+	test_forced(true, 32, "at more places than are kept");
+	without_probes();
 	/* which forks: pages that a child has as well are not made writable unseen */
 	test_traces();
 	child_end(&child);

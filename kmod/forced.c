@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What was written by force
+ *
+ * A debugger writes where the process may not (ptrace, /proc/pid/mem).  In an area that is
+ * marked as a whole (VM_SOFTDIRTY) that leaves no trace in the entry of the page, and the mark
+ * may be gone before the next take: what joins an area gives it its own.  So each such write is
+ * told by its place: by every take while it is under way, and by the first one after its end.
+ *
+ * It is heard of by probes at the functions that all of them pass.  A kernel without such probes
+ * tells of an area as a whole that begins or ends elsewhere now.
+ */
+#include <linux/kprobes.h>
+#include <linux/mm.h>
+#include <linux/moduleparam.h>
+#include <linux/sched.h>
+
+#include "forced.h"
+#include "limits.h"
+#include "witness.h"
+
+static bool forced = true;
+module_param(forced, bool, 0444);
+MODULE_PARM_DESC(forced, "hear of forced writes by probes");
+
+/* Under way. */
+struct write {
+	const struct mm_struct *mm;
+	u64 start, end;
+};
+
+/*
+ * Return: 1 for one that is not forced, or into memory of no group: that must not use up what there
+ * is to remember them by.
+ */
+static int begins(struct kretprobe_instance *instance, const struct mm_struct *mm, u64 addr,
+		  int len, unsigned int flags)
+{
+	struct write *write = (struct write *)instance->data;
+
+	if ((flags & (FOLL_WRITE | FOLL_FORCE)) != (FOLL_WRITE | FOLL_FORCE) || len <= 0 ||
+	    addr >= TASK_SIZE_MAX || !ckpt_witness_walks(mm))
+		return 1;
+	*write = (struct write){
+		.mm = mm,
+		.start = addr & PAGE_MASK,
+		.end = PAGE_ALIGN(addr + len),
+	};
+	ckpt_witness_place(mm, write->start, write->end, 1);
+	return 0;
+}
+
+/* access_remote_vm(mm, addr, buf, len, gup_flags) */
+static int begins_in_memory(struct kretprobe_instance *instance, struct pt_regs *regs)
+{
+	return begins(instance, (const struct mm_struct *)regs->di, regs->si, regs->cx, regs->r8);
+}
+
+/* ptrace_access_vm(tsk, addr, buf, len, gup_flags); the mm is only compared, and may go */
+static int begins_in_task(struct kretprobe_instance *instance, struct pt_regs *regs)
+{
+	const struct task_struct *task = (const struct task_struct *)regs->di;
+
+	return begins(instance, READ_ONCE(task->mm), regs->si, regs->cx, regs->r8);
+}
+
+static int ends(struct kretprobe_instance *instance, struct pt_regs *regs)
+{
+	const struct write *write = (const struct write *)instance->data;
+
+	ckpt_witness_place(write->mm, write->start, write->end, -1);
+	return 0;
+}
+
+static struct kretprobe probes[] = {
+	{
+		.kp.symbol_name = "access_remote_vm",
+		.entry_handler = begins_in_memory,
+		.handler = ends,
+		.data_size = sizeof(struct write),
+		.maxactive = CKPT_PROBES_ACTIVE,
+	},
+	{
+		.kp.symbol_name = "ptrace_access_vm",
+		.entry_handler = begins_in_task,
+		.handler = ends,
+		.data_size = sizeof(struct write),
+		.maxactive = CKPT_PROBES_ACTIVE,
+	},
+};
+
+static bool listening[ARRAY_SIZE(probes)];
+
+/**
+ * ckpt_forced_heard - are all of them heard of?
+ */
+bool ckpt_forced_heard(void)
+{
+	return listening[0] && listening[1];
+}
+
+/**
+ * ckpt_forced_missed - those whose end was not heard of, because too many were under way
+ */
+unsigned long ckpt_forced_missed(void)
+{
+	unsigned long n = 0;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(probes); i++)
+		n += READ_ONCE(probes[i].nmissed) + READ_ONCE(probes[i].kp.nmissed);
+	return n;
+}
+
+/**
+ * ckpt_forced_init - hear of them, if the kernel tells
+ */
+void ckpt_forced_init(void)
+{
+	size_t i;
+
+	for (i = 0; forced && i < ARRAY_SIZE(probes); i++)
+		listening[i] = !register_kretprobe(&probes[i]);
+}
+
+/**
+ * ckpt_forced_exit - no more
+ */
+void ckpt_forced_exit(void)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(probes); i++)
+		if (listening[i])
+			unregister_kretprobe(&probes[i]);
+}
