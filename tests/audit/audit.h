@@ -113,7 +113,7 @@ struct entry {
  * @pace: how many times longer epochs are than usually
  * @stop: end
  * @children: forked ones alive, about
- * @closed: nobody may come into the group, where all are frozen
+ * @closed: nobody may come into the group or move in it, where all are frozen
  * @coming: how many do just now
  * @actor: pids
  * @log: the last operations of every thread

@@ -47,17 +47,29 @@ static void wait_frozen(const char *cgroup, bool frozen)
 	}
 }
 
-void freeze_all(bool frozen, bool runner_too)
+static void freeze(const char *cgroup, bool frozen)
 {
-	static const char *const cgroup[] = { GROUP, AWAY, SLOW, RUN_ON };
-	size_t i, n = runner_too ? 4 : 3;
 	char path[64];
 
-	for (i = 0; i < n; i++) {
-		snprintf(path, sizeof(path), CGROUPS "%s/cgroup.freeze", cgroup[i]);
-		if (put(path, frozen ? "1" : "0"))
-			die("%s", path);
-	}
+	snprintf(path, sizeof(path), CGROUPS "%s/cgroup.freeze", cgroup);
+	if (put(path, frozen ? "1" : "0"))
+		die("%s", path);
+}
+
+/*
+ * What lies below is frozen first.  While a cgroup freezes, the kernel calls it frozen as soon as
+ * all below it are, whatever its own tasks do (cgroup_propagate_frozen()).
+ */
+void freeze_all(bool frozen, bool runner_too)
+{
+	static const char *const cgroup[] = { BELOW, GROUP, AWAY, SLOW, RUN_ON };
+	size_t i, n = runner_too ? 5 : 4;
+
+	freeze(BELOW, frozen);
+	if (frozen)
+		wait_frozen(BELOW, frozen);
+	for (i = 1; i < n; i++)
+		freeze(cgroup[i], frozen);
 	for (i = 0; i < n; i++)
 		wait_frozen(cgroup[i], frozen);
 }

@@ -72,7 +72,7 @@ enum { SURE_SQUEEZE = 2, SURE_UNHEARD, SURE_ABORT, SURE_CLOSE, SURE_CLEAR };
 
 /* All, or all but the one that runs on. */
 void freeze_all(bool frozen, bool runner_too);
-/* Nobody comes into the group from now on, and nobody is on the way. */
+/* Nobody comes into a cgroup of the group from now on, and nobody is on the way. */
 void close_group(bool closed);
 /* Somebody else clears the soft-dirty bits of one of them. */
 void clear_bits(struct reader *r);

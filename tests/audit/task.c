@@ -163,14 +163,8 @@ static void move_to(struct hand *h, const char *cgroup)
 		missed(h);
 }
 
-/* From the group's cgroup to one below it and back: it is the group's all the time. */
-static void op_nest(struct hand *h)
-{
-	move_to(h, pick(h, 2) ? BELOW : GROUP);
-}
-
 /* Among frozen ones that the last round has told nobody may come. */
-static void come_in(struct hand *h)
+static void come_to(struct hand *h, const char *cgroup)
 {
 	for (;;) {
 		__atomic_add_fetch(&audit->coming, 1, __ATOMIC_SEQ_CST);
@@ -179,8 +173,14 @@ static void come_in(struct hand *h)
 		__atomic_sub_fetch(&audit->coming, 1, __ATOMIC_SEQ_CST);
 		usleep(2000);
 	}
-	move_to(h, GROUP);
+	move_to(h, cgroup);
 	__atomic_sub_fetch(&audit->coming, 1, __ATOMIC_SEQ_CST);
+}
+
+/* From the group's cgroup to one below it and back: it is the group's all the time. */
+static void op_nest(struct hand *h)
+{
+	come_to(h, pick(h, 2) ? BELOW : GROUP);
 }
 
 /* What it does outside, where it is not frozen, it does to memory of its own. */
@@ -191,7 +191,7 @@ static void out_and_in(struct hand *h)
 	guarded(h, child_work);
 	usleep((useconds_t)pick(h, 100000));
 	guarded(h, child_work);
-	come_in(h);
+	come_to(h, GROUP);
 	guarded(h, child_work);
 	usleep((useconds_t)pick(h, 200000));
 	guarded(h, child_work);
