@@ -14,7 +14,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/client.h"
@@ -164,6 +166,17 @@ static void poke(uint64_t addr)
 	close(fd);
 }
 
+static void poke_by_ptrace(uint64_t addr)
+{
+	int status;
+
+	if (ptrace(PTRACE_SEIZE, child.pid, 0, 0) || ptrace(PTRACE_INTERRUPT, child.pid, 0, 0) ||
+	    waitpid(child.pid, &status, __WALL) != child.pid || !WIFSTOPPED(status) ||
+	    ptrace(PTRACE_POKEDATA, child.pid, addr, 0x707UL) ||
+	    ptrace(PTRACE_DETACH, child.pid, 0, 0))
+		die("ptrace");
+}
+
 static void take(struct pages *p)
 {
 	uint8_t id[CKPT_ID_LEN] = { 4 };
@@ -277,6 +290,7 @@ static void test_forced(bool framed, size_t places, const char *how)
 	for (i = 0; i < places; i++)
 		poke(elsewhere + 2 * i * PAGE);
 	poke(at + 20 * PAGE);
+	poke_by_ptrace(at + 24 * PAGE);
 	child_step(&child, JOIN_UNMARKED);
 	/* Since 6.19 an area keeps its mark. */
 	note("joined by another it is%s", entries_with(child.pid, at + 20 * PAGE, 1,
@@ -284,7 +298,8 @@ static void test_forced(bool framed, size_t places, const char *how)
 	if (framed)
 		child_step(&child, NEW);
 	take(&p);
-	check(dirty(&p, at + 20 * PAGE), "what a debugger wrote before that is reported, %s", how);
+	check(dirty(&p, at + 20 * PAGE) && dirty(&p, at + 24 * PAGE),
+	      "what a debugger wrote before that is reported, %s", how);
 	pages_free(&p);
 	if (framed)
 		child_step(&child, JOIN_UNMARKED);

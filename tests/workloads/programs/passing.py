@@ -41,12 +41,19 @@ def list_descriptors():
         time.sleep(0.02)
 
 
+def for_ms(length):
+    """However slow the machine is: with more of it a checkpoint would not wait it out."""
+    end = time.monotonic() + length / 1000
+    while time.monotonic() < end:
+        yield
+
+
 def change_numbers():
     """One number that is another thing each time that one looks."""
     ends = socket.socketpair()
     with open("/dev/null", "rb") as null, open("turns", "rb") as file:
         number = os.dup(ends[0].fileno())
-        for _ in range(3000):
+        for _ in for_ms(50):
             for other in (file.fileno(), ends[0].fileno(), null.fileno()):
                 os.dup2(other, number)
         os.close(number)
@@ -67,7 +74,7 @@ def flags_at(address):
 
 def advise(memory, address):
     """Flags of memory that mostly are others after a stop than before; here they are looked at."""
-    for _ in range(60):
+    for _ in for_ms(100):
         for advice, has in ((mmap.MADV_DONTFORK, True), (mmap.MADV_DOFORK, False)):
             memory.madvise(advice)
             time.sleep(0.001)
@@ -82,13 +89,14 @@ def main():
         address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
         kept = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM)] if sys.argv[1:] else []
         while True:
+            began = time.monotonic()
             print(len(kept), file=turns, flush=True)
             look_up()
             connect()
             list_descriptors()
             change_numbers()
             advise(memory, address)
-            time.sleep(0.05)
+            time.sleep(time.monotonic() - began)
 
 
 main()
