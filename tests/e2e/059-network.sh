@@ -169,6 +169,42 @@ inside "$pid" ip neigh del proxy 10.9.9.9 dev lo
 inside "$pid" ip rule del pref 77
 inside "$pid" ip route del 10.20.0.0/16
 
+# What others have in it: multicast routing, and IPVS where the kernel has it
+routing='
+import socket, struct, sys, time
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_IGMP)
+s.setsockopt(0, 200, 1)
+s.setsockopt(0, 202, struct.pack("=HBBI4s4s", 0, 0, 1, 0, socket.inet_aton("127.0.0.1"), bytes(4)))
+open(sys.argv[1], "w").write("routes")
+time.sleep(600)'
+nsenter -t "$pid" -n /usr/bin/python3 -c "$routing" "$base/routes" &
+router=$!
+at_exit "kill -9 $router 2>/dev/null"
+disown
+wait_for 60 grep -qs routes "$base/routes" || bail "nobody routes"
+others=('interface of multicast routing +0 lo .*')
+if [ -n "${CKPT_IN_VM:-}" ]; then
+	ok "this kernel has IPVS" modprobe ip_vs
+	inside "$pid" /usr/bin/python3 -c '
+import socket, struct
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+s.setsockopt(0, 1154, struct.pack("=H2x4sH2xI16sIII", socket.IPPROTO_TCP,
+    socket.inet_aton("10.9.8.7"), socket.htons(80), 0, b"rr", 0, 0, 0xffffffff))'
+	others+=('service of IPVS TCP  0A090807:0050 rr *')
+fi
+ends "doctor of one that others use" 4 '' "$tool" doctor $group
+for what in "${others[@]}"; do
+	like "$what is refused" "$(cat "$base/out")" \
+		"refused: .* has a network namespace of its own with $what in it, which"
+done
+kill -9 $router
+if [ -n "${CKPT_IN_VM:-}" ]; then
+	inside "$pid" /usr/bin/python3 -c '
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+s.setsockopt(0, 1157, b"")'
+fi
+
 # A setting that cannot be read: what else is said is said of that network
 reserved=/proc/sys/net/ipv4/ip_local_reserved_ports
 inside "$pid" sh -c "seq -s , 3001 2 6001 >$reserved"

@@ -2,11 +2,16 @@
 /* What a restore would not make again in a network namespace is refused. Natively as root. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <linux/ethtool.h>
+#include <linux/if_link.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter_arp/arp_tables.h>
+#include <linux/netfilter_ipv4/ip_tables.h>
+#include <linux/netfilter_ipv6/ip6_tables.h>
+#include <linux/rtnetlink.h>
 #include <linux/sockios.h>
-#include <net/if.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -18,6 +23,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -105,6 +111,91 @@ static void with_table(void)
 	close(fd);
 }
 
+/* As iptables does it: who asks for a table makes it. */
+static void with_tables(int family, int level, int option)
+{
+	union {
+		struct ipt_getinfo ip;
+		struct ip6t_getinfo ip6;
+		struct arpt_getinfo arp;
+	} info = { .ip.name = "filter" };
+	socklen_t len = option == ARPT_SO_GET_INFO ? sizeof(info.arp) : sizeof(info.ip);
+	int fd;
+
+	told("true");
+	fd = socket(family, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+	if (fd < 0 || getsockopt(fd, level, option, &info, &len))
+		proc_group_lacks(ENOPROTOOPT);
+	close(fd);
+}
+
+static void with_iptables(void) { with_tables(AF_INET, IPPROTO_IP, IPT_SO_GET_INFO); }
+static void with_ip6tables(void) { with_tables(AF_INET6, IPPROTO_IPV6, IP6T_SO_GET_INFO); }
+static void with_arptables(void) { with_tables(AF_INET, IPPROTO_IP, ARPT_SO_GET_INFO); }
+
+/* One that does nothing. Return: its descriptor. */
+static int program(enum bpf_prog_type type)
+{
+	static const struct bpf_insn nothing[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	union bpf_attr attr = {
+		.prog_type = type, .insn_cnt = 2, .insns = (uintptr_t)nothing,
+		.license = (uintptr_t)"GPL",
+	};
+	int fd;
+
+	told("true");
+	fd = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr));
+	if (fd < 0)
+		proc_group_lacks(EPERM);
+	return fd;
+}
+
+/* @link: lo, or 0: the namespace. */
+static void with_program(enum bpf_prog_type type, unsigned int attach, unsigned int link)
+{
+	int fd = program(type);
+	union bpf_attr attr = { .attach_bpf_fd = (uint32_t)fd, .attach_type = attach,
+				.target_fd = link };
+
+	if (syscall(SYS_bpf, BPF_PROG_ATTACH, &attr, sizeof(attr)))
+		proc_group_lacks(EINVAL);
+	close(fd);
+}
+
+static void with_dissector(void)
+{
+	with_program(BPF_PROG_TYPE_FLOW_DISSECTOR, BPF_FLOW_DISSECTOR, 0);
+}
+
+/* BPF_TCX_INGRESS and BPF_TCX_EGRESS, which are younger than some headers. */
+static void with_ingress(void) { with_program(BPF_PROG_TYPE_SCHED_CLS, 46, 1); }
+static void with_egress(void) { with_program(BPF_PROG_TYPE_SCHED_CLS, 47, 1); }
+
+static void with_xdp(void)
+{
+	const struct ifinfomsg lo = { .ifi_index = 1 };
+	int fd = program(BPF_PROG_TYPE_XDP), nl = ckpt_netlink_open(NETLINK_ROUTE);
+	struct ckpt_netlink_message m;
+	struct {
+		struct nlattr fd_head;
+		int32_t fd;
+		struct nlattr flags_head;
+		uint32_t flags;
+	} xdp = {
+		.fd_head = { 8, IFLA_XDP_FD }, .fd = fd,
+		.flags_head = { 8, IFLA_XDP_FLAGS }, .flags = XDP_FLAGS_SKB_MODE,
+	};
+
+	ckpt_netlink_begin(&m, RTM_SETLINK, 0, &lo, sizeof(lo));
+	ckpt_netlink_put(&m, IFLA_XDP | NLA_F_NESTED, &xdp, sizeof(xdp));
+	must(nl < 0 || ckpt_netlink_tell(nl, &m));
+	close(nl);
+	close(fd);
+}
+
 /* Made in one namespace and held in another. */
 static void socket_of_another(int family, bool back)
 {
@@ -148,6 +239,13 @@ static void refused(void **state)
 		{ with_end, "the addresses of the tree's network namespace cannot be made" },
 		{ with_preference, "preferred for a time only" },
 		{ with_table, "with table of nftables abc in it" },
+		{ with_iptables, "with table of iptables filter in it" },
+		{ with_ip6tables, "with table of ip6tables filter in it" },
+		{ with_arptables, "with table of arptables filter in it" },
+		{ with_dissector, "with program of BPF flow_dissector in it" },
+		{ with_ingress, "with program of BPF tcx ingress in it" },
+		{ with_egress, "with program of BPF tcx egress in it" },
+		{ with_xdp, "with link lo that is not as a new one has it" },
 		{ tcp_of_another, "of another network namespace" },
 		{ unix_of_another, "of another network namespace" },
 		{ tcp_from_another, "of another network namespace" },
