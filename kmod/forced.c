@@ -26,27 +26,29 @@ MODULE_PARM_DESC(forced, "hear of forced writes by probes");
 /* Under way. */
 struct write {
 	const struct mm_struct *mm;
-	u64 start, end;
+	u64 start, end, number;
 };
 
 /*
- * Return: 1 for one that is not forced, or into memory of no group: that must not use up what there
- * is to remember them by.
+ * Also into memory of no group: it may be one's before the write is done.
+ * Return: 1 for one that is not forced: its end does not matter.
  */
 static int begins(struct kretprobe_instance *instance, const struct mm_struct *mm, u64 addr,
 		  int len, unsigned int flags)
 {
 	struct write *write = (struct write *)instance->data;
 
-	if ((flags & (FOLL_WRITE | FOLL_FORCE)) != (FOLL_WRITE | FOLL_FORCE) || len <= 0 ||
-	    addr >= TASK_SIZE_MAX || !ckpt_witness_walks(mm))
+	if ((flags & (FOLL_WRITE | FOLL_FORCE)) != (FOLL_WRITE | FOLL_FORCE) || len <= 0)
 		return 1;
-	*write = (struct write){
-		.mm = mm,
-		.start = addr & PAGE_MASK,
-		.end = PAGE_ALIGN(addr + len),
-	};
-	ckpt_witness_place(mm, write->start, write->end, 1);
+	write->mm = mm;
+	write->start = addr & PAGE_MASK;
+	write->end = PAGE_ALIGN(addr + len);
+	/* an address may have a tag */
+	if (write->end <= write->start || write->end > TASK_SIZE_MAX) {
+		write->start = 0;
+		write->end = TASK_SIZE_MAX;
+	}
+	write->number = ckpt_witness_write_begins(mm, write->start, write->end);
 	return 0;
 }
 
@@ -68,7 +70,7 @@ static int ends(struct kretprobe_instance *instance, struct pt_regs *regs)
 {
 	const struct write *write = (const struct write *)instance->data;
 
-	ckpt_witness_place(write->mm, write->start, write->end, -1);
+	ckpt_witness_write_ends(write->mm, write->start, write->end, write->number);
 	return 0;
 }
 
@@ -93,10 +95,12 @@ static bool listening[ARRAY_SIZE(probes)];
 
 /**
  * ckpt_forced_heard - are all of them heard of?
+ *
+ * A kernel that was linked by LTO may have made these functions part of others.
  */
 bool ckpt_forced_heard(void)
 {
-	return listening[0] && listening[1];
+	return listening[0] && listening[1] && !IS_ENABLED(CONFIG_LTO);
 }
 
 /**

@@ -3,7 +3,7 @@
  * What only probes tell of an address space
  *
  * That is where its memory has moved to, and what was written by force.  These places are dirty at
- * the take that hears of them.  Where there were too many, or some were not heard of, all of it is.
+ * the take that hears of them.  Where some were not heard of, all of it is.
  */
 #include <linux/atomic.h>
 #include <linux/kprobes.h>
@@ -61,7 +61,7 @@ void ckpt_heard_take(struct ckpt_mm *m)
 	struct ckpt_range place[CKPT_PLACES_MAX];
 	unsigned int n = ckpt_witness_places(m, place), i;
 
-	if (n > CKPT_PLACES_MAX || m->missed != missed || deaf())
+	if (m->missed != missed || deaf())
 		ckpt_ranges_set_whole(&m->carry);
 	else
 		for (i = 0; i < n; i++)

@@ -59,8 +59,8 @@
 #define CKPT_FDS_CHUNK		64
 
 /*
- * Places in one address space, of moves and forced writes between two takes; over it all of it is
- * dirty.
+ * Places in one address space, of moves and forced writes between two takes; what is between two of
+ * them is dirty, too, where there are more.
  */
 #define CKPT_PLACES_MAX		32
 

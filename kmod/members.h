@@ -40,9 +40,10 @@ struct netlink_ext_ack;
  * @merged: KSM may have worked on it, as a take or its tracepoint has seen; it may not any more
  * @probed: uprobes were set in it, as a take has seen
  * @unseen: the last look at the files it maps was put off to the next round
- * @nr_places: how many of @place are there; more than CKPT_PLACES_MAX: there were others
+ * @nr_places: how many of @place are there
  * @place: where memory has moved to, and where it was written by force, since the last walk began
- * @writing: forced writes under way; so long @place stays
+ * @writing: forced writes under way that have begun after @last_write; so long @place stays
+ * @last_write: number of the last forced write before the address space came
  * @missed: moves and forced writes in the machine that were not heard of until then
  * @witness: the last walk has set up the witness
  * @cleared: another group has cleared bits of it since the last hold of its lock
@@ -72,6 +73,7 @@ struct ckpt_mm {
 	unsigned int nr_places;
 	struct ckpt_range place[CKPT_PLACES_MAX];
 	unsigned int writing;
+	u64 last_write;
 	unsigned long missed;
 	bool witness;
 	bool cleared;

@@ -84,7 +84,7 @@ static int ends(struct kretprobe_instance *instance, struct pt_regs *regs)
 	/* A table moves as a whole only to a place that lies alike in its 2 MiB. */
 	if (to == move->from || (to ^ move->from) & ~PMD_MASK)
 		return 0;
-	ckpt_witness_place(current->mm, to, to + PAGE_ALIGN(move->len), 0);
+	ckpt_witness_moved(current->mm, to, to + PAGE_ALIGN(move->len));
 	return 0;
 }
 

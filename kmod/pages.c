@@ -50,7 +50,7 @@ void ckpt_pages_doubt(struct ckpt_walk *w, u64 addr, u64 end)
 			then = ckpt_areas_lookup(&m->areas, &w->page_cursor, &w->area, addr,
 						 &until);
 			both = then && (then->flags & w->area.flags & CKPT_AREA_WRITE);
-			doubt |= !then || (w->marked && !both);
+			doubt |= !then || ((w->marked || w->unheard) && !both);
 			w->readonly |= !both;
 		}
 		until = min3(until, carried_until, end);

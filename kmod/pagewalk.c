@@ -45,7 +45,8 @@
  * WHAT IS NOT SEEN
  * Without kretprobes, memory that is moved away by whole page tables and back to
  * the very same place while a live round copies it (moves.c), and a debugger's forced
- * write into an area that was joined by others and split again (forced.c).
+ * write into an area that was joined by others and split again, or made writable again,
+ * within an epoch (forced.c).
  * docs/testing.md has the rest, of single kernels.
  */
 #include <linux/delay.h>
@@ -157,12 +158,12 @@ static void enter_area(struct ckpt_walk *w, struct vm_area_struct *vma, u64 star
 		area->flags |= CKPT_AREA_WHOLE;
 		w->clear = false;
 	}
-	/* UFFDIO_MOVE brings swap entries, without a mark before 6.15 and its stable trees. */
-	w->framed = w->m->based && !userfaultfd_armed(vma) &&
-		    ckpt_areas_framed(&w->m->areas, &w->area_cursor, area,
-				      vma->vm_start, vma->vm_end);
+	w->framed = w->m->based && ckpt_areas_framed(&w->m->areas, &w->area_cursor, area,
+						     vma->vm_start, vma->vm_end);
 	/* What joined it may have taken its mark away, the one trace of a forced write. */
-	w->marked |= !w->framed && !ckpt_forced_heard();
+	w->unheard = !w->framed && !ckpt_forced_heard();
+	/* UFFDIO_MOVE brings swap entries, without a mark before 6.15 and its stable trees. */
+	w->framed &= !userfaultfd_armed(vma);
 	if (!w->m->based || !ckpt_areas_known(&w->m->areas, &w->area_cursor, area))
 		area->flags |= CKPT_AREA_NEW;
 }

@@ -23,6 +23,7 @@ struct ckpt_mm;
  * @clear: its bits are to be cleared
  * @marked: VM_SOFTDIRTY was set
  * @framed: it began and ended at the last take where it does now, and no fault handler fills it
+ * @unheard: a forced write may have left no trace: it begins or ends elsewhere, and no probe tells
  * @readonly: cannot be written now, or could not at the last take
  * @pos: walked up to here
  * @marked_to: up to here areas count as marked, although the mark is gone
@@ -58,6 +59,7 @@ struct ckpt_walk {
 	bool clear;
 	bool marked;
 	bool framed;
+	bool unheard;
 	bool readonly;
 	bool uprobes;
 	bool cleaned;

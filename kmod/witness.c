@@ -30,6 +30,9 @@
 static DEFINE_HASHTABLE(by_mm, 10);
 static DEFINE_RAW_SPINLOCK(by_mm_lock);
 
+/* Number of the last forced write in the machine. */
+static u64 last_write;
+
 static struct vm_area_struct *find_witness(struct mm_struct *mm)
 {
 	unsigned long at = (unsigned long)mm->context.vdso;
@@ -64,6 +67,7 @@ static bool tell_others(struct ckpt_mm *m)
 void ckpt_witness_add(struct ckpt_mm *m)
 {
 	raw_spin_lock(&by_mm_lock);
+	m->last_write = last_write;
 	hash_add(by_mm, &m->by_mm, (unsigned long)m->mm);
 	raw_spin_unlock(&by_mm_lock);
 }
@@ -114,35 +118,97 @@ bool ckpt_witness_walks(const struct mm_struct *mm)
 	return walks;
 }
 
-/* One more place, unless it is known: debuggers write at the same ones again and again. */
+/* By how many bytes a place grows when it takes in another one; 0: it has it already. */
+static u64 growth(const struct ckpt_range *place, u64 start, u64 end)
+{
+	return max(place->end, end) - min(place->start, start) - (place->end - place->start);
+}
+
+static void widen(struct ckpt_range *place, u64 start, u64 end)
+{
+	place->start = min(place->start, start);
+	place->end = max(place->end, end);
+}
+
+/*
+ * One more place.  What touches another one is one with it: debuggers write at the same ones again
+ * and again, or go on.  Where there is room for no more, the one that grows least takes it in.
+ */
 static void add_place(struct ckpt_mm *m, u64 start, u64 end)
 {
-	unsigned int i;
+	struct ckpt_range *least = &m->place[0], *place;
 
-	if (m->nr_places > CKPT_PLACES_MAX)
-		return;
-	for (i = 0; i < m->nr_places; i++) {
-		if (start < m->place[i].start || start > m->place[i].end)
-			continue;
-		m->place[i].end = max(m->place[i].end, end);
-		return;
+	for (place = m->place; place < m->place + m->nr_places; place++) {
+		if (start <= place->end && end >= place->start) {
+			widen(place, start, end);
+			return;
+		}
+		if (growth(place, start, end) < growth(least, start, end))
+			least = place;
 	}
 	if (m->nr_places < CKPT_PLACES_MAX)
-		m->place[m->nr_places] = (struct ckpt_range){ .start = start, .end = end };
-	m->nr_places++;
+		m->place[m->nr_places++] = (struct ckpt_range){ .start = start, .end = end };
+	else
+		widen(least, start, end);
 }
 
 /**
- * ckpt_witness_place - memory has come to a place of an address space, or is written by force
+ * ckpt_witness_moved - memory has come to a place of an address space
  * @mm: any
  * @start: first byte
  * @end: first byte after it
- * @more: 1: a write begins, and each take tells of the place until it has ended, by another call
- *	with -1; else 0
  *
  * Context: any but interrupts.
  */
-void ckpt_witness_place(const struct mm_struct *mm, u64 start, u64 end, int more)
+void ckpt_witness_moved(const struct mm_struct *mm, u64 start, u64 end)
+{
+	struct ckpt_mm *m;
+
+	raw_spin_lock(&by_mm_lock);
+	hash_for_each_possible(by_mm, m, by_mm, (unsigned long)mm)
+		if (m->mm == mm)
+			add_place(m, start, end);
+	raw_spin_unlock(&by_mm_lock);
+}
+
+/**
+ * ckpt_witness_write_begins - a place of an address space is about to be written by force
+ * @mm: any
+ * @start: first byte
+ * @end: first byte after it
+ *
+ * Each take tells of the place until the write has ended.
+ *
+ * Context: any but interrupts.
+ * Return: the number of the write.
+ */
+u64 ckpt_witness_write_begins(const struct mm_struct *mm, u64 start, u64 end)
+{
+	struct ckpt_mm *m;
+	u64 number;
+
+	raw_spin_lock(&by_mm_lock);
+	number = ++last_write;
+	hash_for_each_possible(by_mm, m, by_mm, (unsigned long)mm) {
+		if (m->mm != mm)
+			continue;
+		add_place(m, start, end);
+		m->writing++;
+	}
+	raw_spin_unlock(&by_mm_lock);
+	return number;
+}
+
+/**
+ * ckpt_witness_write_ends - it has been written
+ * @mm: as it was given for the begin
+ * @start: first byte
+ * @end: first byte after it
+ * @number: what ckpt_witness_write_begins() has returned
+ *
+ * Context: any but interrupts.
+ */
+void ckpt_witness_write_ends(const struct mm_struct *mm, u64 start, u64 end, u64 number)
 {
 	struct ckpt_mm *m;
 
@@ -151,19 +217,19 @@ void ckpt_witness_place(const struct mm_struct *mm, u64 start, u64 end, int more
 		if (m->mm != mm)
 			continue;
 		add_place(m, start, end);
-		/* one that came between the two calls has not heard the first */
-		if (more > 0 || m->writing)
-			m->writing += more;
+		/* one that came in between has not counted it */
+		if (number > m->last_write)
+			m->writing--;
 	}
 	raw_spin_unlock(&by_mm_lock);
 }
 
 /**
- * ckpt_witness_places - take what ckpt_witness_place() has said of an address space
+ * ckpt_witness_places - take the places of an address space, but for writes under way
  * @m: it
  * @ret: the places
  *
- * Return: how many; more than CKPT_PLACES_MAX: not all of them are there.
+ * Return: how many there are.
  */
 unsigned int ckpt_witness_places(struct ckpt_mm *m, struct ckpt_range ret[CKPT_PLACES_MAX])
 {

@@ -17,7 +17,9 @@ void ckpt_witness_add(struct ckpt_mm *m);
 void ckpt_witness_del(struct ckpt_mm *m);
 void ckpt_witness_merging(const struct mm_struct *mm);
 bool ckpt_witness_walks(const struct mm_struct *mm);
-void ckpt_witness_place(const struct mm_struct *mm, u64 start, u64 end, int more);
+void ckpt_witness_moved(const struct mm_struct *mm, u64 start, u64 end);
+u64 ckpt_witness_write_begins(const struct mm_struct *mm, u64 start, u64 end);
+void ckpt_witness_write_ends(const struct mm_struct *mm, u64 start, u64 end, u64 number);
 unsigned int ckpt_witness_places(struct ckpt_mm *m, struct ckpt_range ret[CKPT_PLACES_MAX]);
 bool ckpt_witness_holds(struct ckpt_mm *m);
 

@@ -256,7 +256,7 @@ static void op_memfd(struct hand *h)
 
 const struct op away_ops[] = {
 	{ "vm-write", op_vm_write, 120, -1 },
-	{ "mem-write", op_mem_write, 120, -1 },
+	{ "mem-write", op_mem_write, 20, -1 },
 	{ "memfd", op_memfd, 20, -1 },
 	{ },
 };
