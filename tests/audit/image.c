@@ -239,6 +239,25 @@ static void drop_gone(struct image_page *page, uint64_t addr, void *data)
 		forget(page);
 }
 
+/* Of one that is told whole nothing can be lost: most are not to be. */
+static void count_whole(struct image *img, const struct pages *p, size_t first, size_t last)
+{
+	const struct ckpt_run *r;
+	bool clean = false;
+	size_t i, j;
+
+	if (p->area[first].mm_flags & CKPT_MM_NEW)
+		return;
+	for (i = first; i < last && !clean; i++) {
+		for (j = 0; is_followed(&p->area[i]) && j < p->area[i].nr_runs; j++) {
+			r = &p->run[p->area[i].run + j];
+			clean |= has_content(r->state) && !(r->flags & CKPT_RUN_DIRTY);
+		}
+	}
+	img->parts++;
+	img->whole += !clean;
+}
+
 /* All parts of one mm: entries @first up to @last. */
 static void take_mm(struct image *img, const struct pages *p, size_t first, size_t last)
 {
@@ -258,6 +277,7 @@ static void take_mm(struct image *img, const struct pages *p, size_t first, size
 	}
 	if (a->mm_flags & CKPT_MM_OVERFLOW)
 		die("the module kept not all runs");
+	count_whole(img, p, first, last);
 	doubt = mm->pid != a->pid;
 	mm->pid = a->pid;
 	mm->stamp = img->stamp;

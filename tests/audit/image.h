@@ -59,6 +59,8 @@ struct image_mm {
  * @stamp: of the round being taken in
  * @read: pages copied
  * @busy: times an mm was told to be busy
+ * @parts: address spaces told in a round as the module knows them, and of them
+ * @whole: those of which every page was dirty, so that nothing could be lost
  * @asked_again: pages that could not be read when they were told, and were told clean later
  * @filled: absent pages that the kernel made present after they were told, with zeros
  * @dirty: pages copied and committed, by kind
@@ -69,7 +71,7 @@ struct image_mm {
 struct image {
 	struct image_mm *mms;
 	uint32_t stamp;
-	uint64_t read, busy, asked_again, filled;
+	uint64_t read, busy, parts, whole, asked_again, filled;
 	uint64_t dirty[NR_KINDS], same[NR_KINDS];
 	uint64_t born, inherited;
 };

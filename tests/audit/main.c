@@ -234,6 +234,9 @@ int main(int argc, char **argv)
 	check(reader_actors(&r), "each process was compared every time");
 	check(2 * r.fulls < r.commits, "files were compared: %lu of %lu checkpoints were full",
 	      r.fulls, r.commits);
+	/* one of them always is: what KSM works on */
+	check(2 * r.image.whole < r.image.parts, "address spaces were told in parts: %" PRIu64
+	      " of %" PRIu64 " were whole", r.image.whole, r.image.parts);
 	missing = shared_missing(&r.shared_tally);
 	check(!missing, "%u kinds of shared memory not compared", missing);
 	missing = tally_show(&r.tally);
