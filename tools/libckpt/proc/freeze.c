@@ -196,7 +196,9 @@ int ckpt_freeze_on(struct ckpt_hold *hold, struct ckpt_err *err)
 	ckpt_fault("keeper.freezing");
 	/*
 	 * A short sleep between reads: the change is notified at most every
-	 * 10 ms, while a freeze takes some tens of microseconds.
+	 * 10 ms, while a freeze takes some tens of microseconds.  With cgroups below
+	 * it may be said too early, as soon as all of those are frozen: that each
+	 * thread stands is what the seizing waits for.
 	 */
 	while (keyed(hold->events, "frozen ") != 1) {
 		uint64_t past = ckpt_now_ns() - start;
