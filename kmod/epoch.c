@@ -39,10 +39,12 @@ static atomic_t nr_open = ATOMIC_INIT(0);
  */
 static bool hold_users(struct ckpt_group *group, struct ckpt_mm *m)
 {
-	m->users = mmget_not_zero(m->mm);
-	if (!m->users)
+	bool held = mmget_not_zero(m->mm);
+
+	m->users = held;
+	if (!held)
 		ckpt_members_gone(group, m);
-	return m->users;
+	return held;
 }
 
 /* One flush for all address spaces, then let go of them. */
