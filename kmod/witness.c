@@ -12,8 +12,10 @@
  * Another group of ours is somebody else, too: a process that moves between two
  * has one address space that both walk.  They tell one another.
  *
+ * By the same table those are found to whom a place is told, of moves and of forced writes.
+ *
  * LOCKING
- * by_mm_lock guards the table and what has moved; what else is written of an
+ * by_mm_lock guards the table, places and writes under way; what else is written of an
  * address space in it is written, and read, under its mmap write lock.
  */
 #include <linux/hashtable.h>

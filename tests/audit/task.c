@@ -254,6 +254,7 @@ static void op_memfd(struct hand *h)
 		missed(h);
 }
 
+/* Few of the forced writes: places that are many are widened, and little is clean then. */
 const struct op away_ops[] = {
 	{ "vm-write", op_vm_write, 120, -1 },
 	{ "mem-write", op_mem_write, 20, -1 },

@@ -198,6 +198,7 @@ for what in "${others[@]}"; do
 		"refused: .* has a network namespace of its own with $what in it, which"
 done
 kill -9 $router
+wait_for 20 test ! -e "/proc/$router" || bail "who routes does not end"
 if [ -n "${CKPT_IN_VM:-}" ]; then
 	inside "$pid" /usr/bin/python3 -c '
 import socket
