@@ -17,6 +17,7 @@
 
 #include "forced.h"
 #include "limits.h"
+#include "probes.h"
 #include "witness.h"
 
 static bool forced = true;
@@ -74,24 +75,22 @@ static int ends(struct kretprobe_instance *instance, struct pt_regs *regs)
 	return 0;
 }
 
-static struct kretprobe probes[] = {
+static struct ckpt_probe probes[] = {
 	{
-		.kp.symbol_name = "access_remote_vm",
-		.entry_handler = begins_in_memory,
-		.handler = ends,
-		.data_size = sizeof(struct write),
-		.maxactive = CKPT_PROBES_ACTIVE,
+		.at.kp.symbol_name = "access_remote_vm",
+		.at.entry_handler = begins_in_memory,
+		.at.handler = ends,
+		.at.data_size = sizeof(struct write),
+		.at.maxactive = CKPT_PROBES_ACTIVE,
 	},
 	{
-		.kp.symbol_name = "ptrace_access_vm",
-		.entry_handler = begins_in_task,
-		.handler = ends,
-		.data_size = sizeof(struct write),
-		.maxactive = CKPT_PROBES_ACTIVE,
+		.at.kp.symbol_name = "ptrace_access_vm",
+		.at.entry_handler = begins_in_task,
+		.at.handler = ends,
+		.at.data_size = sizeof(struct write),
+		.at.maxactive = CKPT_PROBES_ACTIVE,
 	},
 };
-
-static bool listening[ARRAY_SIZE(probes)];
 
 /**
  * ckpt_forced_heard - are all of them heard of?
@@ -100,7 +99,7 @@ static bool listening[ARRAY_SIZE(probes)];
  */
 bool ckpt_forced_heard(void)
 {
-	return listening[0] && listening[1] && !IS_ENABLED(CONFIG_LTO);
+	return probes[0].listening && probes[1].listening && !IS_ENABLED(CONFIG_LTO);
 }
 
 /**
@@ -108,12 +107,7 @@ bool ckpt_forced_heard(void)
  */
 unsigned long ckpt_forced_missed(void)
 {
-	unsigned long n = 0;
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(probes); i++)
-		n += READ_ONCE(probes[i].nmissed) + READ_ONCE(probes[i].kp.nmissed);
-	return n;
+	return ckpt_probes_missed(probes, ARRAY_SIZE(probes));
 }
 
 /**
@@ -121,10 +115,8 @@ unsigned long ckpt_forced_missed(void)
  */
 void ckpt_forced_init(void)
 {
-	size_t i;
-
-	for (i = 0; forced && i < ARRAY_SIZE(probes); i++)
-		listening[i] = !register_kretprobe(&probes[i]);
+	if (forced)
+		ckpt_probes_register(probes, ARRAY_SIZE(probes));
 }
 
 /**
@@ -132,9 +124,5 @@ void ckpt_forced_init(void)
  */
 void ckpt_forced_exit(void)
 {
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(probes); i++)
-		if (listening[i])
-			unregister_kretprobe(&probes[i]);
+	ckpt_probes_unregister(probes, ARRAY_SIZE(probes));
 }

@@ -20,6 +20,7 @@
 
 #include "limits.h"
 #include "moves.h"
+#include "probes.h"
 #include "witness.h"
 
 static bool moves = true;
@@ -88,31 +89,29 @@ static int ends(struct kretprobe_instance *instance, struct pt_regs *regs)
 	return 0;
 }
 
-static struct kretprobe probes[] = {
+static struct ckpt_probe probes[] = {
 	{
-		.kp.symbol_name = "__x64_sys_mremap",
-		.entry_handler = begins_64,
-		.handler = ends,
-		.data_size = sizeof(struct move),
-		.maxactive = CKPT_PROBES_ACTIVE,
+		.at.kp.symbol_name = "__x64_sys_mremap",
+		.at.entry_handler = begins_64,
+		.at.handler = ends,
+		.at.data_size = sizeof(struct move),
+		.at.maxactive = CKPT_PROBES_ACTIVE,
 	},
 	{
-		.kp.symbol_name = "__ia32_sys_mremap",
-		.entry_handler = begins_32,
-		.handler = ends,
-		.data_size = sizeof(struct move),
-		.maxactive = CKPT_PROBES_ACTIVE,
+		.at.kp.symbol_name = "__ia32_sys_mremap",
+		.at.entry_handler = begins_32,
+		.at.handler = ends,
+		.at.data_size = sizeof(struct move),
+		.at.maxactive = CKPT_PROBES_ACTIVE,
 	},
 };
-
-static bool listening[ARRAY_SIZE(probes)];
 
 /**
  * ckpt_moves_heard - are moves heard of?
  */
 bool ckpt_moves_heard(void)
 {
-	return READ_ONCE(moves) && (listening[0] || listening[1]);
+	return READ_ONCE(moves) && (probes[0].listening || probes[1].listening);
 }
 
 /**
@@ -120,12 +119,7 @@ bool ckpt_moves_heard(void)
  */
 unsigned long ckpt_moves_missed(void)
 {
-	unsigned long n = 0;
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(probes); i++)
-		n += READ_ONCE(probes[i].nmissed) + READ_ONCE(probes[i].kp.nmissed);
-	return n;
+	return ckpt_probes_missed(probes, ARRAY_SIZE(probes));
 }
 
 /**
@@ -133,10 +127,7 @@ unsigned long ckpt_moves_missed(void)
  */
 void ckpt_moves_init(void)
 {
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(probes); i++)
-		listening[i] = !register_kretprobe(&probes[i]);
+	ckpt_probes_register(probes, ARRAY_SIZE(probes));
 }
 
 /**
@@ -144,9 +135,5 @@ void ckpt_moves_init(void)
  */
 void ckpt_moves_exit(void)
 {
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(probes); i++)
-		if (listening[i])
-			unregister_kretprobe(&probes[i]);
+	ckpt_probes_unregister(probes, ARRAY_SIZE(probes));
 }
