@@ -13,6 +13,6 @@ set -euo pipefail
 
 group=python-threads
 program=("$CKPT_REPO/tests/workloads/programs/python_threads.py")
-each=35 emulated=10
+each=35 emulated=25
 run_program
 done_testing

@@ -70,7 +70,7 @@ run_program() {
 		export CKPT_SLOW=${slow:-60}
 	fi
 	few=$((each / 2 + 1))
-	steps=$((each * (instants + 1) + few * (most - instants + spare)))
+	steps=$((each * (instants + 1) + few * (most + spare)))
 	note "seed $seed, $steps steps: ${program[*]##*/}"
 	start_work "$group-still" - $steps
 	answer $group "$each"
@@ -108,11 +108,14 @@ instant() {
 }
 
 # A random one; while a child lives, when not half of those before held one. It has just begun, and
-# is there yet when a busy machine comes to stop it
+# is there yet when a busy machine comes to stop it. One that has taken all of its steps by then
+# gets some more, when not half of the instants before were in the midst of one
 moment() {
 	ms=$((RANDOM % wait_ms))
 	go_on $((taken < instants ? each : few))
 	nap "$(printf '%d.%03d' $((ms / 1000)) $((ms % 1000)))"
+	[ $((2 * busy)) -gt $taken ] || [ "$(lines "$(journal "$group")")" -lt "$(answers "$group")" ] ||
+		go_on $few
 	[ -z "$children" ] || [ $((2 * caught)) -gt $taken ] ||
 		wait_child "$group" $((child_seconds / 6)) "$children" $child_ms || {
 			go_on $few
