@@ -5,12 +5,15 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/pages.h"
 #include "lib/noted.h"
+#include "track/protect.h"
 
 #define P ((uint64_t)CKPT_PAGE_LEN)
 #define HUGE (2ull << 20)
@@ -267,6 +270,87 @@ static void reservations(void **state)
 	assert_true(copy_told_dirty((void *)(mem + P)));
 }
 
+/* Areas of four pages with holes of as many between them; the whole has no neighbour. */
+#define AREAS 32u
+#define STRIDE (8 * P)
+
+static uint64_t map_with_holes(uint64_t arg)
+{
+	uint64_t mem = (uintptr_t)mmap(NULL, (AREAS + 2) * STRIDE, PROT_NONE,
+				       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	(void)arg;
+	munmap((void *)mem, (AREAS + 2) * STRIDE);
+	mem += STRIDE;
+	for (uint64_t i = 0; i < AREAS; i++) {
+		if (map_beside(mem + i * STRIDE))
+			return 0;
+		memset((void *)(mem + i * STRIDE), i + 1, 4 * P);
+	}
+	return mem;
+}
+
+static uint64_t at(uint64_t mem, uint64_t i)
+{
+	return mem + i * STRIDE;
+}
+
+/* All that may happen to some of the areas that are taken together; the others are as they were. */
+static void some_of_many_areas(struct noted *e, uint64_t mem)
+{
+	noted_do(e, watched_write, at(mem, 3) + P);
+	assert_int_equal(noted_do(e, unmap, at(mem, 5)), 0);
+	assert_int_equal(noted_do(e, map_anew, at(mem, 7) + 2 * P), 0);
+	assert_int_equal(noted_do(e, map_beside, at(mem, 9) + 4 * P), 0);
+	moved(e, at(mem, 11), at(mem, 12) + 4 * P, 4 * P, 0);
+	noted_do(e, watched_protect, at(mem, 15) | PROT_NONE);
+	noted_checkpoint(e);
+	for (uint64_t i = 0; i < AREAS; i++)
+		for (uint64_t page = 0; page < 4; page++)
+			assert_int_equal(copy_told_dirty(page_at(at(mem, i), page)),
+					 (i == 3 && page == 1) || (i == 7 && page == 2));
+	assert_int_equal(copy_told_state(page_at(at(mem, 5), 0)), CKPT_PAGE_NONE);
+	assert_int_equal(copy_told_state(page_at(at(mem, 11), 3)), CKPT_PAGE_NONE);
+	assert_int_equal(copy_told_state(page_at(at(mem, 15), 0)), CKPT_PAGE_ANON);
+	assert_true(copy_told_dirty(page_at(at(mem, 9), 4)));
+	assert_true(copy_told_dirty(page_at(at(mem, 12), 7)));
+}
+
+static void areas_with_holes(void **state)
+{
+	struct noted *e = *state;
+	uint64_t mem = noted_do(e, map_with_holes, 0);
+
+	assert_int_not_equal(mem, 0);
+	noted_checkpoint(e);
+	some_of_many_areas(e, mem);
+	noted_do(e, watched_write, at(mem, 9) + 4 * P);
+	noted_do(e, watched_write, at(mem, 12) + 6 * P);
+	noted_checkpoint(e);
+	assert_true(copy_told_dirty(page_at(at(mem, 9), 4)));
+	assert_true(copy_told_dirty(page_at(at(mem, 12), 6)));
+	assert_false(copy_told_dirty(page_at(at(mem, 12), 7)));
+	assert_false(copy_told_dirty(page_at(at(mem, 3), 1)));
+	/* the same of each area by itself, as where the kernel does not take them together */
+	e->notes.apart = true;
+	mem = noted_do(e, map_with_holes, 0);
+	noted_checkpoint(e);
+	some_of_many_areas(e, mem);
+}
+
+/* So that what was taken together above was. */
+static void spans_since_6_13(void **state)
+{
+	unsigned int major, minor;
+	struct utsname u;
+
+	(void)state;
+	assert_int_equal(uname(&u), 0);
+	assert_int_equal(sscanf(u.release, "%u.%u", &major, &minor), 2);
+	if (major > 6 || (major == 6 && minor >= 13))
+		assert_true(ckpt_protect_spans());
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -276,6 +360,8 @@ int main(void)
 		NOTED_TEST(huge_pages),
 		NOTED_TEST(stack_and_heap_grow),
 		NOTED_TEST(reservations),
+		NOTED_TEST(areas_with_holes),
+		cmocka_unit_test(spans_since_6_13),
 	};
 
 	if (!watched_notes_here())

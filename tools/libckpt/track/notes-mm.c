@@ -10,45 +10,12 @@
 
 #include "base/cleanup.h"
 #include "base/pages.h"
-#include "track/area-line.h"
 #include "track/pagemap.h"
 #include "track/populated.h"
 #include "track/protect.h"
-#include "track/notes.h"
+#include "track/notes-walk.h"
 
-/* With more than 512 some kernels tell a wrong end of what they have looked at. */
-#define REGIONS 512
-
-/**
- * struct walk - an address space being walked
- * @whole: every page is dirty
- * @dirty: told so, in areas whose writes are noted from now on
- */
-struct walk {
-	struct ckpt_notes_mm *mm;
-	struct ckpt_take_mm *take;
-	int pagemap;
-	bool whole;
-	struct ckpt_ranges dirty;
-};
-
-/* A line of maps. @file: of one; @file_pages: it may hold such pages */
-struct line {
-	struct ckpt_area_line l;
-	bool file, file_pages;
-};
-
-static int no_memory(const struct walk *w, struct ckpt_err *err)
-{
-	return ckpt_fail(err, CKPT_FAILED, 0, "no memory for the pages of pid %d", w->mm->pid);
-}
-
-static int cannot(const struct walk *w, int e, struct ckpt_err *err)
-{
-	return ckpt_fail(err, CKPT_FAILED, -e, "cannot watch the memory of pid %d", w->mm->pid);
-}
-
-static bool parse(const char *text, struct line *ret)
+static bool parse(const char *text, struct ckpt_walk_line *ret)
 {
 	if (!ckpt_area_line_parse(text, &ret->l))
 		return false;
@@ -58,7 +25,7 @@ static bool parse(const char *text, struct line *ret)
 }
 
 /* Where the pages of a file end; of all else, and of what cannot be told, they never do. */
-static uint64_t file_end(const struct walk *w, const struct line *line)
+static uint64_t file_end(const struct ckpt_walk *w, const struct ckpt_walk_line *line)
 {
 	char path[96];
 	uint64_t size;
@@ -72,81 +39,11 @@ static uint64_t file_end(const struct walk *w, const struct line *line)
 	return line->l.start + (size > line->l.offset ? size - line->l.offset : 0);
 }
 
-static int add(struct walk *w, struct ckpt_take_area *area, uint64_t start, uint64_t end,
-	       uint16_t state, bool dirty, struct ckpt_err *err)
-{
-	if (ckpt_take_add_pages(area, start, end, state, dirty ? CKPT_RUN_DIRTY : 0) ||
-	    (dirty && ckpt_ranges_append(&w->dirty, start >> CKPT_PAGE_SHIFT,
-					 end >> CKPT_PAGE_SHIFT)))
-		return no_memory(w, err);
-	return 0;
-}
-
-/* Pages that have not been written: but those told since the last commit are dirty still. */
-static int add_clean(struct walk *w, struct ckpt_take_area *area, uint64_t start, uint64_t end,
-		     uint16_t state, struct ckpt_err *err)
-{
-	struct ckpt_range r;
-
-	while (ckpt_ranges_overlap(&w->mm->taken, start >> CKPT_PAGE_SHIFT, end >> CKPT_PAGE_SHIFT,
-				   &r)) {
-		uint64_t first = r.start << CKPT_PAGE_SHIFT, last = r.end << CKPT_PAGE_SHIFT;
-
-		if ((first > start && add(w, area, start, first, state, false, err)) ||
-		    add(w, area, first, last, state, true, err))
-			return -1;
-		start = last;
-	}
-	return start < end ? add(w, area, start, end, state, false, err) : 0;
-}
-
-/*
- * All pages of an area whose writes are noted; what was written is protected from here on.
- * @end: behind it there is nothing of a file
- * @fresh: that is so since now, and all of it is dirty
- */
-static int scan(struct walk *w, struct ckpt_take_area *area, const struct line *line, uint64_t end,
-		bool fresh, struct ckpt_err *err)
-{
-	struct ckpt_scan_region regions[REGIONS];
-	struct ckpt_scan_arg arg = {
-		.size = sizeof(arg), .flags = CKPT_SCAN_WP_MATCHING | CKPT_SCAN_CHECK_WPASYNC,
-		.start = area->start, .end = area->end,
-		.vec = (uintptr_t)regions, .vec_len = REGIONS,
-		.category_anyof_mask = CKPT_SCAN_PRESENT | CKPT_SCAN_SWAPPED,
-		.return_mask = ckpt_populated_mask(line->file_pages) | CKPT_SCAN_WRITTEN,
-	};
-
-	while (arg.start < area->end) {
-		int n = ckpt_scan_next(w->pagemap, &arg);
-
-		if (n < 0)
-			return cannot(w, n, err);
-		for (int i = 0; i < n; i++) {
-			struct ckpt_scan_region *r = &regions[i];
-			uint16_t state = ckpt_scan_state(r->categories);
-			bool dirty = w->whole || fresh || r->categories & CKPT_SCAN_WRITTEN;
-
-			/* the mark of a page of a file that was dropped looks like swap */
-			if (line->file && state == CKPT_PAGE_SWAP) {
-				dirty = true;
-				r->end = r->end < end ? r->end : end;
-				if (r->start >= r->end)
-					continue;
-			}
-			if (dirty ? add(w, area, r->start, r->end, state, true, err) :
-				    add_clean(w, area, r->start, r->end, state, err))
-				return -1;
-		}
-	}
-	return 0;
-}
-
 /*
  * In older kernels mremap leaves protected what it moves, in an area that is not registered,
  * where a write does not take the protection away any more: then it says nothing.
  */
-static int drop_leftovers(struct walk *w, const struct ckpt_take_area *area)
+static int drop_leftovers(struct ckpt_walk *w, const struct ckpt_take_area *area)
 {
 	struct ckpt_scan_region region;
 	struct ckpt_scan_arg arg = {
@@ -171,10 +68,10 @@ static bool has_pages_of_its_own(const struct ckpt_take_area *area)
 	return false;
 }
 
-static int walk_private(struct walk *w, struct ckpt_take_area *area, const struct line *line,
-			struct ckpt_err *err)
+static int walk_private(struct ckpt_walk *w, struct ckpt_take_area *area,
+			const struct ckpt_walk_line *line, struct ckpt_err *err)
 {
-	int noted = ckpt_protect_noted(w->pagemap, area->start);
+	bool noted;
 	uint64_t end;
 	int r;
 
@@ -183,53 +80,110 @@ static int walk_private(struct walk *w, struct ckpt_take_area *area, const struc
 	 * their own: registered, a file's pages would be mapped one at a time, and each that the
 	 * kernel takes away would leave a mark.
 	 */
-	if (noted <= 0 && (!line->l.writable || line->file)) {
-		if (ckpt_populated_add(w->pagemap, w->mm->pid, area, line->file_pages, err))
+	if (!line->l.writable || line->file) {
+		if (ckpt_walk_look(w, area, line, &noted, err))
 			return -1;
-		if (!has_pages_of_its_own(area))
+		if (!noted && !has_pages_of_its_own(area))
 			return 0;
+	} else {
+		noted = ckpt_protect_noted(w->pagemap, area->start) > 0;
 	}
 	end = file_end(w, line);
 	/* also one that is noted: by us, or by somebody else */
 	r = ckpt_protect_register(w->mm->uffd, area->start, area->end);
 	area->flags |= r == -EBUSY ? CKPT_TAKE_AREA_FOREIGN : 0;
 	area->n_runs = 0;
-	if (!r && noted <= 0)
+	if (!r && !noted)
 		r = drop_leftovers(w, area);
 	/* also one that is gone: that of a call that was made in the process meanwhile */
 	if (r)
 		return ckpt_populated_add(w->pagemap, w->mm->pid, area, line->file_pages, err);
-	return scan(w, area, line, end, noted <= 0, err);
+	return ckpt_walk_scan(w, area, line, end, !noted, err);
 }
 
-/* @maps: all of it was read before: areas grow together while they are registered */
-static int walk_areas(struct walk *w, char *maps, struct ckpt_err *err)
+/* Each by itself: one of them cannot be registered. */
+static int walk_apart(struct ckpt_walk *w, struct ckpt_err *err)
 {
-	char *at = NULL;
+	for (size_t i = w->span.first; i < w->take->n_areas; i++) {
+		struct ckpt_take_area *area = &w->take->areas[i];
+		const struct ckpt_walk_line line = {
+			.l = { .start = area->start, .end = area->end, .writable = true },
+		};
 
-	for (char *text = strtok_r(maps, "\n", &at); text; text = strtok_r(NULL, "\n", &at)) {
-		struct ckpt_take_area *area;
-		struct line line;
-
-		if (!parse(text, &line))
-			return ckpt_fail(err, CKPT_FAILED, 0, "cannot read the areas of pid %d",
-					 w->mm->pid);
-		if (!ckpt_area_line_by_task(&line.l))
-			continue;
-		area = ckpt_take_add_area(w->take, line.l.start, line.l.end,
-					  line.l.shared ? CKPT_AREA_SHARED : 0);
-		if (!area)
-			return no_memory(w, err);
-		if (!line.l.shared && walk_private(w, area, &line, err))
+		if (walk_private(w, area, &line, err))
 			return -1;
 	}
 	return 0;
 }
 
-int ckpt_notes_walk(struct ckpt_notes_mm *mm, char *maps, bool whole, struct ckpt_take_mm *take,
-		    struct ckpt_err *err)
+/*
+ * Registered at once, all of them or none.  What was not registered before has no protection, so
+ * that all of it shows as written; older kernels, where that is not so, have no spans.
+ */
+static int walk_span(struct ckpt_walk *w, struct ckpt_err *err)
 {
-	struct walk w = { .mm = mm, .take = take, .whole = whole };
+	int ret = 0;
+
+	if (w->span.end)
+		ret = ckpt_protect_register(w->mm->uffd, w->span.start, w->span.end) ?
+		      walk_apart(w, err) : ckpt_walk_scan_span(w, err);
+	w->span.end = 0;
+	return ret;
+}
+
+/* An area may join others where it is one that is always registered, and no file's. */
+static bool joins(const struct ckpt_walk *w, const struct ckpt_walk_line *line)
+{
+	return w->spans && line->l.writable && !line->l.shared && !line->file &&
+	       !line->file_pages && ckpt_area_line_by_task(&line->l);
+}
+
+static void join(struct ckpt_walk *w, const struct ckpt_take_area *area)
+{
+	if (!w->span.end) {
+		w->span.start = area->start;
+		w->span.first = area - w->take->areas;
+	}
+	w->span.end = area->end;
+}
+
+/* @maps: all of it was read before: areas grow together while they are registered */
+static int walk_areas(struct ckpt_walk *w, char *maps, struct ckpt_err *err)
+{
+	char *at = NULL;
+
+	for (char *text = strtok_r(maps, "\n", &at); text; text = strtok_r(NULL, "\n", &at)) {
+		struct ckpt_take_area *area;
+		struct ckpt_walk_line line;
+		bool beside;
+
+		if (!parse(text, &line))
+			return ckpt_fail(err, CKPT_FAILED, 0, "cannot read the areas of pid %d",
+					 w->mm->pid);
+		beside = joins(w, &line);
+		if (!beside && walk_span(w, err))
+			return -1;
+		if (!ckpt_area_line_by_task(&line.l))
+			continue;
+		area = ckpt_take_add_area(w->take, line.l.start, line.l.end,
+					  line.l.shared ? CKPT_AREA_SHARED : 0);
+		if (!area)
+			return ckpt_walk_no_memory(w, err);
+		if (beside)
+			join(w, area);
+		else if (!line.l.shared && walk_private(w, area, &line, err))
+			return -1;
+	}
+	return walk_span(w, err);
+}
+
+int ckpt_notes_walk(const struct ckpt_notes *notes, struct ckpt_notes_mm *mm, char *maps,
+		    bool whole, struct ckpt_take_mm *take, struct ckpt_err *err)
+{
+	struct ckpt_walk w = {
+		.mm = mm, .take = take, .whole = whole,
+		.spans = !notes->apart && ckpt_protect_spans(),
+	};
 	cleanup_close int pagemap = -1;
 	char path[64];
 	int ret;
@@ -241,7 +195,7 @@ int ckpt_notes_walk(struct ckpt_notes_mm *mm, char *maps, bool whole, struct ckp
 	w.pagemap = pagemap;
 	ret = walk_areas(&w, maps, err);
 	if (!ret && ckpt_ranges_join(&mm->taken, &w.dirty))
-		ret = no_memory(&w, err);
+		ret = ckpt_walk_no_memory(&w, err);
 	ckpt_ranges_done(&w.dirty);
 	return ret;
 }

@@ -149,7 +149,7 @@ static int walk(struct ckpt_notes *notes, const int32_t *pids, char **maps, size
 		told = ckpt_take_add_mm(take, mm->cookie, mm->pid, 0);
 		if (!told)
 			return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a take");
-		if (ckpt_notes_walk(mm, maps[i], whole, told, err))
+		if (ckpt_notes_walk(notes, mm, maps[i], whole, told, err))
 			return -1;
 		mm->told = true;
 		ckpt_fault("tracker.walked");

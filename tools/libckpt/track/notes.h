@@ -46,6 +46,7 @@ struct ckpt_notes_mm {
  * @behind_now: the same of the instant of the round walked last
  * @rings, @rings_now: inodes of io_urings that were at rest then; one that goes may have left
  *	something under way
+ * @apart: each area is registered and scanned by itself, as older kernels need it in any case
  */
 struct ckpt_notes {
 	struct ckpt_notes_mm *mms;
@@ -53,6 +54,7 @@ struct ckpt_notes {
 	uint64_t last_cookie;
 	bool behind, behind_now;
 	struct ckpt_buf rings, rings_now;
+	bool apart;
 };
 
 #define CKPT_NOTES_INIT { 0 }
@@ -87,9 +89,12 @@ void ckpt_notes_abort(struct ckpt_notes *notes);
 /* About how many pages a round would tell as dirty, of processes that run and are watched. */
 uint64_t ckpt_notes_estimate(const struct ckpt_notes *notes);
 
-/* notes-mm.c: one address space; @maps: used up; @whole: all of its pages are dirty. */
-int ckpt_notes_walk(struct ckpt_notes_mm *mm, char *maps, bool whole, struct ckpt_take_mm *take,
-		    struct ckpt_err *err);
+/*
+ * notes-mm.c, notes-scan.c: address space @mm of @notes; @maps: used up; @whole: all of its pages
+ * are dirty.
+ */
+int ckpt_notes_walk(const struct ckpt_notes *notes, struct ckpt_notes_mm *mm, char *maps,
+		    bool whole, struct ckpt_take_mm *take, struct ckpt_err *err);
 /*
  * notes-behind.c: may there be I/O under way that writes to memory without a fault?  As far as
  * the descriptors of @pid and its areas tell; in doubt there may.  @rings: io_urings at rest are

@@ -20,6 +20,10 @@
 /* The last page that a process can have. */
 #define LAST_PAGE 0x7fffffffe000ull
 
+/* Pages, of which one is taken away. */
+#define SPAN 5u
+#define HOLE 2u
+
 int ckpt_protect_start(int uffd)
 {
 	struct uffdio_api api = { .api = UFFD_API, .features = WP_ASYNC | WP_UNPOPULATED };
@@ -89,21 +93,80 @@ static bool notes_a_write(int pagemap, int uffd, volatile uint8_t *page)
 	return was_written(pagemap, at) == 1 && *page == 2 && ckpt_protect_alive(uffd);
 }
 
-bool ckpt_protect_works(void)
+/* Pages of our own; to be unmapped by the caller. Return: whether @test is true of them. */
+static bool try_with(size_t pages, bool (*test)(int pagemap, int uffd, volatile uint8_t *pages))
 {
 	cleanup_close int uffd = syscall(SYS_userfaultfd,
 					 O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
 	cleanup_close int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	void *page;
+	void *mem;
 	bool works;
 
 	if (uffd < 0 || pagemap < 0)
 		return false;
-	page = mmap(NULL, CKPT_PAGE_LEN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-		    0);
-	if (page == MAP_FAILED)
+	mem = mmap(NULL, pages * CKPT_PAGE_LEN, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (mem == MAP_FAILED)
 		return false;
-	works = notes_a_write(pagemap, uffd, page);
-	munmap(page, CKPT_PAGE_LEN);
+	works = test(pagemap, uffd, mem);
+	munmap(mem, pages * CKPT_PAGE_LEN);
+	return works;
+}
+
+bool ckpt_protect_works(void)
+{
+	return try_with(1, notes_a_write);
+}
+
+/* Of the pages at @at with a hole in the midst, protecting them. Return: how many are written. */
+static int written_around(int pagemap, uint64_t at)
+{
+	struct ckpt_scan_region regions[SPAN];
+	struct ckpt_scan_arg arg = {
+		.size = sizeof(arg), .flags = CKPT_SCAN_WP_MATCHING,
+		.start = at, .end = at + SPAN * CKPT_PAGE_LEN,
+		.vec = (uintptr_t)regions, .vec_len = SPAN,
+		.category_mask = CKPT_SCAN_WPALLOWED,
+		.category_anyof_mask = CKPT_SCAN_PRESENT | CKPT_SCAN_SWAPPED,
+		.return_mask = CKPT_SCAN_WRITTEN,
+	};
+	int n = ckpt_scan_next(pagemap, &arg), written = 0;
+
+	for (int i = 0; i < n; i++) {
+		if (regions[i].categories & CKPT_SCAN_WRITTEN)
+			written += (regions[i].end - regions[i].start) / CKPT_PAGE_LEN;
+	}
+	return n < 0 ? n : written;
+}
+
+static bool takes_a_span(int pagemap, int uffd, volatile uint8_t *pages)
+{
+	uint64_t at = (uintptr_t)pages, end = at + SPAN * CKPT_PAGE_LEN;
+	struct ckpt_scan_region region;
+	struct ckpt_scan_arg moved = {
+		.size = sizeof(moved), .start = at + HOLE * CKPT_PAGE_LEN,
+		.end = at + (HOLE + 1) * CKPT_PAGE_LEN,
+		.vec = (uintptr_t)&region, .vec_len = 1,
+		.category_mask = CKPT_SCAN_WRITTEN | CKPT_SCAN_PRESENT,
+	};
+
+	pages[0] = pages[(SPAN - 1) * CKPT_PAGE_LEN] = 1;
+	if (munmap((void *)moved.start, CKPT_PAGE_LEN) || ckpt_protect_start(uffd) ||
+	    ckpt_protect_register(uffd, at, end) || written_around(pagemap, at) != 2 ||
+	    written_around(pagemap, at))
+		return false;
+	if (mremap((void *)at, CKPT_PAGE_LEN, CKPT_PAGE_LEN, MREMAP_MAYMOVE | MREMAP_FIXED,
+		   (void *)moved.start) == MAP_FAILED)
+		return false;
+	return ckpt_scan_next(pagemap, &moved) == 1;
+}
+
+bool ckpt_protect_spans(void)
+{
+	static bool known, works;
+
+	if (!known)
+		works = try_with(SPAN, takes_a_span);
+	known = true;
 	return works;
 }

@@ -19,6 +19,12 @@
 /* Does it work here?  Tried with a page of our own, for kernels that have the names alone. */
 bool ckpt_protect_works(void);
 
+/*
+ * Can areas with holes between them be registered and scanned by one call, and does mremap take
+ * the protection off what it moves (Linux 6.13)?  Tried once, with pages of our own.
+ */
+bool ckpt_protect_spans(void);
+
 /* Say what is wanted of a new userfaultfd. Return: 0, or -errno. */
 int ckpt_protect_start(int uffd);
 
