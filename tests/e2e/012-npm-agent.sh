@@ -50,6 +50,17 @@ take_instant() {	# NAME
 	[ -z "$lived" ] || caught=$((caught + 1))
 }
 
+# What an agent holds that a shell does not, each kind by its name
+is_shown() {	# NAME
+	local kind
+
+	"$tool" show "$1" --json >"$base/shown" || return
+	for kind in epoll eventfd socket pipe inotify io_uring; do
+		grep -Eq "\"kind\": ?\"$kind\"" "$base/shown" || return
+	done
+	! grep -q '"unknown"' "$base/shown"
+}
+
 come_back() {	# NAME
 	instant "$1"
 	ok "$1: everything is killed" kill_group "$1"
@@ -70,6 +81,7 @@ for where in inside outside; do
 	at_least "$group: half of the instants hold a live tool" $((2 * caught)) $taken
 	at_least "$group: some are restored from full ones" $full 1
 	at_least "$group: some are restored from incremental ones" $incremental 1
+	ok "$group: its descriptors are shown" is_shown "$group"
 	npm_agent_ends "$group" "$steps"
 	ok "$group: the rest of it ends" kill_group "$group"
 done

@@ -10,29 +10,65 @@
 #include "flow/cut.h"
 #include "report.h"
 
+static const char *const area_kinds[] = {
+	[CKPT_AREA_KIND_ANON] = "anonymous",
+	[CKPT_AREA_KIND_FILE_PRIVATE] = "file-private",
+	[CKPT_AREA_KIND_FILE_SHARED] = "file-shared",
+	[CKPT_AREA_KIND_VDSO] = "vdso",
+	[CKPT_AREA_KIND_VVAR] = "vvar",
+	[CKPT_AREA_KIND_VSYSCALL] = "vsyscall",
+	[CKPT_AREA_KIND_URING] = "io_uring",
+};
+
+static const char *const file_kinds[] = {
+	[CKPT_FILE_REG] = "file",
+	[CKPT_FILE_DIR] = "directory",
+	[CKPT_FILE_CHR] = "device",
+	[CKPT_FILE_PIPE] = "pipe",
+	[CKPT_FILE_FIFO] = "fifo",
+	[CKPT_FILE_OUTER] = "outer",
+	[CKPT_FILE_EVENTFD] = "eventfd",
+	[CKPT_FILE_TIMERFD] = "timerfd",
+	[CKPT_FILE_SIGNALFD] = "signalfd",
+	[CKPT_FILE_EPOLL] = "epoll",
+	[CKPT_FILE_SOCKET] = "socket",
+	[CKPT_FILE_INOTIFY] = "inotify",
+	[CKPT_FILE_PIDFD] = "pidfd",
+	[CKPT_FILE_SHM] = "shared memory",
+	[CKPT_FILE_URING] = "io_uring",
+	[CKPT_FILE_PTM] = "pty master",
+	[CKPT_FILE_PTS] = "pty slave",
+};
+
+static const char *const task_states[] = { "alive", "stopped", "zombie" };
+
+/* A kind that this document has no word for is an error of this program, and no end of it. */
+static const char *name_of(const char *const *names, size_t n, uint32_t kind)
+{
+	return kind < n && names[kind] ? names[kind] : "unknown";
+}
+
+#define NAME_OF(names, kind) name_of(names, sizeof(names) / sizeof(names[0]), kind)
+
 static json_object *area_json(const struct ckpt_image *image, const struct ckpt_area *a)
 {
-	static const char *const kind[] = { "anonymous", "file-private", "file-shared", "vdso",
-					    "vvar", "vsyscall" };
 	json_object *doc = json_object_new_object();
 
 	report_u64(doc, "start", a->start);
 	report_u64(doc, "end", a->end);
 	report_u64(doc, "prot", a->prot);
-	report_str(doc, "kind", kind[a->kind]);
+	report_str(doc, "kind", NAME_OF(area_kinds, a->kind));
 	report_path(doc, "path", a->file == CKPT_NONE ? a->name : image->files[a->file].path);
 	return doc;
 }
 
 static json_object *fd_json(const struct ckpt_image *image, const struct ckpt_fd *fd)
 {
-	static const char *const kind[] = { "file", "directory", "device",
-					    "pipe", "fifo", "outer" };
 	const struct ckpt_file *f = &image->files[fd->file];
 	json_object *doc = json_object_new_object();
 
 	report_u64(doc, "fd", fd->fd);
-	report_str(doc, "kind", kind[f->kind]);
+	report_str(doc, "kind", NAME_OF(file_kinds, f->kind));
 	report_path(doc, "path", f->path);
 	report_u64(doc, "position", f->pos);
 	json_object_object_add(doc, "deleted", json_object_new_boolean(f->deleted));
@@ -41,14 +77,13 @@ static json_object *fd_json(const struct ckpt_image *image, const struct ckpt_fd
 
 static json_object *task_json(const struct ckpt_image *image, const struct ckpt_task *t)
 {
-	static const char *const state[] = { "alive", "stopped", "zombie" };
 	json_object *doc = json_object_new_object();
 	json_object *areas = json_object_new_array(), *fds = json_object_new_array();
 
 	report_u64(doc, "pid", t->pid);
 	report_u64(doc, "ppid", t->ppid);
 	report_str(doc, "comm", t->comm);
-	report_str(doc, "state", state[t->state]);
+	report_str(doc, "state", NAME_OF(task_states, t->state));
 	report_u64(doc, "threads", t->n_threads);
 	if (t->mm != CKPT_NONE)
 		for (size_t i = 0; i < image->mms[t->mm].n_areas; i++)

@@ -107,6 +107,9 @@ instant() {
 	esac
 }
 
+# Are there steps that it may still take?
+has_work() { [ "$(lines "$(journal "$group")")" -lt "$(answers "$group")" ]; }
+
 # A random one; while a child lives, when not half of those before held one. It has just begun, and
 # is there yet when a busy machine comes to stop it. One that has taken all of its steps by then
 # gets some more, when not half of the instants before were in the midst of one
@@ -114,8 +117,7 @@ moment() {
 	ms=$((RANDOM % wait_ms))
 	go_on $((taken < instants ? each : few))
 	nap "$(printf '%d.%03d' $((ms / 1000)) $((ms % 1000)))"
-	[ $((2 * busy)) -gt $taken ] || [ "$(lines "$(journal "$group")")" -lt "$(answers "$group")" ] ||
-		go_on $few
+	[ $((2 * busy)) -gt $taken ] || has_work || go_on $few
 	[ -z "$children" ] || [ $((2 * caught)) -gt $taken ] ||
 		wait_child "$group" $((child_seconds / 6)) "$children" $child_ms || {
 			go_on $few
