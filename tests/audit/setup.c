@@ -17,6 +17,8 @@
 
 #include "audit.h"
 
+#define SEGMENTS 4000	/* SHMMNI is 4096 */
+
 const char *kind_name(enum kind kind)
 {
 	static const char *const name[NR_KINDS] = {
@@ -55,6 +57,31 @@ static void map(enum kind kind, size_t len, int prot, int flags, int fd)
 		die("map %s", kind_name(kind));
 }
 
+/*
+ * Ids of segments count up: others are made, and removed, until one has the inode number of @fd,
+ * which lies on the same super block.  Where that is higher than ids go it has another one.
+ */
+static int segment_like(int fd)
+{
+	static int other[SEGMENTS];
+	struct stat st;
+	int id, n = 0;
+
+	if (fstat(fd, &st))
+		die("fstat");
+	for (id = -1; n < SEGMENTS && id + 1 < (int)st.st_ino; n++) {
+		id = shmget(IPC_PRIVATE, PAGE, IPC_CREAT | 0600);
+		other[n] = id;
+		if (id < 0)
+			break;
+	}
+	id = shmget(IPC_PRIVATE, SOME_PAGES * PAGE, IPC_CREAT | 0600);
+	note("a segment of id %d, a memfd with inode number %lu", id, (unsigned long)st.st_ino);
+	while (n--)
+		shmctl(other[n], IPC_RMID, NULL);
+	return id;
+}
+
 /* Before the actors are forked. */
 void setup_shared(void)
 {
@@ -86,7 +113,7 @@ void setup_shared(void)
 	      " /tmp/audit.disk; }");
 	files.direct = open(DISK, O_RDWR | O_DIRECT | O_CLOEXEC);
 	files.root = open(ROOT, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	files.shm = shmget(IPC_PRIVATE, SOME_PAGES * PAGE, IPC_CREAT | 0600);
+	files.shm = segment_like(files.lone);
 	if (files.direct < 0 || files.memfd < 0 || ftruncate(files.memfd, SOME_PAGES * PAGE) ||
 	    files.root < 0 || files.shm < 0 || files.lone < 0 ||
 	    ftruncate(files.lone, SOME_PAGES * PAGE))

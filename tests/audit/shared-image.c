@@ -133,6 +133,11 @@ static bool is_told_whole(const struct area *a, const struct inodes *told)
 	return false;
 }
 
+uint64_t shared_number(uint64_t start, uint64_t ino)
+{
+	return kind_of(start) == KIND_SYSV ? ino | SEGMENT : ino;
+}
+
 void shared_told(struct image *img, const struct pages *p, uint64_t *ret_twice)
 {
 	const struct ckpt_run *run;
@@ -146,7 +151,7 @@ void shared_told(struct image *img, const struct pages *p, uint64_t *ret_twice)
 		a = &p->area[i];
 		if (!is_shared(a))
 			continue;
-		inode = image_inode(img, a->dev, a->ino, true);
+		inode = image_inode(img, a->dev, shared_number(a->start, a->ino), true);
 		for (j = 0; j < a->nr_runs; j++) {
 			run = &p->run[a->run + j];
 			for (k = 0; k < run->pages; k++) {
@@ -173,7 +178,7 @@ void shared_copy(struct image *img, const struct pages *p, const struct inodes *
 			continue;
 		snprintf(path, sizeof(path), "/proc/%d/mem", a->pid);
 		mem = open(path, O_RDONLY | O_CLOEXEC);
-		inode = image_inode(img, a->dev, a->ino, true);
+		inode = image_inode(img, a->dev, shared_number(a->start, a->ino), true);
 		for (j = 0; j < a->nr_runs; j++)
 			take_run(img, inode, a, mem, &p->run[a->run + j]);
 		close(mem);
@@ -182,7 +187,7 @@ void shared_copy(struct image *img, const struct pages *p, const struct inodes *
 		a = &p->area[i];
 		if (!is_shared(a))
 			continue;
-		inode = image_inode(img, a->dev, a->ino, true);
+		inode = image_inode(img, a->dev, shared_number(a->start, a->ino), true);
 		inode->seen = img->stamp;
 		if (is_told_whole(a, told))
 			take_absent(img, inode, a);

@@ -81,7 +81,8 @@ static int open_of(pid_t pid, const char *file)
 
 static void compare_area(struct look *k, const struct area *a, bool content)
 {
-	struct image_mm *inode = image_inode(k->img, a->dev, a->ino, false);
+	struct image_mm *inode = image_inode(k->img, a->dev,
+					      shared_number(a->start, a->ino), false);
 	int mem = content ? open_of(a->pid, "mem") : -1, pagemap = open_of(a->pid, "pagemap");
 	uint64_t entry[SHARED_PAGES], addr;
 	size_t n;
@@ -139,7 +140,8 @@ static void compare_page(struct look *k, pid_t pid, uint64_t addr, struct image_
 static void compare_mapping(struct look *k, pid_t pid, const struct mapping *m)
 {
 	static uint8_t is[SHARED_PAGES * PAGE];
-	struct image_mm *inode = image_inode(k->img, m->dev, m->ino, false);
+	struct image_mm *inode = image_inode(k->img, m->dev,
+					      shared_number(m->start, m->ino), false);
 	struct image_page *page;
 	uint64_t addr, offset;
 	size_t n, i, len;

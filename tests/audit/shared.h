@@ -34,6 +34,12 @@ int mapping_open(pid_t pid, uint64_t start, uint64_t end);
 uint64_t device_of(const struct stat *st);
 
 bool is_shared(const struct area *a);
+/*
+ * Of a mapping at @start, what tells it from all others of its device.  A segment has its id for
+ * an inode number, which a memfd may have as well.
+ */
+#define SEGMENT (1ULL << 63)
+uint64_t shared_number(uint64_t start, uint64_t ino);
 /* Of an address, in the file: bytes. */
 uint64_t shared_offset(const struct area *a, uint64_t addr);
 
