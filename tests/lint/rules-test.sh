@@ -50,6 +50,11 @@ try quiet kmod/a.c 'static int take(int a)\n{\n\tpr_info("taken\\n");\n}\n' 1
 try quiet kmod/a.c 'int take(int a)\n{\n\tWARN_ON(a);\n}\n' 1
 try quiet kmod/a.c 'int take(int a)\n{\n\tWARN_ON_ONCE(a);\n}\n' 0
 try quiet kmod/a.c 'static int __init ckpt_init(void)\n{\n\tpr_err("no\\n");\n}\n' 0
+echo 'int a[1];' >"$tmp/kmod/pte.c"
 try faults tests/run/mutants 'untold\tpte.c\ts/a/b/\tstates\n' 1
 try faults tests/run/mutants '# Of pages\ntold\tpte.c\ts/a/b/\tstates\n' 0
+try faults tests/run/mutants 'told\tpte.c\ts/a[1]/b/\tstates\n' 1
+try faults tests/run/mutants 'told\tpte.c\ts/a/b\tstates\n' 1
+try faults tests/run/mutants 'told\tgone.c\ts/a/b/\tstates\n' 1
+rm "$tmp/kmod/pte.c"
 exit $bad
