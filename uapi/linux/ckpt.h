@@ -83,7 +83,7 @@ enum ckpt_attr {
 	CKPT_A_RESIDENT_PAGES,	/* u64, with a page or swap entry in the last round */
 	CKPT_A_CHANGED_INODES,	/* u64, live and not yet taken */
 	CKPT_A_TAKEN_INODES,	/* u64, in the last round */
-	CKPT_A_TAKEN,		/* u64, pages taken since the last commit */
+	CKPT_A_TAKEN,		/* u64, reported dirty since the last begin; 0 after a commit */
 	CKPT_A_LOST,		/* u64, of files: what could not be recorded */
 	/* mm and area (PAGE_DUMP) */
 	CKPT_A_MM_COOKIE,	/* u64, unique per mm in a module load */
@@ -132,8 +132,10 @@ enum ckpt_group_state {
 #define CKPT_FEATURE_RANGES	(1U << 6)	/* which pages of a file were written */
 
 /*
- * EPOCH_NEXT: every task of the group is stopped; the walk waits for locks
- * without a limit and leaves nothing out that it could report.
+ * EPOCH_NEXT: every task of the group is stopped.  The walk tries for locks a
+ * second and more; an mm whose lock is not had is MM_BUSY all the same, and its
+ * reader copies all of it.  Nobody looks for overlays: one that may have come
+ * since the round before is LOST.
  */
 #define CKPT_EPOCH_FINAL	(1U << 0)
 
