@@ -228,6 +228,8 @@ static char *at[NR_KINDS];
 enum {
 	GUARD = 2 * NR_KINDS,
 	UNGUARD,
+	FORBID,		/* write a page of private memory, then let nobody read or write it */
+	ALLOW,
 };
 
 static void guard(int n, uint64_t *shared)
@@ -240,11 +242,21 @@ static void guard(int n, uint64_t *shared)
 			    MADV_GUARD_REMOVE) ? 0 : (uint64_t)(uintptr_t)mem;
 }
 
+static void forbid(int n)
+{
+	if (n == FORBID)
+		at[0][WRITTEN * PAGE + 5]++;
+	if (mprotect(at[0], LEN, n == FORBID ? PROT_NONE : PROT_READ | PROT_WRITE))
+		_exit(1);
+}
+
 static void step(int n, uint64_t *shared)
 {
 	size_t k = (size_t)n % NR_KINDS;
 
-	if (n >= GUARD) {
+	if (n >= FORBID) {
+		forbid(n);
+	} else if (n >= GUARD) {
 		guard(n, shared);
 	} else if ((size_t)n < NR_KINDS) {
 		at[k] = kinds[k].make();
@@ -385,6 +397,37 @@ static void test_guard(struct client *c, const struct child *child)
 	pages_free(&p);
 }
 
+/* Written while it could be, and out of everybody's reach when the round comes. */
+static void test_forbidden(struct client *c, const struct child *child)
+{
+	const struct area *area;
+	struct pages p;
+	uint64_t start;
+	uint32_t flags;
+	size_t dirty;
+
+	child_step(child, 0);
+	start = child->shared[0];
+	settled(c, child, start, EXACT);
+	child_step(child, FORBID);
+	client_take(c, "kinds", &p);
+	area = pages_area(&p, child->pid, start);
+	check(area && area->start == start && area->end == start + LEN &&
+	      area->flags == CKPT_AREA_MAYWRITE,
+	      "memory that is forbidden has no rights (%#x)", area ? area->flags : 0);
+	dirty = pages_dirty(&p, child->pid, start, start + LEN);
+	check(pages_state(&p, child->pid, start + WRITTEN * PAGE, &flags) == CKPT_PAGE_ANON &&
+	      (flags & CKPT_RUN_DIRTY) && dirty <= FEW + 1,
+	      "the page written before that is told, no others (%zu)", dirty);
+	pages_free(&p);
+	dirty = settled(c, child, start, EXACT);
+	child_step(child, ALLOW);
+	client_take(c, "kinds", &p);
+	check(dirty <= FEW && pages_dirty(&p, child->pid, start, start + LEN) <= FEW,
+	      "it is clean after that, and when it is allowed again (%zu)", dirty);
+	pages_free(&p);
+}
+
 int main(void)
 {
 	struct client c;
@@ -401,6 +444,7 @@ int main(void)
 		test_kind(&c, &child, k);
 	test_swap(&c, &child);
 	test_guard(&c, &child);
+	test_forbidden(&c, &child);
 	child_end(&child);
 	client_group_del(&c, "kinds");
 	client_close(&c);

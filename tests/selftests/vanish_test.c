@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * vanish_test.c: pages that go between two takes, by whatever takes them, and those that come below
- * a stack
+ * a stack or behind an area
  *
  * Nothing is written where a page goes, so its state is all that tells of it.
  */
@@ -19,15 +19,16 @@
 #define NR 64
 #define LEN (NR * PAGE)
 #define HALF (NR / 2 * PAGE)
+#define NEW 8UL
 #define FILE_AT "/scratch/vanish"
 
 /* Steps of the child, and words of the shared page: where its areas are. */
-enum { MAKE, SETTLED, LAZY, RECLAIM, CUT, UNMAP, GROW };
-enum { LAZY_AT, FILE_MEM, HOLE_AT, STACK_AT };
+enum { MAKE, SETTLED, LAZY, RECLAIM, CUT, UNMAP, GROW, SHRINK, STRETCH, WRITE_NEW };
+enum { LAZY_AT, FILE_MEM, HOLE_AT, STACK_AT, SIZED_AT };
 
 static struct client c;
 static struct child child;
-static char *lazy, *file, *hole, *stack;
+static char *lazy, *file, *hole, *stack, *sized;
 
 static char *small(size_t len)
 {
@@ -72,7 +73,10 @@ static void make(uint64_t *shared)
 	lazy = small(LEN);
 	file = map_file();
 	hole = small(LEN);
+	sized = small(LEN);
+	/* the last, or something would be mapped in its room */
 	stack = make_stack();
+	shared[SIZED_AT] = (uint64_t)(uintptr_t)sized;
 	shared[LAZY_AT] = (uint64_t)(uintptr_t)lazy;
 	shared[FILE_MEM] = (uint64_t)(uintptr_t)file;
 	shared[HOLE_AT] = (uint64_t)(uintptr_t)hole;
@@ -102,6 +106,15 @@ static void step(int n, uint64_t *shared)
 	case GROW:
 		for (i = 1; i < 8; i++)
 			*((volatile char *)stack - i * (long)PAGE) = 3;
+		break;
+	case SHRINK:
+		bad = mremap(sized, LEN, HALF, 0) != sized;
+		break;
+	case STRETCH:
+		bad = mremap(sized, HALF, LEN, 0) != sized;
+		break;
+	case WRITE_NEW:
+		memset(sized + HALF + 4 * PAGE, 4, NEW * PAGE);
 		break;
 	}
 	if (bad)
@@ -201,6 +214,44 @@ static void test_grow(void)
 	pages_free(&p);
 }
 
+/* An area that is made smaller and larger where it is. */
+static void test_resized(void)
+{
+	uint64_t at = child.shared[SIZED_AT], new = at + HALF + 4 * PAGE;
+	struct pages p;
+
+	settle();
+	p = take_after(SHRINK);
+	check(!pages_area(&p, child.pid, at + HALF) && !pages_area(&p, child.pid, at + LEN - PAGE),
+	      "an area has shrunk: behind its end there is none");
+	check(in_state(&p, at, NR / 2, CKPT_PAGE_ANON) == NR / 2 &&
+	      !pages_dirty(&p, child.pid, at, at + HALF), "before it all is as it was");
+	pages_free(&p);
+	p = take_after(STRETCH);
+	check(pages_area(&p, child.pid, at + LEN - PAGE) &&
+	      in_state(&p, at + HALF, NR / 2, CKPT_PAGE_NONE) == NR / 2,
+	      "it has grown again: nothing is where its pages were");
+	check(in_state(&p, at, NR / 2, CKPT_PAGE_ANON) == NR / 2 &&
+	      !pages_dirty(&p, child.pid, at, at + HALF), "before them all is as it was");
+	pages_free(&p);
+	p = take_after(WRITE_NEW);
+	check(pages_dirty(&p, child.pid, new, new + NEW * PAGE) == NEW, "new pages are told");
+	check(in_state(&p, at + HALF, NR / 2, CKPT_PAGE_NONE) == NR / 2 - NEW &&
+	      pages_dirty(&p, child.pid, at, at + LEN) == NEW, "and nothing else");
+	pages_free(&p);
+	settle();
+	p = take_after(SETTLED);
+	check(in_state(&p, new, NEW, CKPT_PAGE_ANON) == NEW &&
+	      !pages_dirty(&p, child.pid, at, at + LEN), "and then not any more");
+	pages_free(&p);
+	/* shrunk and grown between two takes: no bit tells of the pages that went */
+	child_step(&child, SHRINK);
+	p = take_after(STRETCH);
+	check(in_state(&p, at + HALF, NR / 2, CKPT_PAGE_NONE) == NR / 2 &&
+	      !pages_dirty(&p, child.pid, at, at + LEN), "both between two takes: they are gone");
+	pages_free(&p);
+}
+
 int main(void)
 {
 	cgroup_make("vanish");
@@ -214,6 +265,7 @@ int main(void)
 	test_cut();
 	test_unmap();
 	test_grow();
+	test_resized();
 	child_end(&child);
 	swap_end();
 	client_group_del(&c, "vanish");
