@@ -40,12 +40,15 @@ enum way {
 	WAYS
 };
 
+/* A file that is large enough for each of them. */
+#define WAY_SIZE (64UL << 10)
+
 const char *way_name(enum way way);
 
 /**
  * way_go - change a file once
  * @way: how
- * @path: an existing file of 64 KiB or more
+ * @path: an existing file of WAY_SIZE or more
  * @other: another one, with content to copy
  * @rnd: decides where and what
  *
