@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * files_roots_test.c: roots that are refused, unmounted, replaced and removed under load
+ * files_roots_test.c: roots that are refused, unmounted, mounted into, replaced and removed under
+ * load
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -57,7 +58,7 @@ static void refused_places(void)
 	MUST(umount2(MNT, MNT_DETACH));
 	close(fd);
 	shell("truncate -s 1M " TOP "/fat && mkfs.vfat " TOP "/fat >/dev/null && "
-	      "mount -o loop " TOP "/fat " MNT);
+	      "modprobe loop && mount -o loop " TOP "/fat " MNT);
 	refused(MNT, EOPNOTSUPP, "no numbers that stay");
 	shell("umount " MNT " && rm " TOP "/fat && rmdir " MNT);
 }
@@ -120,6 +121,68 @@ static void unmounted(void)
 	changes_close(&c);
 	MUST(unlink(MNT "/below"));
 	MUST(rmdir(MNT));
+}
+
+static void append_at(int dir, const char *name, const char *text)
+{
+	int to = openat(dir, name, O_WRONLY | O_APPEND | O_CLOEXEC);
+
+	MUST(to);
+	MUST(write(to, text, strlen(text)));
+	close(to);
+}
+
+/* One case: the last take has this of a file, and has lost nothing. */
+static void want_data(const char *path, bool told, const char *what)
+{
+	struct stat st = changes_id(path);
+
+	check(!!(changes_mask(&c, &st) & CKPT_INODE_DATA) == told && !c.round.lost, "%s", what);
+}
+
+/*
+ * A mount below a root: nothing is lost by it, what it shows is in no root, and what it hides is
+ * followed as ever.
+ */
+static void mounted_inside(void)
+{
+	int below;
+
+	shell("mkdir -p " TOP "/in/a " TOP "/in/b " TOP "/out");
+	append(TOP "/in/a/f", "x");
+	append(TOP "/out/f", "x");
+	changes_open(&c, "files-roots");
+	changes_root(&c, TOP "/in");
+	changes_settle(&c);
+	MUST(below = open(TOP "/in/a", O_PATH | O_CLOEXEC));
+	MUST(mount("none", TOP "/in/a", "tmpfs", 0, ""));
+	MUST(mount(TOP "/out", TOP "/in/b", NULL, MS_BIND, NULL));
+	changes_take(&c);
+	check(!c.n && !c.round.lost, "mounts inside a root: told of nothing, lost nothing");
+	append(TOP "/in/a/top", "x");
+	append(TOP "/in/b/f", "x");
+	changes_take(&c);
+	want_data(TOP "/in/a/top", false, "a file of what is mounted there: not told");
+	want_data(TOP "/in/b/f", false, "nor one of a directory outside that is shown there");
+	append_at(below, "f", "x");
+	changes_take(&c);
+	MUST(umount(TOP "/in/a"));
+	want_data(TOP "/in/a/f", true, "a file that is hidden, by who has it: told");
+	append(TOP "/in/a/f", "x");
+	changes_take(&c);
+	want_data(TOP "/in/a/f", true, "after the unmount it is followed by its name");
+	changes_commit(&c);
+	/* and the other way round */
+	MUST(mount(TOP "/in/a", TOP "/out", NULL, MS_BIND, NULL));
+	append(TOP "/out/f", "x");
+	changes_take(&c);
+	want_data(TOP "/in/a/f", true, "a directory of the root that is shown elsewhere: told");
+	MUST(umount(TOP "/out"));
+	MUST(umount(TOP "/in/b"));
+	changes_commit(&c);
+	changes_close(&c);
+	close(below);
+	shell("rm -r " TOP "/in " TOP "/out");
 }
 
 /* Deeper than a name is followed: in every root, for all that is known. */
@@ -245,6 +308,7 @@ int main(void)
 		die("folders");
 	refusals();
 	unmounted();
+	mounted_inside();
 	replaced();
 	under_load();
 	return finish();
