@@ -1,19 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * namespaces_test.c: no operation for whom is not root of the machine; pids are the caller's
+ * namespaces_test.c: no operation and no event for whom is not root of the machine; pids are the
+ * caller's
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <grp.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <linux/netlink.h>
+#include <netlink/genl/ctrl.h>
+#include <netlink/genl/genl.h>
+#include <netlink/netlink.h>
 
 #include "lib/client.h"
+#include "lib/events.h"
 #include "lib/world.h"
 
 static const struct {
@@ -35,6 +41,10 @@ static const struct {
 	{ "page-dump", CKPT_CMD_PAGE_DUMP, NLM_F_DUMP },
 	{ "inode-dump", CKPT_CMD_INODE_DUMP, NLM_F_DUMP },
 };
+
+#ifndef SOL_NETLINK
+#define SOL_NETLINK 270
+#endif
 
 #define OPS (sizeof(ops) / sizeof(ops[0]))
 
@@ -60,6 +70,12 @@ static int be_root_of_users(void)
 static int be_root_of_a_net(void)
 {
 	return be_root_of(CLONE_NEWNET);
+}
+
+/* Root of the machine, in a network of its own. */
+static int be_elsewhere(void)
+{
+	return unshare(CLONE_NEWNET);
 }
 
 static void refused_to(const char *whom, int (*become)(void))
@@ -91,6 +107,86 @@ static void refused_to(const char *whom, int (*become)(void))
 		check(answers[i] == -EPERM, "%s: no %s", whom, ops[i].name);
 }
 
+/* A socket in the group of events.  Return: its descriptor or -errno. */
+static int join(void)
+{
+	struct sockaddr_nl at = { .nl_family = AF_NETLINK };
+	/* kept to the end of the program */
+	struct nl_sock *sk = nl_socket_alloc();
+	int fd, group, one = 1, err;
+
+	if (!sk || genl_connect(sk) < 0)
+		return -ENOTCONN;
+	group = genl_ctrl_resolve_grp(sk, CKPT_GENL_NAME, CKPT_MCGRP_EVENTS);
+	if (group < 0)
+		return -ENOENT;
+	fd = nl_socket_get_fd(sk);
+	/* of all network namespaces, for who may */
+	setsockopt(fd, SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, &one, sizeof(one));
+	if (!setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)))
+		return fd;
+	err = -errno;
+	/* the other way in, which has room for the first groups alone */
+	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC);
+	at.nl_groups = group <= 32 ? 1U << (group - 1) : 0;
+	return at.nl_groups && !bind(fd, (struct sockaddr *)&at, sizeof(at)) ? fd : err;
+}
+
+/* Something that listeners are told of. */
+static void make_event(struct client *c, int fd, const char *why)
+{
+	cgroup_make("spaces-gone");
+	if (client_group_new(c, "gone", "/spaces-gone"))
+		die("tag: %s", c->text);
+	cgroup_gone("spaces-gone");
+	events_want(fd, "gone", CKPT_EVENT_GROUP_GONE, 0, 0, why);
+	client_group_del(c, "gone");
+}
+
+/* Events are for root of the machine, in its network namespace. */
+static void hidden_from(struct client *c, int fd, const char *whom, int (*become)(void), int want)
+{
+	int joined[2], heard[2], got = 0, status;
+	struct event e;
+	pid_t pid;
+
+	if (pipe(joined) || pipe(heard))
+		die("pipe");
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		close(heard[1]);
+		got = become() ? -ECANCELED : join();
+		/* and wait until the event has been heard by who may */
+		if (write(joined[1], &got, sizeof(got)) != sizeof(got) ||
+		    read(heard[0], &status, 1) < 0 || got < 0)
+			_exit(0);
+		_exit(events_next(got, 500, &e));
+	}
+	close(joined[1]);
+	close(heard[0]);
+	if (read(joined[0], &got, sizeof(got)) != sizeof(got))
+		got = -ECHILD;
+	check(want ? got == want : got > 0, "%s: joins the group of events: %s", whom,
+	      got < 0 ? strerrorname_np(-got) : "yes");
+	make_event(c, fd, "an event is sent, and heard outside");
+	close(joined[0]);
+	close(heard[1]);
+	waitpid(pid, &status, 0);
+	check(WIFEXITED(status) && !WEXITSTATUS(status), "%s: hears none (%#x)", whom, status);
+}
+
+static void test_events(struct client *c)
+{
+	int fd = events_listen();
+
+	hidden_from(c, fd, "a user without rights", be_nobody, -EPERM);
+	hidden_from(c, fd, "root of a user namespace", be_root_of_users, -EPERM);
+	/* of its own network it may ask for anything */
+	hidden_from(c, fd, "root of a user and a network namespace", be_root_of_a_net, 0);
+	hidden_from(c, fd, "root in a network namespace", be_elsewhere, 0);
+}
+
 /* Files that can be written by mode are still only root's. */
 static void test_sysfs(void)
 {
@@ -99,7 +195,11 @@ static void test_sysfs(void)
 		"/sys/kernel/ckpt/groups/spaces/add_root",
 		"/sys/kernel/ckpt/groups/spaces/remove_root",
 		"/sys/kernel/ckpt/groups/spaces/event_exec",
+		"/sys/kernel/ckpt/groups/spaces/event_exit",
+		"/sys/kernel/ckpt/groups/spaces/event_oom_kill",
 		"/sys/kernel/ckpt/groups/spaces/event_dirty_share",
+		"/sys/kernel/ckpt/groups/spaces/event_memory_share",
+		"/sys/kernel/ckpt/groups/spaces/event_changed_inodes",
 	};
 	size_t i, nr = sizeof(file) / sizeof(file[0]);
 	int status;
@@ -205,6 +305,7 @@ int main(void)
 	refused_to("root of a user namespace", be_root_of_users);
 	refused_to("root of a user and a network namespace", be_root_of_a_net);
 	test_sysfs();
+	test_events(&c);
 	test_pids(&c);
 	client_group_del(&c, "spaces");
 	client_close(&c);
