@@ -175,6 +175,24 @@ static void values(void)
 	      buf);
 }
 
+/* The version that the module was built with, in all places. */
+static void versions(void)
+{
+	static const char * const path[] = { "/sys/kernel/ckpt/version",
+					     "/sys/module/ckpt/version" };
+	char line[256], want[64] = "", is[64];
+	FILE *f = fopen("kmod/Kbuild", "re");
+	int i;
+
+	while (f && fgets(line, sizeof(line), f))
+		sscanf(line, "CKPT_VERSION := %63s", want);
+	if (!f || fclose(f) || !want[0])
+		die("kmod/Kbuild");
+	for (i = 0; i < 2; i++)
+		check(get(path[i], is, sizeof(is)) > 0 && !strcmp(is, want), "%s reads %s", path[i],
+		      want);
+}
+
 int main(void)
 {
 	struct client c;
@@ -190,6 +208,7 @@ int main(void)
 		check(entries[i].files == 1, "%s is one file (%d)", entries[i].path,
 		      entries[i].files);
 	values();
+	versions();
 	client_abort(&c, "abi", r.epoch);
 	check(!client_group_del(&c, "abi"), "untag");
 	client_close(&c);

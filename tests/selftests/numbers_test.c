@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * numbers_test.c: what a round says is dirty and resident is what its runs say, and what there is
+ * numbers_test.c: what a round says is dirty and resident is what its runs say, and what there is;
+ * and what is said of all rounds is their sum
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include <netlink/attr.h>
 
 #include "lib/client.h"
 #include "lib/paging.h"
@@ -17,6 +21,7 @@
 #define PAGES 4000
 #define SHARED_PAGES 40
 #define TOUCHED 100
+#define SYS "/sys/kernel/ckpt/groups/numbers/"
 
 enum { STEP_MIXED, STEP_TOUCH };
 
@@ -179,6 +184,84 @@ static void test_numbers(struct client *c)
 	child_end(&child);
 }
 
+/* What a dump of groups says of ours. */
+struct said {
+	uint64_t taken;
+	uint64_t lost;
+};
+
+static void got_group(struct nlattr **attrs, void *data)
+{
+	struct said *said = data;
+
+	if (strcmp(nla_get_string(attrs[CKPT_A_GROUP_NAME]), "numbers"))
+		return;
+	said->taken = nla_get_u64(attrs[CKPT_A_TAKEN]);
+	said->lost = nla_get_u64(attrs[CKPT_A_LOST]);
+}
+
+/* One case: these are the numbers, in the attributes and in sysfs. */
+static void want_said(struct client *c, uint64_t taken, uint64_t lost, const char *when)
+{
+	struct said said = { UINT64_MAX, UINT64_MAX };
+	char in_taken[32] = "", in_lost[32] = "";
+
+	client_group_list(c, got_group, &said);
+	get(SYS "taken", in_taken, sizeof(in_taken));
+	get(SYS "lost", in_lost, sizeof(in_lost));
+	check(said.taken == taken && strtoull(in_taken, NULL, 10) == taken,
+	      "%s: %lu pages are taken, said are %lu and %s", when, taken, said.taken, in_taken);
+	check(said.lost == lost && strtoull(in_lost, NULL, 10) == lost,
+	      "%s: %lu changes are lost, said are %lu and %s", when, lost, said.lost, in_lost);
+}
+
+/* A loss: what changes while a root is none is in no set. */
+static void lose(struct client *c)
+{
+	if (client_root(c, CKPT_CMD_ROOT_ADD, "numbers", "/tmp") ||
+	    client_root(c, CKPT_CMD_ROOT_DEL, "numbers", "/tmp"))
+		die("root: %s", c->text);
+}
+
+/* All rounds since the last begin; all losses since the last commit. */
+static void test_sums(struct client *c)
+{
+	struct child child;
+	struct round r;
+	uint64_t sum;
+
+	child_start(&child, "numbers", step);
+	child_step(&child, STEP_MIXED);
+	want_said(c, 0, 0, "after a commit");
+	lose(c);
+	want_said(c, 0, 1, "a root is removed");
+	if (client_begin(c, "numbers", &r))
+		die("begin: %s", c->text);
+	sum = r.dirty_pages;
+	check(sum > PAGES / 2 && r.lost == 1, "a round takes both (%lu, %lu)", sum, r.lost);
+	want_said(c, sum, 1, "one round");
+	lose(c);
+	child_step(&child, STEP_TOUCH);
+	if (client_next(c, "numbers", 0, &r))
+		die("next: %s", c->text);
+	sum += r.dirty_pages;
+	check(r.dirty_pages >= TOUCHED && r.lost == 2, "the next one more of both (%lu, %lu)",
+	      r.dirty_pages, r.lost);
+	want_said(c, sum, 2, "two rounds");
+	if (client_abort(c, "numbers", r.epoch))
+		die("abort: %s", c->text);
+	want_said(c, sum, 2, "after an abort");
+	if (client_begin(c, "numbers", &r))
+		die("begin: %s", c->text);
+	check(r.lost == 2, "an abort forgets no loss (%lu)", r.lost);
+	want_said(c, r.dirty_pages, 2, "the next begin");
+	lose(c);
+	if (client_commit(c, "numbers", r.epoch, id))
+		die("commit: %s", c->text);
+	want_said(c, 0, 1, "a commit, of which the last loss was none");
+	child_end(&child);
+}
+
 int main(void)
 {
 	struct client c;
@@ -187,6 +270,7 @@ int main(void)
 	if (client_open(&c) || client_group_new(&c, "numbers", "/numbers"))
 		die("tag: %s", c.text);
 	test_numbers(&c);
+	test_sums(&c);
 	client_group_del(&c, "numbers");
 	client_close(&c);
 	cgroup_gone("numbers");

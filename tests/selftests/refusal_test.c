@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,6 +17,11 @@
 
 #include "lib/client.h"
 #include "lib/world.h"
+#include "nl/client.h"
+
+/* The bound in kmod/limits.h. */
+#define ROOTS_MAX 64
+#define SYS "/sys/kernel/ckpt/groups/r1/"
 
 static void refused(struct client *c, int got, int err, const char *sentence, const char *what)
 {
@@ -55,6 +61,56 @@ static void test_roots(struct client *c)
 	      "a root that is not there: %s", c->text);
 	check(client_root(c, CKPT_CMD_ROOT_DEL, "r1", "/tmp") == -ENOENT && c->text[0],
 	      "a root that was not added: %s", c->text);
+}
+
+/* How many roots a message names. */
+static int listed(void)
+{
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_nl_group group;
+	struct ckpt_nl *nl;
+	int n;
+
+	if (ckpt_nl_open(&nl, &err) || ckpt_nl_group_get(nl, "r1", &group, &err))
+		die("group-get: %s", err.text);
+	n = (int)group.n_roots;
+	ckpt_nl_group_done(&group);
+	ckpt_nl_close(nl);
+	return n;
+}
+
+/* As many roots as a group may have, with names that are too long for one page together. */
+static void test_many_roots(struct client *c)
+{
+	static const char pad[] = "a-name-of-which-sixty-four-are-more-than-a-page-holds";
+	char path[128], buf[4200];
+	int i, made = 0;
+
+	mkdir("/tmp/refusal", 0755);
+	for (i = 0; i <= ROOTS_MAX; i++) {
+		snprintf(path, sizeof(path), "/tmp/refusal/%s-%d", pad, i);
+		if (mkdir(path, 0755))
+			die("mkdir %s", path);
+		if (i < ROOTS_MAX)
+			made += !client_root(c, CKPT_CMD_ROOT_ADD, "r1", path);
+	}
+	check(made == ROOTS_MAX, "a group has %d roots (%d)", ROOTS_MAX, made);
+	refused(c, client_root(c, CKPT_CMD_ROOT_ADD, "r1", path), -ENOSPC, "too many roots",
+		"one more root");
+	check(put(SYS "add_root", path) == -ENOSPC, "nor by sysfs");
+	check(get(SYS "roots", buf, sizeof(buf)) == -EFBIG, "they do not fit into a file of sysfs");
+	check(listed() == ROOTS_MAX, "but into a message (%d)", listed());
+	for (i = 0; i <= ROOTS_MAX; i++) {
+		snprintf(path, sizeof(path), "/tmp/refusal/%s-%d", pad, i);
+		/* half of them do */
+		if (i == ROOTS_MAX / 2)
+			check(get(SYS "roots", buf, sizeof(buf)) > 0, "half of them do");
+		if (i < ROOTS_MAX)
+			made -= !client_root(c, CKPT_CMD_ROOT_DEL, "r1", path);
+		rmdir(path);
+	}
+	check(!made && !get(SYS "roots", buf, sizeof(buf)), "all are removed again");
+	rmdir("/tmp/refusal");
 }
 
 static void test_epochs(struct client *c)
@@ -163,6 +219,7 @@ int main(void)
 		die("tag: %s", c.text);
 	test_groups(&c);
 	test_roots(&c);
+	test_many_roots(&c);
 	test_epochs(&c);
 	test_rights();
 	check(!client_group_del(&c, "r1"), "untag");
