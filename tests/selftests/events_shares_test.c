@@ -192,6 +192,36 @@ static void test_memory(struct client *c)
 	child_end(&child);
 }
 
+/* Two groups below one limit, each with a threshold of its own. */
+static void test_memory_two(struct client *c)
+{
+	struct child child;
+	struct event e;
+
+	cgroup_make("shares-top/too");
+	if (client_group_new(c, "too", "/shares-top/too"))
+		die("tag: %s", c->text);
+	check(!client_set(c, "shares", UNSET, UNSET, 500, UNSET) &&
+	      !client_set(c, "too", UNSET, UNSET, 950, UNSET), "thresholds of 50 and of 95 %%");
+	child_start(&child, "shares-top/shares", step);
+	child_step(&child, STEP_WRITE);
+	check(!events_next(fd, BEATS, &e), "less is told of neither");
+	child_step(&child, STEP_GROW);
+	events_want(fd, "shares", CKPT_EVENT_MEMORY_SHARE, 500, 949, "more, of the low one alone");
+	check(!events_next(fd, BEATS, &e), "and once");
+	check(!client_set(c, "too", UNSET, UNSET, 550, UNSET), "the high one comes down");
+	events_want(fd, "too", CKPT_EVENT_MEMORY_SHARE, 550, 949, "now it is told as well");
+	check(!client_set(c, "shares", UNSET, UNSET, 0, UNSET), "the other one goes");
+	child_step(&child, STEP_SHRINK);
+	check(!events_next(fd, BEATS, &e), "a fall is told of neither");
+	child_step(&child, STEP_GROW);
+	events_want(fd, "too", CKPT_EVENT_MEMORY_SHARE, 550, 949, "a rise of one of them");
+	check(!events_next(fd, BEATS, &e), "and not of the other");
+	child_end(&child);
+	client_group_del(c, "too");
+	cgroup_gone("shares-top/too");
+}
+
 static void write_files(int from, int to)
 {
 	char path[64];
@@ -246,6 +276,34 @@ static void test_inodes(void)
 	changes_close(&c);
 }
 
+/* Two groups with the same root, each with a threshold of its own. */
+static void test_inodes_two(void)
+{
+	struct changes low, high;
+
+	changes_open(&low, "files");
+	changes_open(&high, "files-too");
+	changes_root(&low, "/tmp/shares");
+	changes_root(&high, "/tmp/shares");
+	changes_settle(&low);
+	changes_settle(&high);
+	put("/sys/kernel/ckpt/groups/files/event_changed_inodes", "4");
+	put("/sys/kernel/ckpt/groups/files-too/event_changed_inodes", "8");
+	write_files(0, 4);
+	want_changed(4, "four are told of the group that wants it");
+	events_want_none(fd, "and not of the other one");
+	write_files(4, 8);
+	events_want(fd, "files-too", CKPT_EVENT_CHANGED_INODES, 8, 8, "eight of the other one");
+	events_want_none(fd, "and not of the first again");
+	changes_take(&low);
+	changes_commit(&low);
+	write_files(0, 4);
+	want_changed(4, "after a take of the one it is told anew of that one");
+	events_want_none(fd, "and not of the other");
+	changes_close(&low);
+	changes_close(&high);
+}
+
 int main(void)
 {
 	struct client c;
@@ -267,7 +325,9 @@ int main(void)
 	if (client_group_new(&c, "shares", "/shares-top/shares"))
 		die("tag: %s", c.text);
 	test_memory(&c);
+	test_memory_two(&c);
 	test_inodes();
+	test_inodes_two();
 	client_group_del(&c, "shares");
 	client_close(&c);
 	cgroup_gone("shares-top/shares");
