@@ -17,11 +17,12 @@
 
 #include "lib/proc_group.h"
 #include "lib/restore_cycle.h"
+#include "lib/scratch.h"
 #include "proc/inotify.h"
 
 #define N_INOTIFIES 9
 #define QUEUE_MAX "/proc/sys/fs/inotify/max_queued_events"
-#define DIR "/tmp/ckpt-test-queued"
+#define DIR scratch("queued")
 
 static char *room(void)
 {
@@ -179,18 +180,15 @@ static int watch_dir(uint32_t mask)
 {
 	int fd = inotify_init1(IN_NONBLOCK);
 
-	if ((mkdir(DIR, 0755) && access(DIR, F_OK)) || inotify_add_watch(fd, DIR, mask) < 0)
+	if (scratch_mkdir("queued") || inotify_add_watch(fd, DIR, mask) < 0)
 		_exit(1);
 	return fd;
 }
 
-static void touch(const char *path)
+static void touch(const char *name)
 {
-	int fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0644);
-
-	if (fd < 0)
+	if (scratch_touch(name))
 		_exit(1);
-	close(fd);
 }
 
 static void hold_many(void)
@@ -198,8 +196,8 @@ static void hold_many(void)
 	int fd = watch_dir(IN_CREATE | IN_DELETE);
 
 	for (size_t i = 0; i < CKPT_EVENTS_MAX / 2 + 1; i++) {
-		touch(DIR "/many");
-		unlink(DIR "/many");
+		touch("queued/many");
+		unlink(scratch("queued/many"));
 	}
 	(void)fd;
 }
@@ -215,8 +213,8 @@ static void hold_lost(void)
 		_exit(1);
 	fclose(f);
 	for (long i = 0; i < max / 2 + 1; i++) {
-		touch(DIR "/many");
-		unlink(DIR "/many");
+		touch("queued/many");
+		unlink(scratch("queued/many"));
 	}
 	/* but for the last of them */
 	while (lost < max - 5) {
@@ -243,15 +241,15 @@ static void hold_unmounted(void)
 static void make_aside(void)
 {
 	mkdir(DIR, 0755);
-	mkdir(DIR "-aside", 0755);
-	touch(DIR "-aside/file");
+	mkdir(scratch("aside"), 0755);
+	touch("aside/file");
 }
 
 static void hold_end_of_move(void)
 {
 	make_aside();
 	watch_dir(IN_MOVE);
-	if (rename(DIR "-aside/file", DIR "/file"))
+	if (rename(scratch("aside/file"), scratch("queued/file")))
 		_exit(1);
 }
 
@@ -263,8 +261,8 @@ static void hold_half_read(void)
 
 	make_aside();
 	fd = watch_dir(IN_MOVED_TO);
-	if (inotify_add_watch(fd, DIR "-aside", IN_MOVED_FROM) < 0 ||
-	    rename(DIR "-aside/file", DIR "/file") ||
+	if (inotify_add_watch(fd, scratch("aside"), IN_MOVED_FROM) < 0 ||
+	    rename(scratch("aside/file"), scratch("queued/file")) ||
 	    read(fd, first, sizeof(first)) != sizeof(first))
 		_exit(1);
 }
@@ -275,15 +273,15 @@ static void hold_alike(void)
 	int fd = watch_dir(IN_OPEN), bytes = 0;
 	pid_t pid;
 
-	touch(DIR "/program");
-	chmod(DIR "/program", 0755);
+	touch("queued/program");
+	chmod(scratch("queued/program"), 0755);
 	pid = fork();
 	if (!pid) {
-		execl(DIR "/program", "program", (char *)NULL);
+		execl(scratch("queued/program"), "program", (char *)NULL);
 		_exit(0);
 	}
 	waitpid(pid, NULL, 0);
-	touch(DIR "/program");
+	touch("queued/program");
 	if (ioctl(fd, FIONREAD, &bytes) || bytes < 64)
 		_exit(PROC_GROUP_NONE);
 }
@@ -293,13 +291,13 @@ static void hold_several(void)
 	int fd = watch_dir(IN_ATTRIB | IN_MODIFY);
 	pid_t pid;
 
-	touch(DIR "/suid");
-	if (chown(DIR "/suid", 65534, -1) || chmod(DIR "/suid", 06777))
+	touch("queued/suid");
+	if (chown(scratch("queued/suid"), 65534, -1) || chmod(scratch("queued/suid"), 06777))
 		_exit(1);
 	(void)fd;
 	pid = fork();
 	if (!pid)
-		_exit(setgid(65533) || setuid(65533) || truncate(DIR "/suid", 0));
+		_exit(chdir(DIR) || setgid(65533) || setuid(65533) || truncate("suid", 0));
 	if (waitpid(pid, &(int){ 0 }, 0) != pid)
 		_exit(1);
 }
@@ -318,7 +316,7 @@ static void test_refused(void **state)
 
 	(void)state;
 	proc_group_refusals(cases, sizeof(cases) / sizeof(cases[0]));
-	assert_int_equal(system("rm -rf " DIR " " DIR "-aside"), 0);
+	scratch_empty();
 }
 
 /* Where the kernel does not tell what waits. */
@@ -333,7 +331,7 @@ static void test_blind(void **state)
 	setenv("CKPT_FAULT", "keeper.events=fail", 1);
 	proc_group_refusals(cases, sizeof(cases) / sizeof(cases[0]));
 	unsetenv("CKPT_FAULT");
-	assert_int_equal(system("rm -rf " DIR " " DIR "-aside"), 0);
+	scratch_empty();
 }
 
 static void hold_none(void)
@@ -358,7 +356,7 @@ static void end(struct ckpt_stop *stop, pid_t pid)
 	ckpt_stop_close(stop);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	assert_int_equal(system("rm -rf " DIR), 0);
+	scratch_empty();
 }
 
 /* An event between this look and the stop, and one in the stop, that somebody else has made. */
@@ -370,9 +368,9 @@ static void test_late(void **state)
 	struct ckpt_image image;
 
 	(void)state;
-	touch(DIR "/one");
+	touch("queued/one");
 	cycle_check(ckpt_stop_begin(stop, &err), &err);
-	touch(DIR "/two");
+	touch("queued/two");
 	cycle_check(ckpt_stop_collect(stop, &image, &err), &err);
 	assert_int_equal(image.inotifies->n_events, 2);
 	assert_string_equal(image.inotifies->events[1].name, "two");
@@ -390,7 +388,7 @@ static void test_too_late(void **state)
 
 	(void)state;
 	cycle_check(ckpt_stop_begin(stop, &err), &err);
-	touch(DIR "/one");
+	touch("queued/one");
 	assert_int_equal(ckpt_stop_collect(stop, &image, &err), -1);
 	assert_int_equal(err.status, CKPT_REFUSED);
 	assert_true(err.passing);
@@ -402,16 +400,7 @@ static void hold_one(void)
 {
 	setsid();
 	watch_dir(IN_CREATE);
-	touch(DIR "/one");
-}
-
-static void put_max(const char *text)
-{
-	FILE *f = fopen(QUEUE_MAX, "w");
-
-	assert_non_null(f);
-	fputs(text, f);
-	assert_int_equal(fclose(f), 0);
+	touch("queued/one");
 }
 
 static void test_refused_restore(void **state)
@@ -419,8 +408,6 @@ static void test_refused_restore(void **state)
 	struct ckpt_stop_params params = { 0 };
 	struct ckpt_err err = CKPT_ERR_INIT;
 	struct ckpt_image image;
-	char was[32] = "";
-	FILE *f;
 
 	(void)state;
 	params.pid = proc_group_spawn(NULL, hold_one);
@@ -431,19 +418,23 @@ static void test_refused_restore(void **state)
 	waitpid(params.pid, NULL, 0);
 	assert_int_equal(image.inotifies->n_events, 1);
 	assert_string_equal(image.inotifies->events->name, "one");
-	f = fopen(QUEUE_MAX, "r");
-	assert_non_null(f);
-	assert_non_null(fgets(was, sizeof(was), f));
-	fclose(f);
 	cycle_preflight(&image, NULL);
-	put_max("1");
-	cycle_preflight(&image, "raise fs.inotify.max_queued_events");
-	put_max("1048577");
-	cycle_preflight(&image, "lower fs.inotify.max_queued_events to 1048576");
-	put_max(was);
+	scratch_preflight(&image, QUEUE_MAX, "1\n", "raise fs.inotify.max_queued_events");
+	scratch_preflight(&image, QUEUE_MAX, "1048577\n",
+			  "lower fs.inotify.max_queued_events to 1048576");
 	cycle_preflight(&image, NULL);
 	ckpt_image_done(&image);
-	assert_int_equal(system("rm -rf " DIR), 0);
+	scratch_empty();
+}
+
+static int make_all(void **state)
+{
+	return scratch_make(state) || cycle_setup(state);
+}
+
+static int remove_all(void **state)
+{
+	return cycle_teardown(state) | scratch_remove(state);
 }
 
 int main(void)
@@ -460,6 +451,5 @@ int main(void)
 		cmocka_unit_test(test_refused_restore),
 	};
 
-	return cmocka_run_group_tests_name("proc inotify queues", tests, cycle_setup,
-					   cycle_teardown);
+	return cmocka_run_group_tests_name("proc inotify queues", tests, make_all, remove_all);
 }

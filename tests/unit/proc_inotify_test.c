@@ -21,10 +21,13 @@
 
 #include "lib/proc_group.h"
 #include "lib/restore_cycle.h"
+#include "lib/scratch.h"
 
 #define PROGRAM "watchers"
-#define DIR "/tmp/ckpt-test-watched"
-#define MOUNT DIR "/a mount"
+#define DIR scratch("watched")
+#define FILE_IN scratch("watched/file")
+#define MOUNT scratch("watched/a mount")
+#define BELOW scratch("watched/a mount/below")
 
 /* Twice: what was restored is as good as what was there. */
 static void restored(bool private)
@@ -53,8 +56,8 @@ static void test_restored_in_place(void **state)
 
 static void make_dir(void)
 {
-	mkdir(DIR, 0755);
-	close(open(DIR "/file", O_CREAT | O_RDWR, 0644));
+	if (scratch_mkdir("watched") || scratch_touch("watched/file"))
+		_exit(1);
 }
 
 static int watch_dir(uint32_t mask)
@@ -62,7 +65,7 @@ static int watch_dir(uint32_t mask)
 	int fd = inotify_init1(IN_NONBLOCK);
 
 	make_dir();
-	if (inotify_add_watch(fd, DIR, mask) < 0 || inotify_add_watch(fd, DIR "/file", mask) < 0)
+	if (inotify_add_watch(fd, DIR, mask) < 0 || inotify_add_watch(fd, FILE_IN, mask) < 0)
 		_exit(1);
 	return fd;
 }
@@ -84,8 +87,8 @@ static void read_soon(void)
 	int fd = watch_dir(IN_MOVE);
 	pthread_t t;
 
-	close(open(DIR "-from", O_CREAT | O_RDWR, 0644));
-	if (rename(DIR "-from", DIR "/moved") || unlink(DIR "/moved"))
+	if (scratch_touch("from") || rename(scratch("from"), scratch("watched/moved")) ||
+	    unlink(scratch("watched/moved")))
 		_exit(1);
 	pthread_create(&t, NULL, read_later, (void *)(intptr_t)fd);
 }
@@ -96,9 +99,9 @@ static void watch_unlinked(void)
 	int fd;
 
 	make_dir();
-	fd = open(DIR "/file", O_RDONLY);
+	fd = open(FILE_IN, O_RDONLY);
 	watch_dir(IN_MODIFY);
-	if (fd < 0 || unlink(DIR "/file"))
+	if (fd < 0 || unlink(FILE_IN))
 		_exit(1);
 }
 
@@ -135,7 +138,7 @@ static void test_read_meanwhile(void **state)
 	assert_int_equal(image.inotifies->n_events, 0);
 	assert_string_equal(image.inotifies->watches[0].path, DIR);
 	assert_true(image.inotifies->watches[0].dir);
-	assert_string_equal(image.inotifies->watches[1].path, DIR "/file");
+	assert_string_equal(image.inotifies->watches[1].path, FILE_IN);
 	assert_false(image.inotifies->watches[1].dir);
 	ckpt_image_done(&image);
 	kill(params.pid, SIGKILL);
@@ -148,7 +151,7 @@ static void watch_all(void)
 	int fd = watch_dir(IN_ALL_EVENTS);
 
 	if (inotify_add_watch(fd, MOUNT, IN_ALL_EVENTS) < 0 ||
-	    inotify_add_watch(fd, MOUNT "/below", IN_ALL_EVENTS) < 0 || dup2(fd, 50) != 50)
+	    inotify_add_watch(fd, BELOW, IN_ALL_EVENTS) < 0 || dup2(fd, 50) != 50)
 		_exit(1);
 }
 
@@ -173,7 +176,7 @@ static void test_no_event(void **state)
 	make_dir();
 	mkdir(MOUNT, 0755);
 	assert_int_equal(mount("none", MOUNT, "tmpfs", 0, NULL), 0);
-	assert_int_equal(mkdir(MOUNT "/below", 0755), 0);
+	assert_int_equal(mkdir(BELOW, 0755), 0);
 	params.pid = proc_group_spawn(NULL, watch_all);
 	assert_true(params.pid > 0);
 	for (int i = 0; i < 3; i++) {
@@ -181,14 +184,13 @@ static void test_no_event(void **state)
 			fail_msg("%s", err.text);
 		assert_int_equal(image.inotifies->n_watches, 4);
 		assert_string_equal(image.inotifies->watches[2].path, MOUNT);
-		assert_string_equal(image.inotifies->watches[3].path, MOUNT "/below");
+		assert_string_equal(image.inotifies->watches[3].path, BELOW);
 		ckpt_image_done(&image);
 		assert_int_equal(unread(params.pid, 50), 0);
 	}
 	kill(params.pid, SIGKILL);
 	waitpid(params.pid, NULL, 0);
-	assert_int_equal(umount2(MOUNT, MNT_DETACH), 0);
-	rmdir(MOUNT);
+	scratch_empty();
 }
 
 static void watch_nothing_else(void)
@@ -214,27 +216,31 @@ static void test_refused_restore(void **state)
 	waitpid(params.pid, NULL, 0);
 	in = image.inotifies;
 	cycle_preflight(&image, NULL);
-	assert_int_equal(unlink(DIR "/file"), 0);
+	assert_int_equal(unlink(FILE_IN), 0);
 	cycle_preflight(&image, "/file is watched by the checkpoint");
-	assert_int_equal(mkdir(DIR "/file", 0755), 0);
+	assert_int_equal(mkdir(FILE_IN, 0755), 0);
 	cycle_preflight(&image, "is watched by the checkpoint, and is a directory now");
-	assert_int_equal(rmdir(DIR "/file"), 0);
+	assert_int_equal(rmdir(FILE_IN), 0);
 	make_dir();
 	in->watches[1].dir = true;
 	cycle_preflight(&image, "is watched by the checkpoint, and is no directory now");
 	ckpt_image_done(&image);
 }
 
-#define MERGED MOUNT "/merged"
+#define MERGED scratch("watched/a mount/merged")
+#define MERGED_FILE scratch("watched/a mount/merged/file")
 
-static const char *const known[] = { MOUNT, MERGED "/gone", MERGED "/file", MERGED };
+static const char *const known[] = {
+	"watched/a mount", "watched/a mount/merged/gone", "watched/a mount/merged/file",
+	"watched/a mount/merged",
+};
 
 /* As a caller that knows files, not all of which are what is asked for. */
 static char *path_of(const void *arg, uint64_t ino, size_t nth)
 {
 	(void)ino;
 	assert_ptr_equal(arg, known);
-	return nth < sizeof(known) / sizeof(known[0]) ? strdup(known[nth]) : NULL;
+	return nth < sizeof(known) / sizeof(known[0]) ? strdup(scratch(known[nth])) : NULL;
 }
 
 static void watch_merged(void)
@@ -242,22 +248,26 @@ static void watch_merged(void)
 	int fd = inotify_init1(0);
 
 	if (inotify_add_watch(fd, MERGED, IN_CREATE) < 0 ||
-	    inotify_add_watch(fd, MERGED "/file", IN_MODIFY) < 0)
+	    inotify_add_watch(fd, MERGED_FILE, IN_MODIFY) < 0)
 		_exit(1);
 }
 
 static void mount_merged(void)
 {
+	static const char *const dirs[] = { "l", "u", "w", "merged" };
+	char options[400], name[64];
+
 	make_dir();
 	mkdir(MOUNT, 0755);
 	assert_int_equal(mount("none", MOUNT, "tmpfs", 0, NULL), 0);
-	assert_false(mkdir(MOUNT "/l", 0755) || mkdir(MOUNT "/u", 0755) ||
-		     mkdir(MOUNT "/w", 0755) || mkdir(MERGED, 0755) ||
-		     mknod(MOUNT "/l/file", S_IFREG | 0644, 0));
-	assert_int_equal(mount("none", MERGED, "overlay", 0,
-			       "lowerdir=/tmp/ckpt-test-watched/a mount/l,"
-			       "upperdir=/tmp/ckpt-test-watched/a mount/u,"
-			       "workdir=/tmp/ckpt-test-watched/a mount/w"), 0);
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+		snprintf(name, sizeof(name), "watched/a mount/%s", dirs[i]);
+		assert_int_equal(scratch_mkdir(name), 0);
+	}
+	assert_int_equal(scratch_touch("watched/a mount/l/file"), 0);
+	snprintf(options, sizeof(options), "lowerdir=%s/l,upperdir=%s/u,workdir=%s/w", MOUNT, MOUNT,
+		 MOUNT);
+	assert_int_equal(mount("none", MERGED, "overlay", 0, options), 0);
 }
 
 /* overlayfs opens no handle: there a path is one that the caller knows. */
@@ -278,13 +288,21 @@ static void test_known_paths(void **state)
 		fail_msg("%s", err.text);
 	assert_int_equal(image.inotifies->n_watches, 2);
 	assert_string_equal(image.inotifies->watches[0].path, MERGED);
-	assert_string_equal(image.inotifies->watches[1].path, MERGED "/file");
+	assert_string_equal(image.inotifies->watches[1].path, MERGED_FILE);
 	ckpt_image_done(&image);
 	kill(params.pid, SIGKILL);
 	waitpid(params.pid, NULL, 0);
-	umount2(MERGED, MNT_DETACH);
-	umount2(MOUNT, MNT_DETACH);
-	rmdir(MOUNT);
+	scratch_empty();
+}
+
+static int make_all(void **state)
+{
+	return scratch_make(state) || cycle_setup(state);
+}
+
+static int remove_all(void **state)
+{
+	return cycle_teardown(state) | scratch_remove(state);
 }
 
 int main(void)
@@ -298,10 +316,6 @@ int main(void)
 		cmocka_unit_test(test_known_paths),
 		cmocka_unit_test(test_refused_restore),
 	};
-	int failed = cmocka_run_group_tests_name("proc inotifies", tests, cycle_setup,
-						 cycle_teardown);
 
-	unlink(DIR "/file");
-	rmdir(DIR);
-	return failed;
+	return cmocka_run_group_tests_name("proc inotifies", tests, make_all, remove_all);
 }

@@ -19,6 +19,7 @@
 #include "base/cgroup.h"
 #include "lib/proc_group.h"
 #include "lib/restore_cycle.h"
+#include "lib/scratch.h"
 #include "proc/build.h"
 #include "proc/parse.h"
 
@@ -218,8 +219,7 @@ static void test_contradictions(void **state)
 
 /* --- refusals --- */
 
-#define NAME "/tmp/ckpt-test-locked"
-#define LEASED "/tmp/ckpt-test-leased"
+#define LEASED scratch("leased")
 
 static void hold_lease(void)
 {
@@ -257,11 +257,10 @@ static void test_refused(void **state)
 	};
 
 	(void)state;
-	ours = open(NAME, O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
+	ours = open(scratch("locked"), O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
 	assert_int_equal(flock(ours, LOCK_EX), 0);
 	proc_group_refusals(cases, sizeof(cases) / sizeof(cases[0]));
 	close(ours);
-	unlink(NAME);
 }
 
 /* --- the text --- */
@@ -328,6 +327,16 @@ static void test_bad_lines(void **state)
 	}
 }
 
+static int make_all(void **state)
+{
+	return scratch_make(state) || cycle_setup(state);
+}
+
+static int remove_all(void **state)
+{
+	return cycle_teardown(state) | scratch_remove(state);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -341,5 +350,5 @@ int main(void)
 		cmocka_unit_test(test_refused),
 	};
 
-	return cmocka_run_group_tests_name("proc locks", tests, cycle_setup, cycle_teardown);
+	return cmocka_run_group_tests_name("proc locks", tests, make_all, remove_all);
 }

@@ -34,6 +34,7 @@
 #include "base/cgroup.h"
 #include "base/cleanup.h"
 #include "lib/proc_group.h"
+#include "lib/scratch.h"
 #include "proc/socket.h"
 
 static void refuses_itself(void **state)
@@ -162,10 +163,12 @@ static void hold_sysfs(void)
 static void hold_queue(void)
 {
 	struct mq_attr attr = { .mq_maxmsg = 1, .mq_msgsize = 8 };
+	char name[32];
 
-	if (mq_open("/ckpt-test", O_RDWR | O_CREAT, 0600, &attr) < 0)
+	snprintf(name, sizeof(name), "/ckpt-test-%d", getpid());
+	if (mq_open(name, O_RDWR | O_CREAT | O_EXCL, 0600, &attr) < 0)
 		_exit(1);
-	mq_unlink("/ckpt-test");
+	mq_unlink(name);
 }
 
 static void hold_cgroup_file(void)
@@ -180,16 +183,13 @@ static void hold_cgroup_file(void)
 		_exit(1);
 }
 
-/* Removed in the end. */
-#define NAME "/tmp/ckpt-test-name"
-#define LINK "/tmp/ckpt-test-link"
+#define NAME scratch("name")
+#define LINK scratch("link")
 
 static void hold_lost_directory(void)
 {
-	char dir[] = "/tmp/ckpt-test-XXXXXX", path[64];
-
-	snprintf(path, sizeof(path), "%s/file", mkdtemp(dir));
-	if (open(path, O_RDWR | O_CREAT, 0600) < 0 || unlink(path) || rmdir(dir))
+	if (scratch_mkdir("lost") || open(scratch("lost/file"), O_RDWR | O_CREAT, 0600) < 0 ||
+	    unlink(scratch("lost/file")) || rmdir(scratch("lost")))
 		_exit(1);
 }
 
@@ -201,24 +201,26 @@ static void hold_linked_again(void)
 		_exit(1);
 }
 
-#define MERGED "/tmp/ckpt-test-merged"
-
 /* A file that was removed from a lower layer keeps its count of links. */
 static bool merge_layers(void)
 {
-	mkdir(MERGED, 0700);
-	if (mount("none", MERGED, "tmpfs", 0, NULL))
+	char options[400];
+
+	if (scratch_mkdir("layers") || mount("none", scratch("layers"), "tmpfs", 0, NULL))
 		return false;
-	if (mkdir(MERGED "/l", 0700) || mkdir(MERGED "/u", 0700) || mkdir(MERGED "/w", 0700) ||
-	    mkdir(MERGED "/m", 0700) || mknod(MERGED "/l/file", S_IFREG | 0600, 0))
+	if (scratch_mkdir("layers/l") || scratch_mkdir("layers/u") || scratch_mkdir("layers/w") ||
+	    scratch_mkdir("layers/m") || scratch_touch("layers/l/file"))
 		return false;
-	return !mount("none", MERGED "/m", "overlay", 0, "lowerdir=" MERGED "/l,upperdir=" MERGED
-		      "/u,workdir=" MERGED "/w");
+	snprintf(options, sizeof(options), "lowerdir=%s,upperdir=%s,workdir=%s",
+		 scratch("layers/l"), scratch("layers/u"), scratch("layers/w"));
+	return !mount("none", scratch("layers/m"), "overlay", 0, options);
 }
 
 static void hold_lower_file(void)
 {
-	if (open(MERGED "/m/file", O_RDONLY) < 0 || unlink(MERGED "/m/file"))
+	const char *file = scratch("layers/m/file");
+
+	if (open(file, O_RDONLY) < 0 || unlink(file))
 		_exit(1);
 }
 
@@ -319,16 +321,11 @@ static void accepts_what_it_can(void **state)
 	is_accepted(live_in_proc_root);
 	is_accepted(hold_load);
 	is_accepted(have_secret_code);
-	unlink(LINK);
 	is_accepted(hold_linked_again);
-	unlink(NAME);
 	if (merge_layers())
 		is_accepted(hold_lower_file);
 	else
 		print_message("a file of a lower layer: this machine has none\n");
-	umount2(MERGED "/m", MNT_DETACH);
-	umount2(MERGED, MNT_DETACH);
-	rmdir(MERGED);
 }
 
 /* A child that lives as long as its parent. */
@@ -496,5 +493,5 @@ int main(void)
 		cmocka_unit_test(tells_what_passes),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests_name("proc refuse", tests, scratch_make, scratch_remove);
 }

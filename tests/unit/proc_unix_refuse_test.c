@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "lib/proc_group.h"
+#include "lib/scratch.h"
 
 #define TRY(call) do { if ((call) < 0) _exit(1); } while (0)
 
@@ -42,8 +43,10 @@ static struct sockaddr_un name(const char *text)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 
-	snprintf(un.sun_path + (*text == '@'), sizeof(un.sun_path) - 1, "%s-%d",
-		 text + (*text == '@'), *text == '@' ? getppid() : getpid());
+	if (*text == '@')
+		snprintf(un.sun_path + 1, sizeof(un.sun_path) - 1, "%s-%d", text + 1, getppid());
+	else
+		snprintf(un.sun_path, sizeof(un.sun_path), "%s", scratch(text));
 	return un;
 }
 
@@ -140,7 +143,7 @@ static void hold_waiting_pidfd(void)
 
 static void hold_gone_file(void)
 {
-	const char *file = "/tmp/ckpt-test-gone";
+	const char *file = "gone";
 	const struct sockaddr_un un = name(file);
 	int in = bound(SOCK_DGRAM, file), out = bound(SOCK_DGRAM, "@ckpt-gone-from");
 
@@ -182,11 +185,11 @@ static void hold_filter(void)
 
 static void hold_links(void)
 {
-	const struct sockaddr_un un = name("/tmp/ckpt-linked");
+	const struct sockaddr_un un = name("linked");
 	char other[128];
 
 	snprintf(other, sizeof(other), "%.100s.2", un.sun_path);
-	bound(SOCK_STREAM, "/tmp/ckpt-linked");
+	bound(SOCK_STREAM, "linked");
 	TRY(link(un.sun_path, other));
 }
 
@@ -200,11 +203,11 @@ static void hold_left_pair(void)
 
 static void hold_nameless(void)
 {
-	const struct sockaddr_un un = name("/tmp/ckpt-nameless");
+	const struct sockaddr_un un = name("nameless");
 	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
 
-	bound(SOCK_DGRAM, "/tmp/ckpt-nameless");
-	connect_to(fd, "/tmp/ckpt-nameless");
+	bound(SOCK_DGRAM, "nameless");
+	connect_to(fd, "nameless");
 	TRY(unlink(un.sun_path));
 }
 
@@ -247,7 +250,6 @@ static void refuses_by_name(void **state)
 	(void)state;
 	listen_outside();
 	proc_group_refusals(cases, sizeof(cases) / sizeof(cases[0]));
-	assert_int_equal(system("rm -f /tmp/ckpt-linked-* /tmp/ckpt-nameless-*"), 0);
 }
 
 static void hold_standard(void)
@@ -289,5 +291,6 @@ int main(void)
 		cmocka_unit_test(lets_standard_descriptors_lead_out),
 	};
 
-	return cmocka_run_group_tests_name("proc unix refuse", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("proc unix refuse", tests, scratch_make,
+					   scratch_remove);
 }
