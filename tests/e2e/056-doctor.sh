@@ -79,21 +79,102 @@ ok "nothing traces or freezes it" untraced $group
 count=$(lines "$base/$group/said")
 ok "it runs on" wait_for 60 has_lines "$base/$group/said" $((count + 4))
 
+# Two of a kind at once, of each kind of which it takes all tables to know: none hides another
+group=twice
+start_program $group "$base/$group/said" /usr/bin/python3 -c '
+import os, select, signal, socket, sys, time
+said = open(sys.argv[1], "a", buffering=1)
+kept = []
+def keep(*what):
+    kept.extend(what)
+    return what[0]
+def told_with_credentials():
+    a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    b.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+    a.send(b"who am I")
+    keep(a, b)
+def connected_with_itself():
+    s = keep(socket.socket())
+    s.bind(("127.0.0.1", 0))
+    s.connect(s.getsockname())
+def fired(epoll):
+    r, w = os.pipe()
+    epoll.register(r, select.EPOLLIN | select.EPOLLONESHOT)
+    os.write(w, b"x")
+    epoll.poll(0)
+    os.read(r, 1)
+def stopped(said):
+    signal.signal(signal.SIGUSR1, lambda *_: None)
+    pid = os.fork()
+    if not pid:
+        while True:
+            signal.pause()
+    os.kill(pid, signal.SIGSTOP)
+    os.waitpid(pid, os.WUNTRACED)
+    os.kill(pid, signal.SIGUSR1)
+for i in range(2):
+    stopped(said)
+one = keep(select.epoll())
+for i in range(2):
+    told_with_credentials()
+    connected_with_itself()
+    fired(one)
+    fired(keep(select.epoll()))
+    os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY)
+while True:
+    print("on", file=said)
+    time.sleep(0.1)' "$base/$group/said"
+rc=0
+said=$("$tool" doctor $group) || rc=$?
+is "doctor of one with two of each" $rc 4
+two() {	# two WHAT: it is told of two
+	is "two: $1" "$(grep -cE "^refused: .*$1" <<<"$said")" 2
+}
+two 'Unix socket on descriptor [0-9]+ with unread messages that are told with credentials'
+two 'TCP socket [0-9]+ connected with itself'
+two 'by epoll 4, once, which has happened'
+two 'whose slave was never opened'
+two 'is stopped and has signal 10 waiting'
+is "an epoll does not hide others" "$(grep -c 'once, which has happened' <<<"$said")" 4
+is "and nothing follows from what is refused" "$(grep -c '^refused: ' <<<"$said")" 12
+count=$(lines "$base/$group/said")
+ok "it runs on" wait_for 60 has_lines "$base/$group/said" $((count + 4))
+
 # What comes back as something else
 group=lossy
 start_program $group "$base/$group/said" /usr/bin/python3 -c '
-import os, socket, sys, time
+import ctypes, mmap, os, socket, sys, time
 said = open(sys.argv[1], "a", buffering=1)
 beside = open(sys.argv[2], "w")
 server = socket.create_connection(("127.0.0.1", int(sys.argv[3])))
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + 3 * [ctypes.c_int] + [ctypes.c_long]
+def mapped(path):
+    fd = os.open(path, os.O_RDWR | os.O_CREAT)
+    os.ftruncate(fd, 4096)
+    assert libc.mmap(None, 4096, 3, mmap.MAP_SHARED, fd, 0) != 2 ** 64 - 1
+    os.close(fd)
+mapped(sys.argv[4])
+mapped(sys.argv[1] + ".inside")
+wiped = mmap.mmap(-1, 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+wiped.madvise(18)
+if libc.mmap(None, 4096, 3, 0x28, -1, 0) != 2 ** 64 - 1:
+    print("dropped", file=said)
 while True:
     print("on", file=said)
-    time.sleep(0.1)' "$base/$group/said" "$base/beside" "$(outside_port)"
+    time.sleep(0.1)' "$base/$group/said" "$base/beside" "$(outside_port)" \
+	"$base/mapped"
 ends "doctor of one that loses something" 0 '' "$tool" doctor $group
 like "its connection" "$(cat "$base/out")" \
 	'lost: pid [0-9]+ \(python3\): descriptor [0-9]+ is connected to .* outside'
 like "its file outside the roots" "$(cat "$base/out")" 'lost: .* writes a file that is in no root'
-is "nothing else" "$(grep -c ^lost: "$base/out")" 2
+like "a file outside the roots that it maps and has closed" "$(cat "$base/out")" \
+	'lost: pid [0-9]+ \(python3\): memory at 0x[0-9a-f]+ writes a file that is in no root'
+like "memory that is wiped in children" "$(cat "$base/out")" 'MADV_WIPEONFORK.* without its content'
+droppable=$(grep -c dropped "$base/$group/said" || true)
+is "memory that may be dropped" "$(grep -c MAP_DROPPABLE "$base/out")" "$droppable"
+is "nothing else" "$(grep -c ^lost: "$base/out")" $((4 + droppable))
 
 # One that cannot even be stopped is told of what shows from outside
 group=traced

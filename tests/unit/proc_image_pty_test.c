@@ -198,11 +198,11 @@ static void test_sound(void **state)
 
 	(void)state;
 	make(&p);
-	if (ckpt_ptys_check(&p.image, &err) || ckpt_ptys_restorable(&p.image, &err))
+	if (ckpt_ptys_check(&p.image, &err) || ckpt_ptys_restorable(&p.image, NULL, &err))
 		fail_msg("%s", err.text);
 	p.files[SLAVE].kind = CKPT_FILE_REG;
 	p.ptys[0].flags = CKPT_PTY_F_LEFT;
-	if (ckpt_ptys_check(&p.image, &err) || ckpt_ptys_restorable(&p.image, &err))
+	if (ckpt_ptys_check(&p.image, &err) || ckpt_ptys_restorable(&p.image, NULL, &err))
 		fail_msg("%s", err.text);
 }
 
@@ -214,11 +214,11 @@ static void test_given_up(void **state)
 	(void)state;
 	make(&p);
 	p.tasks[1].ctty = 0;
-	assert_int_equal(ckpt_ptys_restorable(&p.image, &err), 0);
+	assert_int_equal(ckpt_ptys_restorable(&p.image, NULL, &err), 0);
 	p.files[SLAVE].kind = CKPT_FILE_REG;
 	p.ptys[0].flags = CKPT_PTY_F_LEFT;
 	assert_int_equal(ckpt_ptys_check(&p.image, &err), 0);
-	assert_int_equal(ckpt_ptys_restorable(&p.image, &err), -1);
+	assert_int_equal(ckpt_ptys_restorable(&p.image, NULL, &err), -1);
 	assert_int_equal(err.status, CKPT_REFUSED);
 	assert_non_null(strstr(err.text, "has given up the controlling terminal"));
 }

@@ -73,13 +73,13 @@ static void test_sound(void **state)
 
 	(void)state;
 	make(&p);
-	if (ckpt_shms_check(&p.image, &err) || ckpt_shms_restorable(&p.image, &err))
+	if (ckpt_shms_check(&p.image, &err) || ckpt_shms_restorable(&p.image, NULL, &err))
 		fail_msg("%s", err.text);
 	p.mm.exe = 1;
 	assert_int_equal(ckpt_shms_check(&p.image, &err), 0);
 	p.task.state = CKPT_TASK_ZOMBIE;
 	p.task.mm = CKPT_NONE;
-	assert_int_equal(ckpt_shms_restorable(&p.image, &err), 0);
+	assert_int_equal(ckpt_shms_restorable(&p.image, NULL, &err), 0);
 }
 
 static void expect_bad(void (*spoil)(struct parts *))
@@ -101,7 +101,7 @@ static void expect_refused(void (*spoil)(struct parts *))
 	make(&p);
 	spoil(&p);
 	assert_int_equal(ckpt_shms_check(&p.image, &err), 0);
-	assert_int_equal(ckpt_shms_restorable(&p.image, &err), -1);
+	assert_int_equal(ckpt_shms_restorable(&p.image, NULL, &err), -1);
 	assert_int_equal(err.status, CKPT_REFUSED);
 	assert_non_null(strstr(err.text, "has a part of System V segment 7"));
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Doctor: what a checkpoint of a group would refuse, and what a restore would not bring back. */
+#include <string.h>
 #include <sys/socket.h>
 
 #include "base/cgroup.h"
@@ -72,6 +73,61 @@ static int check_fd(struct ckpt_diagnosis *d, const struct ckpt_tagged *group,
 	return 0;
 }
 
+static int lose_area(struct ckpt_diagnosis *d, const struct ckpt_task *t,
+		     const struct ckpt_area *a, const char *why, struct ckpt_err *err)
+{
+	ckpt_fail(err, CKPT_REFUSED, 0, "pid %d (%s): memory at 0x%lx %s", t->host_pid, t->comm,
+		  a->start, why);
+	return ckpt_survey_pass(&d->lost, -1, err);
+}
+
+/* Does a descriptor of the task write that file? Then it is told with that. */
+static bool has_open(const struct ckpt_image *image, const struct ckpt_task *t, const char *path)
+{
+	const struct ckpt_fdtable *table = &image->fdtables[t->fdtable];
+
+	for (size_t i = 0; i < table->n_fds; i++) {
+		const struct ckpt_file *f = &image->files[table->fds[i].file];
+
+		if (f->kind == CKPT_FILE_REG && f->writable && !strcmp(f->path, path))
+			return true;
+	}
+	return false;
+}
+
+static int check_area(struct ckpt_diagnosis *d, const struct ckpt_tagged *group,
+		      const struct ckpt_image *image, const struct ckpt_task *t,
+		      const struct ckpt_area *a, struct ckpt_err *err)
+{
+	const struct ckpt_file *f = a->file == CKPT_NONE ? NULL : &image->files[a->file];
+
+	if (a->flags & CKPT_AREA_F_DROPPABLE)
+		return lose_area(d, t, a, "may be dropped (MAP_DROPPABLE); it comes back without "
+				 "its content", err);
+	if (a->flags & CKPT_AREA_F_WIPEONFORK)
+		return lose_area(d, t, a, "is wiped in a child (MADV_WIPEONFORK); it comes back "
+				 "without its content", err);
+	if (a->kind != CKPT_AREA_KIND_FILE_SHARED || !f || f->kind != CKPT_FILE_REG ||
+	    !f->writable || f->deleted || in_roots(group, f->path) ||
+	    has_open(image, t, f->path))
+		return 0;
+	return lose_area(d, t, a, "writes a file that is in no root; it alone comes back, not "
+			 "what lies beside it", err);
+}
+
+static int check_areas(struct ckpt_diagnosis *d, const struct ckpt_tagged *group,
+		       const struct ckpt_image *image, const struct ckpt_task *t,
+		       struct ckpt_err *err)
+{
+	const struct ckpt_mm *mm = &image->mms[t->mm];
+
+	for (size_t i = 0; i < mm->n_areas; i++) {
+		if (check_area(d, group, image, t, &mm->areas[i], err))
+			return -1;
+	}
+	return 0;
+}
+
 static int check_losses(struct ckpt_diagnosis *d, const struct ckpt_tagged *group,
 			const struct ckpt_image *image, struct ckpt_err *err)
 {
@@ -86,6 +142,8 @@ static int check_losses(struct ckpt_diagnosis *d, const struct ckpt_tagged *grou
 			if (check_fd(d, group, image, t, fd, err))
 				return -1;
 		}
+		if (t->n_threads && check_areas(d, group, image, t, err))
+			return -1;
 	}
 	return 0;
 }

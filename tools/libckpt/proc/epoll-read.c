@@ -109,6 +109,14 @@ static int check_fired(const struct ckpt_file *f, const struct ckpt_epoll_target
 	return p.revents ? 0 : REFUSE(f, t, "once, which has happened, with nothing to tell now");
 }
 
+static int check(const struct ckpt_image *image, const struct ckpt_file *f, struct ckpt_epoll *e,
+		 struct ckpt_epoll_target *t, uint64_t ino, struct ckpt_err *err)
+{
+	return find_target(image, f, e, t, ino, err) ||
+	       check_target(f, t, &image->files[t->file], err) ||
+	       check_fired(f, t, &image->files[t->file], err) ? -1 : 0;
+}
+
 static int read_targets(struct ckpt_reader *r, const struct ckpt_file *f, struct ckpt_epoll *e,
 			const char *fdinfo, struct ckpt_err *err)
 {
@@ -117,13 +125,12 @@ static int read_targets(struct ckpt_reader *r, const struct ckpt_file *f, struct
 	int more;
 
 	while ((more = ckpt_parse_epoll_line(&fdinfo, &t, &ino)) > 0) {
+		t.file = CKPT_NONE;
 		list = ckpt_grow(e->targets, &e->n_targets, sizeof(*list));
 		if (!list)
 			return ckpt_fail(err, CKPT_FAILED, 0, "no memory for an epoll");
 		e->targets = list;
-		if (find_target(r->image, f, e, &t, ino, err) ||
-		    check_target(f, &t, &r->image->files[t.file], err) ||
-		    check_fired(f, &t, &r->image->files[t.file], err))
+		if (ckpt_survey_pass(r->hold->survey, check(r->image, f, e, &t, ino, err), err))
 			return -1;
 		list[e->n_targets - 1] = t;
 	}

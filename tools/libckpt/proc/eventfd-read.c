@@ -98,6 +98,17 @@ static bool on_edge(const struct ckpt_image *image, uint32_t file)
 	return false;
 }
 
+static int find_out(struct ckpt_image *image, uint32_t file, struct ckpt_err *err)
+{
+	const struct ckpt_file *f = &image->files[file];
+
+	if (on_edge(image, file))
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+			"pid %d waits for edges of eventfd %d, which blocks; whether that is a "
+			"semaphore Linux before 6.7 does not tell", f->capture_pid, f->capture_fd);
+	return try_semaphore(f, &image->eventfds[f->object], err);
+}
+
 int ckpt_read_semaphores(struct ckpt_reader *r, struct ckpt_err *err)
 {
 	struct ckpt_image *image = r->image;
@@ -107,12 +118,7 @@ int ckpt_read_semaphores(struct ckpt_reader *r, struct ckpt_err *err)
 
 		if (f->kind != CKPT_FILE_EVENTFD || !image->eventfds[f->object].unsure)
 			continue;
-		if (on_edge(image, i))
-			return ckpt_fail(err, CKPT_REFUSED, 0,
-				"pid %d waits for edges of eventfd %d, which blocks; whether that "
-				"is a semaphore Linux before 6.7 does not tell",
-				f->capture_pid, f->capture_fd);
-		if (try_semaphore(f, &image->eventfds[f->object], err))
+		if (ckpt_survey_pass(r->hold->survey, find_out(image, i, err), err))
 			return -1;
 	}
 	return 0;

@@ -28,9 +28,11 @@ int ckpt_shms_check(const struct ckpt_image *image, struct ckpt_err *err);
 int ckpt_namespaces_check(const struct ckpt_image *image, struct ckpt_err *err);
 int ckpt_vdso_bytes_check(const struct ckpt_image *image, struct ckpt_err *err);
 
-/* Of a sound image: can a machine ever restore it?  Return: 0, or -1 with CKPT_REFUSED. */
-int ckpt_ptys_restorable(const struct ckpt_image *image, struct ckpt_err *err);
-int ckpt_shms_restorable(const struct ckpt_image *image, struct ckpt_err *err);
+/* Parts of ckpt_image_restorable. */
+int ckpt_ptys_restorable(const struct ckpt_image *image, struct ckpt_survey *survey,
+			 struct ckpt_err *err);
+int ckpt_shms_restorable(const struct ckpt_image *image, struct ckpt_survey *survey,
+			 struct ckpt_err *err);
 
 /* Is it a wait status that a process can end with? */
 bool ckpt_image_ends(int32_t status);

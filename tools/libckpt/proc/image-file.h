@@ -331,6 +331,7 @@ struct ckpt_unix_message {
  * @peer_pid: in the tree's pid namespace
  * @path: where its file is, NULL: it has none (any more); with owner, mode and time of it
  * @ino, @peer_ino: at capture; not stored
+ * @refused: at capture, for a survey: it was, and more of it is not known; not stored
  */
 struct ckpt_unix {
 	uint32_t state;
@@ -353,6 +354,7 @@ struct ckpt_unix {
 	struct ckpt_unix_message *messages;
 	size_t n_messages;
 	uint64_t ino, peer_ino;
+	bool refused;
 };
 
 enum ckpt_tcp_state {

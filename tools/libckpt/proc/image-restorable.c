@@ -18,6 +18,9 @@
 #define XSTATE_BV 512			/* which components are not in their initial state */
 #define XFEATURES_AMX (3ull << 17)
 
+/* For a survey a refusal is no end. */
+#define PASS(failed) ckpt_survey_pass(survey, failed, err)
+
 #define REFUSE(t, format, ...) \
 	ckpt_fail(err, CKPT_REFUSED, 0, "pid %d (%s) " format, (t)->pid, (t)->comm, ##__VA_ARGS__)
 
@@ -95,7 +98,8 @@ static bool bear_adopted(struct births *b)
 	return more;
 }
 
-static int check_sessions(const struct ckpt_image *image, struct ckpt_err *err)
+static int check_sessions(const struct ckpt_image *image, struct ckpt_survey *survey,
+			  struct ckpt_err *err)
 {
 	cleanup_free bool *born = calloc(image->n_tasks, sizeof(*born));
 	struct births b = { image, born };
@@ -109,9 +113,10 @@ static int check_sessions(const struct ckpt_image *image, struct ckpt_err *err)
 	while (bear_adopted(&b))
 		;
 	for (size_t i = 0; i < image->n_tasks; i++) {
-		if (!born[i])
-			return REFUSE(&image->tasks[i], "is in session %d, in which no parent of "
-				      "it can have been", image->tasks[i].sid);
+		if (!born[i] &&
+		    PASS(REFUSE(&image->tasks[i], "is in session %d, in which no parent of it can "
+				"have been", image->tasks[i].sid)))
+			return -1;
 	}
 	return 0;
 }
@@ -139,9 +144,10 @@ static int check_sharing(const struct ckpt_image *image, const struct ckpt_task 
 	for (const struct ckpt_task *o = image->tasks; o < t; o++) {
 		if (o->state == CKPT_TASK_ZOMBIE)
 			continue;
-		if (o->mm == t->mm || o->fdtable == t->fdtable)
-			return REFUSE(t, "shares its %s with pid %d", o->mm == t->mm ? "memory" :
-				      "table of descriptors", o->pid);
+		if (t->mm != CKPT_NONE && o->mm == t->mm)
+			return REFUSE(t, "shares its memory with pid %d", o->pid);
+		if (o->fdtable == t->fdtable)
+			return REFUSE(t, "shares its table of descriptors with pid %d", o->pid);
 	}
 	return 0;
 }
@@ -152,6 +158,8 @@ static int check_threads(const struct ckpt_task *t, struct ckpt_err *err)
 		const struct ckpt_thread *thread = &t->threads[i];
 		uint64_t used;
 
+		if (!thread->xstate)
+			continue;	/* it was refused */
 		memcpy(&used, thread->xstate + XSTATE_BV, sizeof(used));
 		if (used & XFEATURES_AMX)
 			return REFUSE(t, "has AMX tiles in use in thread %d", thread->tid);
@@ -191,26 +199,33 @@ static int check_stopped(const struct ckpt_task *t, struct ckpt_err *err)
 	return 0;
 }
 
-static int check_task(const struct ckpt_image *image, const struct ckpt_task *t,
-		      struct ckpt_err *err)
+static int check_memory(const struct ckpt_image *image, const struct ckpt_task *t,
+			struct ckpt_err *err)
 {
-	const struct ckpt_mm *mm;
+	const struct ckpt_mm *mm = t->mm < image->n_mms ? &image->mms[t->mm] : NULL;
 
-	if (check_group(image, t, err))
-		return -1;
-	if (t->state == CKPT_TASK_ZOMBIE)
-		return t->exit_code & CORE_DUMPED ?
-			REFUSE(t, "has dumped core and waits for its parent; its status cannot be "
-			       "made again") : 0;
-	if (t->dumpable != 0 && t->dumpable != 1)
-		return REFUSE(t, "is dumpable by root alone, which no process can be made");
-	mm = &image->mms[t->mm];
-	for (size_t i = 0; i < mm->n_areas; i++) {
+	for (size_t i = 0; mm && i < mm->n_areas; i++) {
 		if (mm->areas[i].end > USER_END && mm->areas[i].kind != CKPT_AREA_KIND_VSYSCALL)
 			return REFUSE(t, "has memory above 47 bits at 0x%lx", mm->areas[i].start);
 	}
-	return check_sharing(image, t, err) || check_threads(t, err) || check_stopped(t, err) ?
-	       -1 : 0;
+	return 0;
+}
+
+static int check_task(const struct ckpt_image *image, const struct ckpt_task *t,
+		      struct ckpt_survey *survey, struct ckpt_err *err)
+{
+	if (PASS(check_group(image, t, err)))
+		return -1;
+	if (t->state == CKPT_TASK_ZOMBIE)
+		return PASS(t->exit_code & CORE_DUMPED ?
+			    REFUSE(t, "has dumped core and waits for its parent; its status cannot "
+				   "be made again") : 0);
+	if (t->dumpable != 0 && t->dumpable != 1 &&
+	    PASS(REFUSE(t, "is dumpable by root alone, which no process can be made")))
+		return -1;
+	return PASS(check_memory(image, t, err)) ||
+	       PASS(check_sharing(image, t, err)) || PASS(check_threads(t, err)) ||
+	       PASS(check_stopped(t, err)) ? -1 : 0;
 }
 
 /* Who is told of a file's events. */
@@ -248,24 +263,28 @@ static int check_fd(const struct ckpt_image *image, const struct ckpt_task *t,
 }
 
 static int check_fds(const struct ckpt_image *image, const struct ckpt_task *t,
-		     struct ckpt_err *err)
+		     struct ckpt_survey *survey, struct ckpt_err *err)
 {
 	const struct ckpt_fdtable *table = &image->fdtables[t->fdtable];
 
 	for (size_t i = 0; i < table->n_fds; i++) {
-		if (check_fd(image, t, &table->fds[i], err))
+		/* what leads out was told by name when it was read */
+		if (survey && image->files[table->fds[i].file].kind == CKPT_FILE_OUTER)
+			continue;
+		if (PASS(check_fd(image, t, &table->fds[i], err)))
 			return -1;
 	}
 	return 0;
 }
 
-int ckpt_image_restorable(const struct ckpt_image *image, struct ckpt_err *err)
+int ckpt_image_restorable(const struct ckpt_image *image, struct ckpt_survey *survey,
+			  struct ckpt_err *err)
 {
 	for (const struct ckpt_task *t = image->tasks; t < image->tasks + image->n_tasks; t++) {
-		if (check_task(image, t, err) || ckpt_filters_apart(t, err) ||
-		    (t->state != CKPT_TASK_ZOMBIE && check_fds(image, t, err)))
+		if (check_task(image, t, survey, err) || PASS(ckpt_filters_apart(t, err)) ||
+		    (t->state != CKPT_TASK_ZOMBIE && check_fds(image, t, survey, err)))
 			return -1;
 	}
-	return check_sessions(image, err) || ckpt_ptys_restorable(image, err) ||
-	       ckpt_shms_restorable(image, err) ? -1 : 0;
+	return check_sessions(image, survey, err) || ckpt_ptys_restorable(image, survey, err) ||
+	       ckpt_shms_restorable(image, survey, err) ? -1 : 0;
 }

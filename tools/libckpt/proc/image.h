@@ -21,6 +21,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "proc/image-file.h"
+#include "proc/survey.h"
 
 #define CKPT_NSIG 64
 #define CKPT_NLIMITS 16
@@ -434,10 +435,12 @@ int ckpt_image_check(const struct ckpt_image *image, struct ckpt_err *err);
 /* timer-check.c: is this the signal of that timer? */
 bool ckpt_timer_signal(const struct ckpt_timer *timer, const siginfo_t *info);
 /*
- * Can a machine ever restore it?  @image is sound.
+ * Can a machine ever restore it?  @image is sound.  All obstacles go to @survey, if there is one;
+ * then the image may have gaps where something was refused before.
  * Return: 0, or -1 with the first obstacle as the error (CKPT_REFUSED).
  */
-int ckpt_image_restorable(const struct ckpt_image *image, struct ckpt_err *err);
+int ckpt_image_restorable(const struct ckpt_image *image, struct ckpt_survey *survey,
+			  struct ckpt_err *err);
 /*
  * Build an image from records; every index, count and order is checked, so
  * that restore may trust them.  Outputs untouched on failure.

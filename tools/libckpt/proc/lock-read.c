@@ -131,7 +131,8 @@ static int find_owner(struct ckpt_reader *r, struct ckpt_lock *l, struct ckpt_er
 int ckpt_read_locks_owners(struct ckpt_reader *r, struct ckpt_err *err)
 {
 	for (size_t i = 0; i < r->image->n_locks; i++) {
-		if (r->image->locks[i].setter > 0 && find_owner(r, &r->image->locks[i], err))
+		if (r->image->locks[i].setter > 0 &&
+		    ckpt_survey_pass(r->hold->survey, find_owner(r, &r->image->locks[i], err), err))
 			return -1;
 	}
 	return 0;

@@ -147,6 +147,13 @@ static int assign(struct ckpt_image *image, size_t index, struct ckpt_err *err)
 	return add_pipe(image, f, err);
 }
 
+static int refuse(const struct ckpt_file *f, int fd, struct ckpt_err *err)
+{
+	return ckpt_fail(err, CKPT_REFUSED, 0,
+		"pid %d holds a pipe on descriptor %d whose other end is outside the tree, which "
+		"this version cannot restore", f->capture_pid, fd);
+}
+
 int ckpt_read_pipes(struct ckpt_reader *r, struct ckpt_err *err)
 {
 	struct ckpt_image *image = r->image;
@@ -163,10 +170,8 @@ int ckpt_read_pipes(struct ckpt_reader *r, struct ckpt_err *err)
 		if (!out)
 			continue;
 		fd = ckpt_fd_beyond_standard(image, i);
-		if (fd >= 0)
-			return ckpt_fail(err, CKPT_REFUSED, 0,
-				"pid %d holds a pipe on descriptor %d whose other end is outside "
-				"the tree, which this version cannot restore", f->capture_pid, fd);
+		if (fd >= 0 && ckpt_survey_pass(r->hold->survey, refuse(f, fd, err), err))
+			return -1;
 		f->kind = CKPT_FILE_OUTER;
 	}
 	/* ends that read first: they give the content */

@@ -165,7 +165,7 @@ int ckpt_restore_check(const struct ckpt_restore_params *params, int32_t *ret_ta
 
 	if (ckpt_image_check(image, err) ||
 	    (params->cgroup && check_cgroup(params->cgroup, err)) ||
-	    ckpt_image_restorable(image, err) || check_label(image, err) ||
+	    ckpt_image_restorable(image, NULL, err) || check_label(image, err) ||
 	    check_cpus(params, err) || ckpt_pids_check(params, ret_taken, err) ||
 	    check_files(params, err) || ckpt_ptys_free(image, err) ||
 	    check_watches(params, err) || ckpt_locks_free(params, err) ||

@@ -120,18 +120,25 @@ int ckpt_ptys_check(const struct ckpt_image *image, struct ckpt_err *err)
 }
 
 /* To give it up again takes a descriptor of the slave. */
-int ckpt_ptys_restorable(const struct ckpt_image *image, struct ckpt_err *err)
+static int check_given_up(const struct ckpt_image *image, const struct ckpt_task *t,
+			  struct ckpt_err *err)
+{
+	const struct ckpt_task *leader = leader_of(image, t->sid);
+
+	if (t->state == CKPT_TASK_ZOMBIE || t->ctty || !leader || !leader->ctty ||
+	    count(image, CKPT_FILE_PTS, leader->ctty - 1))
+		return 0;
+	return ckpt_fail(err, CKPT_REFUSED, 0,
+		"pid %d (%s) has given up the controlling terminal of its session, which nobody "
+		"has open, which this version cannot restore", t->pid, t->comm);
+}
+
+int ckpt_ptys_restorable(const struct ckpt_image *image, struct ckpt_survey *survey,
+			 struct ckpt_err *err)
 {
 	for (size_t i = 0; i < image->n_tasks && image->n_ptys; i++) {
-		const struct ckpt_task *t = &image->tasks[i];
-		const struct ckpt_task *leader = leader_of(image, t->sid);
-
-		if (t->state != CKPT_TASK_ZOMBIE && !t->ctty && leader && leader->ctty &&
-		    !count(image, CKPT_FILE_PTS, leader->ctty - 1))
-			return ckpt_fail(err, CKPT_REFUSED, 0,
-				"pid %d (%s) has given up the controlling terminal of its session, "
-				"which nobody has open, which this version cannot restore",
-				t->pid, t->comm);
+		if (ckpt_survey_pass(survey, check_given_up(image, &image->tasks[i], err), err))
+			return -1;
 	}
 	return 0;
 }

@@ -30,17 +30,20 @@ _Static_assert(sizeof(struct termios2) == CKPT_TERMIOS_LEN, "termios2 is stored 
  * @dev: file system of /dev/pts
  * @masters: the file of each pty's master, by index of the pty; CKPT_NONE: hung up
  * @slaves: a file of its slave, likewise; CKPT_NONE: none
+ * @refused: for a survey, of its master or slave something was, likewise
  */
 struct pty_reader {
 	struct ckpt_reader *r;
 	uint64_t dev;
 	uint32_t *masters, *slaves;
+	bool *refused;
 };
 
 static void done(struct pty_reader *p)
 {
 	free(p->masters);
 	free(p->slaves);
+	free(p->refused);
 }
 
 static int refuse(struct pty_reader *p, const struct ckpt_file *f, struct ckpt_err *err,
@@ -64,15 +67,17 @@ static int fail(const struct ckpt_file *f, int os, struct ckpt_err *err)
 static uint32_t add(struct pty_reader *p, uint32_t master, uint32_t slave, struct ckpt_err *err)
 {
 	struct ckpt_image *image = p->r->image;
-	size_t masters = image->n_ptys, slaves = image->n_ptys;
+	size_t masters = image->n_ptys, slaves = image->n_ptys, refused = image->n_ptys;
 	struct ckpt_pty *ptys = ckpt_grow(image->ptys, &image->n_ptys, sizeof(*ptys));
 	uint32_t *m = ckpt_grow(p->masters, &masters, sizeof(*m));
 	uint32_t *s = ckpt_grow(p->slaves, &slaves, sizeof(*s));
+	bool *b = ckpt_grow(p->refused, &refused, sizeof(*b));
 
 	image->ptys = ptys ? ptys : image->ptys;
 	p->masters = m ? m : p->masters;
 	p->slaves = s ? s : p->slaves;
-	if (!ptys || !m || !s) {
+	p->refused = b ? b : p->refused;
+	if (!ptys || !m || !s || !b) {
 		ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of terminals");
 		return CKPT_NONE;
 	}
@@ -366,20 +371,44 @@ static int read_rest(struct pty_reader *p, uint32_t index, struct ckpt_err *err)
 	return 0;
 }
 
+/* A look at terminal @index is over; CKPT_NONE: at one that is not known. */
+static int pass(struct pty_reader *p, uint32_t index, int failed, struct ckpt_err *err)
+{
+	if (!failed)
+		return 0;
+	if (index != CKPT_NONE)
+		p->refused[index] = true;
+	return ckpt_survey_pass(p->r->hold->survey, failed, err);
+}
+
+/* The terminal that was added last, when it is that of this master. */
+static uint32_t last_of(const struct pty_reader *p, uint32_t master)
+{
+	uint32_t last = p->r->image->n_ptys - 1;
+
+	return p->r->image->n_ptys && p->masters[last] == master ? last : CKPT_NONE;
+}
+
 static int read_all(struct pty_reader *p, struct ckpt_err *err)
 {
 	struct ckpt_image *image = p->r->image;
+	struct ckpt_file *f;
 
 	for (uint32_t i = 0; i < image->n_files; i++) {
-		if (image->files[i].kind == CKPT_FILE_PTM && read_master(p, i, err))
+		f = &image->files[i];
+		if (f->kind == CKPT_FILE_PTM && read_master(p, i, err) &&
+		    pass(p, last_of(p, i), -1, err))
 			return -1;
 	}
 	for (uint32_t i = 0; i < image->n_files; i++) {
-		if (image->files[i].kind == CKPT_FILE_PTS && read_slave(p, i, err))
+		f = &image->files[i];
+		if (f->kind == CKPT_FILE_PTS && read_slave(p, i, err) &&
+		    pass(p, find(p, f, minor(f->rdev)), -1, err))
 			return -1;
 	}
 	for (uint32_t i = 0; i < image->n_ptys; i++) {
-		if (p->masters[i] != CKPT_NONE && read_rest(p, i, err))
+		if (p->masters[i] != CKPT_NONE && !p->refused[i] &&
+		    pass(p, i, read_rest(p, i, err), err))
 			return -1;
 	}
 	return 0;

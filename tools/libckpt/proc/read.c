@@ -12,9 +12,10 @@
 #include "proc/read.h"
 #include "proc/remote.h"
 
+#include "proc/socket.h"
+
 /* For a survey a refusal is no end. */
 #define PASS(failed) ckpt_survey_pass(r->hold->survey, failed, err)
-#include "proc/socket.h"
 
 /* Objects that fork never shares, and what they are called. */
 static const struct {
@@ -34,12 +35,14 @@ static int check_apart(struct ckpt_hold *hold, struct ckpt_held_proc **sorted, s
 		if (ckpt_read_sharing(hold, apart[k].type, sorted, &n, err))
 			return -1;
 		for (size_t i = 1; i < n; i++) {
-			if (ckpt_read_same(sorted[i - 1], sorted[i], apart[k].type))
-				return ckpt_fail(err, CKPT_REFUSED, 0,
-					"pid %d (%s) shares %s with pid %d, which this version "
-					"cannot restore",
-					sorted[i]->pid, sorted[i]->comm, apart[k].what,
-					sorted[i - 1]->pid);
+			if (!ckpt_read_same(sorted[i - 1], sorted[i], apart[k].type))
+				continue;
+			ckpt_fail(err, CKPT_REFUSED, 0,
+				"pid %d (%s) shares %s with pid %d, which this version cannot "
+				"restore", sorted[i]->pid, sorted[i]->comm, apart[k].what,
+				sorted[i - 1]->pid);
+			if (ckpt_survey_pass(hold->survey, -1, err))
+				return -1;
 		}
 	}
 	return 0;
@@ -173,7 +176,7 @@ static int read_all(struct ckpt_reader *r, struct ckpt_err *err)
 	if (ckpt_shm_device(&r->shm_dev, err) ||
 	    ckpt_read_registers(hold, err) || PASS(ckpt_read_namespaces(r, err)) ||
 	    PASS(ckpt_cgroup_check(hold, err)) ||
-	    ckpt_read_clocks(r, err) || PASS(check_apart(hold, sorted, err)))
+	    ckpt_read_clocks(r, err) || check_apart(hold, sorted, err))
 		return -1;
 	ckpt_fault("keeper.registers");
 	for (size_t i = 0; i < hold->n_procs; i++) {
@@ -189,10 +192,7 @@ static int read_all(struct ckpt_reader *r, struct ckpt_err *err)
 	    PASS(ckpt_read_timerfds_again(r, err)))
 		return -1;
 	order_tasks(image);
-	/* of one that has gaps, as a survey leaves it, nothing more can be said */
-	if (hold->survey && ckpt_image_check(image, NULL))
-		return 0;
-	return PASS(ckpt_image_restorable(image, err));
+	return ckpt_image_restorable(image, hold->survey, err);
 }
 
 int ckpt_read_tree(struct ckpt_hold *hold, struct ckpt_image *ret, struct ckpt_err *err)

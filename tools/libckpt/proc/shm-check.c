@@ -100,30 +100,35 @@ static size_t attached(const struct ckpt_image *image, const struct ckpt_area *a
 }
 
 static int check_attached(const struct ckpt_image *image, const struct ckpt_task *t,
-			  struct ckpt_err *err)
+			  struct ckpt_survey *survey, struct ckpt_err *err)
 {
-	const struct ckpt_mm *mm = &image->mms[t->mm];
+	const struct ckpt_mm *mm = t->mm < image->n_mms ? &image->mms[t->mm] : NULL;
 	size_t n;
 
-	for (size_t i = 0; i < mm->n_areas; i += n) {
+	for (size_t i = 0; mm && i < mm->n_areas; i += n) {
 		n = 1;
 		if (!ckpt_area_is_sysv(image, &mm->areas[i]))
 			continue;
 		n = attached(image, &mm->areas[i], mm->areas + mm->n_areas);
-		if (!n)
-			return ckpt_fail(err, CKPT_REFUSED, 0,
-				"pid %d (%s) has a part of System V segment %d at 0x%lx, not all "
-				"of it, which this version cannot restore", t->pid, t->comm,
-				ckpt_area_shm(image, &mm->areas[i])->id, mm->areas[i].start);
+		if (n)
+			continue;
+		ckpt_fail(err, CKPT_REFUSED, 0,
+			"pid %d (%s) has a part of System V segment %d at 0x%lx, not all of it, "
+			"which this version cannot restore", t->pid, t->comm,
+			ckpt_area_shm(image, &mm->areas[i])->id, mm->areas[i].start);
+		if (ckpt_survey_pass(survey, -1, err))
+			return -1;
+		n = 1;
 	}
 	return 0;
 }
 
-int ckpt_shms_restorable(const struct ckpt_image *image, struct ckpt_err *err)
+int ckpt_shms_restorable(const struct ckpt_image *image, struct ckpt_survey *survey,
+			 struct ckpt_err *err)
 {
 	for (size_t i = 0; i < image->n_tasks; i++) {
 		if (image->tasks[i].state != CKPT_TASK_ZOMBIE &&
-		    check_attached(image, &image->tasks[i], err))
+		    check_attached(image, &image->tasks[i], survey, err))
 			return -1;
 	}
 	return 0;

@@ -210,7 +210,10 @@ int ckpt_read_socket(struct ckpt_reader *r, struct ckpt_file *f, struct ckpt_err
 
 int ckpt_read_sockets(struct ckpt_reader *r, struct ckpt_err *err)
 {
-	/* what is stored can be restored */
-	return ckpt_read_tcps(r, err) || ckpt_read_unixes(r, err) ||
-	       ckpt_sockets_check(r->image, err) ? -1 : 0;
+	struct ckpt_survey *survey = r->hold->survey;
+
+	if (ckpt_read_tcps(r, err) || ckpt_read_unixes(r, err))
+		return -1;
+	/* what is stored can be restored; what was refused has gaps and is not stored */
+	return survey && survey->n ? 0 : ckpt_sockets_check(r->image, err);
 }

@@ -296,6 +296,19 @@ static void find_files(struct ckpt_image *image)
 	}
 }
 
+static int read_one(struct ckpt_reader *r, uint32_t index, struct ckpt_err *err)
+{
+	struct ckpt_image *image = r->image;
+	struct ckpt_tcp *t = &image->tcps[index];
+
+	if (t->peer == index)
+		return ckpt_tcp_refuse(r, &image->files[t->file], "connected with itself", err);
+	if (t->state == CKPT_TCP_ALONE)
+		return read_alone(r, t, err);
+	return t->state == CKPT_TCP_CONNECTED && index < t->peer ?
+	       read_pair(r, t, &image->tcps[t->peer], err) : 0;
+}
+
 int ckpt_read_tcps(struct ckpt_reader *r, struct ckpt_err *err)
 {
 	struct ckpt_image *image = r->image;
@@ -304,16 +317,8 @@ int ckpt_read_tcps(struct ckpt_reader *r, struct ckpt_err *err)
 	if (find_pairs(image, err))
 		return -1;
 	for (uint32_t i = 0; i < image->n_tcps; i++) {
-		struct ckpt_tcp *t = &image->tcps[i];
-
-		if (t->peer == i)
-			return ckpt_tcp_refuse(r, &image->files[t->file], "connected with itself",
-					       err);
-		if (t->state == CKPT_TCP_ALONE && read_alone(r, t, err))
-			return -1;
-		if (t->state == CKPT_TCP_CONNECTED && i < t->peer &&
-		    read_pair(r, t, &image->tcps[t->peer], err))
+		if (ckpt_survey_pass(r->hold->survey, read_one(r, i, err), err))
 			return -1;
 	}
-	return ckpt_read_outside(r, err);
+	return ckpt_survey_pass(r->hold->survey, ckpt_read_outside(r, err), err);
 }

@@ -146,9 +146,10 @@ static int check_pids(const struct ckpt_reader *r, struct ckpt_err *err)
 		if (f->kind != CKPT_FILE_SOCKET || image->sockets[f->object].family != AF_UNIX)
 			continue;
 		u = &image->unixes[image->sockets[f->object].part];
-		if (u->peer_known && u->peer_pid < 2)
-			return ckpt_unix_refuse(r, f, err, "whose other end was made by a process "
-				"that the tree does not see");
+		if (u->peer_known && u->peer_pid < 2 && !u->refused &&
+		    ckpt_survey_pass(r->hold->survey, ckpt_unix_refuse(r, f, err, "whose other end "
+				     "was made by a process that the tree does not see"), err))
+			return -1;
 	}
 	return 0;
 }

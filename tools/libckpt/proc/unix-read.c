@@ -21,6 +21,9 @@
 #include "proc/unix.h"
 #include "proc/unix-read.h"
 
+/* For a survey a refusal is no end. */
+#define PASS(failed) ckpt_survey_pass(r->hold->survey, failed, err)
+
 int ckpt_unix_refuse(const struct ckpt_reader *r, const struct ckpt_file *f, struct ckpt_err *err,
 		     const char *why)
 {
@@ -61,9 +64,6 @@ static int set_name(uint8_t **ret, size_t *ret_len, int own, bool peer, struct c
 static int from_diag(const struct ckpt_reader *r, const struct ckpt_file *f, struct ckpt_unix *u,
 		     const struct ckpt_unix_diag *d, struct ckpt_err *err)
 {
-	u->shutdown = d->shutdown;
-	u->peer_ino = d->peer;
-	u->peer = CKPT_NONE;
 	if (d->state == TCP_LISTEN) {
 		u->state = CKPT_UNIX_LISTENS;
 		u->backlog = d->backlog;
@@ -104,12 +104,14 @@ static int look(struct ckpt_reader *r, const struct ckpt_file *f, int diag, int 
 	struct ckpt_unix *u = unix_of(r->image, f);
 	struct ckpt_unix_diag d;
 
-	u->ino = f->ino;
 	if (ckpt_unix_diag(diag, f->ino, &d, err))
 		return -1;
-	if (from_diag(r, f, u, &d, err) || check_events(r, f, own, u, err) ||
-	    set_name(&u->name, &u->name_len, own, false, err) ||
-	    ckpt_read_unix_peer(r, f, own, u, err) || ckpt_read_unix_path(r, f, own, u, err))
+	u->shutdown = d.shutdown;
+	u->peer_ino = d.peer;
+	/* what others are compared with comes before what it may be refused for */
+	if (set_name(&u->name, &u->name_len, own, false, err) ||
+	    ckpt_read_unix_peer(r, f, own, u, err) || from_diag(r, f, u, &d, err) ||
+	    check_events(r, f, own, u, err) || ckpt_read_unix_path(r, f, own, u, err))
 		return -1;
 	if (u->state == CKPT_UNIX_CONNECTED && !u->peer_ino)
 		return set_name(&u->peer_name, &u->peer_name_len, own, true, err);
@@ -119,8 +121,6 @@ static int look(struct ckpt_reader *r, const struct ckpt_file *f, int diag, int 
 /* Of another network namespace, where the other end and its name are: outside, like these. */
 static int elsewhere(struct ckpt_reader *r, struct ckpt_file *f, struct ckpt_err *err)
 {
-	unix_of(r->image, f)->ino = f->ino;
-	unix_of(r->image, f)->peer = CKPT_NONE;
 	if (ckpt_fd_beyond_standard(r->image, f - r->image->files) >= 0)
 		return ckpt_unix_refuse(r, f, err, "of another network namespace");
 	f->kind = CKPT_FILE_OUTER;
@@ -138,6 +138,8 @@ static int add(struct ckpt_reader *r, struct ckpt_file *f, int diag, struct ckpt
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of sockets");
 	image->unixes = list;
 	image->sockets[f->object].part = image->n_unixes - 1;
+	unix_of(image, f)->ino = f->ino;
+	unix_of(image, f)->peer = CKPT_NONE;
 	own = ckpt_borrow_fd(f, err);
 	if (own < 0 || ckpt_socket_is_ours(r, own, &ours, err))
 		return -1;
@@ -151,6 +153,18 @@ static uint32_t find_ino(const struct ckpt_image *image, uint64_t ino)
 			return i;
 	}
 	return CKPT_NONE;
+}
+
+/* For a survey: the other end was refused, and something else stands in its place. */
+static bool is_replaced(const struct ckpt_reader *r, uint64_t ino)
+{
+	for (uint32_t i = 0; r->hold->survey && i < r->image->n_files; i++) {
+		const struct ckpt_file *f = &r->image->files[i];
+
+		if (f->kind != CKPT_FILE_SOCKET && S_ISSOCK(f->mode) && f->ino == ino)
+			return true;
+	}
+	return false;
 }
 
 /* Standard descriptors are those of the restore instead. */
@@ -180,6 +194,8 @@ static int connect_datagram(const struct ckpt_reader *r, const struct ckpt_file 
 {
 	const struct ckpt_unix *peer = &r->image->unixes[u->peer];
 
+	if (peer->refused)
+		return 0;
 	if (peer->peer_ino == u->ino && u->peer_known && peer->peer_known)
 		return 0;	/* socketpair */
 	if (u->peer_known)
@@ -208,8 +224,10 @@ static int resolve(struct ckpt_reader *r, size_t index, struct ckpt_err *err)
 			err, "whose other end is closed and had no name") : 0;
 	}
 	u->peer = find_ino(r->image, u->peer_ino);
-	if (u->peer == CKPT_NONE)
-		return outside(r, index, err);
+	if (u->peer == CKPT_NONE) {
+		u->refused = is_replaced(r, u->peer_ino);
+		return u->refused ? 0 : outside(r, index, err);
+	}
 	if (datagram)
 		return connect_datagram(r, f, u, err);
 	if (u->name_len && r->image->unixes[u->peer].name_len)
@@ -222,34 +240,53 @@ static int check_peer(const struct ckpt_reader *r, const struct ckpt_file *f, st
 {
 	const struct ckpt_unix *u = unix_of(r->image, f);
 
-	return u->peer == CKPT_NONE || ckpt_unix_file(r->image, u->peer) != CKPT_NONE ? 0 :
+	return u->peer == CKPT_NONE || r->image->unixes[u->peer].refused ||
+	       ckpt_unix_file(r->image, u->peer) != CKPT_NONE ? 0 :
 	       ckpt_unix_refuse(r, f, err, "that is connected to one which leads out of the tree");
+}
+
+/* The file of a Unix socket of which nothing was refused yet, or NULL. */
+static struct ckpt_file *to_look_at(const struct ckpt_image *image, size_t index)
+{
+	struct ckpt_file *f = &image->files[index];
+
+	return is_unix(image, f) && !unix_of(image, f)->refused ? f : NULL;
+}
+
+/* A step of the look at one is over. */
+static int pass(struct ckpt_reader *r, const struct ckpt_file *f, int failed, struct ckpt_err *err)
+{
+	if (!failed)
+		return 0;
+	failed = PASS(failed);
+	unix_of(r->image, f)->refused = true;
+	return failed;
 }
 
 int ckpt_read_unixes(struct ckpt_reader *r, struct ckpt_err *err)
 {
 	struct ckpt_image *image = r->image;
 	cleanup_close int diag = -1;
+	struct ckpt_file *f;
 
 	for (size_t i = 0; i < image->n_files; i++) {
-		if (!is_unix(image, &image->files[i]))
+		f = &image->files[i];
+		if (!is_unix(image, f))
 			continue;
 		if (diag < 0)
 			diag = ckpt_unix_diag_open(err);
-		if (diag < 0 || add(r, &image->files[i], diag, err))
+		if (diag < 0 || pass(r, f, add(r, f, diag, err), err))
 			return -1;
 	}
 	for (size_t i = 0; i < image->n_files; i++) {
-		if (is_unix(image, &image->files[i]) && resolve(r, i, err))
+		f = to_look_at(image, i);
+		if (f && pass(r, f, resolve(r, i, err), err))
 			return -1;
 	}
 	for (size_t i = 0; i < image->n_files; i++) {
-		if (is_unix(image, &image->files[i]) &&
-		    check_peer(r, &image->files[i], err))
-			return -1;
-		if (is_unix(image, &image->files[i]) &&
-		    ckpt_read_unix_queue(r, &image->files[i], unix_of(image, &image->files[i]),
-					 err))
+		f = to_look_at(image, i);
+		if (f && pass(r, f, check_peer(r, f, err) ||
+			      ckpt_read_unix_queue(r, f, unix_of(image, f), err), err))
 			return -1;
 	}
 	return diag < 0 ? 0 : ckpt_read_unix_pids(r, err);
