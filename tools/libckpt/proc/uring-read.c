@@ -295,7 +295,8 @@ static int find_ring(struct ckpt_reader *r, const struct ckpt_mm *mm, struct ckp
 		const struct ckpt_file *f = &r->image->files[i];
 
 		/* for a survey, of one that was refused something stands in its place */
-		if ((f->kind == CKPT_FILE_URING || r->hold->survey) && f->ino == st.st_ino && f->dev == st.st_dev) {
+		if ((f->kind == CKPT_FILE_URING || r->hold->survey) && f->ino == st.st_ino &&
+		    f->dev == st.st_dev) {
 			a->file = i;
 			return 0;
 		}
@@ -330,7 +331,8 @@ int ckpt_read_urings(struct ckpt_reader *r, struct ckpt_err *err)
 			struct ckpt_area *a = &image->mms[i].areas[j];
 
 			if (a->kind == CKPT_AREA_KIND_URING &&
-			    ckpt_survey_pass(survey, find_ring(r, &image->mms[i], a, err), err))
+			    ckpt_survey_pass(survey, find_ring(r, &image->mms[i], a, err),
+					     err))
 				return -1;
 		}
 	}
