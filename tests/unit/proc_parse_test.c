@@ -97,6 +97,14 @@ static void smaps_areas(void **state)
 	assert_int_equal(ckpt_parse_smaps_area(&at, &m, &f, &line, &len), 0);
 	at = "1000-2000 rw-p 00000000 00:00 0 \nSize: 4 kB\n";
 	assert_int_equal(ckpt_parse_smaps_area(&at, &m, &f, &line, &len), -1);
+	/* on fault: as kernels call it, and as those do that have no name for it */
+	at = "1000-2000 rw-p 00000000 00:00 0 \nVmFlags: rd lo lf\n"
+	     "2000-3000 rw-p 00000000 00:00 0 \nVmFlags: rd lo ??\n";
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(ckpt_parse_smaps_area(&at, &m, &f, &line, &len), 1);
+		assert_int_equal(f.area, CKPT_AREA_F_LOCKED);
+		assert_int_equal(f.other, CKPT_VM_NAMELESS);
+	}
 }
 
 static void protection_keys(void **state)

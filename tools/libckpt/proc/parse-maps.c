@@ -114,6 +114,8 @@ static const struct {
 	{ "sl", 0, CKPT_VM_SEALED },
 	{ "mm", 0, CKPT_VM_MIXEDMAP },
 	{ "sh", 0, CKPT_VM_SHARED },
+	/* locked on fault; before 6.18 it has no name */
+	{ "lf", 0, CKPT_VM_NAMELESS },
 	{ "??", 0, CKPT_VM_NAMELESS },
 };
 
