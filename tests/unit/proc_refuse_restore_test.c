@@ -26,6 +26,7 @@
 
 #include "base/cleanup.h"
 #include "lib/proc_group.h"
+#include "lib/scratch.h"
 #include "proc/build.h"
 
 static void hold_pipe(void)
@@ -52,13 +53,13 @@ static int capture_one(void **state)
 	/* it was in the test's session, which is in use */
 	image.tasks[0].sid = image.tasks[0].pgid = image.tasks[0].pid;
 	*state = &image;
-	return 0;
+	return scratch_make(NULL);
 }
 
 static int let_go(void **state)
 {
 	ckpt_image_done(*state);
-	return 0;
+	return scratch_remove(NULL);
 }
 
 /* Without a capability, whether or not we have it. */
@@ -244,6 +245,33 @@ static void have_few_files(struct ckpt_image *image)
 		_exit(2);
 }
 
+static void have_many_watches(struct ckpt_image *image)
+{
+	static struct ckpt_inotify in = { .n_watches = 5 };
+
+	scratch_pretend("/proc/sys/fs/inotify/max_user_watches", "4\n");
+	image->inotifies = &in;
+	image->n_inotifies = 1;
+}
+
+static void have_long_backlog(struct ckpt_image *image)
+{
+	static struct ckpt_unix server = { .state = CKPT_UNIX_LISTENS, .backlog = 129 };
+
+	scratch_pretend("/proc/sys/net/core/somaxconn", "128\n");
+	image->unixes = &server;
+	image->n_unixes = 1;
+}
+
+static void have_many_datagrams(struct ckpt_image *image)
+{
+	static struct ckpt_unix inbox = { .state = CKPT_UNIX_ALONE, .n_messages = 12 };
+
+	scratch_pretend("/proc/sys/net/unix/max_dgram_qlen", "10\n");
+	image->unixes = &inbox;
+	image->n_unixes = 1;
+}
+
 /* As on a kernel before Linux 6.3, which tells no size: the entry becomes another one. */
 static void have_new_rseq(struct ckpt_image *image)
 {
@@ -271,7 +299,7 @@ static void check_aside(struct ckpt_image *image, void (*change)(struct ckpt_ima
 	pid = fork();
 	if (!pid) {
 		change(image);
-		if (!ckpt_machine_check(image, &err))
+		if (!ckpt_machine_check(image, &err) && !ckpt_machine_network(image, &err))
 			_exit(3);
 		_exit(write(pair[1], &err, sizeof(err)) != sizeof(err));
 	}
@@ -312,6 +340,9 @@ static void refuses_what_the_machine_lacks(void **state)
 		{ mark_file_of_group, "lacks CAP_FSETID, without which the deleted file" },
 		{ have_high_pid, "raise kernel.pid_max" },
 		{ have_few_files, "do not fit into a limit of 16" },
+		{ have_many_watches, "needs 5 inotify watches; raise fs.inotify.max_user_watches" },
+		{ have_long_backlog, "a backlog of 129; raise net.core.somaxconn, which is 128" },
+		{ have_many_datagrams, "in which 12 datagrams wait; raise net.unix.max_dgram_qlen" },
 		{ have_new_rseq, "has an rseq area of 36 bytes, which this kernel does not take" },
 	};
 	struct ckpt_err err = CKPT_ERR_INIT;

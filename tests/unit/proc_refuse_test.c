@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Refusals of the stop: each by name, and what was looked at runs on. */
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/keyctl.h>
-#include <linux/mempolicy.h>
 #include <mqueue.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <sched.h>
 #include <signal.h>
@@ -138,16 +135,6 @@ static void hold_messages(void)
 		proc_group_lacks(0);
 }
 
-/* Memory like any other to the program; the mapping keeps the device. */
-static void map_zero_device(void)
-{
-	int fd = open("/dev/zero", O_RDWR);
-
-	if (mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0) == MAP_FAILED)
-		_exit(1);
-	close(fd);
-}
-
 static void hold_sysctl(void)
 {
 	if (open("/proc/sys/kernel/hostname", O_RDONLY) < 0)
@@ -224,31 +211,6 @@ static void hold_lower_file(void)
 		_exit(1);
 }
 
-static void have_policy(void)
-{
-	if (syscall(SYS_set_mempolicy, MPOL_PREFERRED, NULL, 0))
-		proc_group_lacks(0);
-}
-
-static void *thread_with_policy(void *arg)
-{
-	have_policy();
-	*(volatile bool *)arg = true;
-	for (;;)
-		pause();
-	return NULL;
-}
-
-static void have_thread_with_policy(void)
-{
-	volatile bool done = false;
-	pthread_t t;
-
-	pthread_create(&t, NULL, thread_with_policy, (void *)&done);
-	while (!done)
-		usleep(1000);
-}
-
 static void have_thread_keyring(void)
 {
 	if (syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_THREAD_KEYRING, 1) < 0)
@@ -259,28 +221,6 @@ static void have_process_keyring(void)
 {
 	if (syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_PROCESS_KEYRING, 1) < 0)
 		proc_group_lacks(0);
-}
-
-/* By the system call: the sanitizer makes nothing of mlockall. */
-static void lock_the_future(void)
-{
-	if (syscall(SYS_mlockall, MCL_FUTURE))
-		proc_group_lacks(0);
-}
-
-static void have_key(void)
-{
-	if (pkey_alloc(0, PKEY_DISABLE_WRITE) < 0)
-		proc_group_lacks(EINVAL);
-}
-
-static void have_memory_with_key(void)
-{
-	void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	int key = pkey_alloc(0, 0);
-
-	if (key < 0 || pkey_mprotect(p, 4096, PROT_READ | PROT_WRITE, key))
-		proc_group_lacks(EINVAL);
 }
 
 /* The kernel gives such memory a key by itself. */
@@ -371,19 +311,13 @@ static void refuses_by_name(void **state)
 		{ hold_proc_file, "a file of procfs" },
 		{ hold_load_writable, "a file of procfs" },
 		{ hold_messages, "a file of procfs" },
-		{ map_zero_device, "uses /dev/zero as map_files/" },
 		{ hold_sysctl, "a file of procfs" },
 		{ hold_sysfs, "a file of sysfs" },
 		{ hold_queue, "a file of the message queue file system" },
 		{ hold_cgroup_file, "a file of the cgroup2 file system" },
 		{ hold_lost_directory, "whose directory is gone" },
-		{ have_policy, "a memory policy" },
-		{ have_thread_with_policy, "a memory policy" },
 		{ have_thread_keyring, "a thread keyring" },
 		{ have_process_keyring, "a process keyring" },
-		{ lock_the_future, "MCL_FUTURE" },
-		{ have_key, "a protection key" },
-		{ have_memory_with_key, "memory with a protection key" },
 		{ live_in_proc, "the directory of a process" },
 		{ hold_shared_descriptors, "shares its table of descriptors with pid" },
 		{ hold_left_group, "which its founder has left" },
@@ -463,7 +397,6 @@ static void tells_what_passes(void **state)
 		{ live_in_proc, true },
 		{ hold_proc_file, true },
 		{ hold_sysfs, true },
-		{ lock_the_future, false },
 		{ hold_lost_directory, false },
 	};
 

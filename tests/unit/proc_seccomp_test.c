@@ -219,6 +219,51 @@ static void share_among_some(void)
 	pthread_barrier_wait(&ready);
 }
 
+/* The kernel takes more of them. */
+static void have_many(void)
+{
+	const struct sock_filter allow = RET(SECCOMP_RET_ALLOW);
+
+	for (int i = 0; i <= CKPT_FILTER_CHAIN; i++)
+		filter(&allow, 1);
+}
+
+static void have_one(void)
+{
+	answer(SYS_swapoff, SECCOMP_RET_ERRNO);
+}
+
+/* To who runs under a filter the kernel shows none. */
+static void test_not_shown(void **state)
+{
+	struct ckpt_stop_params params = { .pid = proc_group_spawn(NULL, have_one) };
+	struct ckpt_err err = CKPT_ERR_INIT;
+	int pair[2], status;
+	pid_t pid;
+
+	(void)state;
+	assert_true(params.pid > 0);
+	assert_int_equal(pipe(pair), 0);
+	pid = fork();
+	if (!pid) {
+		have_one();
+		if (!proc_group_cycle(&params, NULL, &err))
+			_exit(3);
+		_exit(write(pair[1], &err, sizeof(err)) != sizeof(err));
+	}
+	close(pair[1]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(read(pair[0], &err, sizeof(err)), sizeof(err));
+	close(pair[0]);
+	assert_int_equal(err.status, CKPT_REFUSED);
+	if (!strstr(err.text, "that this kernel does not show to ckpt-tool"))
+		fail_msg("%s", err.text);
+	assert_true(proc_group_untraced(params.pid));
+	kill(params.pid, SIGKILL);
+	waitpid(params.pid, NULL, 0);
+}
+
 static void test_refused(void **state)
 {
 	static const struct proc_group_refusal cases[] = {
@@ -230,6 +275,7 @@ static void test_refused(void **state)
 		{ ask_others, "may ask another process about system calls" },
 		{ calculate_answer, "may ask another process about system calls" },
 		{ be_strict, "is in strict seccomp mode" },
+		{ have_many, "and too many others" },
 		{ share_among_some, "some share a seccomp filter that others lack" },
 	};
 
@@ -337,6 +383,7 @@ int main(void)
 		cmocka_unit_test(test_lost),
 		cmocka_unit_test(test_contradictions),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_not_shown),
 		cmocka_unit_test(test_forbidden),
 	};
 

@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -211,6 +212,80 @@ static void hold_nameless(void)
 	TRY(unlink(un.sun_path));
 }
 
+static void hold_deaf(void)
+{
+	int fd = bound(SOCK_STREAM, "@ckpt-deaf");
+
+	TRY(listen(fd, 1));
+	TRY(shutdown(fd, SHUT_RD));
+}
+
+static void hold_two_names(void)
+{
+	int server = bound(SOCK_STREAM, "@ckpt-server"), client = bound(SOCK_STREAM, "@ckpt-client");
+
+	TRY(listen(server, 1));
+	connect_to(client, "@ckpt-server");
+	TRY(accept(server, NULL, NULL));
+}
+
+/* The other end is 0, and connected to the outside: after a restore it is another file. */
+static void hold_friend_of_outer(void)
+{
+	int outer = bound(SOCK_DGRAM, "@ckpt-outer"), fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	connect_to(fd, "@ckpt-outer");
+	connect_to(outer, "@ckpt-outside-letters");
+	TRY(dup2(outer, 0));
+	close(outer);
+}
+
+static void hold_outer_file(void)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	connect_to(fd, "@ckpt-outside");
+	TRY(dup2(fd, 0));
+	close(fd);
+	make_pair(SOCK_STREAM);
+	send_file(pair[0], 0);
+}
+
+static void hold_attribute(void)
+{
+	bound(SOCK_STREAM, "marked");
+	if (setxattr(scratch("marked"), "trusted.ckpt", "1", 1, 0))
+		proc_group_lacks(0);
+}
+
+/* What came before it was connected. */
+static void hold_older_message(void)
+{
+	int fd = bound(SOCK_DGRAM, "@ckpt-asked"), out = bound(SOCK_DGRAM, "@ckpt-asks");
+
+	bound(SOCK_DGRAM, "@ckpt-other");
+	connect_to(out, "@ckpt-asked");
+	put(out, "first");
+	connect_to(fd, "@ckpt-other");
+}
+
+static void hold_other_friend(void)
+{
+	make_pair(SOCK_DGRAM);
+	bound(SOCK_DGRAM, "@ckpt-friend");
+	connect_to(pair[0], "@ckpt-friend");
+}
+
+/* Its peer has left it with messages that it had not read. */
+static void hold_error(void)
+{
+	const struct sockaddr none = { .sa_family = AF_UNSPEC };
+
+	make_pair(SOCK_DGRAM);
+	put(pair[0], "unheard");
+	TRY(connect(pair[1], &none, sizeof(none)));
+}
+
 /* What a process of the tree connects to; its names are those of our children's parent. */
 static void listen_outside(void)
 {
@@ -245,6 +320,14 @@ static void refuses_by_name(void **state)
 		{ hold_links, "whose file has several names" },
 		{ hold_left_pair, "that was connected before" },
 		{ hold_nameless, "to one which has no name any more" },
+		{ hold_deaf, "that listens and is shut" },
+		{ hold_two_names, "that is connected, with a name at both ends" },
+		{ hold_friend_of_outer, "that is connected to one which leads out of the tree" },
+		{ hold_outer_file, "in which a descriptor waits that leads out of the tree" },
+		{ hold_attribute, "whose file has extended attributes or an ACL" },
+		{ hold_older_message, "that are not from the one that it is connected to" },
+		{ hold_other_friend, "that has left the other one of its pair" },
+		{ hold_error, "with an error that was not told yet" },
 	};
 
 	(void)state;

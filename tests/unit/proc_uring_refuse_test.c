@@ -240,6 +240,61 @@ static void hold_full(void)
 	}
 }
 
+static uint32_t *word(uint32_t at)
+{
+	return (uint32_t *)(ring + at);
+}
+
+static void hold_napi(void)
+{
+	const uint32_t poll[4] = { 50 /* microseconds */ };
+
+	if (syscall(SYS_io_uring_register, make(ENTRIES, 0), 27 /* REGISTER_NAPI */, poll, 1))
+		proc_group_lacks(EINVAL);
+}
+
+/* More completions than it has room for: the kernel keeps them. */
+static void hold_lost(void)
+{
+	int fd = make(ENTRIES, 0);
+
+	for (uint32_t i = 1; i <= 2 * ENTRIES + 1; i++) {
+		*word(p.sq_off.tail) = i;
+		if (syscall(SYS_io_uring_enter, fd, 1, 0, 0, NULL, 0) != 1)
+			_exit(1);
+	}
+}
+
+static void hold_tireless(void)
+{
+	int fd = make(ENTRIES, 0);
+
+	for (uint32_t i = 0; i <= 1u << 24; i += ENTRIES) {
+		*word(p.sq_off.tail) = i + ENTRIES;
+		if (syscall(SYS_io_uring_enter, fd, ENTRIES, 0, 0, NULL, 0) != ENTRIES)
+			_exit(1);
+		*word(p.cq_off.head) = i + ENTRIES;
+	}
+}
+
+static void hold_other_mask(void)
+{
+	make(ENTRIES, 0);
+	*word(p.sq_off.ring_mask) = 1;
+}
+
+static void hold_too_many(void)
+{
+	make(ENTRIES, 0);
+	*word(p.sq_off.tail) = ENTRIES + 1;
+}
+
+static void hold_dropped(void)
+{
+	make(ENTRIES, 0);
+	*word(p.sq_off.dropped) = 1;
+}
+
 static void refuses_by_name(void **state)
 {
 	static const struct proc_group_refusal cases[] = {
@@ -264,6 +319,12 @@ static void refuses_by_name(void **state)
 		{ hold_watched, "an io_uring" },
 		{ hold_registered, "has registered an io_uring for thread" },
 		{ hold_full, "full of completions" },
+		{ hold_napi, "that polls network devices (NAPI)" },
+		{ hold_lost, "with more completions than it has room for" },
+		{ hold_tireless, "that has made 16777472 requests, more than 16777216" },
+		{ hold_other_mask, "whose memory is not as the kernel has it" },
+		{ hold_too_many, "with more requests than it has room for" },
+		{ hold_dropped, "with work left to the kernel, or that has lost some" },
 	};
 
 	(void)state;

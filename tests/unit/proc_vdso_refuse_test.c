@@ -300,6 +300,23 @@ static void refuses_who_has_changed_its_own(void **state)
 	proc_group_refusals(cases, sizeof(cases) / sizeof(cases[0]));
 }
 
+/* All that a process can have is taken. */
+static void refuses_where_no_room_is(void **state)
+{
+	struct ckpt_area all = { .end = 1ull << 47, .file = CKPT_NONE };
+	const struct ckpt_mm mm = { .areas = &all, .n_areas = 1 };
+	struct ckpt_err err = CKPT_ERR_INIT;
+	uint64_t at = 0;
+
+	(void)state;
+	assert_int_equal(ckpt_vdso_room(&mm, 0x7ffff0000000, NULL, 0x6000, &at, &err), -1);
+	assert_int_equal(err.status, CKPT_REFUSED);
+	assert_non_null(strstr(err.text, "leaves no room of 24576 bytes for the vdso"));
+	all.start = 0x700000000000;
+	assert_int_equal(ckpt_vdso_room(&mm, 0x7ffff0000000, NULL, 0x6000, &at, &err), 0);
+	assert_true(at && at + 0x6000 <= all.start);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -310,6 +327,7 @@ int main(void)
 		cmocka_unit_test(refuses_what_a_handler_interrupted),
 		cmocka_unit_test(refuses_what_two_handlers_interrupted),
 		cmocka_unit_test(refuses_what_it_cannot_lead),
+		cmocka_unit_test(refuses_where_no_room_is),
 		cmocka_unit_test(refuses_who_has_changed_its_own),
 	};
 

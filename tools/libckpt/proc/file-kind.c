@@ -54,8 +54,14 @@ static const char *anonymous(const char *link)
 		{ "anon_inode:bpf", "a BPF" },
 		{ "/secretmem", "a memfd_secret" },
 		{ "anon_inode:", "an anonymous" },
-		{ "net:[", "a namespace" },
+		{ "cgroup:[", "a namespace" },
+		{ "ipc:[", "a namespace" },
 		{ "mnt:[", "a namespace" },
+		{ "net:[", "a namespace" },
+		{ "pid:[", "a namespace" },
+		{ "time:[", "a namespace" },
+		{ "user:[", "a namespace" },
+		{ "uts:[", "a namespace" },
 	};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
