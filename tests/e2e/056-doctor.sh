@@ -82,8 +82,9 @@ ok "it runs on" wait_for 60 has_lines "$base/$group/said" $((count + 4))
 # Two of a kind at once, of each kind of which it takes all tables to know: none hides another
 group=twice
 start_program $group "$base/$group/said" /usr/bin/python3 -c '
-import os, select, signal, socket, sys, time
+import ctypes, os, select, signal, socket, struct, sys, time
 said = open(sys.argv[1], "a", buffering=1)
+libc = ctypes.CDLL(None)
 kept = []
 def keep(*what):
     kept.extend(what)
@@ -112,8 +113,18 @@ def stopped(said):
     os.kill(pid, signal.SIGSTOP)
     os.waitpid(pid, os.WUNTRACED)
     os.kill(pid, signal.SIGUSR1)
+def filtered():
+    insns = (0x20, 0, 0, 0), (0x15, 0, 1, 9), (6, 0, 0, 0x80000000), (6, 0, 0, 0x7fff0000)
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *i) for i in insns))
+    prog = ctypes.create_string_buffer(struct.pack("@HP", 4, ctypes.addressof(code)))
+    if not os.fork():
+        libc.prctl(38, 1, 0, 0, 0)
+        assert not libc.prctl(22, 2, prog)
+        while True:
+            signal.pause()
 for i in range(2):
     stopped(said)
+    filtered()
 one = keep(select.epoll())
 for i in range(2):
     told_with_credentials()
@@ -135,8 +146,9 @@ two 'TCP socket [0-9]+ connected with itself'
 two 'by epoll 4, once, which has happened'
 two 'whose slave was never opened'
 two 'is stopped and has signal 10 waiting'
+two 'by which system call 9, which ckpt-tool makes there'
 is "an epoll does not hide others" "$(grep -c 'once, which has happened' <<<"$said")" 4
-is "and nothing follows from what is refused" "$(grep -c '^refused: ' <<<"$said")" 12
+is "and nothing follows from what is refused" "$(grep -c '^refused: ' <<<"$said")" 14
 count=$(lines "$base/$group/said")
 ok "it runs on" wait_for 60 has_lines "$base/$group/said" $((count + 4))
 

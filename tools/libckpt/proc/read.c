@@ -120,12 +120,20 @@ static int map_all(struct ckpt_reader *r, struct ckpt_ask *asks, struct ckpt_err
 		const struct ckpt_mm *mm = &r->image->mms[task_of(r->image, p)->mm];
 		uint64_t at;
 
-		if (!p->zombie && (ckpt_read_vdso(r, p, mm, &at, err) ||
-				   ckpt_inject_map(&asks[i].inject, p, at, err) ||
+		/* one that is refused here has no page, and is asked nothing */
+		if (!p->zombie && (PASS(ckpt_read_vdso(r, p, mm, &at, err) ||
+					ckpt_inject_map(&asks[i].inject, p, at, err) ? -1 : 0) ||
 				   PASS(ckpt_strange_locks(r->hold, p, err))))
 			return -1;
 	}
 	return 0;
+}
+
+static int start(struct ckpt_reader *r, struct ckpt_ask *ask, struct ckpt_err *err)
+{
+	if (!ckpt_ask_start(ask, err))
+		return 0;
+	return PASS(-1) || ckpt_inject_unmap(&ask->inject, err) ? -1 : 0;
 }
 
 static int ask_all(struct ckpt_reader *r, struct ckpt_ask *asks, struct ckpt_err *err)
@@ -133,14 +141,14 @@ static int ask_all(struct ckpt_reader *r, struct ckpt_ask *asks, struct ckpt_err
 	struct ckpt_hold *hold = r->hold;
 
 	for (size_t i = 0; i < hold->n_procs; i++) {
-		if (!hold->procs[i].zombie && ckpt_ask_start(&asks[i], err))
+		if (hold->procs[i].page && start(r, &asks[i], err))
 			return -1;
 	}
 	ckpt_fault("keeper.asked");
 	for (size_t i = 0; i < hold->n_procs; i++) {
 		struct ckpt_task *task = task_of(r->image, &hold->procs[i]);
 
-		if (!hold->procs[i].zombie &&
+		if (hold->procs[i].page &&
 		    (PASS(ckpt_ask_finish(&asks[i], task, &r->image->mms[task->mm], err)) ||
 		     ckpt_read_userfault(r, &asks[i].inject, &r->image->mms[task->mm], err) ||
 		     ckpt_inject_unmap(&asks[i].inject, err)))
