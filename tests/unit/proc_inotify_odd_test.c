@@ -75,7 +75,8 @@ static void test_odd(void **state)
 
 		assert_non_null(sources);
 		memcpy(events, cases[i].events, sizeof(events));
-		for (in.n_events = 0; in.n_events < EVENTS && events[in.n_events].mask;)
+		in.n_events = 0;
+		while (in.n_events < EVENTS && events[in.n_events].mask)
 			in.n_events++;
 		odd = ckpt_events_odd(&in, sources);
 		free(sources);

@@ -250,7 +250,7 @@ static void have_memory_with_key(void)
 		proc_group_lacks(EINVAL);
 }
 
-/* Two bytes at an address of 32 bits, that jump to themselves; the selector says how to read them. */
+/* To two bytes at an address of 32 bits, which jump to themselves, by the old selector. */
 static void *run_32_bits(void *arg)
 {
 	__asm__ volatile("pushq $0x23\n\tpushq %0\n\tlretq" : : "r"(arg) : "memory");
@@ -290,7 +290,7 @@ static void refuses_by_name(void **state)
 		{ map_frames, "maps memory of a device at 0x" },
 		{ map_events, "maps kernel-provided memory at 0x" },
 		{ lock_on_fault, "maps memory locked on fault at 0x" },
-		{ lock_the_future, "locks whatever it maps from now on (mlockall with MCL_FUTURE)" },
+		{ lock_the_future, "whatever it maps from now on (mlockall with MCL_FUTURE)" },
 		{ have_aio, "maps an asynchronous I/O ring at 0x" },
 		{ have_policy, "has a memory policy of its own (thread" },
 		{ have_thread_with_policy, "has a memory policy of its own (thread" },

@@ -340,9 +340,9 @@ static void refuses_what_the_machine_lacks(void **state)
 		{ mark_file_of_group, "lacks CAP_FSETID, without which the deleted file" },
 		{ have_high_pid, "raise kernel.pid_max" },
 		{ have_few_files, "do not fit into a limit of 16" },
-		{ have_many_watches, "needs 5 inotify watches; raise fs.inotify.max_user_watches" },
+		{ have_many_watches, "5 inotify watches; raise fs.inotify.max_user_watches" },
 		{ have_long_backlog, "a backlog of 129; raise net.core.somaxconn, which is 128" },
-		{ have_many_datagrams, "in which 12 datagrams wait; raise net.unix.max_dgram_qlen" },
+		{ have_many_datagrams, "12 datagrams wait; raise net.unix.max_dgram_qlen" },
 		{ have_new_rseq, "has an rseq area of 36 bytes, which this kernel does not take" },
 	};
 	struct ckpt_err err = CKPT_ERR_INIT;

@@ -222,7 +222,8 @@ static void hold_deaf(void)
 
 static void hold_two_names(void)
 {
-	int server = bound(SOCK_STREAM, "@ckpt-server"), client = bound(SOCK_STREAM, "@ckpt-client");
+	int server = bound(SOCK_STREAM, "@ckpt-server");
+	int client = bound(SOCK_STREAM, "@ckpt-client");
 
 	TRY(listen(server, 1));
 	connect_to(client, "@ckpt-server");
