@@ -197,6 +197,8 @@ static const struct {
 	const char *says, *lacks;
 } absent[] = {
 	{ "protection key", "protection keys of the processor" },
+	{ "has memory with a policy", "a second NUMA node" },
+	{ "(TCP_ULP)", "CONFIG_TLS" },
 	{ "memory above 47 bits", "page tables of five levels" },
 	{ "(EPOLLWAKEUP)", "CONFIG_PM_SLEEP" },
 	{ "(NAPI)", "CONFIG_NET_RX_BUSY_POLL, or Linux 6.9" },
