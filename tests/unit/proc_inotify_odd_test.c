@@ -60,6 +60,15 @@ static const struct {
 	{ "one of which is of a watch that has just gone", { OF(FILE, IN_IGNORED, NULL) } },
 };
 
+static size_t count(const struct ckpt_watch_event *events)
+{
+	size_t n = 0;
+
+	while (n < EVENTS && events[n].mask)
+		n++;
+	return n;
+}
+
 static void test_odd(void **state)
 {
 	struct ckpt_watch watches[] = {
@@ -71,18 +80,16 @@ static void test_odd(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct ckpt_event_sources *sources = malloc(sizeof(*sources));
-		const char *odd;
+		const char *says = cases[i].says, *odd;
 
 		assert_non_null(sources);
 		memcpy(events, cases[i].events, sizeof(events));
-		in.n_events = 0;
-		while (in.n_events < EVENTS && events[in.n_events].mask)
-			in.n_events++;
+		in.n_events = count(events);
 		odd = ckpt_events_odd(&in, sources);
 		free(sources);
-		if (!odd != !cases[i].says || (odd && strcmp(odd, cases[i].says)))
+		if (!odd != !says || (odd && strcmp(odd, says)))
 			fail_msg("case %zu: \"%s\" instead of \"%s\"", i, odd ? odd : "",
-				 cases[i].says ? cases[i].says : "");
+				 says ? says : "");
 	}
 }
 
