@@ -206,6 +206,73 @@ static void share_directory(void)
 		share_memory(NULL);
 }
 
+/* What a child in a group of its own shares with its parent, who is in none. */
+static const struct outside {
+	int flag;
+	const char *what;
+} outsides[] = {
+	{ CLONE_VM, "an address space" },
+	{ CLONE_FILES, "descriptors" },
+	{ CLONE_FS, "a working directory" },
+	{ CLONE_VM | CLONE_SIGHAND, "an address space" },
+};
+static const struct outside *outside;
+/* A descriptor of both the parent closes. */
+static int stay(void *arg)
+{
+	if (!(outside->flag & CLONE_FILES))
+		close(READY);
+	for (;;)
+		pause();
+	return *(int *)arg;
+}
+
+static void share_with_child(void)
+{
+	static char stack[16384] __attribute__((aligned(16)));
+
+	if (clone(stay, stack + sizeof(stack), outside->flag | SIGCHLD, NULL) < 0)
+		_exit(1);
+}
+
+static pid_t child_of(pid_t pid)
+{
+	char path[64];
+	int child = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+	f = fopen(path, "re");
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%d", &child), 1);
+	fclose(f);
+	return child;
+}
+
+/* Who is outside goes on in what they share while it is captured. */
+static void refuses_what_is_shared_with_outside(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(outsides) / sizeof(outsides[0]); i++) {
+		struct ckpt_stop_params params = { 0 };
+		char says[128];
+		pid_t parent;
+
+		outside = &outsides[i];
+		parent = proc_group_spawn(NULL, share_with_child);
+		assert_true(parent > 0);
+		params.pid = child_of(parent);
+		snprintf(says, sizeof(says), "shares %s with pid %d outside the tree",
+			 outside->what, parent);
+		proc_group_refused(&params, says);
+		assert_true(proc_group_untraced(params.pid));
+		assert_true(proc_group_untraced(parent));
+		kill(params.pid, SIGKILL);
+		kill(parent, SIGKILL);
+		waitpid(parent, NULL, 0);
+	}
+}
+
 /* What cannot be restored is refused by name, and its holder runs on. */
 static void refuses_by_name(void **state)
 {
@@ -478,6 +545,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refuses_by_name),
+		cmocka_unit_test(refuses_what_is_shared_with_outside),
 		cmocka_unit_test(refuses_without_a_first_thread),
 		cmocka_unit_test(refuses_who_is_traced),
 		cmocka_unit_test(refuses_who_left),

@@ -11,42 +11,10 @@
 #include "proc/procfs.h"
 #include "proc/read.h"
 #include "proc/remote.h"
-
 #include "proc/socket.h"
 
 /* For a survey a refusal is no end. */
 #define PASS(failed) ckpt_survey_pass(r->hold->survey, failed, err)
-
-/* Objects that fork never shares, and what they are called. */
-static const struct {
-	int type;
-	const char *what;
-} apart[] = {
-	{ KCMP_VM, "an address space" },
-	{ KCMP_FS, "a working directory" },
-	{ KCMP_SIGHAND, "signal handlers" },
-};
-
-static int check_apart(struct ckpt_hold *hold, struct ckpt_held_proc **sorted, struct ckpt_err *err)
-{
-	for (size_t k = 0; k < sizeof(apart) / sizeof(apart[0]); k++) {
-		size_t n;
-
-		if (ckpt_read_sharing(hold, apart[k].type, sorted, &n, err))
-			return -1;
-		for (size_t i = 1; i < n; i++) {
-			if (!ckpt_read_same(sorted[i - 1], sorted[i], apart[k].type))
-				continue;
-			ckpt_fail(err, CKPT_REFUSED, 0,
-				"pid %d (%s) shares %s with pid %d, which this version cannot "
-				"restore", sorted[i]->pid, sorted[i]->comm, apart[k].what,
-				sorted[i - 1]->pid);
-			if (ckpt_survey_pass(hold->survey, -1, err))
-				return -1;
-		}
-	}
-	return 0;
-}
 
 static struct ckpt_task *task_of(struct ckpt_image *image, const struct ckpt_held_proc *p)
 {
@@ -184,7 +152,8 @@ static int read_all(struct ckpt_reader *r, struct ckpt_err *err)
 	if (ckpt_shm_device(&r->shm_dev, err) ||
 	    ckpt_read_registers(hold, err) || PASS(ckpt_read_namespaces(r, err)) ||
 	    PASS(ckpt_cgroup_check(hold, err)) ||
-	    ckpt_read_clocks(r, err) || check_apart(hold, sorted, err))
+	    ckpt_read_clocks(r, err) || ckpt_apart_check(hold, sorted, err) ||
+	    PASS(ckpt_apart_parents(hold, err)))
 		return -1;
 	ckpt_fault("keeper.registers");
 	for (size_t i = 0; i < hold->n_procs; i++) {

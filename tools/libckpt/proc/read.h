@@ -71,6 +71,14 @@ int ckpt_read_sharing(struct ckpt_hold *hold, int type, struct ckpt_held_proc **
 		      size_t *ret_n, struct ckpt_err *err);
 bool ckpt_read_same(const struct ckpt_held_proc *a, const struct ckpt_held_proc *b, int type);
 
+/*
+ * apart-read.c: refuse what is shared as no fork shares it: between two of the tree, @sorted has
+ * room for all of them; with anybody outside, before the stop; with a parent outside, in it.
+ */
+int ckpt_apart_check(struct ckpt_hold *hold, struct ckpt_held_proc **sorted, struct ckpt_err *err);
+int ckpt_apart_scan(struct ckpt_hold *hold, struct ckpt_err *err);
+int ckpt_apart_parents(struct ckpt_hold *hold, struct ckpt_err *err);
+
 /* thread-read.c: registers and status of every thread, before anything else. */
 int ckpt_read_registers(struct ckpt_hold *hold, struct ckpt_err *err);
 int ckpt_read_thread(struct ckpt_reader *r, struct ckpt_held_proc *p,

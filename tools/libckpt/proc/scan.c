@@ -236,7 +236,7 @@ int ckpt_scan_tree(struct ckpt_hold *hold, struct ckpt_err *err)
 			return -1;
 	}
 	ckpt_watches_sort(hold);
-	if (scan_net(hold, &spaces, err))
+	if (PASS(ckpt_apart_scan(hold, err)) || scan_net(hold, &spaces, err))
 		return -1;
 	ckpt_hold_forget(hold);
 	return 0;
