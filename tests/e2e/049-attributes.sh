@@ -14,4 +14,5 @@ set -euo pipefail
 hold_and_restore locks locks
 hold_and_restore timers timers
 hold_and_restore filtered filtered
+hold_and_restore flags area_flags
 done_testing

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -236,6 +237,35 @@ static void spoiled_memory_is_found(struct saved *s, struct ckpt_restore *r)
 	assert_true(n > 20);
 }
 
+/* An area that programs write to, with a flag more for a while. */
+static void other_flags_are_found(struct saved *s, struct ckpt_restore *r)
+{
+	const struct ckpt_site site = ckpt_build_site(r, &r->tasks[0], 0);
+	const struct ckpt_mm *mm = &s->image.mms[s->image.tasks[0].mm];
+	static const int advices[][2] = {
+		{ MADV_DONTDUMP, MADV_DODUMP }, { MADV_DONTFORK, MADV_DOFORK },
+		{ MADV_RANDOM, MADV_NORMAL }, { MADV_WIPEONFORK, MADV_KEEPONFORK },
+	};
+	struct ckpt_err err = CKPT_ERR_INIT;
+	const struct ckpt_area *a = mm->areas;
+	char what[64];
+
+	while (a->kind != CKPT_AREA_KIND_ANON || !(a->prot & PROT_WRITE) || a->flags &
+	       (CKPT_AREA_F_GROWSDOWN | CKPT_AREA_F_WIPEONFORK))
+		a++;
+	snprintf(what, sizeof(what), "area at 0x%lx has flags", a->start);
+	for (size_t i = 0; i < sizeof(advices) / sizeof(advices[0]); i++) {
+		for (int back = 0; back < 2; back++) {
+			if (back)
+				is_found(r, what);
+			assert_true(ckpt_site_call(&site, &err, "change an area", SYS_madvise,
+						   ARGS(a->start, a->end - a->start,
+							advices[i][back])) >= 0);
+		}
+	}
+	cycle_check(ckpt_restore_verify(r, &err), &err);
+}
+
 /* Each is changed behind the back of the restore, seen, and put back. */
 static void differences_are_found(void **state)
 {
@@ -278,6 +308,7 @@ static void differences_are_found(void **state)
 	assert_int_equal(prlimit(root, RLIMIT_NOFILE, &was, NULL), 0);
 
 	cycle_check(ckpt_restore_verify(r, &err), &err);
+	other_flags_are_found(&s, r);
 	spoiled_memory_is_found(&s, r);
 	/* as a kernel tells it that has a level for those without a priority */
 	s.image.tasks[0].threads[0].ioprio = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_NONE, 4);

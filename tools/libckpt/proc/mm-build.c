@@ -14,6 +14,9 @@
 #define MAP_DROPPABLE 0x08
 #endif
 
+/* Not in the headers of older kernels. */
+#define SET_MEMORY_MERGE 67
+
 /* madvise calls that bring an area's flags back. */
 static const struct {
 	uint32_t flag;
@@ -151,6 +154,14 @@ static int set_thp(const struct ckpt_site *s, bool disabled, struct ckpt_err *er
 			      ARGS(PR_SET_THP_DISABLE, disabled, 0, 0, 0)) < 0 ? -1 : 0;
 }
 
+/* As ckpt-tool may have it; who has it in the tree is refused. Most kernels know no such thing. */
+static int no_merging(const struct ckpt_site *s, struct ckpt_err *err)
+{
+	int64_t value;
+
+	return ckpt_site_try(s, err, &value, SYS_prctl, ARGS(SET_MEMORY_MERGE, 0, 0, 0, 0));
+}
+
 int ckpt_build_mm(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err)
 {
 	const struct ckpt_mm *mm = &r->image->mms[t->task->mm];
@@ -161,7 +172,8 @@ int ckpt_build_mm(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt
 		return -1;
 	s = ckpt_build_site(r, t, 0);
 	/* The executable cannot be named once an area maps the one of ckpt-tool. */
-	if (set_thp(&s, true, err) || set_layout(r, &s, mm, err) || ckpt_build_urings(r, t, err))
+	if (set_thp(&s, true, err) || no_merging(&s, err) || set_layout(r, &s, mm, err) ||
+	    ckpt_build_urings(r, t, err))
 		return -1;
 	for (i = 0; i < mm->n_areas; i++) {
 		if (is_ours(&mm->areas[i]) && build_area(r, &s, &mm->areas[i], err))

@@ -123,6 +123,50 @@ static int verify_areas(struct ckpt_restore *r, struct ckpt_build_task *t, struc
 	return 0;
 }
 
+/*
+ * How its memory is accounted for the machine decides.  That a shared area may become writable
+ * is of the file that it was made with.
+ */
+static uint32_t compared(const struct ckpt_area *a)
+{
+	uint32_t flags = ~(CKPT_AREA_F_ACCOUNT | CKPT_AREA_F_NORESERVE | CKPT_AREA_F_MAYWRITE);
+
+	return a->kind > CKPT_AREA_KIND_FILE_SHARED ? 0 :
+	       a->kind == CKPT_AREA_KIND_FILE_SHARED ? flags | CKPT_AREA_F_MAYWRITE : flags;
+}
+
+/* The bounds are those of the image by now. */
+static int verify_flags(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err)
+{
+	const struct ckpt_mm *mm = &r->image->mms[t->task->mm];
+	cleanup_free char *text = NULL;
+	struct ckpt_vm_flags flags;
+	struct ckpt_maps_line m;
+	const char *at, *line;
+	char path[64];
+	size_t i = 0, len;
+	int more;
+
+	snprintf(path, sizeof(path), "/proc/%d/smaps", t->host);
+	if (ckpt_build_text(path, &text, err))
+		return -1;
+	at = text;
+	while ((more = ckpt_parse_smaps_area(&at, &m, &flags, &line, &len)) > 0) {
+		while (i < mm->n_areas && mm->areas[i].end <= m.start)
+			i++;
+		for (size_t j = i; j < mm->n_areas && mm->areas[j].start < m.end; j++) {
+			const struct ckpt_area *a = &mm->areas[j];
+
+			if ((a->flags ^ flags.area) & compared(a))
+				return NOT_AS_CAPTURED("process %d: area at 0x%lx has flags 0x%x "
+						       "instead of 0x%x", t->task->pid, a->start,
+						       flags.area & compared(a),
+						       a->flags & compared(a));
+		}
+	}
+	return more ? ckpt_fail(err, CKPT_FAILED, 0, "cannot understand %s", path) : 0;
+}
+
 static int verify_link(const struct ckpt_file *f, pid_t host, const struct ckpt_task *task, int fd,
 		       struct ckpt_err *err)
 {
@@ -279,10 +323,10 @@ int ckpt_verify_task(struct ckpt_restore *r, struct ckpt_build_task *t, struct c
 		return -1;
 	if (t->task->state == CKPT_TASK_ZOMBIE)
 		return 0;
-	if (ckpt_verify_ctty(r, t, err) || ckpt_verify_limits(t, err) ||
-	    ckpt_verify_timers(t, err) ||
+	if (ckpt_verify_ctty(r, t, err) ||
+	    ckpt_verify_limits(t, err) || ckpt_verify_timers(t, err) ||
 	    verify_areas(r, t, err) || ckpt_vdso_verify(r, t, err) || verify_fds(r, t, err) ||
-	    ckpt_verify_shm_uses(r, t, err))
+	    ckpt_verify_shm_uses(r, t, err) || verify_flags(r, t, err))
 		return -1;
 	return ckpt_verify_urings(r, t, err) || ckpt_memory_verify(r, t, err) ? -1 : 0;
 }

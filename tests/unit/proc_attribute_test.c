@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Programs with attributes, flags of memory and signals that look at them after a restore. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "lib/restore_cycle.h"
+
+static void comes_back(const char *program, bool private)
+{
+	cleanup_with(cycle_saved_done) struct saved s = { 0 };
+
+	cycle_save_program(program, NULL, private, &s);
+	cycle_go_on(&s);
+}
+
+static void test_area_flags(void **state)
+{
+	(void)state;
+	comes_back("area_flags", true);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_area_flags),
+	};
+
+	return cmocka_run_group_tests(tests, cycle_setup, cycle_teardown);
+}
