@@ -22,10 +22,18 @@ static void test_area_flags(void **state)
 	comes_back("area_flags", true);
 }
 
+static void test_signals(void **state)
+{
+	(void)state;
+	comes_back("signals", true);
+	comes_back("signals", false);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_area_flags),
+		cmocka_unit_test(test_signals),
 	};
 
 	return cmocka_run_group_tests(tests, cycle_setup, cycle_teardown);

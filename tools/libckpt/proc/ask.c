@@ -61,9 +61,9 @@ static void ask_actions(struct ckpt_ask *ask)
 	}
 }
 
-static void ask_itimers(struct ckpt_ask *ask, int count)
+static void ask_itimers(struct ckpt_ask *ask)
 {
-	for (int i = 0; i < count; i++) {
+	for (int i = 0; i < 3; i++) {
 		const void *out;
 		uint64_t at = ckpt_inject_out(&ask->inject, 0, sizeof(struct itimerval), &out);
 
@@ -96,7 +96,7 @@ int ckpt_ask_start(struct ckpt_ask *ask, struct ckpt_err *err)
 	ask->threads = calloc(p->n_threads, sizeof(*ask->threads));
 	if (!ask->threads)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for remote calls");
-	ask_itimers(ask, 3);
+	ask_itimers(ask);
 	ask_actions(ask);
 	ask_task(ask);
 	for (size_t j = 0; j < p->n_threads; j++)
@@ -121,9 +121,9 @@ static int64_t ns_of(const struct timeval *t)
 	return t->tv_sec * 1000000000ll + t->tv_usec * 1000ll;
 }
 
-static void tell_itimers(const struct ckpt_ask *ask, struct ckpt_task *task, int count)
+static void tell_itimers(const struct ckpt_ask *ask, struct ckpt_task *task)
 {
-	for (int i = 0; i < count; i++) {
+	for (int i = 0; i < 3; i++) {
 		task->itimers[i].value_ns = ns_of(&ask->itimers[i]->it_value);
 		task->itimers[i].interval_ns = ns_of(&ask->itimers[i]->it_interval);
 	}
@@ -153,28 +153,40 @@ static void tell_thread(const struct ckpt_ask_thread *t, struct ckpt_thread *ret
 	ret->timerslack_ns = t->calls[3]->value;
 }
 
+/* Has one gone off, or might it have, since it was as @before says? */
+static bool went_off(const struct ckpt_itimer *before, const struct ckpt_itimer *now)
+{
+	return before->value_ns && (!now->value_ns || now->value_ns > before->value_ns);
+}
+
 /*
  * A timer that goes off between the look at the timers and the look at the
  * queued signals would be lost or would go off twice: look at the timers again
- * until nothing went off in between.
+ * until nothing went off in between.  Our calls use the time of those that count
+ * that of the processor.
  */
-static int settle_timer(struct ckpt_ask *ask, struct ckpt_task *task, struct ckpt_err *err)
+static int settle_timers(struct ckpt_ask *ask, struct ckpt_task *task, struct ckpt_err *err)
 {
 	struct ckpt_held_proc *p = ask->inject.proc;
 
 	for (int tries = 0; tries < 8; tries++) {
-		int64_t before = task->itimers[0].value_ns;
+		struct ckpt_itimer before[3];
+		bool again = false;
 
-		if (ckpt_read_pending(p, p->pid, true, &task->pending, &task->n_pending, err))
+		memcpy(before, task->itimers, sizeof(before));
+		if (ckpt_read_pending(p, p->pid, true, p->threads[0].status.sig_shared,
+				      &task->pending, &task->n_pending, err))
 			return -1;
-		if (!before)
+		if (!before[0].value_ns && !before[1].value_ns && !before[2].value_ns)
 			return 0;
-		ask_itimers(ask, 1);
+		ask_itimers(ask);
 		if (ckpt_inject_start(&ask->inject, err) || ckpt_inject_wait(&ask->inject, err) ||
-		    check(ask, ask->itimer_calls, 1, err))
+		    check(ask, ask->itimer_calls, 3, err))
 			return -1;
-		tell_itimers(ask, task, 1);
-		if (task->itimers[0].value_ns && task->itimers[0].value_ns <= before)
+		tell_itimers(ask, task);
+		for (int i = 0; i < 3; i++)
+			again |= went_off(&before[i], &task->itimers[i]);
+		if (!again)
 			return 0;
 	}
 	return ckpt_fail(err, CKPT_FAILED, 0,
@@ -191,7 +203,7 @@ int ckpt_ask_finish(struct ckpt_ask *ask, struct ckpt_task *task, struct ckpt_mm
 	    check(ask, ask->action_calls, CKPT_NSIG, err) ||
 	    check(ask, ask->itimer_calls, 3, err) || check(ask, ask->task_calls, 3, err))
 		return -1;
-	tell_itimers(ask, task, 3);
+	tell_itimers(ask, task);
 	tell_actions(ask, task);
 	task->pdeath_sig = *ask->threads[0].pdeath;
 	task->child_subreaper = *ask->subreaper;
@@ -209,7 +221,7 @@ int ckpt_ask_finish(struct ckpt_ask *ask, struct ckpt_task *task, struct ckpt_mm
 		tell_thread(&ask->threads[j], &task->threads[j]);
 		task->threads[j].pdeath_sig = j ? *ask->threads[j].pdeath : 0;
 	}
-	return ckpt_timers_look(ask, task, err) || settle_timer(ask, task, err) ||
+	return ckpt_timers_look(ask, task, err) || settle_timers(ask, task, err) ||
 	       ckpt_timers_settle(ask, task, err) ? -1 : 0;
 }
 

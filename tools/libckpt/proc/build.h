@@ -438,6 +438,9 @@ int ckpt_build_pending(struct ckpt_restore *r, struct ckpt_build_task *t, struct
 /* Once more from the start, those of timers by letting these expire. */
 int ckpt_build_pending_again(struct ckpt_restore *r, struct ckpt_build_task *t,
 			     struct ckpt_err *err);
+/* Do these wait for thread @tid, or for its process? @waiting: by number, as status has it. */
+bool ckpt_pending_same(const struct ckpt_build_task *t, pid_t tid, bool shared, uint64_t waiting,
+		       const siginfo_t *list, size_t n);
 int ckpt_build_itimers(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
 int ckpt_build_sched(const struct ckpt_restore *r, const struct ckpt_site *s,
 		     const struct ckpt_thread *thread, struct ckpt_err *err);

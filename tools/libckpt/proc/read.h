@@ -320,9 +320,12 @@ int ckpt_read_userfault(struct ckpt_reader *r, struct ckpt_inject *inject, struc
 int ckpt_read_limits(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt_task *task,
 		     struct ckpt_err *err);
 
-/* signal-read.c: queued signals by ptrace, handlers by injected calls. */
-int ckpt_read_pending(struct ckpt_held_proc *p, pid_t tid, bool shared, siginfo_t **ret,
-		      size_t *ret_n, struct ckpt_err *err);
+/*
+ * signal-read.c: queued signals by ptrace; @waiting: by their numbers those that wait as status
+ * has it, for one that was not queued waits as well.
+ */
+int ckpt_read_pending(struct ckpt_held_proc *p, pid_t tid, bool shared, uint64_t waiting,
+		      siginfo_t **ret, size_t *ret_n, struct ckpt_err *err);
 
 /*
  * timer-read.c: POSIX timers as far as /proc shows them, of a running process to refuse what is

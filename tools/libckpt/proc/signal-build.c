@@ -3,10 +3,13 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 
+#include "base/cleanup.h"
 #include "proc/build.h"
+#include "proc/read.h"
 
 #define NSIG_BYTES 8
 
@@ -95,8 +98,8 @@ static int queue_list(struct ckpt_restore *r, struct ckpt_build_task *t, size_t 
 	return 0;
 }
 
-static int queue_all(struct ckpt_restore *r, struct ckpt_build_task *t, bool fire,
-		     struct ckpt_err *err)
+static int queue_lists(struct ckpt_restore *r, struct ckpt_build_task *t, bool fire,
+		       struct ckpt_err *err)
 {
 	const struct ckpt_task *task = t->task;
 
@@ -109,6 +112,49 @@ static int queue_all(struct ckpt_restore *r, struct ckpt_build_task *t, bool fir
 			return -1;
 	}
 	return 0;
+}
+
+static bool any_pending(const struct ckpt_task *task)
+{
+	size_t n = task->n_pending;
+
+	for (size_t i = 0; i < task->n_threads; i++)
+		n += task->threads[i].n_pending;
+	return n;
+}
+
+/* As high as we may: above its hard limit takes CAP_SYS_RESOURCE. */
+static bool raise_limit(const struct ckpt_build_task *t, struct rlimit *ret_was)
+{
+	static const struct rlimit none = { RLIM_INFINITY, RLIM_INFINITY };
+	struct rlimit high;
+
+	if (prlimit(t->host, RLIMIT_SIGPENDING, NULL, ret_was))
+		return false;
+	high = (struct rlimit){ ret_was->rlim_max, ret_was->rlim_max };
+	return !prlimit(t->host, RLIMIT_SIGPENDING, &none, NULL) ||
+	       !prlimit(t->host, RLIMIT_SIGPENDING, &high, NULL);
+}
+
+/*
+ * A limit that was lowered when they were queued already must not keep one, or what it tells.
+ * What is kept all the same is found when all is compared.
+ */
+static int queue_all(struct ckpt_restore *r, struct ckpt_build_task *t, bool fire,
+		     struct ckpt_err *err)
+{
+	struct rlimit limit;
+	bool raised;
+	int ret;
+
+	if (!any_pending(t->task))
+		return 0;
+	raised = raise_limit(t, &limit);
+	ret = queue_lists(r, t, fire, err);
+	if (raised && prlimit(t->host, RLIMIT_SIGPENDING, &limit, NULL) && !ret)
+		return ckpt_fail(err, CKPT_FAILED, errno,
+				 "process %d: cannot limit its signals again", t->task->pid);
+	return ret;
 }
 
 int ckpt_build_pending(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err)
@@ -136,6 +182,20 @@ int ckpt_build_pending_again(struct ckpt_restore *r, struct ckpt_build_task *t,
 			return -1;
 	}
 	return queue_all(r, t, true, err);
+}
+
+bool ckpt_pending_same(const struct ckpt_build_task *t, pid_t tid, bool shared, uint64_t waiting,
+		       const siginfo_t *list, size_t n)
+{
+	struct ckpt_held_proc p = { .pid = t->host };
+	struct ckpt_err ignored = CKPT_ERR_INIT;
+	cleanup_free siginfo_t *now = NULL;
+	size_t n_now;
+
+	if (!waiting || !n)
+		return !waiting && !n;
+	return !ckpt_read_pending(&p, tid, shared, waiting, &now, &n_now, &ignored) &&
+	       n_now == n && !memcmp(now, list, n * sizeof(*list));
 }
 
 static struct timeval to_timeval(int64_t ns)

@@ -290,5 +290,6 @@ int ckpt_read_thread(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckp
 	    ckpt_read_creds(p, &t->status, &ret->creds, err) ||
 	    ckpt_filters_keep(r->image, t, &ret->filters, &ret->n_filters, err))
 		return -1;
-	return ckpt_read_pending(p, t->tid, false, &ret->pending, &ret->n_pending, err);
+	return ckpt_read_pending(p, t->tid, false, t->status.sig_pending, &ret->pending,
+				 &ret->n_pending, err);
 }

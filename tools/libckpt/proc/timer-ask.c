@@ -141,7 +141,8 @@ int ckpt_timers_look(struct ckpt_ask *ask, struct ckpt_task *task, struct ckpt_e
 	if (!task->n_timers)
 		return 0;
 	/* those of threads have been read */
-	if (ckpt_read_pending(p, p->pid, true, &task->pending, &task->n_pending, err))
+	if (ckpt_read_pending(p, p->pid, true, p->threads[0].status.sig_shared,
+			      &task->pending, &task->n_pending, err))
 		return -1;
 	for (size_t i = 0; i < task->n_timers; i++)
 		task->timers[i].pending = is_queued(task, &task->timers[i]);
@@ -157,8 +158,8 @@ static int read_targets(struct ckpt_ask *ask, struct ckpt_task *task, struct ckp
 		struct ckpt_thread *thread = &task->threads[j];
 
 		if (task->timers[i].tid && j < task->n_threads &&
-		    ckpt_read_pending(p, p->threads[j].tid, false, &thread->pending,
-				      &thread->n_pending, err))
+		    ckpt_read_pending(p, p->threads[j].tid, false, p->threads[j].status.sig_pending,
+				      &thread->pending, &thread->n_pending, err))
 			return -1;
 	}
 	return 0;

@@ -169,7 +169,7 @@ static int wait_queued(const struct ckpt_build_task *t, const struct ckpt_timer 
 		cleanup_free siginfo_t *info = NULL;
 		size_t n;
 
-		if (ckpt_read_pending(&p, tid, !timer->tid, &info, &n, err))
+		if (ckpt_read_pending(&p, tid, !timer->tid, 0, &info, &n, err))
 			return -1;
 		while (n--) {
 			if (ckpt_timer_signal(timer, &info[n]))

@@ -238,15 +238,6 @@ static int verify_fds(struct ckpt_restore *r, struct ckpt_build_task *t, struct 
 	return 0;
 }
 
-static uint64_t mask_of(const siginfo_t *info, size_t n)
-{
-	uint64_t mask = 0;
-
-	while (n--)
-		mask |= 1ull << ((info[n].si_signo - 1) & 63);
-	return mask;
-}
-
 static void masks_of(const struct ckpt_task *task, uint64_t *ret_ignored, uint64_t *ret_caught)
 {
 	int i;
@@ -275,19 +266,23 @@ static int verify_process(const struct ckpt_build_task *t, const struct ckpt_pro
 	masks_of(t->task, &ignored, &caught);
 	if (now->sig_ignored != ignored || now->sig_caught != caught)
 		return NOT_AS_CAPTURED("process %d has other signal handlers", t->task->pid);
-	if (now->sig_shared != mask_of(t->task->pending, t->task->n_pending))
+	if (!ckpt_pending_same(t, t->host, true, now->sig_shared, t->task->pending,
+			       t->task->n_pending))
 		return NOT_AS_CAPTURED("process %d has other pending signals", t->task->pid);
 	if (now->umask != t->task->umask)
 		return NOT_AS_CAPTURED("process %d has another umask", t->task->pid);
 	return 0;
 }
 
-static int verify_thread(const struct ckpt_thread *thread, const struct ckpt_proc_status *now,
-			 struct ckpt_err *err)
+static int verify_thread(const struct ckpt_build_task *t, size_t i,
+			 const struct ckpt_proc_status *now, struct ckpt_err *err)
 {
+	const struct ckpt_thread *thread = &t->task->threads[i];
+
 	if (now->ns_pid != thread->tid)
 		return NOT_AS_CAPTURED("thread %d has id %d", thread->tid, now->ns_pid);
-	if (now->sig_pending != mask_of(thread->pending, thread->n_pending))
+	if (!ckpt_pending_same(t, t->tids[i], false, now->sig_pending, thread->pending,
+			       thread->n_pending))
 		return NOT_AS_CAPTURED("thread %d has other pending signals", thread->tid);
 	if (!ckpt_creds_same(now, &thread->creds))
 		return NOT_AS_CAPTURED("thread %d has other credentials", thread->tid);
@@ -306,7 +301,7 @@ static int verify_status(struct ckpt_restore *r, struct ckpt_build_task *t, stru
 			return -1;
 		if (!i && verify_process(t, &now, err))
 			return -1;
-		if (t->tids && (verify_thread(&t->task->threads[i], &now, err) ||
+		if (t->tids && (verify_thread(t, i, &now, err) ||
 				ckpt_verify_sched(r, &t->task->threads[i], t->tids[i], err) ||
 				ckpt_verify_filters(r, &t->task->threads[i], t->tids[i], &now,
 						    err)))
