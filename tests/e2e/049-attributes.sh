@@ -14,6 +14,7 @@ set -euo pipefail
 hold_and_restore locks locks
 hold_and_restore timers timers
 hold_and_restore filtered filtered
+hold_and_restore attributes attributes
 hold_and_restore signals signals
 hold_and_restore flags area_flags
 done_testing

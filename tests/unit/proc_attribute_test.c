@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/personality.h>
 #include <cmocka.h>
 
 #include "lib/restore_cycle.h"
@@ -29,11 +30,25 @@ static void test_signals(void **state)
 	comes_back("signals", false);
 }
 
+static void test_attributes(void **state)
+{
+	cleanup_with(cycle_saved_done) struct saved s = { 0 };
+	const int own = personality(0xffffffff);
+
+	(void)state;
+	cycle_save_program("attributes", NULL, true, &s);
+	/* what who restores has is none of theirs */
+	assert_true(personality(own | ADDR_NO_RANDOMIZE) >= 0);
+	cycle_go_on(&s);
+	assert_true(personality(own) >= 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_area_flags),
 		cmocka_unit_test(test_signals),
+		cmocka_unit_test(test_attributes),
 	};
 
 	return cmocka_run_group_tests(tests, cycle_setup, cycle_teardown);

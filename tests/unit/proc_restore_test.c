@@ -268,7 +268,7 @@ static void test_attributes(void **state)
 	char *argv[] = { "sh", "-c", "show() { ionice -p $$; cat /proc/$$/coredump_filter; "
 			 "taskset -p $$; chrt -p $$; nice; }\n"
 			 "echo 0x55 >/proc/$$/coredump_filter; ionice -c 2 -n 3 -p $$\n"
-			 "taskset -p 1 $$ >/dev/null; chrt -b -p 0 $$\n"
+			 "taskset -p 1 $$ >/dev/null; chrt -b -p 0 $$ || exit 1\n"
 			 "renice -n 3 -p $$ >/dev/null\n"
 			 "before=$(show); echo \"$before\"; echo ready\n"
 			 "while [ ! -e go ]; do sleep 0.02; done\n"
@@ -277,6 +277,9 @@ static void test_attributes(void **state)
 	(void)state;
 	cycle_start_and_save(argv, true, "ready", &s);
 	assert_non_null(strstr(cycle_read_output(), "best-effort: prio 3\n00000055\n"));
+	assert_non_null(strstr(cycle_read_output(), "affinity mask: 1\n"));
+	assert_non_null(strstr(cycle_read_output(), "policy: SCHED_BATCH\n"));
+	assert_non_null(strstr(cycle_read_output(), "priority: 0\n3\n"));
 	cycle_go_on(&s);
 }
 

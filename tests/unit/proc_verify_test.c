@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/ioprio.h>
+#include <linux/securebits.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -13,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -266,6 +269,46 @@ static void other_flags_are_found(struct saved *s, struct ckpt_restore *r)
 	cycle_check(ckpt_restore_verify(r, &err), &err);
 }
 
+/* What a call makes different, and one that puts it back. */
+static void other_attributes_are_found(struct ckpt_restore *r)
+{
+	const struct ckpt_site site = ckpt_build_site(r, &r->tasks[0], 0);
+	struct ckpt_err err = CKPT_ERR_INIT;
+	const char root[] = "/";
+	const struct {
+		const char *what;
+		long nr;
+		uint64_t args[6], back[6];
+	} cases[] = {
+		{ "may dump core or not", SYS_prctl, { PR_SET_DUMPABLE, 0 },
+		  { PR_SET_DUMPABLE, 1 } },
+		{ "adopts orphans or does not", SYS_prctl, { PR_SET_CHILD_SUBREAPER, 1 },
+		  { PR_SET_CHILD_SUBREAPER, 0 } },
+		{ "other securebits", SYS_prctl, { PR_SET_SECUREBITS, SECBIT_NOROOT },
+		  { PR_SET_SECUREBITS, 0 } },
+		{ "another personality", SYS_personality, { ADDR_NO_RANDOMIZE }, { 0 } },
+		{ "for its cwd instead of", SYS_chdir,
+		  { ckpt_site_put(&site, 512, root, sizeof(root), &err) },
+		  { ckpt_site_put(&site, 1024, cycle_dir, strlen(cycle_dir) + 1, &err) } },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_true(ckpt_site_call(&site, &err, "differ", cases[i].nr, cases[i].args) >= 0);
+		is_found(r, cases[i].what);
+		assert_true(ckpt_site_call(&site, &err, "differ no more", cases[i].nr,
+					   cases[i].back) >= 0);
+	}
+	cycle_check(ckpt_restore_verify(r, &err), &err);
+}
+
+static void put_oom(pid_t pid, const char *text)
+{
+	char dir[64];
+
+	snprintf(dir, sizeof(dir), "/proc/%d", pid);
+	put(dir, "oom_score_adj", text);
+}
+
 /* Each is changed behind the back of the restore, seen, and put back. */
 static void differences_are_found(void **state)
 {
@@ -275,6 +318,7 @@ static void differences_are_found(void **state)
 	struct ckpt_err err = CKPT_ERR_INIT;
 	struct rlimit limit, was;
 	cpu_set_t cpus, one;
+	char text[16];
 	pid_t root;
 
 	(void)state;
@@ -308,7 +352,12 @@ static void differences_are_found(void **state)
 	assert_int_equal(prlimit(root, RLIMIT_NOFILE, &was, NULL), 0);
 
 	cycle_check(ckpt_restore_verify(r, &err), &err);
+	snprintf(text, sizeof(text), "%d", s.image.tasks[0].oom_score_adj);
+	put_oom(root, "77");
+	is_found(r, "another oom_score_adj");
+	put_oom(root, text);
 	other_flags_are_found(&s, r);
+	other_attributes_are_found(r);
 	spoiled_memory_is_found(&s, r);
 	/* as a kernel tells it that has a level for those without a priority */
 	s.image.tasks[0].threads[0].ioprio = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_NONE, 4);

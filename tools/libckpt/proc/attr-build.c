@@ -149,10 +149,9 @@ static int set_flags(const struct ckpt_site *s, const struct ckpt_task *task, st
 	if (task->child_subreaper && ckpt_site_call(s, err, "adopt orphans", SYS_prctl,
 						    ARGS(PR_SET_CHILD_SUBREAPER, 1)) < 0)
 		return -1;
-	if (task->personality && ckpt_site_call(s, err, "set its personality", SYS_personality,
-						ARGS(task->personality)) < 0)
-		return -1;
-	return 0;
+	/* born with ours */
+	return ckpt_site_call(s, err, "set its personality", SYS_personality,
+			      ARGS(task->personality)) < 0 ? -1 : 0;
 }
 
 int ckpt_build_attrs(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err)

@@ -455,6 +455,9 @@ int ckpt_build_text(const char *path, char **ret, struct ckpt_err *err);
 int ckpt_build_status(pid_t tid, char **ret_text, struct ckpt_proc_status *ret,
 		      struct ckpt_err *err);
 int ckpt_build_attrs(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
+/* attr-verify.c: what status does not show */
+int ckpt_verify_attrs(struct ckpt_restore *r, const struct ckpt_build_task *t,
+		      struct ckpt_err *err);
 
 /* regs-build.c: what a thread starts with; nothing remote may follow */
 int ckpt_build_regs(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);

@@ -318,7 +318,7 @@ int ckpt_verify_task(struct ckpt_restore *r, struct ckpt_build_task *t, struct c
 		return -1;
 	if (t->task->state == CKPT_TASK_ZOMBIE)
 		return 0;
-	if (ckpt_verify_ctty(r, t, err) ||
+	if (ckpt_verify_attrs(r, t, err) || ckpt_verify_ctty(r, t, err) ||
 	    ckpt_verify_limits(t, err) || ckpt_verify_timers(t, err) ||
 	    verify_areas(r, t, err) || ckpt_vdso_verify(r, t, err) || verify_fds(r, t, err) ||
 	    ckpt_verify_shm_uses(r, t, err) || verify_flags(r, t, err))
