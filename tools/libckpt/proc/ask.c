@@ -39,6 +39,7 @@ static void ask_thread(struct ckpt_ask *ask, size_t j)
 	t->pdeath = out;
 	t->calls[4] = ckpt_inject_call(in, j, SYS_prctl, PR_GET_PDEATHSIG, at, 0, 0);
 	ckpt_strange_ask(in, j, &t->strange);
+	ckpt_states_ask(in, j, t->states);
 	ckpt_urings_ask(in, j, t->rings);
 }
 
@@ -216,6 +217,7 @@ int ckpt_ask_finish(struct ckpt_ask *ask, struct ckpt_task *task, struct ckpt_mm
 	for (size_t j = 0; j < p->n_threads; j++) {
 		if (check(ask, ask->threads[j].calls, 5, err) ||
 		    ckpt_strange_check(&ask->inject, j, &ask->threads[j].strange, err) ||
+		    ckpt_states_check(&ask->inject, j, ask->threads[j].states, err) ||
 		    ckpt_urings_none(&ask->inject, j, ask->threads[j].rings, err))
 			return -1;
 		tell_thread(&ask->threads[j], &task->threads[j]);

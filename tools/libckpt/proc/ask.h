@@ -10,6 +10,7 @@
 #include "proc/read.h"
 
 #define CKPT_PKEYS 15
+#define CKPT_STATES 8
 #define CKPT_ASK_RINGS 16	/* as many registered io_urings as a thread can have */
 
 /**
@@ -25,6 +26,12 @@ struct ckpt_ask_strange {
 	const struct ckpt_inject_call *pkeys[CKPT_PKEYS];
 };
 
+/* A question of strange-state.c; @call: NULL: not asked; @out: the value, NULL: it is in @call */
+struct ckpt_ask_state {
+	const struct ckpt_inject_call *call;
+	const uint64_t *out;
+};
+
 /* Where the answers of a thread come. */
 struct ckpt_ask_thread {
 	const stack_t *altstack;
@@ -32,6 +39,7 @@ struct ckpt_ask_thread {
 	const int *pdeath;
 	const struct ckpt_inject_call *calls[5];
 	struct ckpt_ask_strange strange;
+	struct ckpt_ask_state states[CKPT_STATES];
 	const struct ckpt_inject_call *rings[CKPT_ASK_RINGS];
 };
 
@@ -61,6 +69,17 @@ int ckpt_urings_none(const struct ckpt_inject *inject, size_t thread,
 void ckpt_strange_ask(struct ckpt_inject *inject, size_t thread, struct ckpt_ask_strange *ret);
 int ckpt_strange_check(const struct ckpt_inject *inject, size_t thread,
 		       const struct ckpt_ask_strange *strange, struct ckpt_err *err);
+/*
+ * strange-state.c: the same of what prctl and the like set; what the kernel shows of it from
+ * outside, the registers of @t and its status are known; what of it is in a text of status, of who
+ * has seccomp filters or not, or NULL.
+ */
+void ckpt_states_ask(struct ckpt_inject *inject, size_t thread, struct ckpt_ask_state *ret);
+int ckpt_states_check(const struct ckpt_inject *inject, size_t thread,
+		      const struct ckpt_ask_state *asked, struct ckpt_err *err);
+int ckpt_states_seen(const struct ckpt_held_proc *p, const struct ckpt_held_thread *t,
+		     struct ckpt_err *err);
+const char *ckpt_state_of_status(const char *text, bool filtered);
 /* Is all memory locked that is mapped from now on? Seen by the page that we map. */
 int ckpt_strange_locks(struct ckpt_hold *hold, const struct ckpt_held_proc *p,
 		       struct ckpt_err *err);

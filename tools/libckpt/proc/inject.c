@@ -24,7 +24,7 @@ extern const uint8_t ckpt_inject_code[], ckpt_inject_code_end[];
 
 /* The process-wide questions are asked by the first thread. */
 #define CALLS_FIRST 128
-#define CALLS_OTHER 28
+#define CALLS_OTHER 32
 #define OUT_FIRST 4096
 #define OUT_OTHER 128
 #define RUN_NS 1000000000ull
@@ -230,6 +230,11 @@ int ckpt_inject_map(struct ckpt_inject *inject, struct ckpt_held_proc *proc, uin
 		       (uint64_t[6]){ 0, inject->len, PROT_READ | PROT_WRITE | PROT_EXEC,
 				      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0 }, &value, err))
 		return -1;
+	if (value == -EACCES)
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+			"pid %d (%s) may not map memory that it can write and execute "
+			"(PR_SET_MDWE, SELinux), which ckpt-tool needs there", proc->pid,
+			proc->comm);
 	if (value < 0 && value > -4096)
 		return ckpt_fail(err, CKPT_FAILED, -value,
 				 "pid %d (%s) cannot map %zu bytes for remote calls", proc->pid,

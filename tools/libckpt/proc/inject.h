@@ -106,6 +106,9 @@ int ckpt_inject_check(const struct ckpt_held_proc *p, const struct ckpt_held_thr
 		      uint64_t at, long nr, const uint64_t args[6], struct ckpt_err *err);
 int ckpt_inject_check_table(const struct ckpt_inject *inject, size_t thread,
 			    struct ckpt_err *err);
+/* Is such a call of a table harmless to a thread? The page is mapped. */
+bool ckpt_inject_spared(const struct ckpt_inject *inject, size_t thread, long nr,
+			const uint64_t args[6]);
 
 /* sigframe.c: bytes of a frame for an xstate of @xstate_len, and the frame itself. */
 size_t ckpt_sigframe_len(size_t xstate_len);

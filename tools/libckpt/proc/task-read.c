@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "proc/ask.h"
 #include "proc/procfs.h"
 #include "proc/read.h"
 
@@ -113,7 +114,8 @@ static int read_threads(struct ckpt_reader *r, struct ckpt_held_proc *p, struct 
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of threads");
 	task->n_threads = p->n_threads;
 	for (size_t j = 0; j < p->n_threads; j++) {
-		if (PASS(ckpt_read_thread(r, p, &p->threads[j], &task->threads[j], err)))
+		if (PASS(ckpt_states_seen(p, &p->threads[j], err)) ||
+		    PASS(ckpt_read_thread(r, p, &p->threads[j], &task->threads[j], err)))
 			return -1;
 	}
 	return 0;
