@@ -314,6 +314,25 @@ static void what_run_makes_is_accepted(void **state)
 	proc_group_end(cgroup);
 }
 
+/* Does it come to have a tmpfs at /mnt? */
+static bool has_mount(pid_t pid)
+{
+	char path[64], line[512];
+	bool found = false;
+
+	snprintf(path, sizeof(path), "/proc/%d/mounts", pid);
+	for (int i = 0; i < 1000 && !found; i++) {
+		FILE *f = fopen(path, "re");
+
+		while (f && fgets(line, sizeof(line), f))
+			found |= !strncmp(line, "none /mnt tmpfs ", 16);
+		if (f)
+			fclose(f);
+		usleep(10000);
+	}
+	return found;
+}
+
 /* The same mount, with nothing of the tree on it, as one that the host has unmounted since. */
 static void an_unused_mount_is_ignored(void **state)
 {
@@ -324,7 +343,7 @@ static void an_unused_mount_is_ignored(void **state)
 
 	(void)state;
 	start(&init, argv);
-	usleep(500000);
+	assert_true(has_mount(init.root));
 	if (proc_group_cycle(&params, NULL, &err))
 		fail_msg("%s", err.text);
 	ckpt_init_kill(&init);
