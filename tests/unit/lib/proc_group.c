@@ -202,6 +202,15 @@ static const struct {
 	{ "memory above 47 bits", "page tables of five levels" },
 	{ "(EPOLLWAKEUP)", "CONFIG_PM_SLEEP" },
 	{ "(NAPI)", "CONFIG_NET_RX_BUSY_POLL, or Linux 6.9" },
+	{ "no right to cpuid", "a processor that can make cpuid fault" },
+	{ "who writes for a file system", "CAP_SYS_RESOURCE" },
+	{ "huge pages where it asks", "PR_THP_DISABLE_EXCEPT_ADVISED of Linux 6.18" },
+	{ "has all of its memory merged", "PR_SET_MEMORY_MERGE of Linux 6.4" },
+	{ "the right to AMX tiles", "a processor with AMX" },
+	{ "has addresses with tags", "a processor with LAM" },
+	{ "speculation forbidden", "a processor that speculates past stores" },
+	{ "right to I/O ports", "CONFIG_X86_IOPL_IOPERM" },
+	{ "bounds for the speed", "CONFIG_UCLAMP_TASK" },
 };
 
 /* A case that cannot be had here: why, or the test has failed. */
