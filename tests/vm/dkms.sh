@@ -106,6 +106,11 @@ same "$(modinfo -F version "$ko")" "$version" "modinfo: its version"
 [[ $(modinfo -F vermagic "$ko") == "$release "* ]]
 check $? "  its kernel"
 same "$(modinfo -F alias "$ko")" net-pf-16-proto-16-family-ckpt "  the family that loads it"
+mkdir -p "$tmp/copy/lib"
+cp -r "$tmp/lib" "$tmp/copy/lib/modules"
+depmod -b "$tmp/copy" "$release" 2>"$tmp/log"
+same "$(modprobe -d "$tmp/copy" -S "$release" --resolve-alias net-pf-16-proto-16-family-ckpt)" \
+	ckpt "  by which modprobe finds it"
 same "$(modinfo -F license "$ko")" GPL "  its licence"
 [ -n "$(modinfo -F description "$ko")" ]
 check $? "  a description"
