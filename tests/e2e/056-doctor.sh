@@ -122,9 +122,21 @@ def filtered():
         assert not libc.prctl(22, 2, prog)
         while True:
             signal.pause()
+def dispatched():
+    selector = ctypes.create_string_buffer(1)
+    if not os.fork():
+        assert not libc.prctl(59, 1, 0, 0, ctypes.c_void_p(ctypes.addressof(selector)))
+        while True:
+            signal.pause()
+def of_cpu_time():
+    timer = ctypes.c_void_p()
+    assert not ctypes.CDLL("librt.so.1").timer_create(2, None, ctypes.byref(timer))
 for i in range(2):
     stopped(said)
     filtered()
+    dispatched()
+for i in range(2):
+    of_cpu_time()
 one = keep(select.epoll())
 for i in range(2):
     told_with_credentials()
@@ -146,9 +158,11 @@ two 'TCP socket [0-9]+ connected with itself'
 two 'by epoll 4, once, which has happened'
 two 'whose slave was never opened'
 two 'is stopped and has signal 10 waiting'
+two 'uses syscall user dispatch'
+two 'has a POSIX timer .* of CPU time'
 two 'by which system call 9, which ckpt-tool makes there'
 is "an epoll does not hide others" "$(grep -c 'once, which has happened' <<<"$said")" 4
-is "and nothing follows from what is refused" "$(grep -c '^refused: ' <<<"$said")" 14
+is "and nothing follows from what is refused" "$(grep -c '^refused: ' <<<"$said")" 18
 count=$(lines "$base/$group/said")
 ok "it runs on" wait_for 60 has_lines "$base/$group/said" $((count + 4))
 

@@ -72,6 +72,7 @@ struct ckpt_held_thread {
  * @page_was: where that was, for the image, after it is gone
  * @threads: leader first
  * @has_uring: it holds an io_uring, which a thread may have registered
+ * @refused: at a survey: for what a thread of it runs; nothing is called in it
  */
 struct ckpt_held_proc {
 	pid_t pid;
@@ -84,7 +85,7 @@ struct ckpt_held_proc {
 	size_t n_threads;
 	uint64_t page, page_len;
 	uint64_t page_was, page_was_len;
-	bool has_uring;
+	bool has_uring, refused;
 };
 
 struct ckpt_seen_range {

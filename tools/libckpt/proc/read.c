@@ -88,8 +88,8 @@ static int map_all(struct ckpt_reader *r, struct ckpt_ask *asks, struct ckpt_err
 		const struct ckpt_mm *mm = &r->image->mms[task_of(r->image, p)->mm];
 		uint64_t at;
 
-		/* one that is refused here has no page, and is asked nothing */
-		if (!p->zombie && (PASS(ckpt_read_vdso(r, p, mm, &at, err) ||
+		/* one that is refused, here or before, has no page, and is asked nothing */
+		if (!p->zombie && !p->refused && (PASS(ckpt_read_vdso(r, p, mm, &at, err) ||
 					ckpt_inject_map(&asks[i].inject, p, at, err) ? -1 : 0) ||
 				   PASS(ckpt_strange_locks(r->hold, p, err))))
 			return -1;

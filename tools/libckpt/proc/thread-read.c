@@ -175,6 +175,8 @@ static int get_registers(struct ckpt_hold *hold, struct ckpt_held_proc *p,
 {
 	struct iovec iov = { &t->regs, sizeof(t->regs) };
 
+	if (get_status(hold, p, t, err))
+		return -1;
 	if (ptrace(PTRACE_GETREGSET, t->tid, NT_PRSTATUS, &iov) ||
 	    ptrace(PTRACE_GETSIGMASK, t->tid, sizeof(t->sigmask), &t->sigmask))
 		return ckpt_fail(err, CKPT_FAILED, errno, "cannot read the registers of thread %d",
@@ -185,7 +187,7 @@ static int get_registers(struct ckpt_hold *hold, struct ckpt_held_proc *p,
 			p->comm);
 	t->regs_known = true;
 	if (get_call(p, t, err) || ckpt_held_forgive(t, err) || get_rseq(t, err) ||
-	    get_xstate(t, err) || get_status(hold, p, t, err))
+	    get_xstate(t, err))
 		return -1;
 	return check_dispatch(p, t, err);
 }
@@ -209,8 +211,11 @@ int ckpt_read_registers(struct ckpt_hold *hold, struct ckpt_err *err)
 					 "pid %d (%s) ended while it was being stopped; try again",
 					 p->pid, p->comm);
 		for (size_t j = 0; j < p->n_threads; j++) {
-			if (get_registers(hold, p, &p->threads[j], err))
+			if (!get_registers(hold, p, &p->threads[j], err))
+				continue;
+			if (ckpt_survey_pass(hold->survey, -1, err))
 				return -1;
+			p->refused = true;
 		}
 	}
 	return 0;
@@ -261,14 +266,10 @@ static int get_comm(struct ckpt_reader *r, struct ckpt_held_proc *p, pid_t tid, 
 	return 0;
 }
 
-int ckpt_read_thread(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt_held_thread *t,
-		     struct ckpt_thread *ret, struct ckpt_err *err)
+/* Of one that was refused before its state was read there are none. */
+static int keep_registers(struct ckpt_reader *r, struct ckpt_held_thread *t,
+			  struct ckpt_thread *ret, struct ckpt_err *err)
 {
-	unsigned long head;
-	size_t len;
-
-	ret->tid = t->status.ns_pid;
-	ret->host_tid = t->tid;
 	ret->regs = ckpt_held_regs_deferred(t);
 	ckpt_read_wait(r, t, ret);
 	ret->sigmask = t->sigmask;
@@ -281,6 +282,19 @@ int ckpt_read_thread(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckp
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for the state of a thread");
 	memcpy(ret->xstate, t->xstate, t->xstate_len);
 	ret->xstate_len = t->xstate_len;
+	return 0;
+}
+
+int ckpt_read_thread(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt_held_thread *t,
+		     struct ckpt_thread *ret, struct ckpt_err *err)
+{
+	unsigned long head;
+	size_t len;
+
+	ret->tid = t->status.ns_pid;
+	ret->host_tid = t->tid;
+	if (t->xstate && keep_registers(r, t, ret, err))
+		return -1;
 	if (syscall(SYS_get_robust_list, t->tid, &head, &len))
 		return ckpt_fail(err, CKPT_FAILED, errno,
 				 "cannot read the robust list of thread %d", t->tid);

@@ -53,7 +53,7 @@ static int read_list(struct ckpt_hold *hold, const struct ckpt_held_proc *p,
 	if (e)
 		return ckpt_fail(err, CKPT_FAILED, -e, "cannot read the timers of pid %d", p->pid);
 	while ((more = ckpt_parse_timer(&at, &t)) > 0) {
-		if (check(p, &t, err))
+		if (ckpt_survey_pass(hold->survey, check(p, &t, err), err))
 			return -1;
 		bigger = ckpt_grow(*list, n, sizeof(**list));
 		if (!bigger)
@@ -90,8 +90,10 @@ static int read_timers(struct ckpt_reader *r, struct ckpt_held_proc *p, struct c
 			if (p->threads[j].tid == t->tid)
 				tid = p->threads[j].status.ns_pid;
 		}
-		if (t->notify & SIGEV_THREAD_ID && !tid)
-			return REFUSE(p, t, "for a thread that has ended");
+		if (t->notify & SIGEV_THREAD_ID && !tid &&
+		    ckpt_survey_pass(r->hold->survey,
+				     REFUSE(p, t, "for a thread that has ended"), err))
+			return -1;
 		t->tid = tid;
 	}
 	return 0;
@@ -178,7 +180,7 @@ int ckpt_read_timers_of_day(struct ckpt_reader *r, struct ckpt_err *err)
 				continue;
 			if (!text)
 				text = read_queues(&r->hold->scratch);
-			if (find_day(p, t, text, now, err))
+			if (ckpt_survey_pass(r->hold->survey, find_day(p, t, text, now, err), err))
 				return -1;
 		}
 	}
