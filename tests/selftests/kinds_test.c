@@ -338,7 +338,7 @@ static void test_kind(struct client *c, const struct child *child, size_t k)
 	pages_free(&p);
 }
 
-/* A page just written may wait in a batch, where nobody takes it, or be written out for a moment. */
+/* A page just written may wait in a batch, where nobody takes it, or be on its way out. */
 static void swap_out(pid_t pid, uint64_t page)
 {
 	int tries;
