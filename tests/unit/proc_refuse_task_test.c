@@ -27,6 +27,7 @@
 #include <cmocka.h>
 
 #include "lib/proc_group.h"
+#include "proc/sched-attr.h"
 
 #define READY 3			/* proc_group_spawn waits for a byte here and its end */
 
@@ -137,18 +138,9 @@ static void hold_pipe_of_others(void)
 		_exit(1);
 }
 
-/* struct sched_attr of sched_setattr(2), which libc does not have everywhere. */
-struct attr {
-	uint32_t size, policy;
-	uint64_t flags;
-	int32_t nice;
-	uint32_t priority;
-	uint64_t runtime, deadline, period;
-};
-
 static void meet_deadlines(void)
 {
-	struct attr attr = {
+	struct ckpt_sched_attr attr = {
 		.size = sizeof(attr), .policy = 6 /* SCHED_DEADLINE */,
 		.runtime = 5000000, .deadline = 100000000, .period = 100000000,
 	};

@@ -16,6 +16,7 @@
 
 #include "lib/proc_group.h"
 #include "proc/ask.h"
+#include "proc/sched-attr.h"
 
 /* Not in the headers of older C libraries. */
 #define SET_THP_DISABLE 41
@@ -80,22 +81,12 @@ static void open_port(void)
 		proc_group_lacks(ENOSYS);
 }
 
-/* struct sched_attr of sched_setattr(2), which libc does not have everywhere. */
-struct attr {
-	uint32_t size, policy;
-	uint64_t flags;
-	int32_t nice;
-	uint32_t priority;
-	uint64_t runtime, deadline, period;
-	uint32_t util_min, util_max;
-};
-
 #define KEEP_ALL 0x18
 #define CLAMP 0x60
 
 static void be_slow(void)
 {
-	struct attr attr = {
+	struct ckpt_sched_attr attr = {
 		.size = sizeof(attr), .flags = KEEP_ALL | CLAMP, .util_max = 512,
 	};
 

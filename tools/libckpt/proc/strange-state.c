@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "proc/ask.h"
+#include "proc/sched-attr.h"
 
 /* Not in the headers of older kernels, or of other libraries. */
 #define ASK_THP_DISABLE 42
@@ -99,22 +100,12 @@ int ckpt_states_check(const struct ckpt_inject *inject, size_t thread,
 	return 0;
 }
 
-/* As the kernel's struct sched_attr. */
-struct attr {
-	uint32_t size, policy;
-	uint64_t flags;
-	int32_t nice;
-	uint32_t priority;
-	uint64_t runtime, deadline, period;
-	uint32_t util_min, util_max;
-};
-
 #define FULL 1024
 
 /* A kernel that has no such thing says zeros, also of us, who have asked for none. */
 static bool clamped(pid_t tid)
 {
-	struct attr own, a;
+	struct ckpt_sched_attr own, a;
 	bool fixed;
 
 	if (syscall(SYS_sched_getattr, tid, &a, sizeof(a), 0) || a.size < sizeof(a))
