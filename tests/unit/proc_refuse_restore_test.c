@@ -25,6 +25,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "lib/refused.h"
 #include "lib/proc_group.h"
 #include "lib/scratch.h"
 #include "proc/build.h"
@@ -287,30 +288,18 @@ static void have_new_rseq(struct ckpt_image *image)
 	image->tasks[0].threads[0].rseq_size = 36;
 }
 
-/* What a process says of it that has changed itself or the image. */
-static void check_aside(struct ckpt_image *image, void (*change)(struct ckpt_image *image),
-			const char *says)
-{
-	struct ckpt_err err = CKPT_ERR_INIT;
-	int pair[2], status;
-	pid_t pid;
+/* An image, and what a process changes of it or of itself first. */
+struct changed {
+	struct ckpt_image *image;
+	void (*change)(struct ckpt_image *image);
+};
 
-	assert_int_equal(pipe(pair), 0);
-	pid = fork();
-	if (!pid) {
-		change(image);
-		if (!ckpt_machine_check(image, &err) && !ckpt_machine_network(image, &err))
-			_exit(3);
-		_exit(write(pair[1], &err, sizeof(err)) != sizeof(err));
-	}
-	close(pair[1]);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	if (status)
-		fail_msg("\"%s\": status %d", says, status);
-	assert_int_equal(read(pair[0], &err, sizeof(err)), sizeof(err));
-	close(pair[0]);
-	if (err.status != CKPT_REFUSED || !strstr(err.text, says))
-		fail_msg("\"%s\" (status %d) does not say \"%s\"", err.text, err.status, says);
+static int check_changed(void *arg, struct ckpt_err *err)
+{
+	const struct changed *c = arg;
+
+	c->change(c->image);
+	return ckpt_machine_check(c->image, err) || ckpt_machine_network(c->image, err) ? -1 : 0;
 }
 
 static void refuses_what_the_machine_lacks(void **state)
@@ -350,7 +339,8 @@ static void refuses_what_the_machine_lacks(void **state)
 	if (ckpt_machine_check(*state, &err))
 		fail_msg("refused as it is: %s", err.text);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		check_aside(*state, cases[i].change, cases[i].says);
+		refused_aside(check_changed, &(struct changed){ *state, cases[i].change },
+			      cases[i].says);
 }
 
 static void preflight(struct ckpt_image *image, const char *cgroup, const char *says)

@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "lib/refused.h"
 #include "lib/scratch.h"
 #include "proc/restore.h"
 
@@ -99,28 +100,23 @@ void scratch_pretend(const char *file, const char *text)
 		_exit(2);
 }
 
+struct preflight {
+	const struct ckpt_restore_params params;
+	const char *file, *text;
+};
+
+static int preflight(void *arg, struct ckpt_err *err)
+{
+	const struct preflight *p = arg;
+
+	scratch_pretend(p->file, p->text);
+	return ckpt_restore_preflight(&p->params, err);
+}
+
 void scratch_preflight(struct ckpt_image *image, const char *file, const char *text,
 		       const char *says)
 {
-	const struct ckpt_restore_params params = { .image = image };
-	struct ckpt_err err = CKPT_ERR_INIT;
-	int pair[2], status;
-	pid_t pid;
+	struct preflight p = { .params = { .image = image }, .file = file, .text = text };
 
-	assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
-	pid = fork();
-	if (!pid) {
-		scratch_pretend(file, text);
-		if (!ckpt_restore_preflight(&params, &err))
-			_exit(3);
-		_exit(write(pair[1], &err, sizeof(err)) != sizeof(err));
-	}
-	close(pair[1]);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	if (status)
-		fail_msg("\"%s\": status %d", says, status);
-	assert_int_equal(read(pair[0], &err, sizeof(err)), sizeof(err));
-	close(pair[0]);
-	if (err.status != CKPT_REFUSED || !strstr(err.text, says))
-		fail_msg("\"%s\" (status %d) does not say \"%s\"", err.text, err.status, says);
+	refused_aside(preflight, &p, says);
 }
