@@ -154,6 +154,14 @@ static void tell_thread(const struct ckpt_ask_thread *t, struct ckpt_thread *ret
 	ret->timerslack_ns = t->calls[3]->value;
 }
 
+/* To be registered for one more does no harm, and to lack one does. */
+static uint32_t all_barriers(void)
+{
+	long known = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
+
+	return known < 0 ? 0 : known & CKPT_BARRIERS;
+}
+
 /* Has one gone off, or might it have, since it was as @before says? */
 static bool went_off(const struct ckpt_itimer *before, const struct ckpt_itimer *now)
 {
@@ -210,8 +218,7 @@ int ckpt_ask_finish(struct ckpt_ask *ask, struct ckpt_task *task, struct ckpt_mm
 	task->child_subreaper = *ask->subreaper;
 	task->dumpable = ask->task_calls[1]->value;
 	mm->layout[5] = ask->task_calls[2]->value;
-	if (!CALL_FAILED(ask->membarrier))
-		mm->membarrier = ask->membarrier->value;
+	mm->membarrier = CALL_FAILED(ask->membarrier) ? all_barriers() : ask->membarrier->value;
 	mm->skip_start = p->page_was;
 	mm->skip_end = p->page_was + p->page_was_len;
 	for (size_t j = 0; j < p->n_threads; j++) {

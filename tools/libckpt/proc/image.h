@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <signal.h>
+#include <linux/membarrier.h>
 #include <sys/user.h>
 
 #include "base/buf.h"
@@ -24,6 +25,11 @@
 #include "proc/survey.h"
 
 #define CKPT_NSIG 64
+/* Those that register for something, of the commands of membarrier(2). */
+#define CKPT_BARRIERS \
+	(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED | \
+	 MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE | \
+	 MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ)
 #define CKPT_NLIMITS 16
 #define CKPT_RSEQ_MAX 256u	/* bytes of an rseq area */
 #define CKPT_CPUS_LEN 128	/* bytes of a set of CPUs */
@@ -89,8 +95,8 @@ struct ckpt_area {
  * @auxv: saved auxiliary vector bytes
  * @exe: index of the executable in image->files
  * @areas: sorted by start
- * @membarrier: commands registered, as MEMBARRIER_CMD_GET_REGISTRATIONS gives
- *	them (Linux 6.3 and newer); 0: none
+ * @membarrier: commands registered, of CKPT_BARRIERS; where the kernel does not tell (before
+ *	6.3), all that it has
  * @coredump_filter: /proc/PID/coredump_filter and CKPT_COREDUMP_KNOWN; 0: not recorded
  * @skip_start, @skip_end: memory of our own in it while it was captured, not stored
  * @userfault: number of its userfaultfd in the keeper, for ckpt_stop_fetch; negative: none;

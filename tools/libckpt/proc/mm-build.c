@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Address spaces: areas, layout, executable; content comes from memory-build.c. */
 #include <errno.h>
-#include <linux/membarrier.h>
 #include <linux/prctl.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -184,18 +183,10 @@ int ckpt_build_mm(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt
 
 static int register_membarrier(const struct ckpt_site *s, uint32_t commands, struct ckpt_err *err)
 {
-	static const uint32_t known[] = {
-		MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED,
-		MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED,
-		MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE,
-		MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ,
-	};
-	size_t i;
-
-	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-		if (commands & known[i] &&
+	for (uint32_t one = 1; one; one <<= 1) {
+		if (commands & CKPT_BARRIERS & one &&
 		    ckpt_site_call(s, err, "register a memory barrier", SYS_membarrier,
-				   ARGS(known[i], 0, 0)) < 0)
+				   ARGS(one, 0, 0)) < 0)
 			return -1;
 	}
 	return 0;
