@@ -7,6 +7,7 @@
 #include <linux/if_addr.h>
 #include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -160,6 +162,39 @@ static void test_addresses(void **state)
 	shows_the_same("ip link set lo up; ip addr del 127.0.0.1/8 dev lo; "
 		       "ip addr add 127.0.0.2/8 dev lo; ip addr add 127.0.0.1/8 dev lo; "
 		       "ip addr del ::1/128 dev lo", false);
+}
+
+/* Makes namespaces until it is killed, for the lock that all changes of networks wait for. */
+static pid_t keep_busy(void)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		while (!unshare(CLONE_NEWNET))
+			;
+		_exit(1);
+	}
+	assert_true(pid > 0);
+	return pid;
+}
+
+/* The kernel makes the route of an IPv6 address later, and of one without DAD says nothing. */
+static void test_routes_come_later(void **state)
+{
+	pid_t busy[4];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(busy) / sizeof(*busy); i++)
+		busy[i] = keep_busy();
+	for (int i = 0; i < 5; i++)
+		shows_the_same("ip link set lo up; for i in $(seq 1000 1099); do "
+			       "echo addr add 2001:db8::$i/64 dev lo nodad noprefixroute; done | "
+			       "ip -batch -; sleep 1", true);
+	for (size_t i = 0; i < sizeof(busy) / sizeof(*busy); i++) {
+		kill(busy[i], SIGKILL);
+		waitpid(busy[i], NULL, 0);
+	}
 }
 
 /* Some of them are made by others, and some undo others. */
@@ -523,6 +558,7 @@ int main(void)
 		cmocka_unit_test(test_shared_with_us),
 		cmocka_unit_test(test_lo_down),
 		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_routes_come_later),
 		cmocka_unit_test(test_settings),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_datagrams),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Network namespace of a tree's own: lo and its addresses, as they are and made so. */
+/* Network namespace of a tree's own: lo and its addresses, as they are. */
 #include <errno.h>
 #include <linux/if.h>
 #include <linux/if_addr.h>
@@ -17,13 +17,9 @@
 #define IFA_PROTO 11
 #endif
 
-#define KERNEL_PROTOCOLS 3	/* IFAPROT_KERNEL_LO, _RA and _LL, and none */
 #define LO 1	/* the number of lo in every namespace */
 #define TRIES 8
 #define SETTLE_TRIES 200
-/* Flags of an address that are asked for; the others come by themselves. */
-#define ASKED (IFA_F_NODAD | IFA_F_HOMEADDRESS | IFA_F_MANAGETEMPADDR | IFA_F_NOPREFIXROUTE | \
-	       IFA_F_MCAUTOJOIN | IFA_F_STABLE_PRIVACY)
 
 void ckpt_net_done(struct ckpt_net *net)
 {
@@ -183,8 +179,7 @@ static void forget_addresses(struct ckpt_net *net)
 	net->n_addresses = 0;
 }
 
-/* Lo as one moment shows it. @ret_settled: none of its addresses is about to be taken in use. */
-static int get_once(int fd, struct ckpt_net *net, bool *ret_settled, struct ckpt_err *err)
+static int get_lists(int fd, struct ckpt_net *net, struct ckpt_err *err)
 {
 	const struct ifinfomsg any_link = { .ifi_family = AF_UNSPEC };
 	const struct ifaddrmsg any_address = { .ifa_family = AF_UNSPEC };
@@ -209,17 +204,84 @@ static int get_once(int fd, struct ckpt_net *net, bool *ret_settled, struct ckpt
 	if (e > 0 || again)
 		return ckpt_fail(err, CKPT_FAILED, e,
 				 "cannot read the addresses of the tree's network namespace");
-	*ret_settled = true;
-	for (size_t i = 0; i < net->n_addresses; i++) {
-		if (net->addresses[i].flags & IFA_F_TENTATIVE)
-			*ret_settled = !net->up;
-		net->addresses[i].flags &= ~IFA_F_TENTATIVE;
+	return 0;
+}
+
+/**
+ * struct routes - which addresses of lo have the route that comes with them
+ * @found: by the number of the address
+ */
+struct routes {
+	const struct ckpt_net *net;
+	bool *found;
+};
+
+static int get_route(const struct nlmsghdr *m, void *arg, struct ckpt_err *err)
+{
+	const struct rtmsg *info = NLMSG_DATA(m);
+	const struct routes *r = arg;
+	const struct rtattr *a;
+	int left;
+
+	(void)err;
+	if (m->nlmsg_type != RTM_NEWROUTE || info->rtm_type != RTN_LOCAL)
+		return 0;
+	CKPT_NETLINK_EACH(a, left, m, sizeof(*info)) {
+		for (size_t i = 0; a->rta_type == RTA_DST && i < r->net->n_addresses; i++) {
+			const struct ckpt_net_address *one = &r->net->addresses[i];
+			const uint8_t *own = one->local_len ? one->local : one->address;
+
+			if (RTA_PAYLOAD(a) == 16 && one->family == AF_INET6 &&
+			    !memcmp(RTA_DATA(a), own, 16))
+				r->found[i] = true;
+		}
 	}
 	return 0;
 }
 
+/* Return: 1 when each address in use has its route, 0 when one has not; or -1. */
+static int have_routes(int fd, const struct ckpt_net *net, struct ckpt_err *err)
+{
+	const struct rtmsg any = { .rtm_family = AF_INET6 };
+	cleanup_free bool *found = calloc(net->n_addresses + 1, sizeof(*found));
+	struct routes r = { .net = net, .found = found };
+	struct ckpt_netlink_message m;
+	bool all = true, again = false;
+	int e;
+
+	if (!found)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for addresses");
+	ckpt_netlink_begin(&m, RTM_GETROUTE, NLM_F_DUMP, &any, sizeof(any));
+	e = ckpt_netlink_list(fd, &m, get_route, &r, &again, err);
+	for (size_t i = 0; i < net->n_addresses; i++)
+		all &= found[i] || net->addresses[i].family != AF_INET6 ||
+		       net->addresses[i].flags & IFA_F_DADFAILED;
+	return e < 0 ? -1 : e || (all && !again);
+}
+
+/*
+ * Lo as one moment shows it. @ret_settled: none of its addresses is about to be taken in use: of
+ * one without DAD no flag says so, but its route is not there.
+ */
+static int get_once(int fd, struct ckpt_net *net, bool *ret_settled, struct ckpt_err *err)
+{
+	bool tentative = false;
+	int routes = 1;
+
+	if (get_lists(fd, net, err))
+		return -1;
+	for (size_t i = 0; i < net->n_addresses; i++) {
+		tentative |= net->addresses[i].flags & IFA_F_TENTATIVE;
+		net->addresses[i].flags &= ~IFA_F_TENTATIVE;
+	}
+	if (net->up && !tentative)
+		routes = have_routes(fd, net, err);
+	*ret_settled = !net->up || (!tentative && routes);
+	return routes < 0 ? -1 : 0;
+}
+
 /* The kernel takes an IPv6 address in use, and makes its route, a moment after it was asked. */
-static int get_lo(int fd, struct ckpt_net *net, struct ckpt_err *err)
+int ckpt_net_lo_get(int fd, struct ckpt_net *net, struct ckpt_err *err)
 {
 	bool settled = false;
 
@@ -232,7 +294,7 @@ static int get_lo(int fd, struct ckpt_net *net, struct ckpt_err *err)
 	return 0;
 }
 
-static int open_route(struct ckpt_err *err)
+int ckpt_net_open(struct ckpt_err *err)
 {
 	int fd = ckpt_netlink_open(NETLINK_ROUTE);
 
@@ -241,164 +303,7 @@ static int open_route(struct ckpt_err *err)
 
 int ckpt_net_get(struct ckpt_net *ret, struct ckpt_err *err)
 {
-	cleanup_close int fd = open_route(err);
+	cleanup_close int fd = ckpt_net_open(err);
 
-	return fd < 0 || get_lo(fd, ret, err) || ckpt_net_settings_get(ret, err) ? -1 : 0;
-}
-
-static int set_link(int fd, const struct ckpt_net *net, struct ckpt_err *err)
-{
-	const struct ifinfomsg lo = {
-		.ifi_family = AF_UNSPEC, .ifi_index = LO, .ifi_change = IFF_UP,
-		.ifi_flags = net->up ? IFF_UP : 0,
-	};
-	struct ckpt_netlink_message m;
-	int e;
-
-	ckpt_netlink_begin(&m, RTM_NEWLINK, 0, &lo, sizeof(lo));
-	ckpt_netlink_put(&m, IFLA_MTU, &net->mtu, sizeof(net->mtu));
-	ckpt_netlink_put(&m, IFLA_TXQLEN, &net->queue, sizeof(net->queue));
-	e = ckpt_netlink_tell(fd, &m);
-	return e ? ckpt_fail(err, CKPT_REFUSED, e, "the lo of the tree's network namespace (%s, "
-			     "mtu %u) cannot be made here", net->up ? "up" : "down", net->mtu) : 0;
-}
-
-static int order(int fd, uint16_t type, uint16_t flags, const struct ckpt_net_address *a)
-{
-	const struct ifaddrmsg to = {
-		.ifa_family = a->family, .ifa_prefixlen = a->prefix, .ifa_scope = a->scope,
-		.ifa_index = LO,
-	};
-	uint32_t asked = a->flags & ASKED;
-	uint8_t protocol = a->protocol;
-	struct ckpt_netlink_message m;
-
-	ckpt_netlink_begin(&m, type, flags, &to, sizeof(to));
-	if (a->address_len)
-		ckpt_netlink_put(&m, IFA_ADDRESS, a->address, a->address_len);
-	if (a->local_len)
-		ckpt_netlink_put(&m, IFA_LOCAL, a->local, a->local_len);
-	if (a->broadcast_len)
-		ckpt_netlink_put(&m, IFA_BROADCAST, a->broadcast, a->broadcast_len);
-	if (a->label)
-		ckpt_netlink_put(&m, IFA_LABEL, a->label, strlen(a->label) + 1);
-	if (asked)
-		ckpt_netlink_put(&m, IFA_FLAGS, &asked, sizeof(asked));
-	if (a->metric)
-		ckpt_netlink_put(&m, IFA_RT_PRIORITY, &a->metric, sizeof(a->metric));
-	if (protocol)
-		ckpt_netlink_put(&m, IFA_PROTO, &protocol, sizeof(protocol));
-	return ckpt_netlink_tell(fd, &m);
-}
-
-static bool same_bytes(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len)
-{
-	return a_len == b_len && (!a_len || !memcmp(a, b, a_len));
-}
-
-/* Not every kernel says that one is its own. */
-static bool same_protocol(const struct ckpt_net_address *a, const struct ckpt_net_address *b)
-{
-	return a->protocol == b->protocol ||
-	       (a->protocol <= KERNEL_PROTOCOLS && b->protocol <= KERNEL_PROTOCOLS);
-}
-
-static bool same_address(const struct ckpt_net_address *a, const struct ckpt_net_address *b)
-{
-	return a->family == b->family && a->prefix == b->prefix && a->scope == b->scope &&
-	       a->flags == b->flags && a->metric == b->metric && same_protocol(a, b) &&
-	       same_bytes(a->address, a->address_len, b->address, b->address_len) &&
-	       same_bytes(a->local, a->local_len, b->local, b->local_len) &&
-	       same_bytes(a->broadcast, a->broadcast_len, b->broadcast, b->broadcast_len) &&
-	       !strcmp(a->label ? a->label : "", b->label ? b->label : "");
-}
-
-bool ckpt_net_same_lo(const struct ckpt_net *a, const struct ckpt_net *b)
-{
-	if (a->up != b->up || a->mtu != b->mtu || a->queue != b->queue ||
-	    a->n_addresses != b->n_addresses)
-		return false;
-	for (size_t i = 0; i < a->n_addresses; i++) {
-		if (!same_address(&a->addresses[i], &b->addresses[i]))
-			return false;
-	}
-	return true;
-}
-
-static const struct ckpt_net_address *find(const struct ckpt_net *net,
-					   const struct ckpt_net_address *a)
-{
-	for (size_t i = 0; i < net->n_addresses; i++) {
-		if (same_address(&net->addresses[i], a))
-			return &net->addresses[i];
-	}
-	return NULL;
-}
-
-static int add(int fd, const struct ckpt_net *now, const struct ckpt_net_address *a,
-	       uint32_t family, bool all)
-{
-	return a->family == family && (all || !find(now, a)) ?
-	       order(fd, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, a) : 0;
-}
-
-/*
- * From addresses @now to those of @net, where a new one is the last (IPv4) or the first (IPv6).
- * @all: none stays, for the sake of their order.
- * Return: 0 or an errno.
- */
-static int replace(int fd, const struct ckpt_net *now, const struct ckpt_net *net, bool all)
-{
-	int e = 0;
-
-	for (size_t i = 0; i < now->n_addresses && !e; i++) {
-		if (all || !find(net, &now->addresses[i]))
-			e = order(fd, RTM_DELADDR, 0, &now->addresses[i]);
-		/* it has gone with the one before */
-		e = e == EADDRNOTAVAIL ? 0 : e;
-	}
-	for (size_t i = 0; i < net->n_addresses && !e; i++)
-		e = add(fd, now, &net->addresses[i], AF_INET, all);
-	for (size_t i = net->n_addresses; i-- && !e;)
-		e = add(fd, now, &net->addresses[i], AF_INET6, all);
-	return e;
-}
-
-/* Lo came with some; as few as possible are made by us, who cannot do all that the kernel can. */
-static int set_addresses(int fd, const struct ckpt_net *net, struct ckpt_err *err)
-{
-	int e = 0;
-
-	for (int tries = 0; tries < 3; tries++) {
-		cleanup_with(ckpt_net_done) struct ckpt_net now = { 0 };
-
-		if (get_lo(fd, &now, err))
-			return -1;
-		if (ckpt_net_same_lo(&now, net))
-			return 0;
-		e = tries < 2 ? replace(fd, &now, net, tries) : e;
-	}
-	return ckpt_fail(err, CKPT_REFUSED, e, "the addresses of the tree's network namespace "
-			 "cannot be made here");
-}
-
-int ckpt_net_set(const struct ckpt_net *net, struct ckpt_err *err)
-{
-	cleanup_close int fd = open_route(err);
-
-	/* a new size of packets makes some settings anew, and some settings take addresses away */
-	return fd < 0 || set_link(fd, net, err) || ckpt_net_settings_set(net, err) ||
-	       set_addresses(fd, net, err) ? -1 : 0;
-}
-
-int ckpt_net_verify(const struct ckpt_net *net, struct ckpt_err *err)
-{
-	cleanup_with(ckpt_net_done) struct ckpt_net now = { 0 };
-	cleanup_close int fd = open_route(err);
-
-	if (fd < 0 || get_lo(fd, &now, err))
-		return -1;
-	return ckpt_net_same_lo(&now, net) ? ckpt_net_settings_verify(net, err) :
-	       ckpt_fail(err, CKPT_DAMAGED, 0,
-			 "lo of its network namespace, or an address, is another one");
+	return fd < 0 || ckpt_net_lo_get(fd, ret, err) || ckpt_net_settings_get(ret, err) ? -1 : 0;
 }

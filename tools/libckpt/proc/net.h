@@ -40,7 +40,14 @@ int ckpt_net_copy(const struct ckpt_net *net, struct ckpt_net *ret, struct ckpt_
 
 /* Lo, addresses and settings. */
 int ckpt_net_get(struct ckpt_net *ret, struct ckpt_err *err);
+/* To ask about links and addresses. Return: a descriptor of the caller's, or -1. */
+int ckpt_net_open(struct ckpt_err *err);
+/* Lo and addresses alone, once all that the kernel does later about them is done; over @net. */
+int ckpt_net_lo_get(int fd, struct ckpt_net *net, struct ckpt_err *err);
+
 /*
+ * net-set.c
+ *
  * Make a new namespace so.  What this kernel does not know, or lets nobody change, is passed over
  * where it was as usual; else CKPT_REFUSED.
  */
