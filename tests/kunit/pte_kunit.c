@@ -37,7 +37,7 @@ static struct fake {
 	pte_t *table;
 	pmd_t pmd;
 	spinlock_t ptl;	/* of the table */
-	unsigned int flushes, locked, asked, unprotected, unlocked;
+	unsigned int flushes, locked, asked, unprotected, unlocked, loose;
 	pmd_t then;	/* what the pmd becomes when the lock of its table is asked for */
 	bool change;
 	int more;	/* references that nothing explains */
@@ -61,6 +61,8 @@ static void fake_flush(void)
 static spinlock_t *fake_lockptr(struct mm_struct *mm, pmd_t *pmd)
 {
 	fake->locked += pmd != &fake->pmd;
+	/* what lockdep knows, which the debug kernel has */
+	fake->loose += !rcu_read_lock_held();
 	if (fake->change)
 		fake->pmd = fake->then;
 	return &fake->ptl;
@@ -176,6 +178,15 @@ static void pte_taken(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, pte_dirty(fake->table[0]));
 	KUNIT_EXPECT_EQ(test, fake->locked, 1);
 	KUNIT_EXPECT_FALSE(test, is_locked());
+}
+
+/* Until its lock is held a table is freed after a grace period alone. */
+static void pte_table_is_kept(struct kunit *test)
+{
+	KUNIT_EXPECT_TRUE(test, IS_ENABLED(CONFIG_PROVE_RCU));
+	KUNIT_EXPECT_TRUE(test, take());
+	KUNIT_EXPECT_EQ(test, fake->loose, 0);
+	KUNIT_EXPECT_FALSE(test, rcu_read_lock_held());
 }
 
 /* The dirty bit that goes from the entry stays with the page. */
@@ -423,6 +434,7 @@ static void swap_unknown(struct kunit *test)
 
 static struct kunit_case cases[] = {
 	KUNIT_CASE(pte_taken),
+	KUNIT_CASE(pte_table_is_kept),
 	KUNIT_CASE(pte_dirty_moves),
 	KUNIT_CASE(pte_cleaned_is_told),
 	KUNIT_CASE(pte_references_after),
