@@ -351,6 +351,30 @@ static void spans_since_6_13(void **state)
 		assert_true(ckpt_protect_spans());
 }
 
+/*
+ * Who executed something else, while another lives on in the memory that it had: its userfaultfd
+ * lives as well, and knows nothing of the memory that it has now.
+ */
+static void of_another_address_space(void **state)
+{
+	struct noted *e = *state;
+	struct ckpt_notes notes = CKPT_NOTES_INIT;
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_take take;
+	struct watched other;
+	int32_t pid;
+
+	watched_start(&other, NULL);
+	pid = other.pid;
+	assert_int_equal(noted_do(e, watched_map, 8), watched_do(&other, watched_map, 8));
+	assert_int_equal(ckpt_notes_adopt(&notes, pid, watched_userfault(&e->w), &err), 0);
+	watched_stop(pid);
+	assert_int_equal(ckpt_notes_round(&notes, &pid, 1, &take, &err), -1);
+	watched_go_on(pid);
+	ckpt_notes_done(&notes);
+	watched_end(&other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -362,6 +386,7 @@ int main(void)
 		NOTED_TEST(reservations),
 		NOTED_TEST(areas_with_holes),
 		cmocka_unit_test(spans_since_6_13),
+		NOTED_TEST(of_another_address_space),
 	};
 
 	if (!watched_notes_here())

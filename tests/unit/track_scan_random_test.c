@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Notes: random operations, a round now and then, of which some fail; nothing is lost
+ * Notes: random operations, rounds between and pages told ahead beside them, of which some fail;
+ * nothing is lost
  *
  * CKPT_SEED is the first seed, CKPT_ROUNDS how many rounds each has.  Every second one has each
  * area taken by itself, as older kernels need it.
@@ -11,6 +12,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -22,6 +24,7 @@
 #include "base/pages.h"
 #include "lib/copy.h"
 #include "lib/watched.h"
+#include "track/protect.h"
 
 #define P ((uint64_t)CKPT_PAGE_LEN)
 #define HUGE (2ull << 20)
@@ -209,26 +212,43 @@ static void one_seed(unsigned long seed, unsigned long rounds)
 	struct ckpt_notes notes = CKPT_NOTES_INIT;
 	struct copy copy = { 0 }, failed = { 0 };
 	struct ckpt_err err = CKPT_ERR_INIT;
+	char group[PATH_MAX];
 	struct watched w;
+	size_t ahead = 0;
 
 	notes.apart = seed % 2;
 	print_message("# seed %lu, %lu rounds\n", seed, rounds);
 	watched_start(&w, NULL);
 	assert_int_equal(watched_do(&w, set_up, seed), 0);
 	assert_int_equal(ckpt_notes_adopt(&notes, w.pid, watched_userfault(&w), &err), 0);
+	watched_group(&w, group);
 	state = seed;
 	while (rounds--) {
-		watched_do(&w, some_operations, 1 + draw(30));
-		if (draw(3)) {
+		bool failing = !draw(3);
+
+		/* a checkpoint that fails: the store has what it had */
+		if (failing)
+			copy_assign(&failed, &copy);
+		watched_begin(&w, some_operations, 1 + draw(30));
+		for (unsigned int n = draw(4); n; n--)
+			ahead += copy_ahead(failing ? &failed : &copy, &notes, group, w.pid);
+		watched_wait(&w);
+		if (!draw(4))
+			ahead += copy_ahead(failing ? &failed : &copy, &notes, group, w.pid);
+		if (!failing) {
 			copy_round(&copy, &notes, w.pid);
 			ckpt_notes_commit(&notes);
 		} else {
-			/* a checkpoint that fails: the store has what it had */
-			copy_assign(&failed, &copy);
 			copy_round(&failed, &notes, w.pid);
 			ckpt_notes_abort(&notes);
 		}
 	}
+	print_message("# %zu pages were told ahead\n", ahead);
+	if (ckpt_protect_spans() && !notes.apart)
+		assert_true(ahead > 0);
+	else
+		assert_int_equal(ahead, 0);
+	watched_group_end(group);
 	ckpt_notes_done(&notes);
 	assert_int_equal(watched_registered(w.pid), 0);
 	watched_end(&w);

@@ -116,7 +116,7 @@ static int open_proc(pid_t pid, const char *name)
 	return fd;
 }
 
-static void copy_page(struct copy *copy, int mem, uint64_t page)
+static struct copied_page *make_page(struct copy *copy, uint64_t page)
 {
 	struct copied_page *p = find(copy, page);
 
@@ -133,9 +133,15 @@ static void copy_page(struct copy *copy, int mem, uint64_t page)
 		copy->n++;
 		*p = (struct copied_page){ .page = page, .data = new_page() };
 	}
-	assert_int_equal(pread(mem, p->data, CKPT_PAGE_LEN, page << CKPT_PAGE_SHIFT),
-			 CKPT_PAGE_LEN);
 	copy->copied++;
+	return p;
+}
+
+static void copy_page(struct copy *copy, int mem, uint64_t page)
+{
+	uint8_t *data = make_page(copy, page)->data;
+
+	assert_int_equal(pread(mem, data, CKPT_PAGE_LEN, page << CKPT_PAGE_SHIFT), CKPT_PAGE_LEN);
 }
 
 static bool has_content(uint16_t state)
@@ -175,6 +181,50 @@ void copy_take(struct copy *copy, const struct ckpt_take_mm *take, pid_t pid)
 		at = area->end >> CKPT_PAGE_SHIFT;
 	}
 	drop(copy, at, UINT64_MAX);
+}
+
+/* It may be gone already: a round says so. */
+static void copy_if_there(struct copy *copy, int mem, uint64_t page)
+{
+	uint8_t data[CKPT_PAGE_LEN];
+
+	drop(copy, page, page + 1);
+	if (pread(mem, data, sizeof(data), page << CKPT_PAGE_SHIFT) == sizeof(data))
+		memcpy(make_page(copy, page)->data, data, sizeof(data));
+}
+
+static size_t ahead_area(struct copy *copy, const struct ckpt_take_area *area, int mem)
+{
+	size_t dirty = 0;
+
+	for (size_t r = 0; r < area->n_runs; r++) {
+		const struct ckpt_run *run = &area->runs[r];
+		uint64_t page = run->start >> CKPT_PAGE_SHIFT, end = page + run->pages;
+
+		dirty += run->flags & CKPT_RUN_DIRTY ? run->pages : 0;
+		for (; has_content(run->state) && page < end; page++)
+			if (run->flags & CKPT_RUN_DIRTY || !find(copy, page))
+				copy_if_there(copy, mem, page);
+	}
+	return dirty;
+}
+
+size_t copy_ahead(struct copy *copy, struct ckpt_notes *notes, const char *dir, pid_t pid)
+{
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_take take;
+	size_t dirty = 0;
+	int mem;
+
+	open_pool();
+	if (ckpt_notes_ahead(notes, dir, &take, &err))
+		fail_msg("%s", err.text);
+	mem = open_proc(pid, "mem");
+	for (size_t a = 0; take.n_mms && a < take.mms[0].n_areas; a++)
+		dirty += ahead_area(copy, &take.mms[0].areas[a], mem);
+	close(mem);
+	ckpt_take_done(&take);
+	return dirty;
 }
 
 /* Regions of [start, end) that have pages: asked of the kernel, and not of the library. */

@@ -29,6 +29,11 @@ struct copy {
 
 /* One round of @watch over @pid, which stands meanwhile, into the copy; then compare them. */
 void copy_round(struct copy *copy, struct ckpt_notes *notes, pid_t pid);
+/*
+ * What is told ahead of a round is copied while the process runs. @dir: of a cgroup, or what looks
+ * like it. Return: how many pages were told as dirty.
+ */
+size_t copy_ahead(struct copy *copy, struct ckpt_notes *notes, const char *dir, pid_t pid);
 /* The same with a take that was had before; the process stands. */
 void copy_take(struct copy *copy, const struct ckpt_take_mm *take, pid_t pid);
 void copy_compare(const struct copy *copy, pid_t pid);

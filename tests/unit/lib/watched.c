@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/userfaultfd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -107,14 +108,48 @@ void watched_start(struct watched *w, const char *cgroup)
 	assert_int_equal(watched_do(w, nothing, 7), 7);
 }
 
-uint64_t watched_do(struct watched *w, uint64_t (*what)(uint64_t), uint64_t arg)
+void watched_begin(struct watched *w, uint64_t (*what)(uint64_t), uint64_t arg)
 {
 	struct order order = { what, arg };
-	uint64_t ret;
 
 	assert_int_equal(write(w->orders, &order, sizeof(order)), sizeof(order));
+}
+
+uint64_t watched_wait(struct watched *w)
+{
+	uint64_t ret;
+
 	assert_int_equal(read(w->done, &ret, sizeof(ret)), sizeof(ret));
 	return ret;
+}
+
+uint64_t watched_do(struct watched *w, uint64_t (*what)(uint64_t), uint64_t arg)
+{
+	watched_begin(w, what, arg);
+	return watched_wait(w);
+}
+
+void watched_group(const struct watched *w, char *path)
+{
+	char file[PATH_MAX + 16];
+	FILE *f;
+
+	strcpy(path, "/tmp/ckpt-watched.XXXXXX");
+	assert_non_null(mkdtemp(path));
+	snprintf(file, sizeof(file), "%s/cgroup.procs", path);
+	f = fopen(file, "we");
+	assert_non_null(f);
+	fprintf(f, "%d\n", w->pid);
+	assert_int_equal(fclose(f), 0);
+}
+
+void watched_group_end(const char *path)
+{
+	char file[PATH_MAX + 16];
+
+	snprintf(file, sizeof(file), "%s/cgroup.procs", path);
+	assert_int_equal(unlink(file), 0);
+	assert_int_equal(rmdir(path), 0);
 }
 
 void watched_end(struct watched *w)

@@ -31,7 +31,13 @@ struct watched {
 void watched_start(struct watched *w, const char *cgroup);
 /* Let it do @what, and wait until it has. Return: what that returned. */
 uint64_t watched_do(struct watched *w, uint64_t (*what)(uint64_t), uint64_t arg);
+/* Both halves of that. */
+void watched_begin(struct watched *w, uint64_t (*what)(uint64_t), uint64_t arg);
+uint64_t watched_wait(struct watched *w);
 void watched_end(struct watched *w);
+/* A directory in which cgroup.procs names it alone, and the end of that. @path: PATH_MAX bytes */
+void watched_group(const struct watched *w, char *path);
+void watched_group_end(const char *path);
 
 /* What it can be told: pages of small size, a byte of each written; their address. */
 uint64_t watched_map(uint64_t pages);

@@ -229,22 +229,26 @@ static int add_pids(const char *path, const struct stat *st, int type, struct FT
 	return 0;
 }
 
-int ckpt_cgroup_pids(const char *cgroup, int32_t **ret_pids, size_t *ret_n, struct ckpt_err *err)
+int ckpt_cgroup_dir_pids(const char *dir, int32_t **ret_pids, size_t *ret_n, struct ckpt_err *err)
 {
-	cleanup_free char *dir = NULL;
-
-	if (ckpt_cgroup_dir(cgroup, &dir, err))
-		return -1;
 	found.pids = NULL;
 	found.n = 0;
 	found.failed = 0;
 	if (nftw(dir, add_pids, 16, FTW_PHYS) < 0 || found.failed) {
 		free(found.pids);
-		return ckpt_fail(err, CKPT_USAGE, errno, "'%s' is no cgroup", cgroup);
+		return ckpt_fail(err, CKPT_USAGE, errno, "'%s' is no cgroup", dir);
 	}
 	*ret_pids = found.pids;
 	*ret_n = found.n;
 	return 0;
+}
+
+int ckpt_cgroup_pids(const char *cgroup, int32_t **ret_pids, size_t *ret_n, struct ckpt_err *err)
+{
+	cleanup_free char *dir = NULL;
+
+	return ckpt_cgroup_dir(cgroup, &dir, err) ||
+	       ckpt_cgroup_dir_pids(dir, ret_pids, ret_n, err) ? -1 : 0;
 }
 
 int ckpt_cgroup_kill(const char *cgroup, int timeout_ms, struct ckpt_err *err)

@@ -40,6 +40,8 @@ int ckpt_cgroup_populated(const char *cgroup, bool *ret, struct ckpt_err *err);
 int ckpt_cgroup_frozen_above(const char *cgroup, bool *ret, struct ckpt_err *err);
 /* Pids of every process in @cgroup and below, allocated. */
 int ckpt_cgroup_pids(const char *cgroup, int32_t **ret_pids, size_t *ret_n, struct ckpt_err *err);
+/* The same of the cgroup whose directory is @dir. */
+int ckpt_cgroup_dir_pids(const char *dir, int32_t **ret_pids, size_t *ret_n, struct ckpt_err *err);
 /* Kill everything in @cgroup and wait until it is empty, at most @timeout_ms. */
 int ckpt_cgroup_kill(const char *cgroup, int timeout_ms, struct ckpt_err *err);
 /* Whether @cgroup is @group or lies below it. */

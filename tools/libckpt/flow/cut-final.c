@@ -58,8 +58,9 @@ static size_t stage_pages(const struct ckpt_cut *cut)
 	/* an estimate is of a moment ago, and the group writes on */
 	if (cut->tracker.live)
 		pages += 2 * cut->mem.round_pages;
-	else if (known)
-		pages += cut->epoch.estimate + cut->epoch.estimate / 4;
+	else
+		/* some are written once more after they were copied ahead */
+		pages += cut->epoch.estimate + cut->epoch.estimate / 2;
 	if (list_pids(cut, &pids, &n))
 		return pages;
 	for (size_t i = 0; i < n; i++) {
@@ -338,7 +339,7 @@ int ckpt_cut_final(struct ckpt_cut *cut, struct ckpt_err *err)
 {
 	struct ckpt_inode_take inodes = { 0 };
 	struct ckpt_take take = { 0 };
-	int ret = open_stop(cut, err);
+	int ret = open_stop(cut, err) || ckpt_cut_ahead(cut, err) ? -1 : 0;
 	const struct scheduling own = come_first();
 
 	if (!ret) {

@@ -48,3 +48,27 @@ int ckpt_cut_live(struct ckpt_cut *cut, struct ckpt_err *err)
 			return -1;
 	}
 }
+
+int ckpt_cut_ahead(struct ckpt_cut *cut, struct ckpt_err *err)
+{
+	uint64_t before = UINT64_MAX;
+
+	if (!cut->tracker.ahead || !cut->epoch.load_cookie)
+		return 0;
+	for (int round = 0; round < MAX_ROUNDS; round++) {
+		struct ckpt_take take = { 0 };
+		int ret = cut->tracker.ahead(cut->tracker.self, &take, err);
+
+		if (!ret)
+			ret = ckpt_mem_live(&cut->mem, &take, &cut->stage_sink, err);
+		ckpt_take_done(&take);
+		if (ret)
+			return -1;
+		cut->result.rounds++;
+		ckpt_fault("checkpoint.ahead");
+		if (cut->mem.round_pages <= SMALL_ROUND || cut->mem.round_pages > before / 4 * 3)
+			return 0;
+		before = cut->mem.round_pages;
+	}
+	return 0;
+}

@@ -75,6 +75,8 @@ int ckpt_cut_refuse_group(const struct ckpt_tagged *group, struct ckpt_err *err)
 int ckpt_cut_refuse(struct ckpt_cut *cut, struct ckpt_err *err);
 int ckpt_cut_open(struct ckpt_cut *cut, struct ckpt_err *err);
 int ckpt_cut_live(struct ckpt_cut *cut, struct ckpt_err *err);
+/* Within the next, just before the stop: what a tracker tells ahead of it, into the stage. */
+int ckpt_cut_ahead(struct ckpt_cut *cut, struct ckpt_err *err);
 int ckpt_cut_final(struct ckpt_cut *cut, struct ckpt_err *err);
 int ckpt_cut_commit(struct ckpt_cut *cut, struct ckpt_err *err);
 

@@ -36,7 +36,7 @@
 #define PTY_FIRST 136
 #define PTY_LAST 143
 
-static bool plain_device(dev_t dev)
+bool ckpt_notes_plain_device(dev_t dev)
 {
 	unsigned int major = major(dev);
 
@@ -178,7 +178,8 @@ static bool plain_fd(int dir, const char *name, struct ckpt_buf *rings)
 		return plain_ring(dir, name, rings);
 	if (link[0] != '/')
 		return plain_object(link);
-	return !fstatat(dir, name, &st, 0) && (!S_ISCHR(st.st_mode) || plain_device(st.st_rdev));
+	return !fstatat(dir, name, &st, 0) &&
+	       (!S_ISCHR(st.st_mode) || ckpt_notes_plain_device(st.st_rdev));
 }
 
 bool ckpt_notes_behind(int32_t pid, const char *maps, struct ckpt_buf *rings)

@@ -124,9 +124,12 @@ static int walk_span(struct ckpt_walk *w, struct ckpt_err *err)
 {
 	int ret = 0;
 
-	if (w->span.end)
-		ret = ckpt_protect_register(w->mm->uffd, w->span.start, w->span.end) ?
-		      walk_apart(w, err) : ckpt_walk_scan_span(w, err);
+	if (w->span.end && ckpt_protect_register(w->mm->uffd, w->span.start, w->span.end))
+		ret = walk_apart(w, err);
+	else if (w->span.end)
+		ret = ckpt_ranges_append(&w->mm->spans, w->span.start >> CKPT_PAGE_SHIFT,
+					 w->span.end >> CKPT_PAGE_SHIFT) ?
+		      ckpt_walk_no_memory(w, err) : ckpt_walk_scan_span(w, err);
 	w->span.end = 0;
 	return ret;
 }
@@ -193,6 +196,7 @@ int ckpt_notes_walk(const struct ckpt_notes *notes, struct ckpt_notes_mm *mm, ch
 	if (pagemap < 0)
 		return ckpt_fail(err, CKPT_FAILED, errno, "cannot open %s", path);
 	w.pagemap = pagemap;
+	ckpt_ranges_done(&mm->spans);
 	ret = walk_areas(&w, maps, err);
 	if (!ret && ckpt_ranges_join(&mm->taken, &w.dirty))
 		ret = ckpt_walk_no_memory(&w, err);

@@ -24,6 +24,8 @@
 static void mm_done(struct ckpt_notes_mm *mm)
 {
 	ckpt_ranges_done(&mm->taken);
+	ckpt_ranges_done(&mm->ahead);
+	ckpt_ranges_done(&mm->spans);
 	close(mm->uffd);
 }
 
@@ -38,7 +40,7 @@ void ckpt_notes_done(struct ckpt_notes *notes)
 }
 
 /* What cannot be looked at, for want of a descriptor say, is not dead for that. */
-static bool alive(const struct ckpt_notes_mm *mm)
+bool ckpt_notes_alive(const struct ckpt_notes_mm *mm)
 {
 	uint64_t start;
 	int r = ckpt_procstat(mm->pid, CKPT_STAT_START_TIME, &start, 1);
@@ -51,7 +53,7 @@ static bool alive(const struct ckpt_notes_mm *mm)
 static struct ckpt_notes_mm *mm_of(struct ckpt_notes *notes, int32_t pid)
 {
 	for (size_t i = 0; i < notes->n_mms; i++) {
-		if (notes->mms[i].pid == pid && alive(&notes->mms[i]))
+		if (notes->mms[i].pid == pid && ckpt_notes_alive(&notes->mms[i]))
 			return &notes->mms[i];
 	}
 	return NULL;
@@ -62,7 +64,7 @@ static void forget_dead(struct ckpt_notes *notes)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < notes->n_mms; i++) {
-		if (alive(&notes->mms[i]))
+		if (ckpt_notes_alive(&notes->mms[i]))
 			notes->mms[kept++] = notes->mms[i];
 		else
 			mm_done(&notes->mms[i]);
@@ -111,8 +113,7 @@ int ckpt_notes_adopt(struct ckpt_notes *notes, int32_t pid, int uffd, struct ckp
 	return 0;
 }
 
-/* A text of /proc, whole; NULL when there is none. */
-static char *read_maps(int32_t pid)
+char *ckpt_notes_maps(int32_t pid)
 {
 	cleanup_close int fd = -1;
 	cleanup_buf struct ckpt_buf text = CKPT_BUF_INIT;
@@ -149,7 +150,7 @@ static int walk(struct ckpt_notes *notes, const int32_t *pids, char **maps, size
 		told = ckpt_take_add_mm(take, mm->cookie, mm->pid, 0);
 		if (!told)
 			return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a take");
-		if (ckpt_notes_walk(notes, mm, maps[i], whole, told, err))
+		if (ckpt_notes_walk(notes, mm, maps[i], whole || mm->doubt, told, err))
 			return -1;
 		mm->told = true;
 		ckpt_fault("tracker.walked");
@@ -168,7 +169,7 @@ static int walk_all(struct ckpt_notes *notes, const int32_t *pids, size_t n, boo
 	if (!maps)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a take");
 	for (size_t i = 0; i < n; i++) {
-		maps[i] = read_maps(pids[i]);
+		maps[i] = ckpt_notes_maps(pids[i]);
 		if (look)
 			notes->behind_now |= ckpt_notes_behind(pids[i], maps[i], &notes->rings_now);
 	}
@@ -202,12 +203,25 @@ int ckpt_notes_more(struct ckpt_notes *notes, const int32_t *pids, size_t n,
 	return walk_all(notes, pids, n, false, ret, err);
 }
 
+/* What was told ahead and is not durable is to be told again. */
+static void retell(struct ckpt_notes_mm *mm)
+{
+	mm->doubt |= ckpt_ranges_join(&mm->taken, &mm->ahead);
+	ckpt_ranges_done(&mm->ahead);
+}
+
 void ckpt_notes_commit(struct ckpt_notes *notes)
 {
 	for (size_t i = 0; i < notes->n_mms; i++) {
-		if (notes->mms[i].told)
-			ckpt_ranges_done(&notes->mms[i].taken);
-		notes->mms[i].told = false;
+		struct ckpt_notes_mm *mm = &notes->mms[i];
+
+		if (mm->told) {
+			ckpt_ranges_done(&mm->taken);
+			ckpt_ranges_done(&mm->ahead);
+			mm->doubt = false;
+		}
+		retell(mm);
+		mm->told = false;
 	}
 	notes->behind = notes->behind_now;
 	notes->behind_now = false;
@@ -218,8 +232,10 @@ void ckpt_notes_commit(struct ckpt_notes *notes)
 
 void ckpt_notes_abort(struct ckpt_notes *notes)
 {
-	for (size_t i = 0; i < notes->n_mms; i++)
+	for (size_t i = 0; i < notes->n_mms; i++) {
 		notes->mms[i].told = false;
+		retell(&notes->mms[i]);
+	}
 	notes->behind |= notes->behind_now;
 	notes->behind_now = false;
 	ckpt_buf_put(&notes->rings, notes->rings_now.data, notes->rings_now.len);

@@ -5,6 +5,7 @@
  * One userfaultfd per address space.  A round is walked while every task of the group is
  * stopped: it tells what every page is, protects what it tells as written, and keeps that in
  * mind until the checkpoint is durable.  What it cannot know to be unchanged it tells as dirty.
+ * Before it, while the group runs, pages may be told ahead.
  * The rules and their reasons are in docs/tracking.md.
  *
  * LOCKING: none, one thread.
@@ -15,6 +16,7 @@
 #define CKPT_TRACK_NOTES_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -27,15 +29,18 @@
  * @pid, @start_time: the process that made the userfaultfd
  * @uffd: that
  * @taken: pages told as dirty since the last commit
+ * @ahead: told ahead of the round since then, so that it need not tell them
+ * @spans: pages of those that were registered together in the round walked last
  * @told: by the round walked last, and not committed since
+ * @doubt: what was protected in it is not known: all of it is dirty in the next round
  */
 struct ckpt_notes_mm {
 	uint64_t cookie;
 	int32_t pid;
 	uint64_t start_time;
 	int uffd;
-	struct ckpt_ranges taken;
-	bool told;
+	struct ckpt_ranges taken, ahead, spans;
+	bool told, doubt;
 };
 
 /**
@@ -78,6 +83,17 @@ int ckpt_notes_adopt(struct ckpt_notes *notes, int32_t pid, int uffd, struct ckp
 int ckpt_notes_round(struct ckpt_notes *notes, const int32_t *pids, size_t n,
 		     struct ckpt_take *ret, struct ckpt_err *err);
 
+/**
+ * ckpt_notes_ahead - before a round: pages that it need not tell unless they are written again
+ * @dir: directory of the group's cgroup
+ *
+ * The group runs.  Written pages are protected and told as dirty only where it is known that
+ * nobody is about to write to them without a fault (track/quiet.h); else the round tells them.
+ * Areas and page states are those of a moment in between.  What fails tells less.
+ */
+int ckpt_notes_ahead(struct ckpt_notes *notes, const char *dir, struct ckpt_take *ret,
+		     struct ckpt_err *err);
+
 /* With a round, after it: those of the group that are watched only since then. */
 int ckpt_notes_more(struct ckpt_notes *notes, const int32_t *pids, size_t n,
 		    struct ckpt_take *ret, struct ckpt_err *err);
@@ -88,6 +104,11 @@ void ckpt_notes_abort(struct ckpt_notes *notes);
 
 /* About how many pages a round would tell as dirty, of processes that run and are watched. */
 uint64_t ckpt_notes_estimate(const struct ckpt_notes *notes);
+
+/* Are the process of @mm and the address space that it was watched in still there? */
+bool ckpt_notes_alive(const struct ckpt_notes_mm *mm);
+/* The text of /proc/PID/maps, allocated; NULL when there is none. */
+char *ckpt_notes_maps(int32_t pid);
 
 /*
  * notes-mm.c, notes-scan.c: address space @mm of @notes; @maps: used up; @whole: all of its pages
@@ -101,6 +122,8 @@ int ckpt_notes_walk(const struct ckpt_notes *notes, struct ckpt_notes_mm *mm, ch
  * added.
  */
 bool ckpt_notes_behind(int32_t pid, const char *maps, struct ckpt_buf *rings);
+/* Does a device of that number reach into nobody's memory? */
+bool ckpt_notes_plain_device(dev_t dev);
 /* Is one of those that were there before not there any more? */
 bool ckpt_notes_ring_gone(const struct ckpt_buf *before, const struct ckpt_buf *now);
 

@@ -21,6 +21,7 @@
 /**
  * struct server - the process
  * @events: cgroup.events of the group
+ * @dir: directory of its cgroup
  * @caller: the connection that is served, -1: none
  * @board: its board
  * @cgroup, @pid_space: whom it watches, as the requests name them
@@ -29,6 +30,7 @@
  */
 struct server {
 	struct ckpt_notes notes;
+	char *dir;
 	int listener, events, caller, board;
 	uint64_t cgroup, pid_space, cookie, epoch;
 	uint8_t committed[CKPT_ID_LEN];
@@ -108,12 +110,33 @@ static int do_missing(struct server *s, uint32_t n, struct ckpt_tracker_reply *r
 	return answer(s, missing, n_missing * sizeof(*missing), reply);
 }
 
+/* Hand over @take, used up. */
+static int answer_take(const struct server *s, struct ckpt_take *take,
+		       struct ckpt_tracker_reply *reply)
+{
+	cleanup_buf struct ckpt_buf bytes = CKPT_BUF_INIT;
+	int ret = ckpt_take_encode(take, &bytes);
+
+	ckpt_take_done(take);
+	if (ret)
+		return ckpt_fail(&reply->err, CKPT_FAILED, 0, "no memory for a take");
+	return answer(s, bytes.data, bytes.len, reply);
+}
+
+static int do_ahead(struct server *s, struct ckpt_tracker_reply *reply)
+{
+	struct ckpt_take take;
+
+	if (ckpt_notes_ahead(&s->notes, s->dir, &take, &reply->err))
+		return -1;
+	ckpt_fault("tracker.ahead");
+	return answer_take(s, &take, reply);
+}
+
 static int do_round(struct server *s, uint32_t n, bool more, struct ckpt_tracker_reply *reply)
 {
 	cleanup_free int32_t *pids = asked(s, n, &reply->err);
-	cleanup_buf struct ckpt_buf bytes = CKPT_BUF_INIT;
 	struct ckpt_take take;
-	int ret;
 
 	if (!pids)
 		return -1;
@@ -122,11 +145,7 @@ static int do_round(struct server *s, uint32_t n, bool more, struct ckpt_tracker
 		   ckpt_notes_round(&s->notes, pids, n, &take, &reply->err))
 		_exit(1);
 	ckpt_fault("tracker.round");
-	ret = ckpt_take_encode(&take, &bytes);
-	ckpt_take_done(&take);
-	if (ret)
-		return ckpt_fail(&reply->err, CKPT_FAILED, 0, "no memory for a take");
-	return answer(s, bytes.data, bytes.len, reply);
+	return answer_take(s, &take, reply);
 }
 
 static int do_adopt(struct server *s, int32_t pid, int *fd, struct ckpt_tracker_reply *reply)
@@ -164,6 +183,9 @@ static void serve(struct server *s, const struct ckpt_tracker_request *q, int *f
 		break;
 	case CKPT_TRACKER_ADOPT:
 		do_adopt(s, q->pid, fd, reply);
+		break;
+	case CKPT_TRACKER_AHEAD:
+		do_ahead(s, reply);
 		break;
 	case CKPT_TRACKER_ROUND:
 	case CKPT_TRACKER_MORE:
@@ -241,11 +263,12 @@ void ckpt_tracker_main(const char *path, const char *dir, int ready)
 	cleanup_close int group = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int *keep[] = { &ready, &s.listener, &s.events };
 
+	s.dir = strdup(dir);	/* the arguments are written over */
 	s.cgroup = ckpt_tracker_inode(dir);
 	s.pid_space = ckpt_tracker_inode("/proc/self/ns/pid");
 	s.events = group < 0 ? -1 : openat(group, "cgroup.events", O_RDONLY | O_CLOEXEC);
 	s.listener = ckpt_tracker_listen(path);
-	if (s.events < 0 || s.listener < 0 ||
+	if (!s.dir || s.events < 0 || s.listener < 0 ||
 	    getrandom(&s.cookie, sizeof(s.cookie), 0) != sizeof(s.cookie))
 		_exit(1);
 	s.cookie |= 1;
