@@ -73,11 +73,15 @@ full_and_incremental() {	# WHAT
 	all=$(json memory_read "$said")
 	at_least "$1: it reads all pages but those of files and zeros" "$all" \
 		$(($(json dirty_pages "$said") * 4096))
+	isnt "$1: in a stop of its own it comes to be watched" "$(json watch_ns "$said")" 0
+	at_most "$1: so little is read in the other" "$(json final_pages "$said")" \
+		$(($(json pages "$said") / 4))
 	gets_on $group
 	take $group
 	expect "$1, and then" incremental
 	at_most "$1, and then: it reads what was written" "$(json memory_read "$said")" \
 		$(($(json dirty_pages "$said") * 4096))
+	is "$1, and then: it is watched" "$(json watch_ns "$said")" 0
 	at_most "$1, and then: which is less than half of it" "$(json memory_read "$said")" \
 		$((all / 2))
 }
@@ -118,13 +122,29 @@ runs_on $group "after that"
 take $group
 expect "after killed checkpoints" incremental
 
+# and with what was told in the stop of a first one, in it or after it
+for point in checkpoint.watching checkpoint.watched; do
+	kill -9 "$(tracker)"
+	wait_for 10 flock -n "/run/ckpt/$group.lock" true || true
+	rm -f "$reached"
+	CKPT_FAULT=$point CKPT_FAULT_REACHED=$reached "$inject_tool" checkpoint $group \
+		>"$base/killed" 2>&1 || true
+	is "$point: ckpt-tool dies" "$(cat "$reached" 2>/dev/null)" $point
+	runs_on $group "$point"
+	wait_for 10 flock -n "/run/ckpt/$group.lock" true || true
+	take $group
+	expect "$point, and then" full
+	ok "$point: it verifies" "$tool" verify $group
+done
+
 # between the store and the tracker: the store has one more than the tracker knows
 CKPT_FAULT=checkpoint.durable "$inject_tool" checkpoint $group >"$base/killed" 2>&1 || true
 take $group
 expect "after one that the tracker was not told of" full
 
 # the tracker dies while it is asked
-for point in tracker.adopted tracker.walked tracker.round tracker.round:2 tracker.answering:2; do
+for point in tracker.adopted tracker.walked tracker.round tracker.scanned tracker.ahead \
+	tracker.round:2 tracker.answering:2; do
 	[ -z "$(tracker)" ] || kill -9 "$(tracker)"
 	rm -f "$reached"
 	rc=0
@@ -158,22 +178,14 @@ expect "the first store again" full
 take $group
 expect "and again" incremental
 
-# it dies in an incremental one: in its third walk, or while it tells what is copied before the stop
-# (the first checkpoint asks for that once, when nothing is watched); what it does not tell is read
-for point in tracker.round:3 tracker.scanned tracker.ahead:2; do
-	[ -z "$(tracker)" ] || kill -9 "$(tracker)"
-	rm -f "$reached"
-	CKPT_FAULT=$point CKPT_FAULT_REACHED=$reached "$inject_tool" checkpoint $group \
-		>"$base/said" 2>&1
-	is "$point: not in the first one" "$(cat "$reached" 2>/dev/null)" ""
-	gets_on $group
-	take $group
-	expect "$point: whose tracker dies" incremental
-	is "$point: there" "$(cat "$reached" 2>/dev/null)" "${point%:*}"
-	at_least "$point: it reads everything" "$(json memory_read "$said")" $((100 << 20))
-	ok "$point: the tracker is gone" no_tracker
-	ok "$point: it verifies" "$tool" verify $group
-done
+# it dies in the round of an incremental one, its third walk: what it does not tell is read
+kill -9 "$(tracker)"
+CKPT_FAULT=tracker.round:3 "$inject_tool" checkpoint $group >"$base/said" 2>&1
+gets_on $group
+take $group
+expect "whose tracker dies in its round" incremental
+at_least "it reads everything" "$(json memory_read "$said")" $((100 << 20))
+ok "the tracker is gone" no_tracker
 
 # killed and restored: it is another group
 take $group

@@ -37,7 +37,7 @@ elsewhere='^(restore|fs|rm|status)\.|^store\.(remove|gc)'
 elsewhere+='|^events\.made$|^keeper\.events$'
 elsewhere+='|^keeper\.(limited|line|peeked|pty|repair|repairing|shortened|smaps)$'
 # of the tracker, and of what it is given once: 021-native-incremental.sh and unit tests
-elsewhere+='|^tracker\.|^keeper\.(opened|fetched)$'
+elsewhere+='|^checkpoint\.watch(ing|ed)$|^tracker\.|^keeper\.(opened|fetched)$'
 [ "$(native_tracker)" = pagemap-scan ] && [ ! -d /sys/kernel/ckpt ] ||
 	elsewhere+='|^checkpoint\.(adopted|ahead)$'
 # live rounds are what the module makes possible

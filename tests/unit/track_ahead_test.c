@@ -96,6 +96,31 @@ static void told_again_after_a_failure(void **state)
 	copy_done(&before);
 }
 
+/* In a stop of its own, whoever runs and holds a page otherwise. */
+static void told_in_a_stop(void **state)
+{
+	struct noted *e = *state;
+	uint64_t mem = noted_do(e, watched_map, 8);
+
+	assert_true(copy_watch(&e->copy, &e->notes, e->w.pid) >= 8);
+	noted_do(e, watched_write, mem + 5 * P);
+	copy_round(&e->copy, &e->notes, e->w.pid);
+	assert_false(copy_told_dirty(page_at(mem, 2)));
+	assert_true(copy_told_dirty(page_at(mem, 5)));
+	/* nobody has it */
+	ckpt_notes_abort(&e->notes);
+	noted_checkpoint(e);
+	assert_true(copy_told_dirty(page_at(mem, 2)));
+	/* a second one in the same checkpoint */
+	noted_do(e, watched_write, mem + 3 * P);
+	copy_watch(&e->copy, &e->notes, e->w.pid);
+	noted_do(e, watched_write, mem + 4 * P);
+	assert_true(copy_watch(&e->copy, &e->notes, e->w.pid) >= 1);
+	noted_checkpoint(e);
+	assert_false(copy_told_dirty(page_at(mem, 3)));
+	assert_false(copy_told_dirty(page_at(mem, 4)));
+}
+
 static uint64_t map_anew(uint64_t mem)
 {
 	if (mmap((void *)mem, 8 * P, PROT_READ | PROT_WRITE,
@@ -142,6 +167,7 @@ static void nothing_beside_other_io(void **state)
 	assert_int_equal(noted_do(e, begin_io, 0), 0);
 	noted_do(e, watched_write, mem);
 	assert_int_equal(ahead(e), 0);
+	assert_int_equal(copy_watch(&e->copy, &e->notes, e->w.pid), 0);
 	noted_checkpoint(e);
 	assert_true(copy_told_dirty(page_at(mem, 0)));
 	/* nor in the next one, when all is dirty for it */
@@ -293,6 +319,7 @@ int main(void)
 		NOTED_TEST(told_once),
 		NOTED_TEST(told_clean),
 		NOTED_TEST(told_again_after_a_failure),
+		NOTED_TEST(told_in_a_stop),
 		NOTED_TEST(areas_that_changed),
 		NOTED_TEST(nothing_beside_other_io),
 		NOTED_TEST(written_without_a_fault),

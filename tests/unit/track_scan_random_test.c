@@ -229,6 +229,8 @@ static void one_seed(unsigned long seed, unsigned long rounds)
 		/* a checkpoint that fails: the store has what it had */
 		if (failing)
 			copy_assign(&failed, &copy);
+		if (!draw(4))
+			copy_watch(failing ? &failed : &copy, &notes, w.pid);
 		watched_begin(&w, some_operations, 1 + draw(30));
 		for (unsigned int n = draw(4); n; n--)
 			ahead += copy_ahead(failing ? &failed : &copy, &notes, group, w.pid);

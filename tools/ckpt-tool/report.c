@@ -180,6 +180,7 @@ static void checkpoint_json(const char *name, const struct ckpt_checkpoint_resul
 	report_u64(doc, "stored_bytes", r->stored_bytes);
 	report_u64(doc, "freeze_ns", r->freeze_ns);
 	freeze_parts_json(doc, &r->parts);
+	report_u64(doc, "watch_ns", r->watch_ns);
 	report_u64(doc, "total_ns", r->total_ns);
 	report_u64(doc, "followed", r->followed);
 	report_u64(doc, "tcp_left", r->tcp_left);
@@ -192,7 +193,7 @@ static void checkpoint_json(const char *name, const struct ckpt_checkpoint_resul
 void report_checkpoint(const char *name, const struct ckpt_checkpoint_result *r, bool dry_run,
 		       bool json)
 {
-	char read[32], raw[32], stored[32], freeze[32], total[32];
+	char read[32], raw[32], stored[32], freeze[32], watch[32], total[32];
 
 	if (json) {
 		checkpoint_json(name, r, dry_run);
@@ -209,6 +210,9 @@ void report_checkpoint(const char *name, const struct ckpt_checkpoint_result *r,
 		    human_bytes(r->memory_read + r->file_read, read),
 		    human_bytes(r->raw_bytes, raw), human_bytes(r->stored_bytes, stored),
 		    human_ns(r->freeze_ns, freeze), human_ns(r->total_ns, total));
+	if (r->watch_ns)
+		report_line(stdout, "the tracker watches it from now on, for which it was frozen "
+			    "%s before", human_ns(r->watch_ns, watch));
 	if (r->followed)
 		report_line(stdout, "drivers follow %" PRIu32 " address spaces: all of their "
 			    "memory was read while all was stopped", r->followed);

@@ -209,22 +209,41 @@ static size_t ahead_area(struct copy *copy, const struct ckpt_take_area *area, i
 	return dirty;
 }
 
+/* Uses @take up. */
+static size_t copy_told(struct copy *copy, struct ckpt_take *take, pid_t pid)
+{
+	cleanup_close int mem = open_proc(pid, "mem");
+	size_t dirty = 0;
+
+	for (size_t a = 0; take->n_mms && a < take->mms[0].n_areas; a++)
+		dirty += ahead_area(copy, &take->mms[0].areas[a], mem);
+	ckpt_take_done(take);
+	return dirty;
+}
+
 size_t copy_ahead(struct copy *copy, struct ckpt_notes *notes, const char *dir, pid_t pid)
 {
 	struct ckpt_err err = CKPT_ERR_INIT;
 	struct ckpt_take take;
-	size_t dirty = 0;
-	int mem;
 
 	open_pool();
 	if (ckpt_notes_ahead(notes, dir, &take, &err))
 		fail_msg("%s", err.text);
-	mem = open_proc(pid, "mem");
-	for (size_t a = 0; take.n_mms && a < take.mms[0].n_areas; a++)
-		dirty += ahead_area(copy, &take.mms[0].areas[a], mem);
-	close(mem);
-	ckpt_take_done(&take);
-	return dirty;
+	return copy_told(copy, &take, pid);
+}
+
+size_t copy_watch(struct copy *copy, struct ckpt_notes *notes, pid_t pid)
+{
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_take take;
+	int32_t p = pid;
+
+	open_pool();
+	watched_stop(pid);
+	if (ckpt_notes_watch(notes, &p, 1, &take, &err))
+		fail_msg("%s", err.text);
+	watched_go_on(pid);
+	return copy_told(copy, &take, pid);
 }
 
 /* Regions of [start, end) that have pages: asked of the kernel, and not of the library. */

@@ -34,7 +34,9 @@ void copy_round(struct copy *copy, struct ckpt_notes *notes, pid_t pid);
  * like it. Return: how many pages were told as dirty.
  */
 size_t copy_ahead(struct copy *copy, struct ckpt_notes *notes, const char *dir, pid_t pid);
-/* The same with a take that was had before; the process stands. */
+/* The same while it stands. */
+size_t copy_watch(struct copy *copy, struct ckpt_notes *notes, pid_t pid);
+/* A round with a take that was had before; the process stands. */
 void copy_take(struct copy *copy, const struct ckpt_take_mm *take, pid_t pid);
 void copy_compare(const struct copy *copy, pid_t pid);
 /* What a checkpoint that failed leaves: @to becomes @from. */

@@ -52,6 +52,7 @@ struct ckpt_freeze_parts {
  * @dirs_opened: directories that had to be listed
  * @raw_bytes, @stored_bytes: new data before and after compression
  * @freeze_ns: from the first stop to the last detach
+ * @watch_ns: the same of the stop before, in which who was not watched yet came to be; 0: none
  * @parts: of freeze_ns; empty with @stop, where it goes on until all is durable
  * @followed: address spaces that drivers follow, so that all of their memory was read in the stop
  * @tcp_left, @tcp_reset: with tcp_repair: connections whose other ends have not heard of the end,
@@ -61,7 +62,7 @@ struct ckpt_checkpoint_result {
 	uint64_t id, parent;
 	const char *kind, *tracker;
 	uint64_t pages, dirty_pages, final_pages, files, memory_read, file_read, dirs_opened;
-	uint64_t raw_bytes, stored_bytes, freeze_ns, total_ns;
+	uint64_t raw_bytes, stored_bytes, freeze_ns, watch_ns, total_ns;
 	struct ckpt_freeze_parts parts;
 	uint32_t rounds, tasks, threads, followed;
 	uint32_t tcp_left, tcp_reset;

@@ -18,8 +18,7 @@
 #define STOP_HOLD_MS 600000
 #define FIRST (-20)	/* of the range of nice */
 
-/* Resident anonymous pages of a process; 0 when it is gone. */
-static uint64_t resident(int32_t pid)
+uint64_t ckpt_cut_resident(int32_t pid)
 {
 	cleanup_fclose FILE *f = NULL;
 	uint64_t all = 0, shared = 0;
@@ -68,12 +67,12 @@ static size_t stage_pages(const struct ckpt_cut *cut)
 
 		/* what one has the others have as well, mostly */
 		most = shared > most ? shared : most;
-		pages += known ? 0 : resident(pids[i]);
+		pages += known ? 0 : ckpt_cut_resident(pids[i]) / (cut->result.watch_ns ? 4 : 1);
 	}
 	return pages + most;
 }
 
-static int open_stop(struct ckpt_cut *cut, struct ckpt_err *err)
+int ckpt_cut_open_stop(struct ckpt_cut *cut, struct ckpt_stop **ret, struct ckpt_err *err)
 {
 	const struct ckpt_tagged *group = cut->params->group;
 	struct ckpt_stop_params params = {
@@ -93,7 +92,12 @@ static int open_stop(struct ckpt_cut *cut, struct ckpt_err *err)
 	params.tcp_repair = cut->params->tcp_repair;
 	params.hold_ms = cut->params->stop ? STOP_HOLD_MS : 0;
 	params.unhurried = cut->unhurried;
-	if (ckpt_stop_open(&params, &cut->stop, err))
+	return ckpt_stop_open(&params, ret, err);
+}
+
+static int open_stop(struct ckpt_cut *cut, struct ckpt_err *err)
+{
+	if (ckpt_cut_open_stop(cut, &cut->stop, err))
 		return -1;
 	/* After the keeper's fork: the stage is touched here and copied by nobody. */
 	cut->stage = ckpt_stage_new(stage_pages(cut), err);
@@ -146,6 +150,23 @@ static int take_beside(struct ckpt_cut *cut, struct ckpt_take *take,
 	return cut->tracker.live ? take_last(cut, take, inodes, err) : 0;
 }
 
+int ckpt_cut_adopt(struct ckpt_cut *cut, struct ckpt_stop *stop, const struct ckpt_image *image,
+		   struct ckpt_err *err)
+{
+	for (size_t i = 0; i < image->n_mms; i++) {
+		const struct ckpt_mm *mm = &image->mms[i];
+		cleanup_close int fd = -1;
+
+		if (mm->userfault < 0)
+			continue;
+		fd = ckpt_stop_fetch(stop, mm->userfault, err);
+		if (fd < 0)
+			return -1;
+		cut->tracker.adopt(cut->tracker.self, mm->pid, fd);
+	}
+	return 0;
+}
+
 /* Those who were not watched yet, after the keeper's reading. */
 static int take_others(struct ckpt_cut *cut, struct ckpt_take *take, struct ckpt_err *err)
 {
@@ -156,18 +177,11 @@ static int take_others(struct ckpt_cut *cut, struct ckpt_take *take, struct ckpt
 	if (!pids)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of processes");
 	for (size_t i = 0; i < image->n_mms; i++) {
-		const struct ckpt_mm *mm = &image->mms[i];
-		cleanup_close int fd = -1;
-
-		if (!ckpt_take_find(take, mm->pid))
-			pids[n++] = mm->pid;
-		if (mm->userfault < 0)
-			continue;
-		fd = ckpt_stop_fetch(cut->stop, mm->userfault, err);
-		if (fd < 0)
-			return -1;
-		cut->tracker.adopt(cut->tracker.self, mm->pid, fd);
+		if (!ckpt_take_find(take, image->mms[i].pid))
+			pids[n++] = image->mms[i].pid;
 	}
+	if (ckpt_cut_adopt(cut, cut->stop, image, err))
+		return -1;
 	ckpt_fault("checkpoint.adopted");
 	return n ? cut->tracker.more(cut->tracker.self, pids, n, take, err) : 0;
 }

@@ -75,9 +75,16 @@ int ckpt_cut_refuse_group(const struct ckpt_tagged *group, struct ckpt_err *err)
 int ckpt_cut_refuse(struct ckpt_cut *cut, struct ckpt_err *err);
 int ckpt_cut_open(struct ckpt_cut *cut, struct ckpt_err *err);
 int ckpt_cut_live(struct ckpt_cut *cut, struct ckpt_err *err);
+/* Before that: stop who is not watched yet, for as long as it takes to watch it. */
+int ckpt_cut_watch(struct ckpt_cut *cut, struct ckpt_err *err);
 /* Within the next, just before the stop: what a tracker tells ahead of it, into the stage. */
 int ckpt_cut_ahead(struct ckpt_cut *cut, struct ckpt_err *err);
 int ckpt_cut_final(struct ckpt_cut *cut, struct ckpt_err *err);
+/* Parts that stops have in common: a keeper; descriptors for the tracker; anonymous pages. */
+int ckpt_cut_open_stop(struct ckpt_cut *cut, struct ckpt_stop **ret, struct ckpt_err *err);
+int ckpt_cut_adopt(struct ckpt_cut *cut, struct ckpt_stop *stop, const struct ckpt_image *image,
+		   struct ckpt_err *err);
+uint64_t ckpt_cut_resident(int32_t pid);
 int ckpt_cut_commit(struct ckpt_cut *cut, struct ckpt_err *err);
 
 #endif

@@ -197,6 +197,26 @@ int ckpt_notes_round(struct ckpt_notes *notes, const int32_t *pids, size_t n,
 	return walk_all(notes, pids, n, true, ret, err);
 }
 
+int ckpt_notes_watch(struct ckpt_notes *notes, const int32_t *pids, size_t n,
+		     struct ckpt_take *ret, struct ckpt_err *err)
+{
+	if (ckpt_notes_round(notes, pids, n, ret, err))
+		return -1;
+	if (notes->behind || notes->behind_now) {
+		ckpt_take_done(ret);
+		return 0;
+	}
+	for (size_t i = 0; i < notes->n_mms; i++) {
+		struct ckpt_notes_mm *mm = &notes->mms[i];
+
+		if (!mm->told)
+			continue;
+		mm->doubt |= ckpt_ranges_join(&mm->ahead, &mm->taken);
+		ckpt_ranges_done(&mm->taken);
+	}
+	return 0;
+}
+
 int ckpt_notes_more(struct ckpt_notes *notes, const int32_t *pids, size_t n,
 		    struct ckpt_take *ret, struct ckpt_err *err)
 {

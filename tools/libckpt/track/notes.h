@@ -83,6 +83,13 @@ int ckpt_notes_adopt(struct ckpt_notes *notes, int32_t pid, int uffd, struct ckp
 int ckpt_notes_round(struct ckpt_notes *notes, const int32_t *pids, size_t n,
 		     struct ckpt_take *ret, struct ckpt_err *err);
 
+/*
+ * The same before a round, of the group while it stands once more: what is told here the round need
+ * not tell, unless there was I/O under way.
+ */
+int ckpt_notes_watch(struct ckpt_notes *notes, const int32_t *pids, size_t n,
+		     struct ckpt_take *ret, struct ckpt_err *err);
+
 /**
  * ckpt_notes_ahead - before a round: pages that it need not tell unless they are written again
  * @dir: directory of the group's cgroup

@@ -177,6 +177,12 @@ static int scan_pages(void *self, const int32_t *pids, size_t n_pids, struct ckp
 	return walk(self, CKPT_TRACKER_ROUND, pids, n_pids, ret, err);
 }
 
+static int scan_watch(void *self, const int32_t *pids, size_t n_pids, struct ckpt_take *ret,
+		      struct ckpt_err *err)
+{
+	return walk(self, CKPT_TRACKER_WATCH, pids, n_pids, ret, err);
+}
+
 static int scan_ahead(void *self, struct ckpt_take *ret, struct ckpt_err *err)
 {
 	return walk(self, CKPT_TRACKER_AHEAD, NULL, 0, ret, err);
@@ -261,7 +267,8 @@ int ckpt_tracker_open_scan(const char *path, const char *dir, struct ckpt_tracke
 	*ret = (struct ckpt_tracker){
 		.name = NAME, .delta = true, .self = s,
 		.begin = scan_begin, .next = scan_next, .missing = scan_missing,
-		.adopt = scan_adopt, .ahead = scan_ahead, .pages = scan_pages, .more = scan_more,
+		.adopt = scan_adopt, .watch = scan_watch, .ahead = scan_ahead,
+		.pages = scan_pages, .more = scan_more,
 		.inodes = scan_inodes, .commit = scan_commit, .abort = scan_abort,
 		.close = scan_close,
 	};

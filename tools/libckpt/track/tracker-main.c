@@ -133,7 +133,11 @@ static int do_ahead(struct server *s, struct ckpt_tracker_reply *reply)
 	return answer_take(s, &take, reply);
 }
 
-static int do_round(struct server *s, uint32_t n, bool more, struct ckpt_tracker_reply *reply)
+/* A walk of stopped processes: of the group, or of those of it that were not walked. */
+typedef int (*walk_fn)(struct ckpt_notes *notes, const int32_t *pids, size_t n,
+		       struct ckpt_take *ret, struct ckpt_err *err);
+
+static int do_walk(struct server *s, walk_fn walk, uint32_t n, struct ckpt_tracker_reply *reply)
 {
 	cleanup_free int32_t *pids = asked(s, n, &reply->err);
 	struct ckpt_take take;
@@ -141,8 +145,7 @@ static int do_round(struct server *s, uint32_t n, bool more, struct ckpt_tracker
 	if (!pids)
 		return -1;
 	/* what has been protected and not told nobody would ever hear of */
-	if (more ? ckpt_notes_more(&s->notes, pids, n, &take, &reply->err) :
-		   ckpt_notes_round(&s->notes, pids, n, &take, &reply->err))
+	if (walk(&s->notes, pids, n, &take, &reply->err))
 		_exit(1);
 	ckpt_fault("tracker.round");
 	return answer_take(s, &take, reply);
@@ -187,9 +190,14 @@ static void serve(struct server *s, const struct ckpt_tracker_request *q, int *f
 	case CKPT_TRACKER_AHEAD:
 		do_ahead(s, reply);
 		break;
+	case CKPT_TRACKER_WATCH:
+		do_walk(s, ckpt_notes_watch, q->n, reply);
+		break;
 	case CKPT_TRACKER_ROUND:
+		do_walk(s, ckpt_notes_round, q->n, reply);
+		break;
 	case CKPT_TRACKER_MORE:
-		do_round(s, q->n, q->op == CKPT_TRACKER_MORE, reply);
+		do_walk(s, ckpt_notes_more, q->n, reply);
 		break;
 	case CKPT_TRACKER_COMMIT:
 		do_commit(s, q);

@@ -17,6 +17,7 @@ enum ckpt_tracker_op {
 	CKPT_TRACKER_BEGIN = 1,	/* with the board */
 	CKPT_TRACKER_MISSING,	/* board: pids; then those that are not watched */
 	CKPT_TRACKER_ADOPT,	/* with the userfaultfd of @pid */
+	CKPT_TRACKER_WATCH,	/* board: pids of the group, stopped; then what is told ahead */
 	CKPT_TRACKER_AHEAD,	/* board: the take of what is told while the group runs */
 	CKPT_TRACKER_ROUND,	/* board: pids of the group; then the take of who is watched */
 	CKPT_TRACKER_MORE,	/* board: pids of who is watched since then; then their take */

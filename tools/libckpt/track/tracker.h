@@ -43,6 +43,7 @@ struct ckpt_epoch {
  * @missing: NULL, or: its one round is walked while the group is stopped, and of those of
  *	@pids that it returns it wants a userfaultfd first
  * @adopt: with that: here is one, which stays the caller's; without it the process is not told
+ * @watch: with that, in a stop before, after adopt: the same as @ahead, of stopped @pids
  * @ahead: with that, before: pages to be copied while the group runs, which the round then does not
  *	tell as dirty unless they were written again
  * @more: with that: after @pages of the group, the same of @pids adopted since, added to @take
@@ -59,6 +60,8 @@ struct ckpt_tracker {
 	int (*missing)(void *self, const int32_t *pids, size_t n, int32_t **ret_pids,
 		       size_t *ret_n, struct ckpt_err *err);
 	void (*adopt)(void *self, int32_t pid, int fd);
+	int (*watch)(void *self, const int32_t *pids, size_t n_pids, struct ckpt_take *ret,
+		     struct ckpt_err *err);
 	int (*ahead)(void *self, struct ckpt_take *ret, struct ckpt_err *err);
 	int (*more)(void *self, const int32_t *pids, size_t n_pids, struct ckpt_take *take,
 		    struct ckpt_err *err);

@@ -73,9 +73,10 @@ class Series:  # pylint: disable=too-many-instance-attributes
         took = time.monotonic_ns() - began
         if said["kind"] != kind:
             raise RuntimeError("a checkpoint is %s instead of %s" % (said["kind"], kind))
-        self.gaps.append((self.group.gap_ns(gaps), said["freeze_ns"]))
+        longest = max(said["freeze_ns"], said["watch_ns"])
+        self.gaps.append((self.group.gap_ns(gaps), longest))
         tool("verify", "%s@%d" % (self.group.name, said["id"]), store=self.store)
-        return {"freeze": said["freeze_ns"], "total": took, "read": said["bytes_read"],
+        return {"freeze": longest, "total": took, "read": said["bytes_read"],
                 "stored": said["stored_bytes"], "parts": said.get("freeze_parts", {})}
 
     def _raw(self, size):
