@@ -72,7 +72,8 @@ static size_t stage_pages(const struct ckpt_cut *cut)
 	return pages + most;
 }
 
-int ckpt_cut_open_stop(struct ckpt_cut *cut, struct ckpt_stop **ret, struct ckpt_err *err)
+int ckpt_cut_open_stop(struct ckpt_cut *cut, bool last, struct ckpt_stop **ret,
+		       struct ckpt_err *err)
 {
 	const struct ckpt_tagged *group = cut->params->group;
 	struct ckpt_stop_params params = {
@@ -89,15 +90,15 @@ int ckpt_cut_open_stop(struct ckpt_cut *cut, struct ckpt_stop **ret, struct ckpt
 	params.keep_fd = cut->lock >= 0 ? &cut->lock : NULL;
 	params.watched = cut->tracker.missing && cut->epoch.load_cookie;
 	/* With --stop it stays held while its checkpoint is written. */
-	params.tcp_repair = cut->params->tcp_repair;
-	params.hold_ms = cut->params->stop ? STOP_HOLD_MS : 0;
+	params.tcp_repair = last && cut->params->tcp_repair;
+	params.hold_ms = last && cut->params->stop ? STOP_HOLD_MS : 0;
 	params.unhurried = cut->unhurried;
 	return ckpt_stop_open(&params, ret, err);
 }
 
 static int open_stop(struct ckpt_cut *cut, struct ckpt_err *err)
 {
-	if (ckpt_cut_open_stop(cut, &cut->stop, err))
+	if (ckpt_cut_open_stop(cut, true, &cut->stop, err))
 		return -1;
 	/* After the keeper's fork: the stage is touched here and copied by nobody. */
 	cut->stage = ckpt_stage_new(stage_pages(cut), err);

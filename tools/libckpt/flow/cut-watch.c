@@ -64,7 +64,7 @@ int ckpt_cut_watch(struct ckpt_cut *cut, struct ckpt_err *err)
 		return -1;
 	if (!worth)
 		return 0;
-	ret = ckpt_cut_open_stop(cut, &stop, err);
+	ret = ckpt_cut_open_stop(cut, false, &stop, err);
 	if (!ret)
 		ret = ckpt_stop_begin(stop, err);
 	if (!ret)

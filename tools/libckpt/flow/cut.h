@@ -80,8 +80,12 @@ int ckpt_cut_watch(struct ckpt_cut *cut, struct ckpt_err *err);
 /* Within the next, just before the stop: what a tracker tells ahead of it, into the stage. */
 int ckpt_cut_ahead(struct ckpt_cut *cut, struct ckpt_err *err);
 int ckpt_cut_final(struct ckpt_cut *cut, struct ckpt_err *err);
-/* Parts that stops have in common: a keeper; descriptors for the tracker; anonymous pages. */
-int ckpt_cut_open_stop(struct ckpt_cut *cut, struct ckpt_stop **ret, struct ckpt_err *err);
+/*
+ * Parts that stops have in common: a keeper, @last: for the one after which a group with --stop
+ * does not run any more; descriptors for the tracker; anonymous pages.
+ */
+int ckpt_cut_open_stop(struct ckpt_cut *cut, bool last, struct ckpt_stop **ret,
+		       struct ckpt_err *err);
 int ckpt_cut_adopt(struct ckpt_cut *cut, struct ckpt_stop *stop, const struct ckpt_image *image,
 		   struct ckpt_err *err);
 uint64_t ckpt_cut_resident(int32_t pid);

@@ -121,41 +121,68 @@ static int walk_mm(const struct ckpt_notes_mm *mm, struct ckpt_take_mm *take,
 	return 0;
 }
 
-/* @dirty of each mm is protected: told ahead, or by the round. */
-static void keep(struct ckpt_notes *notes, const struct ckpt_ranges *dirty, bool sure)
+/**
+ * struct members - processes of the group
+ * @sure: everybody has let go of what was not told as written when it was protected
+ */
+struct members {
+	int32_t *pids;
+	size_t n;
+	bool sure;
+};
+
+static bool has(const struct members *m, int32_t pid)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		if (m->pids[i] == pid)
+			return true;
+	}
+	return false;
+}
+
+/* @dirty of each mm is protected: told ahead, or by the round, as of who has left. */
+static void keep(struct ckpt_notes *notes, const struct ckpt_ranges *dirty,
+		 const struct members *now)
 {
 	for (size_t i = 0; i < notes->n_mms; i++) {
 		struct ckpt_notes_mm *mm = &notes->mms[i];
+		bool ahead = now->sure && has(now, mm->pid);
 
-		mm->doubt |= ckpt_ranges_join(sure ? &mm->ahead : &mm->taken, &dirty[i]);
+		mm->doubt |= ckpt_ranges_join(ahead ? &mm->ahead : &mm->taken, &dirty[i]);
 	}
 }
 
-/* Nothing of @take that was written is told ahead. */
-static void thin(struct ckpt_take *take)
+/* Nothing that was written is told ahead. */
+static void thin_mm(struct ckpt_take_mm *mm)
+{
+	for (size_t a = 0; a < mm->n_areas; a++) {
+		struct ckpt_take_area *area = &mm->areas[a];
+		size_t kept = 0;
+
+		for (size_t r = 0; r < area->n_runs; r++) {
+			if (!(area->runs[r].flags & CKPT_RUN_DIRTY))
+				area->runs[kept++] = area->runs[r];
+		}
+		area->n_runs = kept;
+	}
+}
+
+static void thin(struct ckpt_take *take, const struct members *now)
 {
 	for (size_t m = 0; m < take->n_mms; m++) {
-		for (size_t a = 0; a < take->mms[m].n_areas; a++) {
-			struct ckpt_take_area *area = &take->mms[m].areas[a];
-			size_t kept = 0;
-
-			for (size_t r = 0; r < area->n_runs; r++) {
-				if (!(area->runs[r].flags & CKPT_RUN_DIRTY))
-					area->runs[kept++] = area->runs[r];
-			}
-			area->n_runs = kept;
-		}
+		if (!now->sure || !has(now, take->mms[m].pid))
+			thin_mm(&take->mms[m]);
 	}
 }
 
-static int walk_all(struct ckpt_notes *notes, struct ckpt_take *take, struct ckpt_ranges *dirty,
-		    struct ckpt_err *err)
+static int walk_all(struct ckpt_notes *notes, const struct members *group, struct ckpt_take *take,
+		    struct ckpt_ranges *dirty, struct ckpt_err *err)
 {
 	for (size_t i = 0; i < notes->n_mms; i++) {
 		struct ckpt_notes_mm *mm = &notes->mms[i];
 		struct ckpt_take_mm *told;
 
-		if (!mm->spans.n)
+		if (!mm->spans.n || !has(group, mm->pid))
 			continue;
 		told = ckpt_take_add_mm(take, mm->cookie, mm->pid, 0);
 		if (!told)
@@ -167,48 +194,55 @@ static int walk_all(struct ckpt_notes *notes, struct ckpt_take *take, struct ckp
 	return 0;
 }
 
-/* Has everybody let go of what was not told as written when it was protected? */
-static bool settled(const struct ckpt_notes *notes, const char *dir, const struct ckpt_buf *before)
+/* Who is there now, after the walk; @before: rings at rest before it. */
+static void look_again(const struct ckpt_notes *notes, const char *dir,
+		       const struct ckpt_buf *before, struct members *ret)
 {
 	cleanup_buf struct ckpt_buf rings = CKPT_BUF_INIT;
-	cleanup_free int32_t *pids = NULL;
-	size_t n = 0;
 
-	return !behind(dir, &rings, &pids, &n) && !ckpt_notes_ring_gone(&notes->rings, &rings) &&
-	       !ckpt_notes_ring_gone(before, &rings) && ckpt_quiet(pids, n);
+	ret->sure = !behind(dir, &rings, &ret->pids, &ret->n) &&
+		    !ckpt_notes_ring_gone(&notes->rings, &rings) &&
+		    !ckpt_notes_ring_gone(before, &rings) && ckpt_quiet(ret->pids, ret->n);
+}
+
+/* Of @group, with the @rings that it has. */
+static int tell_ahead(struct ckpt_notes *notes, const char *dir, const struct members *group,
+		      const struct ckpt_buf *rings, struct ckpt_take *take, struct ckpt_err *err)
+{
+	struct ckpt_ranges *dirty = calloc(notes->n_mms, sizeof(*dirty));
+	struct members now = { 0 };
+	int failed;
+
+	if (!dirty)
+		return no_memory(err);
+	/* without memory for a take what was protected is told by the round */
+	failed = walk_all(notes, group, take, dirty, err);
+	if (!failed)
+		look_again(notes, dir, rings, &now);
+	keep(notes, dirty, &now);
+	thin(take, &now);
+	free(now.pids);
+	for (size_t i = 0; i < notes->n_mms; i++)
+		ckpt_ranges_done(&dirty[i]);
+	free(dirty);
+	return failed;
 }
 
 int ckpt_notes_ahead(struct ckpt_notes *notes, const char *dir, struct ckpt_take *ret,
 		     struct ckpt_err *err)
 {
 	cleanup_buf struct ckpt_buf rings = CKPT_BUF_INIT;
-	cleanup_free int32_t *pids = NULL;
-	struct ckpt_ranges *dirty = NULL;
 	struct ckpt_take take = { 0 };
-	bool sure, failed;
-	size_t n = 0;
+	struct members group = { 0 };
+	int failed = 0;
 
-	*ret = (struct ckpt_take){ 0 };
 	/* on an older kernel an area that is registered anew may have protected pages that lie */
-	if (!notes->n_mms || notes->apart || !ckpt_protect_spans() || notes->behind ||
-	    behind(dir, &rings, &pids, &n))
-		return 0;
-	dirty = calloc(notes->n_mms, sizeof(*dirty));
-	if (!dirty)
-		return no_memory(err);
-	/* without memory for a take each that was walked is told by the round */
-	failed = walk_all(notes, &take, dirty, err);
-	sure = !failed && settled(notes, dir, &rings);
-	keep(notes, dirty, sure);
-	for (size_t i = 0; i < notes->n_mms; i++)
-		ckpt_ranges_done(&dirty[i]);
-	free(dirty);
-	if (failed) {
+	if (notes->n_mms && !notes->apart && ckpt_protect_spans() && !notes->behind &&
+	    !behind(dir, &rings, &group.pids, &group.n))
+		failed = tell_ahead(notes, dir, &group, &rings, &take, err);
+	free(group.pids);
+	if (failed)
 		ckpt_take_done(&take);
-		return -1;
-	}
-	if (!sure)
-		thin(&take);
 	*ret = take;
-	return 0;
+	return failed;
 }

@@ -34,6 +34,8 @@
 /*
  * Who sleeps in one of these holds no page to write to it later: they wait, or take what is in
  * memory and write nothing to it, or copy to it by its addresses, with a fault like any program.
+ * By these numbers no call of 32-bit programs (int 0x80) does either, as read would by that of
+ * close.
  */
 static const int harmless[] = {
 	/* wait */
@@ -44,7 +46,7 @@ static const int harmless[] = {
 	/* take */
 	SYS_write, SYS_pwrite64, SYS_writev, SYS_sendto, SYS_sendmsg,
 	/* neither */
-	SYS_open, SYS_openat, SYS_close, SYS_fsync, SYS_fdatasync, SYS_rename, SYS_renameat2,
+	SYS_open, SYS_openat, SYS_fsync, SYS_fdatasync, SYS_rename, SYS_renameat2,
 	SYS_unlink, SYS_unlinkat, SYS_mkdir, SYS_rmdir, SYS_mmap, SYS_munmap, SYS_mprotect,
 	SYS_madvise, SYS_brk, SYS_fork, SYS_vfork, SYS_clone, SYS_clone3, SYS_execve, SYS_exit,
 	SYS_exit_group,
