@@ -192,6 +192,8 @@ static void test_routes_come_later(void **state)
 			       "echo addr add 2001:db8::$i/64 dev lo nodad noprefixroute; done | "
 			       "ip -batch -; sleep 1", true);
 	for (size_t i = 0; i < sizeof(busy) / sizeof(*busy); i++) {
+		/* it was, until now */
+		assert_int_equal(waitpid(busy[i], NULL, WNOHANG), 0);
 		kill(busy[i], SIGKILL);
 		waitpid(busy[i], NULL, 0);
 	}

@@ -216,6 +216,11 @@ static int add_pids(const char *path, const struct stat *st, int type, struct FT
 	if (type != FTW_F || strcmp(path + ftw->base, "cgroup.procs"))
 		return 0;
 	f = fopen(path, "re");
+	/* one that is gone has none, nor one of threads */
+	if (!f && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
+		found.failed = 1;
+		return 1;
+	}
 	while (f && fscanf(f, "%d", &pid) == 1) {
 		int32_t *pids = realloc(found.pids, (found.n + 1) * sizeof(*pids));
 
@@ -229,18 +234,25 @@ static int add_pids(const char *path, const struct stat *st, int type, struct FT
 	return 0;
 }
 
-int ckpt_cgroup_dir_pids(const char *dir, int32_t **ret_pids, size_t *ret_n, struct ckpt_err *err)
+/* @name: what @dir is called in a message */
+static int list_pids(const char *dir, const char *name, int32_t **ret_pids, size_t *ret_n,
+		     struct ckpt_err *err)
 {
 	found.pids = NULL;
 	found.n = 0;
 	found.failed = 0;
 	if (nftw(dir, add_pids, 16, FTW_PHYS) < 0 || found.failed) {
 		free(found.pids);
-		return ckpt_fail(err, CKPT_USAGE, errno, "'%s' is no cgroup", dir);
+		return ckpt_fail(err, CKPT_USAGE, errno, "'%s' is no cgroup", name);
 	}
 	*ret_pids = found.pids;
 	*ret_n = found.n;
 	return 0;
+}
+
+int ckpt_cgroup_dir_pids(const char *dir, int32_t **ret_pids, size_t *ret_n, struct ckpt_err *err)
+{
+	return list_pids(dir, dir, ret_pids, ret_n, err);
 }
 
 int ckpt_cgroup_pids(const char *cgroup, int32_t **ret_pids, size_t *ret_n, struct ckpt_err *err)
@@ -248,7 +260,7 @@ int ckpt_cgroup_pids(const char *cgroup, int32_t **ret_pids, size_t *ret_n, stru
 	cleanup_free char *dir = NULL;
 
 	return ckpt_cgroup_dir(cgroup, &dir, err) ||
-	       ckpt_cgroup_dir_pids(dir, ret_pids, ret_n, err) ? -1 : 0;
+	       list_pids(dir, cgroup, ret_pids, ret_n, err) ? -1 : 0;
 }
 
 int ckpt_cgroup_kill(const char *cgroup, int timeout_ms, struct ckpt_err *err)

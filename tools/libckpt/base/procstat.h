@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #define CKPT_STAT_FLAGS 9
+#define CKPT_STAT_THREADS 20
 #define CKPT_STAT_START_TIME 22
 #define CKPT_STAT_ARG_START 48		/* the next one is where the arguments end */
 

@@ -62,7 +62,7 @@ static int steps(struct ckpt_cut *cut, struct ckpt_err *err)
 		return 0;
 	ckpt_fault("checkpoint.opened");
 	tell(cut, "copying while the group runs");
-	if (ckpt_cut_watch(cut, err) || ckpt_cut_live(cut, err))
+	if (ckpt_cut_live(cut, err) || ckpt_cut_watch(cut, err))
 		return -1;
 	ckpt_fault("checkpoint.live");
 	if (ckpt_cut_final(cut, err))

@@ -67,7 +67,7 @@ static size_t stage_pages(const struct ckpt_cut *cut)
 
 		/* what one has the others have as well, mostly */
 		most = shared > most ? shared : most;
-		pages += known ? 0 : ckpt_cut_resident(pids[i]) / (cut->result.watch_ns ? 4 : 1);
+		pages += known ? 0 : ckpt_cut_resident(pids[i]) / (cut->result.rounds ? 4 : 1);
 	}
 	return pages + most;
 }
@@ -354,7 +354,7 @@ int ckpt_cut_final(struct ckpt_cut *cut, struct ckpt_err *err)
 {
 	struct ckpt_inode_take inodes = { 0 };
 	struct ckpt_take take = { 0 };
-	int ret = open_stop(cut, err) || ckpt_cut_ahead(cut, err) ? -1 : 0;
+	int ret = open_stop(cut, err) || ckpt_cut_ahead(cut, &cut->stage_sink, err) ? -1 : 0;
 	const struct scheduling own = come_first();
 
 	if (!ret) {

@@ -49,7 +49,7 @@ int ckpt_cut_live(struct ckpt_cut *cut, struct ckpt_err *err)
 	}
 }
 
-int ckpt_cut_ahead(struct ckpt_cut *cut, struct ckpt_err *err)
+int ckpt_cut_ahead(struct ckpt_cut *cut, const struct ckpt_sink *sink, struct ckpt_err *err)
 {
 	uint64_t before = UINT64_MAX;
 
@@ -60,7 +60,7 @@ int ckpt_cut_ahead(struct ckpt_cut *cut, struct ckpt_err *err)
 		int ret = cut->tracker.ahead(cut->tracker.self, &take, err);
 
 		if (!ret)
-			ret = ckpt_mem_live(&cut->mem, &take, &cut->stage_sink, err);
+			ret = ckpt_mem_live(&cut->mem, &take, sink, err);
 		ckpt_take_done(&take);
 		if (ret)
 			return -1;

@@ -58,12 +58,14 @@ int ckpt_cut_watch(struct ckpt_cut *cut, struct ckpt_err *err)
 	bool worth;
 	int ret;
 
-	if (!cut->tracker.watch || !cut->epoch.load_cookie)
+	/* who cannot be watched would be stopped for it each time, were it not for the parent */
+	if (!cut->tracker.watch || !cut->epoch.load_cookie || cut->parent)
 		return 0;
 	if (find_missing(cut, &missing, &n_missing, &worth, err))
 		return -1;
+	/* known from checkpoints in another store: all that they have is copied */
 	if (!worth)
-		return 0;
+		return ckpt_cut_ahead(cut, &cut->sink, err);
 	ret = ckpt_cut_open_stop(cut, false, &stop, err);
 	if (!ret)
 		ret = ckpt_stop_begin(stop, err);

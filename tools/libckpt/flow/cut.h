@@ -75,10 +75,10 @@ int ckpt_cut_refuse_group(const struct ckpt_tagged *group, struct ckpt_err *err)
 int ckpt_cut_refuse(struct ckpt_cut *cut, struct ckpt_err *err);
 int ckpt_cut_open(struct ckpt_cut *cut, struct ckpt_err *err);
 int ckpt_cut_live(struct ckpt_cut *cut, struct ckpt_err *err);
-/* Before that: stop who is not watched yet, for as long as it takes to watch it. */
+/* For a full one: stop who is not watched yet, for as long as it takes to watch it, and copy it. */
 int ckpt_cut_watch(struct ckpt_cut *cut, struct ckpt_err *err);
-/* Within the next, just before the stop: what a tracker tells ahead of it, into the stage. */
-int ckpt_cut_ahead(struct ckpt_cut *cut, struct ckpt_err *err);
+/* Within both, before a stop: what a tracker tells ahead of it, into @sink. */
+int ckpt_cut_ahead(struct ckpt_cut *cut, const struct ckpt_sink *sink, struct ckpt_err *err);
 int ckpt_cut_final(struct ckpt_cut *cut, struct ckpt_err *err);
 /*
  * Parts that stops have in common: a keeper, @last: for the one after which a group with --stop

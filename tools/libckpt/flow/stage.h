@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Stage: a page sink in memory for what is copied while the group is stopped
+ * Stage: a page sink in memory for what is copied while the group is stopped, or just before
  *
  * The buffer is mapped and faulted in before the freeze; hashing, comparing
  * and compressing wait until the group runs again, when the stage is replayed

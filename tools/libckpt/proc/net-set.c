@@ -16,6 +16,7 @@
 
 #define KERNEL_PROTOCOLS 3	/* IFAPROT_KERNEL_LO, _RA and _LL, and none */
 #define LO 1	/* the number of lo in every namespace */
+#define SETTLE_MS 5000	/* what we ask for comes, however busy the machine is */
 /* Flags of an address that are asked for; the others come by themselves. */
 #define ASKED (IFA_F_NODAD | IFA_F_HOMEADDRESS | IFA_F_MANAGETEMPADDR | IFA_F_NOPREFIXROUTE | \
 	       IFA_F_MCAUTOJOIN | IFA_F_STABLE_PRIVACY)
@@ -146,7 +147,7 @@ static int set_addresses(int fd, const struct ckpt_net *net, struct ckpt_err *er
 	for (int tries = 0; tries < 3; tries++) {
 		cleanup_with(ckpt_net_done) struct ckpt_net now = { 0 };
 
-		if (ckpt_net_lo_get(fd, &now, err))
+		if (ckpt_net_lo_get(fd, SETTLE_MS, &now, err))
 			return -1;
 		if (ckpt_net_same_lo(&now, net))
 			return 0;
@@ -170,7 +171,7 @@ int ckpt_net_verify(const struct ckpt_net *net, struct ckpt_err *err)
 	cleanup_with(ckpt_net_done) struct ckpt_net now = { 0 };
 	cleanup_close int fd = ckpt_net_open(err);
 
-	if (fd < 0 || ckpt_net_lo_get(fd, &now, err))
+	if (fd < 0 || ckpt_net_lo_get(fd, SETTLE_MS, &now, err))
 		return -1;
 	return ckpt_net_same_lo(&now, net) ? ckpt_net_settings_verify(net, err) :
 	       ckpt_fail(err, CKPT_DAMAGED, 0,

@@ -19,7 +19,7 @@
 
 #define LO 1	/* the number of lo in every namespace */
 #define TRIES 8
-#define SETTLE_TRIES 200
+#define SETTLE_MS 200
 
 void ckpt_net_done(struct ckpt_net *net)
 {
@@ -281,11 +281,11 @@ static int get_once(int fd, struct ckpt_net *net, bool *ret_settled, struct ckpt
 }
 
 /* The kernel takes an IPv6 address in use, and makes its route, a moment after it was asked. */
-int ckpt_net_lo_get(int fd, struct ckpt_net *net, struct ckpt_err *err)
+int ckpt_net_lo_get(int fd, unsigned int ms, struct ckpt_net *net, struct ckpt_err *err)
 {
 	bool settled = false;
 
-	for (int tries = 0; !settled && tries < SETTLE_TRIES; tries++) {
+	for (unsigned int tries = 0; !settled && tries < ms; tries++) {
 		if (tries)
 			ckpt_sleep_us(1000);
 		if (get_once(fd, net, &settled, err))
@@ -305,5 +305,6 @@ int ckpt_net_get(struct ckpt_net *ret, struct ckpt_err *err)
 {
 	cleanup_close int fd = ckpt_net_open(err);
 
-	return fd < 0 || ckpt_net_lo_get(fd, ret, err) || ckpt_net_settings_get(ret, err) ? -1 : 0;
+	return fd < 0 || ckpt_net_lo_get(fd, SETTLE_MS, ret, err) ||
+	       ckpt_net_settings_get(ret, err) ? -1 : 0;
 }

@@ -42,8 +42,11 @@ int ckpt_net_copy(const struct ckpt_net *net, struct ckpt_net *ret, struct ckpt_
 int ckpt_net_get(struct ckpt_net *ret, struct ckpt_err *err);
 /* To ask about links and addresses. Return: a descriptor of the caller's, or -1. */
 int ckpt_net_open(struct ckpt_err *err);
-/* Lo and addresses alone, once all that the kernel does later about them is done; over @net. */
-int ckpt_net_lo_get(int fd, struct ckpt_net *net, struct ckpt_err *err);
+/*
+ * Lo and addresses alone, once all that the kernel does later about them is done, or after @ms;
+ * over @net.
+ */
+int ckpt_net_lo_get(int fd, unsigned int ms, struct ckpt_net *net, struct ckpt_err *err);
 
 /*
  * net-set.c

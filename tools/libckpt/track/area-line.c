@@ -57,3 +57,9 @@ bool ckpt_area_line_of_file(const struct ckpt_area_line *line)
 	return *line->name && *line->name != '\n' && !begins(line, "[heap]") &&
 	       !begins(line, "[stack]") && !begins(line, "[anon:");
 }
+
+bool ckpt_area_line_plain(const struct ckpt_area_line *line)
+{
+	return line->writable && !line->shared && !line->ino && line->name[0] != '/' &&
+	       !ckpt_area_line_of_file(line) && ckpt_area_line_by_task(line);
+}

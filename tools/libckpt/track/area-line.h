@@ -34,4 +34,7 @@ bool ckpt_area_line_by_task(const struct ckpt_area_line *line);
  */
 bool ckpt_area_line_of_file(const struct ckpt_area_line *line);
 
+/* Writable, private and of no file: such ones are watched together (spans, notes-mm.c). */
+bool ckpt_area_line_plain(const struct ckpt_area_line *line);
+
 #endif

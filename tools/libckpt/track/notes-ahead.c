@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Notes: what is told while the group runs, ahead of a round. */
-#include <fcntl.h>
-#include <stdio.h>
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/cgroup.h"
@@ -10,6 +10,7 @@
 #include "base/fault.h"
 #include "base/pages.h"
 #include "base/procstat.h"
+#include "track/area-line.h"
 #include "track/notes.h"
 #include "track/pagemap.h"
 #include "track/populated.h"
@@ -21,6 +22,15 @@
 static int no_memory(struct ckpt_err *err)
 {
 	return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a take");
+}
+
+/* What cannot be looked at, for want of a descriptor say, has not ended for that. */
+static bool ended(int32_t pid)
+{
+	uint64_t start;
+	int r = ckpt_procstat(pid, CKPT_STAT_START_TIME, &start, 1);
+
+	return r == -ENOENT || r == -ESRCH;
 }
 
 /*
@@ -39,34 +49,55 @@ static bool behind(const char *dir, struct ckpt_buf *rings, int32_t **ret_pids, 
 	for (size_t i = 0; i < *ret_n && !found; i++) {
 		int32_t pid = (*ret_pids)[i];
 		cleanup_free char *maps = ckpt_notes_maps(pid);
-		uint64_t start;
 
 		/* who has ended waits for no I/O but that of rings, which are missed */
 		if (maps)
 			found = *maps && ckpt_notes_behind(pid, maps, rings);
 		else
-			found = !ckpt_procstat(pid, CKPT_STAT_START_TIME, &start, 1);
+			found = !ended(pid);
 	}
 	return found;
 }
 
-/* What a scan found at @r of a span: told clean, or dirty and protected. */
-static int tell(struct ckpt_take_area *area, struct ckpt_ranges *dirty,
-		const struct ckpt_scan_region *r)
-{
-	uint64_t first = r->start >> CKPT_PAGE_SHIFT, last = r->end >> CKPT_PAGE_SHIFT;
-	bool written = r->categories & CKPT_SCAN_WRITTEN;
+/**
+ * struct walk - an address space being walked
+ * @dirty: told so, and protected: some of it before
+ */
+struct walk {
+	struct ckpt_notes_mm *mm;
+	struct ckpt_take_mm *take;
+	struct ckpt_ranges *dirty;
+	int pagemap;
+};
 
-	return ckpt_take_add_pages(area, r->start, r->end, ckpt_scan_state(r->categories),
-				   written ? CKPT_RUN_DIRTY : 0) ||
-	       (written && ckpt_ranges_append(dirty, first, last)) ? -1 : 0;
+static int add(struct walk *w, struct ckpt_take_area *area, uint64_t first, uint64_t last,
+	       uint16_t state, bool dirty)
+{
+	return ckpt_take_add_pages(area, first << CKPT_PAGE_SHIFT, last << CKPT_PAGE_SHIFT, state,
+				   dirty ? CKPT_RUN_DIRTY : 0) ||
+	       (dirty && ckpt_ranges_append(w->dirty, first, last)) ? -1 : 0;
 }
 
-/*
- * One span. What has become of it since the round is no matter: who is not watched is passed
- * over, and of who is the protection tells.
- */
-static int scan_span(int pagemap, struct ckpt_take_area *area, struct ckpt_ranges *dirty)
+/* What a scan found at @r of a span.  What the round would tell in any case may be told as well. */
+static int tell(struct walk *w, struct ckpt_take_area *area, const struct ckpt_scan_region *r)
+{
+	uint64_t first = r->start >> CKPT_PAGE_SHIFT, last = r->end >> CKPT_PAGE_SHIFT;
+	uint16_t state = ckpt_scan_state(r->categories);
+	struct ckpt_range taken;
+
+	if (r->categories & CKPT_SCAN_WRITTEN)
+		return add(w, area, first, last, state, true);
+	while (ckpt_ranges_overlap(&w->mm->taken, first, last, &taken)) {
+		if ((taken.start > first && add(w, area, first, taken.start, state, false)) ||
+		    add(w, area, taken.start, taken.end, state, true))
+			return -1;
+		first = taken.end;
+	}
+	return first < last ? add(w, area, first, last, state, false) : 0;
+}
+
+/* Who is not watched is passed over, and of who is the protection tells. */
+static int scan_span(struct walk *w, struct ckpt_take_area *area)
 {
 	struct ckpt_scan_region regions[REGIONS];
 	struct ckpt_scan_arg arg = {
@@ -79,46 +110,92 @@ static int scan_span(int pagemap, struct ckpt_take_area *area, struct ckpt_range
 	};
 
 	while (arg.start < arg.end) {
-		int n = ckpt_scan_next(pagemap, &arg);
+		int n = ckpt_scan_next(w->pagemap, &arg);
 
 		if (n < 0)
 			return n;
 		for (int i = 0; i < n; i++) {
-			if (tell(area, dirty, &regions[i]))
+			if (tell(w, area, &regions[i]))
 				return -1;
 		}
 	}
 	return 0;
 }
 
-/*
- * The spans of @mm. @ret_dirty: what is protected since now. Return: 0; -1: what was protected is
- * not known.
- */
-static int walk_mm(const struct ckpt_notes_mm *mm, struct ckpt_take_mm *take,
-		   struct ckpt_ranges *ret_dirty)
+/* Register and scan a span; one that cannot be, as a part is somebody else's, the round sees. */
+static int walk_span(struct walk *w, struct ckpt_range *span)
 {
-	cleanup_close int pagemap = -1;
-	char path[64];
+	struct ckpt_take_area *area;
+	uint64_t start = span->start, end = span->end;
 
-	snprintf(path, sizeof(path), "/proc/%d/pagemap", mm->pid);
-	pagemap = open(path, O_RDONLY | O_CLOEXEC);
-	/* asked afterwards: it is none of another process with the same pid */
-	if (pagemap < 0 || !ckpt_notes_alive(mm))
+	span->end = 0;
+	if (!end || ckpt_protect_register(w->mm->uffd, start, end))
 		return 0;
-	for (size_t i = 0; i < mm->spans.n; i++) {
-		uint64_t start = mm->spans.r[i].start << CKPT_PAGE_SHIFT;
-		uint64_t end = mm->spans.r[i].end << CKPT_PAGE_SHIFT;
-		struct ckpt_take_area *area;
+	area = ckpt_take_add_area(w->take, start, end, 0);
+	return !area || scan_span(w, area) ? -1 : 0;
+}
 
-		/* a part of it is somebody else's, or none of it is there any more */
-		if (ckpt_protect_register(mm->uffd, start, end))
-			continue;
-		area = ckpt_take_add_area(take, start, end, 0);
-		if (!area || scan_span(pagemap, area, ret_dirty))
+/* The spans of @maps, used up, as notes-mm.c makes them. */
+static int walk_spans(struct walk *w, char *maps)
+{
+	struct ckpt_range span = { 0 };
+	char *at = NULL;
+
+	for (char *text = strtok_r(maps, "\n", &at); text; text = strtok_r(NULL, "\n", &at)) {
+		struct ckpt_area_line line;
+
+		if (!ckpt_area_line_parse(text, &line))
 			return -1;
+		if (!ckpt_area_line_plain(&line)) {
+			if (walk_span(w, &span))
+				return -1;
+			continue;
+		}
+		if (!span.end)
+			span.start = line.start;
+		span.end = line.end;
 	}
-	return 0;
+	return walk_span(w, &span);
+}
+
+static bool in_a_span(const struct ckpt_take_mm *take, const struct ckpt_area_line *line)
+{
+	for (size_t a = 0; a < take->n_areas; a++) {
+		if (line->start < take->areas[a].end && line->end > take->areas[a].start)
+			return true;
+	}
+	return false;
+}
+
+/* What came into a span after its areas were read, and is none that is watched so. */
+static void give_back(struct walk *w)
+{
+	cleanup_free char *maps = ckpt_notes_maps(w->mm->pid);
+	char *at = NULL, *text = maps ? strtok_r(maps, "\n", &at) : NULL;
+
+	for (; text; text = strtok_r(NULL, "\n", &at)) {
+		struct ckpt_area_line line;
+
+		if (ckpt_area_line_parse(text, &line) && !ckpt_area_line_plain(&line) &&
+		    in_a_span(w->take, &line) && ckpt_protect_noted(w->pagemap, line.start) > 0)
+			ckpt_protect_unregister(w->mm->uffd, line.start, line.end);
+	}
+}
+
+/* Return: 0; -1: what was protected is not known. */
+static int walk_mm(struct walk *w)
+{
+	cleanup_free char *maps = ckpt_notes_maps(w->mm->pid);
+	cleanup_close int pagemap = ckpt_scan_open(w->mm->pid);
+	int ret;
+
+	/* asked afterwards: it is none of another process with the same pid */
+	if (!maps || pagemap < 0 || !ckpt_notes_alive(w->mm))
+		return 0;
+	w->pagemap = pagemap;
+	ret = walk_spans(w, maps);
+	give_back(w);
+	return ret;
 }
 
 /**
@@ -149,6 +226,8 @@ static void keep(struct ckpt_notes *notes, const struct ckpt_ranges *dirty,
 		bool ahead = now->sure && has(now, mm->pid);
 
 		mm->doubt |= ckpt_ranges_join(ahead ? &mm->ahead : &mm->taken, &dirty[i]);
+		if (ahead && !mm->doubt)
+			ckpt_ranges_subtract(&mm->taken, &dirty[i]);
 	}
 }
 
@@ -180,15 +259,15 @@ static int walk_all(struct ckpt_notes *notes, const struct members *group, struc
 {
 	for (size_t i = 0; i < notes->n_mms; i++) {
 		struct ckpt_notes_mm *mm = &notes->mms[i];
-		struct ckpt_take_mm *told;
+		struct walk w = { .mm = mm, .dirty = &dirty[i] };
 
-		if (!mm->spans.n || !has(group, mm->pid))
+		if (!has(group, mm->pid))
 			continue;
-		told = ckpt_take_add_mm(take, mm->cookie, mm->pid, 0);
-		if (!told)
+		w.take = ckpt_take_add_mm(take, mm->cookie, mm->pid, 0);
+		if (!w.take)
 			return no_memory(err);
 		/* it may have ended meanwhile; if not, the round tells all of it */
-		mm->doubt |= walk_mm(mm, told, &dirty[i]);
+		mm->doubt |= walk_mm(&w);
 		ckpt_fault("tracker.scanned");
 	}
 	return 0;

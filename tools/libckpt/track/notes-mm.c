@@ -124,12 +124,9 @@ static int walk_span(struct ckpt_walk *w, struct ckpt_err *err)
 {
 	int ret = 0;
 
-	if (w->span.end && ckpt_protect_register(w->mm->uffd, w->span.start, w->span.end))
-		ret = walk_apart(w, err);
-	else if (w->span.end)
-		ret = ckpt_ranges_append(&w->mm->spans, w->span.start >> CKPT_PAGE_SHIFT,
-					 w->span.end >> CKPT_PAGE_SHIFT) ?
-		      ckpt_walk_no_memory(w, err) : ckpt_walk_scan_span(w, err);
+	if (w->span.end)
+		ret = ckpt_protect_register(w->mm->uffd, w->span.start, w->span.end) ?
+		      walk_apart(w, err) : ckpt_walk_scan_span(w, err);
 	w->span.end = 0;
 	return ret;
 }
@@ -137,8 +134,7 @@ static int walk_span(struct ckpt_walk *w, struct ckpt_err *err)
 /* An area may join others where it is one that is always registered, and no file's. */
 static bool joins(const struct ckpt_walk *w, const struct ckpt_walk_line *line)
 {
-	return w->spans && line->l.writable && !line->l.shared && !line->file &&
-	       !line->file_pages && ckpt_area_line_by_task(&line->l);
+	return w->spans && ckpt_area_line_plain(&line->l);
 }
 
 static void join(struct ckpt_walk *w, const struct ckpt_take_area *area)
@@ -196,7 +192,6 @@ int ckpt_notes_walk(const struct ckpt_notes *notes, struct ckpt_notes_mm *mm, ch
 	if (pagemap < 0)
 		return ckpt_fail(err, CKPT_FAILED, errno, "cannot open %s", path);
 	w.pagemap = pagemap;
-	ckpt_ranges_done(&mm->spans);
 	ret = walk_areas(&w, maps, err);
 	if (!ret && ckpt_ranges_join(&mm->taken, &w.dirty))
 		ret = ckpt_walk_no_memory(&w, err);

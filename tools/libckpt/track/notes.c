@@ -25,7 +25,6 @@ static void mm_done(struct ckpt_notes_mm *mm)
 {
 	ckpt_ranges_done(&mm->taken);
 	ckpt_ranges_done(&mm->ahead);
-	ckpt_ranges_done(&mm->spans);
 	close(mm->uffd);
 }
 
@@ -274,10 +273,8 @@ static uint64_t written(const struct ckpt_notes_mm *mm)
 		.return_mask = CKPT_SCAN_FILE | CKPT_SCAN_WRITTEN,
 	};
 	uint64_t pages = 0;
-	char path[64];
 
-	snprintf(path, sizeof(path), "/proc/%d/pagemap", mm->pid);
-	pagemap = open(path, O_RDONLY | O_CLOEXEC);
+	pagemap = ckpt_scan_open(mm->pid);
 	while (pagemap >= 0 && arg.start < arg.end) {
 		int n = ckpt_scan_next(pagemap, &arg);
 

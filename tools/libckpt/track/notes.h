@@ -30,7 +30,6 @@
  * @uffd: that
  * @taken: pages told as dirty since the last commit
  * @ahead: told ahead of the round since then, so that it need not tell them
- * @spans: pages of those that were registered together in the round walked last
  * @told: by the round walked last, and not committed since
  * @doubt: what was protected in it is not known: all of it is dirty in the next round
  */
@@ -39,7 +38,7 @@ struct ckpt_notes_mm {
 	int32_t pid;
 	uint64_t start_time;
 	int uffd;
-	struct ckpt_ranges taken, ahead, spans;
+	struct ckpt_ranges taken, ahead;
 	bool told, doubt;
 };
 

@@ -32,6 +32,9 @@ struct ckpt_scan_arg {
 
 #define CKPT_SCAN_IOCTL _IOWR('f', 16, struct ckpt_scan_arg)
 
+/* The pagemap of a process that may end at any moment. Return: -1 where there is no memory. */
+int ckpt_scan_open(int32_t pid);
+
 /**
  * ckpt_scan_next - the next regions of a scan
  * @pagemap: open for reading

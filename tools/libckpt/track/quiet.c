@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -14,10 +15,12 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/procstat.h"
 #include "track/notes.h"
 #include "track/quiet.h"
 #include "track/sample.h"
 
+#define PF_IO_WORKER 0x10	/* include/linux/sched.h */
 #ifndef TCP_ULP
 #define TCP_ULP 31
 #endif
@@ -58,16 +61,17 @@ static const int readers[] = { SYS_read, SYS_readv, SYS_recvfrom, SYS_recvmsg };
 /* More that run at once are not followed. */
 #define SAMPLES_MAX 64
 
-/* A thread that was not seen yet. @sample: of those that run, one by one, once asked for */
+/* A thread. @sample: of one that runs, once @asked for */
 struct waiter {
 	int32_t pid, tid;
-	bool asked;
+	bool seen, asked;
 	struct ckpt_sample sample;
 };
 
+/* @left: those that were not seen yet; @running: samples that are under way */
 struct waiters {
 	struct waiter *list;
-	size_t n;
+	size_t n, left, running;
 };
 
 static uint64_t now_ns(void)
@@ -78,6 +82,15 @@ static uint64_t now_ns(void)
 	return t.tv_sec * 1000000000ull + t.tv_nsec;
 }
 
+static bool known(const struct waiters *w, int32_t pid, int32_t tid)
+{
+	for (size_t i = 0; i < w->n; i++) {
+		if (w->list[i].tid == tid && w->list[i].pid == pid)
+			return true;
+	}
+	return false;
+}
+
 static bool add(struct waiters *w, int32_t pid, int32_t tid)
 {
 	struct waiter *list = realloc(w->list, (w->n + 1) * sizeof(*list));
@@ -86,24 +99,58 @@ static bool add(struct waiters *w, int32_t pid, int32_t tid)
 		return false;
 	w->list = list;
 	list[w->n++] = (struct waiter){ .pid = pid, .tid = tid };
+	w->left++;
 	return true;
 }
 
-static bool add_threads(struct waiters *w, int32_t pid)
+/* Threads of a process; 0 when it has ended, -1 when that is not to be had. */
+static int64_t count(int32_t pid)
+{
+	uint64_t n;
+	int r = ckpt_procstat(pid, CKPT_STAT_THREADS, &n, 1);
+
+	return r == -ENOENT || r == -ESRCH ? 0 : r ? -1 : (int64_t)n;
+}
+
+/*
+ * Add those of @pid that are not there.  A list of threads of which one ends meanwhile may leave
+ * out another.  Return: 1 when there were none to add, and as many as the kernel counts; 0; or -1.
+ */
+static int list_threads(struct waiters *w, int32_t pid)
 {
 	cleanup_closedir DIR *dir = NULL;
+	int64_t before = count(pid), listed = 0;
+	size_t had = w->n;
 	struct dirent *d;
 	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/%d/task", pid);
-	dir = opendir(path);
+	dir = before > 0 ? opendir(path) : NULL;
 	if (!dir)
-		return errno == ENOENT;
-	while ((d = readdir(dir))) {
-		if (d->d_name[0] != '.' && !add(w, pid, atoi(d->d_name)))
-			return false;
+		return count(pid) ? -1 : 1;
+	for (errno = 0; (d = readdir(dir)); errno = 0) {
+		int32_t tid = d->d_name[0] == '.' ? 0 : atoi(d->d_name);
+
+		listed += tid > 0;
+		if (tid > 0 && !known(w, pid, tid) && !add(w, pid, tid))
+			return -1;
 	}
-	return true;
+	if (errno && errno != ENOENT && errno != ESRCH)
+		return -1;
+	return w->n == had && before == listed && count(pid) == listed;
+}
+
+/* The same of all. */
+static int list_all(struct waiters *w, const int32_t *pids, size_t n)
+{
+	int ret = 1;
+
+	for (size_t i = 0; i < n && ret >= 0; i++) {
+		int one = list_threads(w, pids[i]);
+
+		ret = one < ret ? one : ret;
+	}
+	return ret;
 }
 
 static bool is_one_of(const int *calls, size_t n, long nr)
@@ -118,35 +165,91 @@ static bool is_one_of(const int *calls, size_t n, long nr)
 #define ONE_OF(calls, nr) is_one_of(calls, sizeof(calls) / sizeof((calls)[0]), nr)
 
 /* A cipher's socket and one that deciphers itself (AF_ALG, TLS) write to pages. */
-static bool plain_socket(int32_t pid, int nr)
+static bool plain_socket(int32_t pid, int nr, ino_t ino)
 {
 	cleanup_close int pidfd = syscall(SYS_pidfd_open, pid, 0);
 	cleanup_close int fd = pidfd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, nr, 0);
-	char layer[32] = "";
+	int domain, type, protocol;
 	socklen_t len = sizeof(int);
-	int domain;
+	char layer[32] = "";
+	struct stat st;
 
-	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len))
+	/* that of the process is not that of a thread with a table of its own */
+	if (fd < 0 || fstat(fd, &st) || st.st_ino != ino ||
+	    getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) ||
+	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) ||
+	    getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len))
 		return false;
-	len = sizeof(layer);
 	if (domain == AF_UNIX || domain == AF_NETLINK)
 		return true;
 	if (domain != AF_INET && domain != AF_INET6)
 		return false;
-	/* of what is not TCP there is no such layer */
-	return getsockopt(fd, IPPROTO_TCP, TCP_ULP, layer, &len) || !len || !*layer;
+	len = sizeof(layer);
+	return type == SOCK_DGRAM ||
+	       (type == SOCK_STREAM && protocol == IPPROTO_TCP &&
+		!getsockopt(fd, IPPROTO_TCP, TCP_ULP, layer, &len) && (!len || !*layer));
 }
 
-static bool plain_source(int32_t pid, int nr)
+static bool plain_source(const struct waiter *w, int nr)
 {
 	struct stat st;
-	char path[64];
+	char path[80];
 
-	snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, nr);
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/fd/%d", w->pid, w->tid, nr);
 	if (stat(path, &st))
 		return false;
-	return S_ISFIFO(st.st_mode) || (S_ISSOCK(st.st_mode) && plain_socket(pid, nr)) ||
+	return S_ISFIFO(st.st_mode) ||
+	       (S_ISSOCK(st.st_mode) && plain_socket(w->pid, nr, st.st_ino)) ||
 	       (S_ISCHR(st.st_mode) && ckpt_notes_plain_device(st.st_rdev));
+}
+
+/* A text of /proc of a thread. Return: its length, 0 when the thread has ended, or -1. */
+static ssize_t text_of(const struct waiter *w, const char *name, char *text, size_t len)
+{
+	cleanup_close int fd = -1;
+	char path[64];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/%s", w->pid, w->tid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, len - 1);
+	if (n < 0)
+		return errno == ENOENT || errno == ESRCH ? 0 : -1;
+	text[n] = 0;
+	return n;
+}
+
+/* Does it sleep so that a signal would wake it?  Who waits for a disk does not. */
+static bool lightly_asleep(const struct waiter *w)
+{
+	char text[512];
+	const char *name_end;
+
+	if (text_of(w, "stat", text, sizeof(text)) <= 0)
+		return false;
+	name_end = strrchr(text, ')');
+	return name_end && !strncmp(name_end, ") S ", 4);
+}
+
+/*
+ * In a call that reads from where nothing is written to pages?  The number may be that of something
+ * else by now than what the call has: it sleeps, before and after in the same call, as it would
+ * not for a disk.
+ */
+static bool reads_plainly(const struct waiter *w, int nr, const char *before)
+{
+	char after[256];
+
+	return lightly_asleep(w) && plain_source(w, nr) &&
+	       text_of(w, "syscall", after, sizeof(after)) > 0 && !strcmp(before, after);
+}
+
+/* A thread of the kernel that serves an io_uring: of these it is known that they are at rest. */
+static bool serves_a_ring(const struct waiter *w)
+{
+	uint64_t flags;
+
+	return !ckpt_procstat(w->tid, CKPT_STAT_FLAGS, &flags, 1) && flags & PF_IO_WORKER;
 }
 
 /*
@@ -155,67 +258,79 @@ static bool plain_source(int32_t pid, int nr)
  */
 static bool rests(const struct waiter *w)
 {
-	cleanup_close int fd = -1;
-	char path[64], text[256];
-	ssize_t n;
-	char *end;
+	char text[256], *end;
+	ssize_t n = text_of(w, "syscall", text, sizeof(text));
 	long nr;
 
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/syscall", w->pid, w->tid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	if (n < 0)
-		return errno == ENOENT || errno == ESRCH;
-	text[n] = 0;
+	if (n <= 0)
+		return !n;
 	nr = strtol(text, &end, 10);
 	if (end == text)
 		return false;
 	return nr == -1 || ONE_OF(harmless, nr) ||
-	       (ONE_OF(readers, nr) && plain_source(w->pid, strtol(end, NULL, 16)));
+	       (ONE_OF(readers, nr) && reads_plainly(w, strtol(end, NULL, 16), text)) ||
+	       serves_a_ring(w);
 }
 
-static void forget(struct waiter *w)
+static void forget(struct waiters *w, struct waiter *one)
 {
-	if (w->asked)
-		ckpt_sample_close(&w->sample);
+	if (!one->asked)
+		return;
+	ckpt_sample_close(&one->sample);
+	one->asked = false;
+	w->running--;
 }
 
-/* One look at those that were not seen yet, which stay. */
+/* One look at those that were not seen yet. */
 static void look(struct waiters *w)
 {
-	size_t left = 0;
-
 	for (size_t i = 0; i < w->n; i++) {
 		struct waiter *one = &w->list[i];
 
-		if (rests(one) || (one->asked && ckpt_sample_seen(&one->sample))) {
-			forget(one);
+		if (one->seen)
 			continue;
-		}
-		if (!one->asked && left < SAMPLES_MAX) {
+		one->seen = rests(one) || (one->asked && ckpt_sample_seen(&one->sample));
+		if (one->seen) {
+			forget(w, one);
+			w->left--;
+		} else if (!one->asked && w->running < SAMPLES_MAX) {
 			one->asked = true;
+			w->running++;
 			ckpt_sample_open(&one->sample, one->tid);
 		}
-		w->list[left++] = *one;
 	}
-	w->n = left;
+}
+
+/* Everybody was seen, and two lists in a row had nobody else. */
+static bool all_seen(struct waiters *w, const int32_t *pids, size_t n)
+{
+	const struct timespec pause = { .tv_nsec = PAUSE_NS };
+	uint64_t until = now_ns() + PATIENCE_NS;
+	int same = 0;
+
+	for (;;) {
+		int r = list_all(w, pids, n);
+
+		if (r < 0)
+			return false;
+		same = r ? same + 1 : 0;
+		look(w);
+		if (!w->left && same >= 2)
+			return true;
+		if (now_ns() > until)
+			return false;
+		if (w->left)
+			nanosleep(&pause, NULL);
+	}
 }
 
 bool ckpt_quiet(const int32_t *pids, size_t n)
 {
-	const struct timespec pause = { .tv_nsec = PAUSE_NS };
-	uint64_t until = now_ns() + PATIENCE_NS;
 	struct waiters w = { 0 };
-	bool known = true;
+	bool quiet = all_seen(&w, pids, n);
 
-	for (size_t i = 0; i < n && known; i++)
-		known = add_threads(&w, pids[i]);
-	for (look(&w); known && w.n; look(&w)) {
-		known = now_ns() < until;
-		nanosleep(&pause, NULL);
-	}
 	for (size_t i = 0; i < w.n; i++)
-		forget(&w.list[i]);
+		forget(&w, &w.list[i]);
 	free(w.list);
-	return known;
+	return quiet;
 }
