@@ -119,7 +119,7 @@ instant_quiet() {
 }
 
 checkpoint() {	# NUMBER KIND-OF-INSTANT: $id, and the figures of the checkpoint in $said
-	local probe=$base/$group/probes/spinner rc=0 seen gap lines_before kind
+	local probe=$base/$group/probes/spinner rc=0 seen gap lines_before kind freeze watch
 
 	seen=$(($(lines "$probe") + 1))
 	lines_before=$(lines "$(journal $group)")
@@ -134,9 +134,12 @@ checkpoint() {	# NUMBER KIND-OF-INSTANT: $id, and the figures of the checkpoint 
 	kind=$(json kind "$said")
 	nap 0.3	# for the spinner's line
 	gap=$(largest_gap "$probe" "$seen")
+	# a first checkpoint may have two stops: the longer one
+	freeze=$(json freeze_ns "$said") watch=$(json watch_ns "$said")
+	[ "$watch" -le "$freeze" ] || freeze=$watch
 	row "$id" "$(json tracker "$said")" "$kind" "$(json pages "$said")" \
 		"$(json files "$said")" "$(kib bytes_read)" "$(kib raw_bytes)" \
-		"$(kib stored_bytes)" "$(ms "$(json freeze_ns "$said")")" "$(ms "$gap")" \
+		"$(kib stored_bytes)" "$(ms "$freeze")" "$(ms "$gap")" \
 		"$(ms "$(json total_ns "$said")")" "$child"
 	is "$id: the tracker is $tracker" "$(json tracker "$said")" $tracker
 	if [ "$1" = 1 ]; then
@@ -147,8 +150,8 @@ checkpoint() {	# NUMBER KIND-OF-INSTANT: $id, and the figures of the checkpoint 
 	fi
 	ok "$id: the tree runs on, untraced" untraced $group
 	at_most "$id: the longest gap seen from inside is no longer than the freeze" "$gap" \
-		$(($(json freeze_ns "$said") + slack_ns))
-	gaps=$((gaps + gap)) freezes=$((freezes + $(json freeze_ns "$said")))
+		$((freeze + slack_ns))
+	gaps=$((gaps + gap)) freezes=$((freezes + freeze))
 	lines_of[$id]="$lines_before $lines_after"
 }
 
