@@ -17,8 +17,6 @@
 #include "track/protect.h"
 #include "track/quiet.h"
 
-#define REGIONS 512
-
 static int no_memory(struct ckpt_err *err)
 {
 	return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a take");
@@ -99,11 +97,11 @@ static int tell(struct walk *w, struct ckpt_take_area *area, const struct ckpt_s
 /* Who is not watched is passed over, and of who is the protection tells. */
 static int scan_span(struct walk *w, struct ckpt_take_area *area)
 {
-	struct ckpt_scan_region regions[REGIONS];
+	struct ckpt_scan_region regions[CKPT_SCAN_REGIONS];
 	struct ckpt_scan_arg arg = {
 		.size = sizeof(arg), .flags = CKPT_SCAN_WP_MATCHING,
 		.start = area->start, .end = area->end,
-		.vec = (uintptr_t)regions, .vec_len = REGIONS,
+		.vec = (uintptr_t)regions, .vec_len = CKPT_SCAN_REGIONS,
 		.category_mask = CKPT_SCAN_WPALLOWED,
 		.category_anyof_mask = CKPT_SCAN_PRESENT | CKPT_SCAN_SWAPPED,
 		.return_mask = ckpt_populated_mask(false) | CKPT_SCAN_WRITTEN,

@@ -5,9 +5,6 @@
 #include "track/pagemap.h"
 #include "track/populated.h"
 
-/* With more than 512 some kernels tell a wrong end of what they have looked at. */
-#define REGIONS 512
-
 int ckpt_walk_cannot(const struct ckpt_walk *w, int e, struct ckpt_err *err)
 {
 	return ckpt_fail(err, CKPT_FAILED, -e, "cannot watch the memory of pid %d", w->mm->pid);
@@ -57,10 +54,10 @@ static int tell(struct ckpt_walk *w, struct ckpt_take_area *area, uint64_t start
 int ckpt_walk_look(struct ckpt_walk *w, struct ckpt_take_area *area,
 		   const struct ckpt_walk_line *line, bool *ret_noted, struct ckpt_err *err)
 {
-	struct ckpt_scan_region regions[REGIONS];
+	struct ckpt_scan_region regions[CKPT_SCAN_REGIONS];
 	struct ckpt_scan_arg arg = {
 		.size = sizeof(arg), .start = area->start, .end = area->end,
-		.vec = (uintptr_t)regions, .vec_len = REGIONS,
+		.vec = (uintptr_t)regions, .vec_len = CKPT_SCAN_REGIONS,
 		.category_anyof_mask = CKPT_SCAN_PRESENT | CKPT_SCAN_SWAPPED,
 		.return_mask = ckpt_populated_mask(line->file_pages) | CKPT_SCAN_WPALLOWED,
 	};
@@ -87,11 +84,11 @@ int ckpt_walk_scan(struct ckpt_walk *w, struct ckpt_take_area *area,
 		   const struct ckpt_walk_line *line, uint64_t end, bool fresh,
 		   struct ckpt_err *err)
 {
-	struct ckpt_scan_region regions[REGIONS];
+	struct ckpt_scan_region regions[CKPT_SCAN_REGIONS];
 	struct ckpt_scan_arg arg = {
 		.size = sizeof(arg), .flags = CKPT_SCAN_WP_MATCHING | CKPT_SCAN_CHECK_WPASYNC,
 		.start = area->start, .end = area->end,
-		.vec = (uintptr_t)regions, .vec_len = REGIONS,
+		.vec = (uintptr_t)regions, .vec_len = CKPT_SCAN_REGIONS,
 		.category_anyof_mask = CKPT_SCAN_PRESENT | CKPT_SCAN_SWAPPED,
 		.return_mask = ckpt_populated_mask(line->file_pages) | CKPT_SCAN_WRITTEN,
 	};
@@ -144,11 +141,11 @@ static int tell_areas(struct ckpt_walk *w, size_t *at, const struct ckpt_scan_re
 
 int ckpt_walk_scan_span(struct ckpt_walk *w, struct ckpt_err *err)
 {
-	struct ckpt_scan_region regions[REGIONS];
+	struct ckpt_scan_region regions[CKPT_SCAN_REGIONS];
 	struct ckpt_scan_arg arg = {
 		.size = sizeof(arg), .flags = CKPT_SCAN_WP_MATCHING,
 		.start = w->span.start, .end = w->span.end,
-		.vec = (uintptr_t)regions, .vec_len = REGIONS,
+		.vec = (uintptr_t)regions, .vec_len = CKPT_SCAN_REGIONS,
 		.category_mask = CKPT_SCAN_WPALLOWED,
 		.category_anyof_mask = CKPT_SCAN_PRESENT | CKPT_SCAN_SWAPPED,
 		.return_mask = ckpt_populated_mask(false) | CKPT_SCAN_WRITTEN,

@@ -18,7 +18,6 @@
 #include "track/notes.h"
 
 #define TASK_END 0x7ffffffff000ull
-#define REGIONS 512
 #define MAPS_PIECE 65536
 
 static void mm_done(struct ckpt_notes_mm *mm)
@@ -265,10 +264,10 @@ void ckpt_notes_abort(struct ckpt_notes *notes)
 static uint64_t written(const struct ckpt_notes_mm *mm)
 {
 	cleanup_close int pagemap = -1;
-	struct ckpt_scan_region regions[REGIONS];
+	struct ckpt_scan_region regions[CKPT_SCAN_REGIONS];
 	struct ckpt_scan_arg arg = {
 		.size = sizeof(arg), .end = TASK_END, .vec = (uintptr_t)regions,
-		.vec_len = REGIONS,
+		.vec_len = CKPT_SCAN_REGIONS,
 		.category_anyof_mask = CKPT_SCAN_PRESENT | CKPT_SCAN_SWAPPED,
 		.return_mask = CKPT_SCAN_FILE | CKPT_SCAN_WRITTEN,
 	};

@@ -17,6 +17,9 @@ struct ckpt_scan_arg {
 	__u64 category_inverted, category_mask, category_anyof_mask, return_mask;
 };
 
+/* In one call: with more some kernels tell a wrong end of what they have looked at. */
+#define CKPT_SCAN_REGIONS 512
+
 /* categories */
 #define CKPT_SCAN_WPALLOWED	(1u << 0)
 #define CKPT_SCAN_WRITTEN	(1u << 1)

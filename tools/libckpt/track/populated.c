@@ -15,8 +15,6 @@
 
 #define BATCH 4096	/* entries in one read */
 
-#define REGIONS 512
-
 static int no_memory(int32_t pid, struct ckpt_err *err)
 {
 	return ckpt_fail(err, CKPT_FAILED, 0, "no memory for the pages of pid %d", pid);
@@ -32,10 +30,10 @@ uint64_t ckpt_populated_mask(bool file)
 int ckpt_populated_scan(int pagemap, int32_t pid, struct ckpt_take_area *area, bool file,
 			struct ckpt_err *err)
 {
-	struct ckpt_scan_region regions[REGIONS];
+	struct ckpt_scan_region regions[CKPT_SCAN_REGIONS];
 	struct ckpt_scan_arg arg = {
 		.size = sizeof(arg), .start = area->start, .end = area->end,
-		.vec = (uintptr_t)regions, .vec_len = REGIONS,
+		.vec = (uintptr_t)regions, .vec_len = CKPT_SCAN_REGIONS,
 		.category_anyof_mask = CKPT_SCAN_PRESENT | CKPT_SCAN_SWAPPED,
 		.return_mask = ckpt_populated_mask(file),
 	};
