@@ -23,8 +23,15 @@ for n in "${names[@]}"; do
 	mkdir -p "$work/tmp"
 	# setsid: started in a container, our own session's leader is outside of its pid
 	# namespace, and what the tests stop would be in a session that has no number
-	CMOCKA_MESSAGE_OUTPUT=TAP UBSAN_OPTIONS=print_stacktrace=1 TMPDIR=$work/tmp \
+	# a report of a sanitizer goes to a file: a keeper's or tracker's stderr is /dev/null
+	CMOCKA_MESSAGE_OUTPUT=TAP TMPDIR=$work/tmp ASAN_OPTIONS=log_path=$work/report \
+		UBSAN_OPTIONS=print_stacktrace=1:log_path=$work/report \
 		setsid -w timeout -k 5 300 "$bin/$n" </dev/null >"$work/log" 2>&1 || rc=$?
+	if compgen -G "$work/report.*" >/dev/null; then
+		sed 's/^/# /' "$work"/report.* >>"$work/log"
+		[ "$rc" != 0 ] || rc=1
+		rm -f "$work"/report.*
+	fi
 	# a good run is summed up, a bad one is shown
 	if [ "$rc" != 0 ] || grep -q '^not ok' "$work/log"; then
 		cat "$work/log"

@@ -39,6 +39,11 @@ bool ckpt_restart_by_kernel(const struct user_regs_struct *regs)
 	return in_call(regs) && (int64_t)regs->rax == -ERESTART_RESTARTBLOCK;
 }
 
+bool ckpt_restart_unless_handled(const struct user_regs_struct *regs)
+{
+	return in_call(regs) && (int64_t)regs->rax == -ERESTARTNOHAND;
+}
+
 bool ckpt_restart_eintr(const struct user_regs_struct *regs)
 {
 	/*

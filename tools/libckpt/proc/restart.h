@@ -32,6 +32,14 @@ bool ckpt_restart_pending(const struct user_regs_struct *regs);
 bool ckpt_restart_by_kernel(const struct user_regs_struct *regs);
 
 /**
+ * ckpt_restart_unless_handled - is the call made again unless a handler runs?
+ * @regs: as read in the stop
+ *
+ * What ckpt_restart_defer makes of one that has ended with EINTR looks so as well.
+ */
+bool ckpt_restart_unless_handled(const struct user_regs_struct *regs);
+
+/**
  * ckpt_restart_eintr - did the stop itself end the call with EINTR?
  * @regs: as read in the stop
  *

@@ -2,6 +2,7 @@
 /* Stop of a group: the caller's side. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -14,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/fault.h"
 #include "proc/keeper.h"
+#include "proc/procfs.h"
 #include "proc/stop.h"
 
 /**
@@ -33,14 +35,36 @@ struct ckpt_stop {
 	uint64_t took_ns;
 };
 
+/* Its descriptors are closed before its end can be waited for; a moment is enough. */
+static void say_end(struct ckpt_stop *stop, char *text, size_t size)
+{
+	int status;
+
+	snprintf(text, size, "and did not say how");
+	for (int tries = 0; stop->keeper > 0 && tries < 1000; tries++) {
+		if (waitpid(stop->keeper, &status, WNOHANG) == stop->keeper) {
+			stop->keeper = -1;
+			if (WIFSIGNALED(status))
+				snprintf(text, size, "of signal %d", WTERMSIG(status));
+			else
+				snprintf(text, size, "with status %d", WEXITSTATUS(status));
+			return;
+		}
+		ckpt_sleep_us(1000);
+	}
+}
+
 static int keeper_died(struct ckpt_stop *stop, struct ckpt_err *err)
 {
+	char how[32];
+
 	if (stop->freeze >= 0 && pwrite(stop->freeze, "0", 1, 0) < 0)
 		return ckpt_fail(err, CKPT_FAILED, errno,
 			"the keeper died and the cgroup cannot be thawed; write 0 to its "
 			"cgroup.freeze");
+	say_end(stop, how, sizeof(how));
 	return ckpt_fail(err, CKPT_FAILED, 0,
-			 "the keeper died; the tree was detached and thawed, try again");
+			 "the keeper died %s; the tree was detached and thawed, try again", how);
 }
 
 static int get_reply(struct ckpt_stop *stop, struct ckpt_keeper_reply *reply, struct ckpt_err *err)

@@ -2,6 +2,7 @@
 /* Timed waits: the calls, where their times are, and how they are changed. */
 #include <errno.h>
 #include <linux/futex.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -9,6 +10,7 @@
 #include <time.h>
 
 #include "proc/remote.h"
+#include "proc/restart.h"
 #include "proc/wait.h"
 
 #define NS_PER_S 1000000000ll
@@ -43,31 +45,33 @@ enum form {
 /**
  * struct timed - a call that may end by a time
  * @arg: which of its arguments that is
+ * @eintr: the kernel ends it with EINTR, never in a way that makes it again
  * @late: what it returns when the time has run out
  * @unknown: what it returns when nobody knows
  */
 struct timed {
 	uint16_t nr;
 	uint8_t arg, form;
+	bool eintr;
 	int16_t late, unknown;
 };
 
 static const struct timed calls[] = {
-	{ SYS_poll, 2, MS, 0, 0 },
-	{ SYS_epoll_wait, 3, MS, 0, 0 },
-	{ SYS_epoll_pwait, 3, MS, 0, 0 },
-	{ SYS_epoll_pwait2, 3, SPEC, 0, 0 },
-	{ SYS_ppoll, 2, SPEC_KEPT, 0, 0 },
-	{ SYS_select, 4, VAL_KEPT, 0, 0 },
-	{ SYS_pselect6, 4, SPEC_KEPT, 0, 0 },
-	{ SYS_nanosleep, 0, SPEC, 0, -EINTR },
-	{ SYS_clock_nanosleep, 2, SPEC, 0, -EINTR },
-	{ SYS_futex, 3, SPEC, -ETIMEDOUT, 0 },
-	{ SYS_rt_sigtimedwait, 2, SPEC, -EAGAIN, -EAGAIN },
-	{ SYS_semtimedop, 3, SPEC, -EAGAIN, -EAGAIN },
-	{ SYS_io_getevents, 4, SPEC, 0, 0 },
-	{ SYS_io_pgetevents, 4, SPEC, 0, 0 },
-	{ SYS_io_uring_enter, 4, URING, -ETIME, -ETIME },
+	{ SYS_poll, 2, MS, false, 0, 0 },
+	{ SYS_epoll_wait, 3, MS, true, 0, 0 },
+	{ SYS_epoll_pwait, 3, MS, true, 0, 0 },
+	{ SYS_epoll_pwait2, 3, SPEC, true, 0, 0 },
+	{ SYS_ppoll, 2, SPEC_KEPT, false, 0, 0 },
+	{ SYS_select, 4, VAL_KEPT, false, 0, 0 },
+	{ SYS_pselect6, 4, SPEC_KEPT, false, 0, 0 },
+	{ SYS_nanosleep, 0, SPEC, false, 0, -EINTR },
+	{ SYS_clock_nanosleep, 2, SPEC, false, 0, -EINTR },
+	{ SYS_futex, 3, SPEC, false, -ETIMEDOUT, 0 },
+	{ SYS_rt_sigtimedwait, 2, SPEC, true, -EAGAIN, -EAGAIN },
+	{ SYS_semtimedop, 3, SPEC, true, -EAGAIN, -EAGAIN },
+	{ SYS_io_getevents, 4, SPEC, true, 0, 0 },
+	{ SYS_io_pgetevents, 4, SPEC, false, 0, 0 },
+	{ SYS_io_uring_enter, 4, URING, true, -ETIME, -ETIME },
 };
 
 static bool rewound(const struct user_regs_struct *r)
@@ -158,32 +162,60 @@ static int64_t ns_of(int64_t s, int64_t ns)
 	       s * NS_PER_S + ns;
 }
 
-bool ckpt_wait_rest(pid_t tid, const struct user_regs_struct *regs, int64_t *ret_ns)
+static bool get_spec(pid_t tid, uint64_t at, int64_t *ret_ns)
 {
-	const struct timed *t = find(regs);
 	struct timespec spec;
-	struct timeval val;
-	uint64_t at;
 
-	if (!t)
-		return false;
-	if (t->form == VAL_KEPT) {
-		if (!get(tid, value(regs, t->arg), &val, sizeof(val)))
-			return false;
-		*ret_ns = ns_of(val.tv_sec, (uint64_t)val.tv_usec > NS_PER_S ? -1 :
-				val.tv_usec * NS_PER_US);
-		return true;
-	}
-	if (t->form == SPEC_KEPT)
-		at = value(regs, t->arg);
-	else if (t->nr == SYS_nanosleep)
-		at = regs->rsi;
-	else
-		at = t->nr == SYS_clock_nanosleep ? regs->r10 : 0;
 	if (!get(tid, at, &spec, sizeof(spec)))
 		return false;
 	*ret_ns = ns_of(spec.tv_sec, spec.tv_nsec);
 	return true;
+}
+
+static bool get_val(pid_t tid, uint64_t at, int64_t *ret_ns)
+{
+	struct timeval val;
+
+	if (!get(tid, at, &val, sizeof(val)))
+		return false;
+	*ret_ns = ns_of(val.tv_sec, (uint64_t)val.tv_usec > NS_PER_S ? -1 :
+			val.tv_usec * NS_PER_US);
+	return true;
+}
+
+/* The time with which a call begins. */
+static bool get_time(pid_t tid, const struct user_regs_struct *regs, const struct timed *t,
+		     int64_t *ret_ns)
+{
+	uint64_t is = value(regs, t->arg);
+	struct uring_arg a;
+
+	switch (t->form) {
+	case MS:
+		*ret_ns = (int32_t)is * NS_PER_MS;
+		return true;
+	case URING:
+		return get(tid, is, &a, sizeof(a)) && get_spec(tid, a.ts, ret_ns);
+	default:
+		return get_spec(tid, is, ret_ns);
+	}
+}
+
+bool ckpt_wait_rest(pid_t tid, const struct user_regs_struct *regs, int64_t *ret_ns)
+{
+	const struct timed *t = find(regs);
+
+	if (!t)
+		return false;
+	if (t->eintr && ckpt_restart_unless_handled(regs))
+		return get_time(tid, regs, t, ret_ns);
+	if (t->form == VAL_KEPT)
+		return get_val(tid, value(regs, t->arg), ret_ns);
+	if (t->form == SPEC_KEPT)
+		return get_spec(tid, value(regs, t->arg), ret_ns);
+	if (t->nr == SYS_nanosleep)
+		return get_spec(tid, regs->rsi, ret_ns);
+	return t->nr == SYS_clock_nanosleep && get_spec(tid, regs->r10, ret_ns);
 }
 
 static void end(struct user_regs_struct *r, int64_t result)

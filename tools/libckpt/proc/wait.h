@@ -52,10 +52,12 @@ bool ckpt_wait_call(const struct user_regs_struct *regs);
 bool ckpt_wait_timed(pid_t tid, const struct user_regs_struct *regs);
 
 /**
- * ckpt_wait_rest - what the kernel itself has written of the time that is left
+ * ckpt_wait_rest - what is left of the time, by what stands in the program itself
  * @ret_ns: of when the call was interrupted
  *
- * Some calls let the program know.  Return: false when this is none of them.
+ * Some calls let the program know.  And one that was let go after a stop has what was left in
+ * its arguments, until it gets there: when the next stop comes before that, nothing else tells.
+ * Return: false when this is none of them.
  */
 bool ckpt_wait_rest(pid_t tid, const struct user_regs_struct *regs, int64_t *ret_ns);
 
