@@ -107,43 +107,61 @@ void ckpt_hold_done(struct ckpt_hold *hold)
 	ckpt_limits_settle(hold);
 }
 
-/* List, seize and interrupt until nothing new appears. */
-static int seize_until_stable(struct ckpt_hold *hold, uint64_t until, struct ckpt_held_proc **who,
-			      pid_t *tid, struct ckpt_err *err)
+enum outcome {
+	FAILED = -1,
+	STOPPED,
+	IN_VFORK,	/* a vfork is in flight */
+	BUSY,		/* something waits that cannot be told, or requests are under way */
+	STUCK,		/* a thread cannot be interrupted */
+};
+
+/* Who keeps the tree from standing: the two of a vfork, or thread @tid of @who. */
+struct culprit {
+	pid_t parent, child, tid;
+	struct ckpt_held_proc *who;
+};
+
+/* List, seize and interrupt until nothing new appears. Return: STOPPED, FAILED, or with @ret why. */
+static enum outcome seize_until_stable(struct ckpt_hold *hold, uint64_t until,
+				       struct culprit *ret, struct ckpt_err *err)
 {
 	for (;;) {
 		ssize_t added = 0, n;
-		pid_t parent, child;
 		uint64_t now;
 		int r;
 
 		if (hold->cgroup >= 0) {
 			n = ckpt_tree_list_cgroup(hold, err);
 			if (n < 0)
-				return -1;
+				return FAILED;
 			added += n;
 		}
 		n = ckpt_tree_list_threads(hold, err);
 		if (n < 0)
-			return -1;
+			return FAILED;
 		added += n;
 		n = ckpt_tree_list_children(hold, err);
 		if (n < 0)
-			return -1;
+			return FAILED;
 		added += n;
 		if (ckpt_seize_all(hold, err))
-			return -1;
+			return FAILED;
 		ckpt_fault("keeper.seized");
 		/* its parent cannot be stopped before it has gone on: no use to wait */
-		if (ckpt_tree_vfork(hold, &parent, &child) > 0)
-			return 1;
+		if (ckpt_tree_vfork(hold, &ret->parent, &ret->child) > 0) {
+			ckpt_fault("keeper.vforked");
+			return IN_VFORK;
+		}
 		now = ckpt_now_ns();
-		r = ckpt_seize_wait(hold, now + SOON < until ? now + SOON : until, who, tid);
-		if (r && (ckpt_now_ns() >= until || ckpt_tree_vfork(hold, &parent, &child) > 0))
-			return 1;
+		r = ckpt_seize_wait(hold, now + SOON < until ? now + SOON : until, &ret->who,
+				    &ret->tid);
+		if (r && ckpt_tree_vfork(hold, &ret->parent, &ret->child) > 0)
+			return IN_VFORK;
+		if (r && ckpt_now_ns() >= until)
+			return STUCK;
 		/* whoever was still running may have made children: look again */
 		if (!r && !added)
-			return 0;
+			return STOPPED;
 	}
 }
 
@@ -161,13 +179,6 @@ static void give_up(struct ckpt_hold *hold)
 		ckpt_seize_wait(hold, ckpt_now_ns() + 50 * MS, &who, &tid);
 	ckpt_hold_release(hold);
 }
-
-enum outcome {
-	FAILED = -1,
-	STOPPED,
-	IN_VFORK,	/* a vfork is in flight */
-	BUSY,		/* something waits that cannot be told, or requests are under way */
-};
 
 /* Until when the tree is let run on for the sake of what is under way, CLOCK_MONOTONIC. */
 struct patience {
@@ -190,9 +201,8 @@ static bool is_busy(struct ckpt_hold *hold, const struct patience *patience)
 static enum outcome attempt(struct ckpt_hold *hold, const struct patience *patience,
 			    struct ckpt_err *ret_why, struct ckpt_err *err)
 {
+	struct culprit by = { 0 };
 	enum outcome out = FAILED;
-	struct ckpt_held_proc *who = NULL;
-	pid_t tid = 0, parent, child;
 	int r;
 
 	ckpt_limits_settle(hold);
@@ -201,28 +211,24 @@ static enum outcome attempt(struct ckpt_hold *hold, const struct patience *patie
 	if (hold->cgroup >= 0) {
 		if (ckpt_freeze_on(hold, err)) {
 			give_up(hold);
-			return -1;
+			return FAILED;
 		}
 		ckpt_fault("keeper.frozen");
 	}
-	r = seize_until_stable(hold, ckpt_now_ns() + hold->freeze_ms * MS, &who, &tid, err);
-	if (r < 0)
+	out = seize_until_stable(hold, ckpt_now_ns() + hold->freeze_ms * MS, &by, err);
+	if (out == IN_VFORK)
+		ckpt_fail(ret_why, CKPT_REFUSED, 0,
+			  "pid %d shares the address space of its parent %d for longer than %u ms "
+			  "(vfork or CLONE_VM), which this version cannot restore",
+			  by.child, by.parent, hold->vfork_ms);
+	if (out == STUCK)
+		out = ckpt_fail(err, CKPT_FAILED, 0,
+				"thread %d of pid %d (%s) did not stop in %u ms, it cannot be "
+				"interrupted; the tree runs on, try again",
+				by.tid, by.who->pid, by.who->comm, hold->freeze_ms);
+	if (out != STOPPED)
 		goto fail;
-	if (r > 0) {
-		if (ckpt_tree_vfork(hold, &parent, &child) > 0) {
-			ckpt_fail(ret_why, CKPT_REFUSED, 0,
-				"pid %d shares the address space of its parent %d for longer than "
-				"%u ms (vfork or CLONE_VM), which this version cannot restore",
-				child, parent, hold->vfork_ms);
-			out = IN_VFORK;
-			goto fail;
-		}
-		ckpt_fail(err, CKPT_FAILED, 0,
-			"thread %d of pid %d (%s) did not stop in %u ms, it cannot be "
-			"interrupted; the tree runs on, try again",
-			tid, who->pid, who->comm, hold->freeze_ms);
-		goto fail;
-	}
+	out = FAILED;
 	hold->stopped_ns = ckpt_now_ns();
 	ckpt_tree_prune(hold);
 	if (!hold->n_procs) {
