@@ -298,7 +298,8 @@ static void stopped_again(bool collect)
 		if (!said->threads[i].ok || said->threads[i].took_ms + 2 < WAIT_MS ||
 		    said->threads[i].took_ms > WAIT_MS + SLACK_MS)
 			fail_msg("%s: %s after %u ms of %u", calls[i].name,
-				 said->threads[i].ok ? "ended" : "failed", said->threads[i].took_ms, WAIT_MS);
+				 said->threads[i].ok ? "ended" : "failed",
+				 said->threads[i].took_ms, WAIT_MS);
 	}
 	ckpt_stop_close(stop);
 }
@@ -319,8 +320,7 @@ static int setup(void **state)
 {
 	(void)state;
 	on_one(0);
-	said = mmap(NULL, sizeof(*said), PROT_READ | PROT_WRITE,
-		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	said = mmap(NULL, sizeof(*said), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	return said == MAP_FAILED;
 }
 

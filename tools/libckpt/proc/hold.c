@@ -121,7 +121,7 @@ struct culprit {
 	struct ckpt_held_proc *who;
 };
 
-/* List, seize and interrupt until nothing new appears. Return: STOPPED, FAILED, or with @ret why. */
+/* List, seize and interrupt until nothing new appears. @ret: who it was for, if not STOPPED. */
 static enum outcome seize_until_stable(struct ckpt_hold *hold, uint64_t until,
 				       struct culprit *ret, struct ckpt_err *err)
 {
