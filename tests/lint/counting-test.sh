@@ -52,6 +52,20 @@ count "1:0 1 0" "1..0\n" 0
 count "1:0 1 1" "1..0 # SKIP no such thing\n" 1
 count "0:2 0 0" "    # Subtest: x\n    ok 1 a\n    ok 2 b\nok 1 x\n" 0 ktap
 count "1:1 1 0" "    ok 1 a\n    not ok 2 b\nnot ok 1 x\n" 0 ktap
+shown() {	# WANTED: at the end, of all that was said
+	"$repo/tests/run/sum.sh" "$CKPT_RESULTS" 1 | grep -qx "$1" && return
+	echo "'$1' is not shown at the end"
+	bad=1
+}
+
+rm -f "$CKPT_RESULTS.failed"
+count "1:1 1 0" "1..2\nok 1 - a\n# why\nnot ok 2 - b\n# because\n" 1
+shown "not ok 2 - b"
+shown "# because"
+rm -f "$CKPT_RESULTS.failed"
+count "1:0 1 0" "it broke\n" 1
+shown "it broke"
+rm -f "$CKPT_RESULTS.failed"
 sum "$(printf '3 passed, 0 failed, 0 skipped\n0')" 0 "1 0 0 a\n2 0 0 b\n"
 sum "$(printf '1 passed, 1 failed, 0 skipped\n1')" 0 "1 0 0 a\n0 1 0 b\n"
 sum "$(printf '1 passed, 0 failed, 1 skipped\n1')" 0 "1 0 1 a\n"

@@ -14,6 +14,7 @@ CKPT_DAY=$(date +%Y%j)
 export CKPT_DAY
 mkdir -p build/results
 : >"$CKPT_RESULTS"
+rm -f "$CKPT_RESULTS.failed"
 status=0
 
 step() {	# NAME COMMAND...
@@ -88,7 +89,8 @@ unit_and_selftests() {
 	for kernel in $kernels; do
 		make -s kmod KDIR="$(tests/vm/runner/kernel.sh $kernel)/headers" || return 1
 	done
-	export CKPT_TEST_TIMEOUT=360
+	# a part of the rounds of what takes longest; make selftest has all of them
+	export CKPT_TEST_TIMEOUT=360 CKPT_EPOCHS=5 CKPT_UNLOADS=2
 	# what runs behind ignores the keyboard
 	trap 'trap - INT TERM; kill 0' INT TERM
 	rm -f $out-*

@@ -53,6 +53,7 @@ machine() {	# NAME...: a machine that runs these
 		--append "proc_mem.force_override=always memmap=64M!1G secretmem.enable=1" \
 		--env "CKPT_TEST_TIMEOUT=$limit" \
 		--env "CKPT_SEED=${CKPT_SEED:-}" --env "CKPT_EPOCHS=${CKPT_EPOCHS:-}" \
+		--env "CKPT_UNLOADS=${CKPT_UNLOADS:-}" \
 		--env "CKPT_MESSAGES=${CKPT_MESSAGES:-}" ${files:+--env "CKPT_FILES=$files"} \
 		-- tests/run/selftests-guest.sh "${@/%_test/}"
 }

@@ -6,6 +6,7 @@
 # usage: sum.sh RESULTS [STATUS]
 # Exit status 1 when something failed or was skipped: every kind of test that make check
 # runs must really run. STATUS other than 0 says that a step failed outside the tests.
+[ ! -s "${1:-}.failed" ] || cat "$1.failed"
 awk -v status="${2:-0}" '
 { p += $1; f += $2; s += $3; if ($2) bad = bad "\n#   " $4; if ($3) skip = skip "\n#   " $4 }
 END {

@@ -47,6 +47,16 @@ tap_record() {
 		echo "not ok - $1: there is no plan, it ended before it was done"
 	fi
 	echo "$p $f $s $1" >>"$CKPT_RESULTS"
+	# what sum.sh shows at the end, where an hour's output may be cut off
+	if [ "$f" != 0 ]; then
+		{
+			echo "# $1, status $3:"
+			grep -aE -A 6 '^ *(not ok|Bail out!|ERROR:)|^# .*ERROR: ' "$2" |
+				head -n 40 || :
+			echo "# the end of it:"
+			tail -n 5 "$2"
+		} >>"$CKPT_RESULTS.failed"
+	fi
 	echo "# $1: $p passed, $f failed, $s skipped"
 	[ "$f" = 0 ]
 }

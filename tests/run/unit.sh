@@ -25,7 +25,7 @@ for n in "${names[@]}"; do
 	# namespace, and what the tests stop would be in a session that has no number
 	# a report of a sanitizer goes to a file: a keeper's or tracker's stderr is /dev/null
 	CMOCKA_MESSAGE_OUTPUT=TAP TMPDIR=$work/tmp ASAN_OPTIONS=log_path=$work/report \
-		UBSAN_OPTIONS=print_stacktrace=1:log_path=$work/report \
+		UBSAN_OPTIONS=print_stacktrace=1 UBSAN_REPORT=$work/report.ub \
 		setsid -w timeout -k 5 300 "$bin/$n" </dev/null >"$work/log" 2>&1 || rc=$?
 	if compgen -G "$work/report.*" >/dev/null; then
 		sed 's/^/# /' "$work"/report.* >>"$work/log"

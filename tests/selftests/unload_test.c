@@ -95,7 +95,7 @@ static bool all_told(void)
 {
 	int tries;
 
-	for (tries = 0; (told & WANTED) != WANTED && tries < 200; tries++)
+	for (tries = 0; (told & WANTED) != WANTED && tries < 1200; tries++)
 		usleep(50000);
 	return (told & WANTED) == WANTED;
 }
@@ -143,6 +143,8 @@ static void one_round(int n)
 
 int main(void)
 {
+	const char *given = getenv("CKPT_UNLOADS");
+	int rounds = given && *given ? atoi(given) : ROUNDS;
 	pid_t pids[RUNNERS + 1];
 	int i;
 
@@ -151,7 +153,7 @@ int main(void)
 	if (system("rm -rf /tmp/unload && mkdir /tmp/unload"))
 		die("folders");
 	start(pids);
-	for (i = 0; i < ROUNDS; i++)
+	for (i = 0; i < rounds; i++)
 		one_round(i);
 	for (i = 0; i <= RUNNERS; i++) {
 		kill(pids[i], SIGKILL);

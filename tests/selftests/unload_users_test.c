@@ -151,7 +151,8 @@ static int unload(void)
 
 int main(void)
 {
-	const char *ko = getenv("CKPT_KO");
+	const char *ko = getenv("CKPT_KO"), *given = getenv("CKPT_UNLOADS");
+	int rounds = given && *given ? atoi(given) : ROUNDS;
 	pid_t pids[3];
 	int i, tries;
 
@@ -163,7 +164,7 @@ int main(void)
 	pids[0] = start(write_on);
 	pids[1] = start(take_on);
 	pids[2] = start(read_on);
-	for (i = 0; i < ROUNDS; i++) {
+	for (i = 0; i < rounds; i++) {
 		check(both_get_on(), "round %d: takes and reads are made", i);
 		usleep(i * 7919 % 20000);
 		tries = unload();
