@@ -239,6 +239,7 @@ void ckpt_ask_done(struct ckpt_ask *ask)
 	struct ckpt_err ignored = CKPT_ERR_INIT;
 
 	/* after a failure: take the threads out of the page before it goes */
+	ckpt_inject_settle(&ask->inject);
 	if (ask->inject.proc && ask->inject.proc->page &&
 	    !ckpt_inject_wait(&ask->inject, &ignored))
 		ckpt_inject_unmap(&ask->inject, &ignored);

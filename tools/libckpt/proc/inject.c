@@ -1,250 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Injected calls. */
-#include <elf.h>
+/* Injected calls: tables of them, which all threads of a process run at the same time. */
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
-#include <sys/wait.h>
+#include <sys/user.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/fault.h"
+#include "proc/inject-lead.h"
 #include "proc/inject-value.h"
 #include "proc/inject.h"
-#include "proc/procfs.h"
 #include "proc/remote.h"
 
-extern const uint8_t ckpt_inject_code[], ckpt_inject_code_end[];
-
-/* The process-wide questions are asked by the first thread. */
-#define CALLS_FIRST 128
-#define CALLS_OTHER 32
-#define OUT_FIRST 4096
-#define OUT_OTHER 128
-#define RUN_NS 1000000000ull
-#define SPINS 20
 #define SYSCALL_STOP (SIGTRAP | 0x80)
-
-static size_t align64(size_t n)
-{
-	return (n + 63) & ~(size_t)63;
-}
 
 static uint64_t bit(int sig)
 {
 	return 1ull << (sig - 1);
-}
-
-/* What is blocked during our calls: a forced SIGSYS that is blocked loses its handler. */
-static uint64_t call_mask(const struct ckpt_held_thread *t)
-{
-	return t->dispatch_known ? ~0ull : ~bit(SIGSYS);
-}
-
-static int refuse_dispatch(const struct ckpt_held_proc *p, const struct ckpt_held_thread *t,
-			   struct ckpt_err *err)
-{
-	return ckpt_fail(err, CKPT_REFUSED, 0,
-		"pid %d (%s) uses syscall user dispatch (thread %d), which this version cannot "
-		"restore", p->pid, p->comm, t->tid);
-}
-
-static int set_regs(const struct ckpt_held_thread *t, struct user_regs_struct *regs,
-		    struct ckpt_err *err)
-{
-	struct iovec iov = { regs, sizeof(*regs) };
-
-	if (ptrace(PTRACE_SETREGSET, t->tid, NT_PRSTATUS, &iov))
-		return ckpt_fail(err, CKPT_FAILED, errno, "cannot set the registers of thread %d",
-				 t->tid);
-	return 0;
-}
-
-static int set_mask(struct ckpt_held_thread *t, uint64_t mask, struct ckpt_err *err)
-{
-	t->mask_set = true;
-	if (ptrace(PTRACE_SETSIGMASK, t->tid, sizeof(mask), &mask))
-		return ckpt_fail(err, CKPT_FAILED, errno, "cannot set the signal mask of thread %d",
-				 t->tid);
-	return 0;
-}
-
-static int put_back(struct ckpt_held_thread *t, struct ckpt_err *err)
-{
-	if (set_regs(t, &t->regs, err))
-		return -1;
-	t->regs_changed = false;
-	if (set_mask(t, t->sigmask, err))
-		return -1;
-	t->mask_changed = false;
-	return 0;
-}
-
-/*
- * When a thread last got on. Threads of all processes run at the same time, so
- * a tree that somebody freezes costs one wait and not one for each process.
- */
-static uint64_t progress_ns;
-
-/* The next stop of a thread that runs. Return: 0 with the status, -1 late or gone. */
-static int next_stop(struct ckpt_held_thread *t, int *ret_status, struct ckpt_err *err)
-{
-	uint64_t until = progress_ns + RUN_NS;
-
-	/* look a few times, for the other CPU is quick; then sleep, ticked out of it */
-	for (unsigned int rounds = 0;; rounds++) {
-		pid_t r = waitpid(t->tid, ret_status, __WALL | (rounds < SPINS ? WNOHANG : 0));
-
-		if (r == t->tid && WIFSTOPPED(*ret_status)) {
-			progress_ns = ckpt_now_ns();
-			t->stopped = true;
-			return 0;
-		}
-		if (r > 0 || (r < 0 && errno != EINTR)) {
-			t->gone = true;
-			t->seized = false;
-			return ckpt_fail(err, CKPT_FAILED, 0, "thread %d was killed", t->tid);
-		}
-		if (ckpt_now_ns() > until) {
-			ptrace(PTRACE_INTERRUPT, t->tid, 0, 0);
-			return ckpt_fail(err, CKPT_FAILED, 0,
-					 "thread %d does not come back from a call", t->tid);
-		}
-		if (rounds < SPINS)
-			sched_yield();
-	}
-}
-
-static int resume(struct ckpt_held_thread *t, int request, struct ckpt_err *err)
-{
-	t->stopped = false;
-	progress_ns = ckpt_now_ns();
-	if (!ptrace(request, t->tid, 0, 0))
-		return 0;
-	return ckpt_fail(err, CKPT_FAILED, errno, "cannot resume thread %d", t->tid);
-}
-
-/* SIGSTOP no mask holds back, and SIGSYS is not always in ours: they are due when we let go. */
-static void note_signal(struct ckpt_held_thread *t, int status)
-{
-	if (!(status >> 16) && WSTOPSIG(status) == SIGSTOP)
-		t->stop_due = true;
-	if (!(status >> 16) && WSTOPSIG(status) == SIGSYS)
-		t->sys_due = true;
-}
-
-/*
- * From a stop at a system call to one inside signal delivery: there the
- * kernel looks, when the thread is let go, whether a call is to be restarted.
- */
-static int to_signal_stop(struct ckpt_held_thread *t, struct ckpt_err *err)
-{
-	int status;
-
-	if (ptrace(PTRACE_INTERRUPT, t->tid, 0, 0))
-		return ckpt_fail(err, CKPT_FAILED, errno, "cannot interrupt thread %d", t->tid);
-	do {
-		if (resume(t, PTRACE_CONT, err) || next_stop(t, &status, err))
-			return -1;
-		note_signal(t, status);
-	} while (status >> 16 != PTRACE_EVENT_STOP);
-	return 0;
-}
-
-/* Only of a thread that stands the kernel shows us anything. */
-static bool stands(const struct ckpt_held_thread *t)
-{
-	uint64_t mask;
-
-	return !ptrace(PTRACE_GETSIGMASK, t->tid, sizeof(mask), &mask);
-}
-
-/* One call by the first thread, outside the mapping. */
-static int plain_call(struct ckpt_inject *inject, long nr, const uint64_t args[6],
-		      int64_t *ret_value, struct ckpt_err *err)
-{
-	struct ckpt_held_thread *t = &inject->proc->threads[0];
-
-	if (ckpt_inject_check(inject->proc, t, inject->at, nr, args, err))
-		return -1;
-	t->mask_changed = true;
-	if (set_mask(t, call_mask(t), err))
-		return -1;
-	t->regs_changed = true;
-	if (ckpt_remote_syscall(t->tid, inject->at, nr, args, ret_value, err)) {
-		/* one that still runs the release waits for; then it puts both back */
-		t->stopped = stands(t);
-		return ckpt_remote_dispatched(t->tid) ? refuse_dispatch(inject->proc, t, err) : -1;
-	}
-	/* a SIGSYS of others that the call has queued again stays there */
-	if (!t->dispatch_known && set_mask(t, ~0ull, err))
-		return -1;
-	return to_signal_stop(t, err) ? -1 : put_back(t, err);
-}
-
-static size_t lay_out(struct ckpt_inject *inject)
-{
-	struct ckpt_held_proc *p = inject->proc;
-	size_t at = align64(ckpt_inject_code_end - ckpt_inject_code);
-
-	for (size_t j = 0; j < p->n_threads; j++) {
-		struct ckpt_inject_slot *s = &inject->slots[j];
-
-		s->max = j ? CALLS_OTHER : CALLS_FIRST;
-		s->calls = at;
-		at += s->max * sizeof(struct ckpt_inject_call);
-		s->out = at;
-		s->out_len = j ? OUT_OTHER : OUT_FIRST;
-		at += s->out_len;
-		s->frame = at;
-		at = align64(at + ckpt_sigframe_len(p->threads[j].xstate_len));
-	}
-	return (at + 4095) & ~(size_t)4095;
-}
-
-int ckpt_inject_map(struct ckpt_inject *inject, struct ckpt_held_proc *proc, uint64_t at,
-		    struct ckpt_err *err)
-{
-	int64_t value;
-
-	*inject = (struct ckpt_inject){ .proc = proc, .at = at };
-	inject->slots = calloc(proc->n_threads, sizeof(*inject->slots));
-	if (!inject->slots)
-		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for remote calls");
-	inject->len = lay_out(inject);
-	inject->local = aligned_alloc(4096, inject->len);
-	if (!inject->local)
-		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for remote calls");
-	memset(inject->local, 0, inject->len);
-	memcpy(inject->local, ckpt_inject_code, ckpt_inject_code_end - ckpt_inject_code);
-	/* what is mapped must go again */
-	if (ckpt_inject_check(proc, &proc->threads[0], at, SYS_munmap,
-			      (uint64_t[6]){ 0, inject->len }, err) ||
-	    plain_call(inject, SYS_mmap,
-		       (uint64_t[6]){ 0, inject->len, PROT_READ | PROT_WRITE | PROT_EXEC,
-				      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0 }, &value, err))
-		return -1;
-	if (value == -EACCES)
-		return ckpt_fail(err, CKPT_REFUSED, 0,
-			"pid %d (%s) may not map memory that it can write and execute "
-			"(PR_SET_MDWE, SELinux), which ckpt-tool needs there", proc->pid,
-			proc->comm);
-	if (value < 0 && value > -4096)
-		return ckpt_fail(err, CKPT_FAILED, -value,
-				 "pid %d (%s) cannot map %zu bytes for remote calls", proc->pid,
-				 proc->comm, inject->len);
-	proc->page = value;
-	proc->page_len = inject->len;
-	proc->page_was = value;
-	proc->page_was_len = inject->len;
-	ckpt_fault("keeper.mapped");
-	return 0;
 }
 
 uint64_t ckpt_inject_out(struct ckpt_inject *inject, size_t thread, size_t size,
@@ -275,22 +51,33 @@ const struct ckpt_inject_call *ckpt_inject_call(struct ckpt_inject *inject, size
 }
 
 /*
- * A signal that the program ignores by default and does not know about: it
- * stops a traced thread and does nothing to one that is not traced any more.
+ * A signal that the program ignores by default and does not know about: it stops a traced thread
+ * and does nothing to one that is not traced any more.  Its own mask may hold it back: then it
+ * has to be out of that stop before it has its mask again.
  */
 static int end_signal(const struct ckpt_held_proc *p, const struct ckpt_held_thread *t)
 {
 	static const int harmless[] = { SIGURG, SIGWINCH };
 	const struct ckpt_proc_status *s = &t->status;
-	uint64_t taken = s->sig_caught | s->sig_pending | s->sig_shared | t->sigmask;
+	uint64_t taken = s->sig_caught | s->sig_pending | s->sig_shared;
+	int found = 0;
 
 	if (p->threads[0].group_stop)
 		return 0;
 	for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++) {
-		if (!(taken & bit(harmless[i])))
+		if (taken & bit(harmless[i]))
+			continue;
+		if (!(t->sigmask & bit(harmless[i])))
 			return harmless[i];
+		found = harmless[i];
 	}
-	return 0;
+	return found;
+}
+
+/* Stops on the way are for a descriptor, or where no signal is to spare. */
+static int way(const struct ckpt_inject_slot *s)
+{
+	return s->sig && !s->fetch ? PTRACE_CONT : PTRACE_SYSCALL;
 }
 
 static int start_thread(struct ckpt_inject *inject, size_t j, struct ckpt_err *err)
@@ -298,7 +85,7 @@ static int start_thread(struct ckpt_inject *inject, size_t j, struct ckpt_err *e
 	struct ckpt_held_thread *t = &inject->proc->threads[j];
 	struct ckpt_inject_slot *s = &inject->slots[j];
 	struct user_regs_struct regs = t->regs;
-	uint64_t page = inject->proc->page;
+	uint64_t page = inject->proc->page, mask = ckpt_lead_blocks(t);
 
 	regs.rip = page;
 	regs.rbx = page + s->calls;
@@ -307,14 +94,29 @@ static int start_thread(struct ckpt_inject *inject, size_t j, struct ckpt_err *e
 	regs.orig_rax = -1;
 	regs.rax = 0;
 	regs.eflags &= ~0x500ull;	/* neither single-stepping nor backwards */
-	t->mask_changed = true;
-	if (set_mask(t, s->sig ? call_mask(t) & ~bit(s->sig) : call_mask(t), err))
-		return -1;
-	t->regs_changed = true;
-	if (set_regs(t, &regs, err) || resume(t, s->sig ? PTRACE_CONT : PTRACE_SYSCALL, err))
+	if (s->sig)
+		mask &= ~bit(s->sig);
+	if (ckpt_lead_mask(t, mask, err) ||
+	    ckpt_lead_regs(t, &regs, err) ||
+	    ckpt_lead_resume(t, way(s), err))
 		return -1;
 	s->running = true;
 	return 0;
+}
+
+/* The last call of a table: the signal, where there is one and a filter lets it be sent. */
+static void add_end(struct ckpt_inject *inject, size_t j)
+{
+	const struct ckpt_held_proc *p = inject->proc;
+	struct ckpt_inject_slot *s = &inject->slots[j];
+	uint64_t args[6] = { p->threads[0].status.ns_pid, p->threads[j].status.ns_pid };
+
+	s->sig = args[2] = end_signal(p, &p->threads[j]);
+	if (s->sig && !ckpt_inject_spared(inject, j, SYS_tgkill, args))
+		s->sig = 0;
+	if (s->sig)
+		ckpt_inject_call(inject, j, SYS_tgkill, args[0], args[1], args[2], 0);
+	s->held_back = s->sig && p->threads[j].sigmask & bit(s->sig);
 }
 
 int ckpt_inject_start(struct ckpt_inject *inject, struct ckpt_err *err)
@@ -326,10 +128,7 @@ int ckpt_inject_start(struct ckpt_inject *inject, struct ckpt_err *err)
 
 		if (!s->n)
 			continue;
-		s->sig = s->fetch ? 0 : end_signal(p, &p->threads[j]);
-		if (s->sig)
-			ckpt_inject_call(inject, j, SYS_tgkill, p->threads[0].status.ns_pid,
-					 p->threads[j].status.ns_pid, s->sig, 0);
+		add_end(inject, j);
 		if (ckpt_inject_check_table(inject, j, err))
 			return -1;
 		s->sp = ckpt_sigframe_put(inject->local + s->frame, p->page + s->frame,
@@ -383,7 +182,7 @@ static void fetch(struct ckpt_inject_slot *s, const struct ckpt_held_thread *t, 
 
 	if (WSTOPSIG(status) != SYSCALL_STOP || nr != SYS_close)
 		return;
-	s->fetch = false;	/* the next stop is the end of this very call */
+	s->fetch = false;
 	s->fetched = fd;
 	if (fd < 0)
 		return;
@@ -402,28 +201,32 @@ static int wait_thread(struct ckpt_inject *inject, size_t j, struct ckpt_err *er
 	int status;
 
 	for (;;) {
-		if (next_stop(t, &status, err))
+		if (ckpt_lead_wait(t, &status, err))
 			return -1;
-		if (s->sig && at_end(inject, j, status))
+		if (s->sig && at_end(inject, j, status)) {
+			if (s->held_back && ckpt_lead_aside(t, err))
+				return -1;
 			break;
+		}
 		if (s->fetch)
 			fetch(s, t, inject->proc->pid, status);
 		if (!s->sig && at_return(t, status)) {
-			if (to_signal_stop(t, err))
+			if (ckpt_lead_aside(t, err))
 				return -1;
 			break;
 		}
 		if (WSTOPSIG(status) == SIGSYS && ckpt_remote_dispatched(t->tid)) {
 			s->running = false;
-			return put_back(t, err) ? -1 : refuse_dispatch(inject->proc, t, err);
+			return ckpt_lead_back(t, err) ? -1 :
+			       ckpt_lead_refuse_dispatch(inject->proc, t, err);
 		}
 		/* what else comes here the program ignores as well: drop it */
-		note_signal(t, status);
-		if (resume(t, s->sig ? PTRACE_CONT : PTRACE_SYSCALL, err))
+		ckpt_lead_note(t, status);
+		if (ckpt_lead_resume(t, way(s), err))
 			return -1;
 	}
 	s->running = false;
-	return put_back(t, err);
+	return ckpt_lead_back(t, err);
 }
 
 int ckpt_inject_wait(struct ckpt_inject *inject, struct ckpt_err *err)
@@ -477,24 +280,6 @@ int ckpt_inject_fetch(struct ckpt_inject *inject, long nr, uint64_t a, int *ret_
 	if (s->fetched >= 0)
 		close(s->fetched);
 	return -1;
-}
-
-int ckpt_inject_unmap(struct ckpt_inject *inject, struct ckpt_err *err)
-{
-	struct ckpt_held_proc *p = inject->proc;
-	int64_t value;
-
-	if (!p->page)
-		return 0;
-	if (plain_call(inject, SYS_munmap, (uint64_t[6]){ p->page, p->page_len }, &value, err))
-		return -1;
-	if (value)
-		return ckpt_fail(err, CKPT_FAILED, -value,
-				 "pid %d (%s) cannot unmap the memory of remote calls", p->pid,
-				 p->comm);
-	p->page = 0;
-	ckpt_fault("keeper.unmapped");
-	return 0;
 }
 
 void ckpt_inject_done(struct ckpt_inject *inject)

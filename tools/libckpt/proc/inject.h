@@ -10,7 +10,8 @@
  * Waits are bounded by a signal that the caller lets come now and then: see
  * keeper.c.
  *
- * LIFETIME: map, add calls and start and wait (any number of times), unmap, done.
+ * LIFETIME: map, add calls and start and wait (any number of times), unmap, done.  What is mapped
+ * in several processes is so in three steps, each in all of them: start, go, end.
  */
 #ifndef CKPT_PROC_INJECT_H
 #define CKPT_PROC_INJECT_H
@@ -35,6 +36,7 @@ struct ckpt_inject_call {
  * @frame: the signal frame
  * @sp: stack pointer at which rt_sigreturn finds it
  * @sig: signal that ends the run, 0: stopped at the last call instead
+ * @held_back: its own mask holds @sig back
  * @running: started and not yet back
  * @fetch: stop before a close, to get what it closes: @fetched, -errno when there is none
  */
@@ -44,9 +46,12 @@ struct ckpt_inject_slot {
 	size_t frame;
 	uint64_t sp;
 	int sig;
-	bool running, fetch;
+	bool held_back, running, fetch;
 	int fetched;
 };
+
+/* How far the first thread is with the call that maps or unmaps. */
+enum ckpt_inject_leading { CKPT_INJECT_NONE, CKPT_INJECT_BEGINS, CKPT_INJECT_GOES };
 
 /**
  * struct ckpt_inject - the mapping of a process
@@ -56,14 +61,16 @@ struct ckpt_inject_slot {
  */
 struct ckpt_inject {
 	struct ckpt_held_proc *proc;
+	enum ckpt_inject_leading leading;
 	uint64_t at;
 	uint8_t *local;
 	size_t len;
 	struct ckpt_inject_slot *slots;
 };
 
-int ckpt_inject_map(struct ckpt_inject *inject, struct ckpt_held_proc *proc, uint64_t at,
-		    struct ckpt_err *err);
+int ckpt_inject_map_start(struct ckpt_inject *inject, struct ckpt_held_proc *proc, uint64_t at,
+			  struct ckpt_err *err);
+int ckpt_inject_map_end(struct ckpt_inject *inject, struct ckpt_err *err);
 
 /**
  * ckpt_inject_out - room for what a call writes
@@ -95,7 +102,15 @@ int ckpt_inject_wait(struct ckpt_inject *inject, struct ckpt_err *err);
 int ckpt_inject_fetch(struct ckpt_inject *inject, long nr, uint64_t a, int *ret_fd,
 		      struct ckpt_err *err);
 
+int ckpt_inject_unmap_start(struct ckpt_inject *inject, struct ckpt_err *err);
+int ckpt_inject_unmap_end(struct ckpt_inject *inject, struct ckpt_err *err);
+/* All steps at once, where one process is alone; nothing where it has no mapping. */
 int ckpt_inject_unmap(struct ckpt_inject *inject, struct ckpt_err *err);
+
+/* Between a start and an end: let the call be made. Nothing to one that has not started. */
+int ckpt_inject_go(struct ckpt_inject *inject, struct ckpt_err *err);
+/* After a failure of another one: end what has been started. */
+void ckpt_inject_settle(struct ckpt_inject *inject);
 void ckpt_inject_done(struct ckpt_inject *inject);
 
 /*

@@ -81,19 +81,58 @@ static void order_tasks(struct ckpt_image *image)
 	}
 }
 
+/* One that is refused, here or before, has no page, and is asked nothing. */
+static int start_map(struct ckpt_reader *r, struct ckpt_ask *ask, struct ckpt_held_proc *p,
+		     struct ckpt_err *err)
+{
+	const struct ckpt_mm *mm = &r->image->mms[task_of(r->image, p)->mm];
+	uint64_t at;
+
+	return PASS(ckpt_read_vdso(r, p, mm, &at, err) ||
+		    ckpt_inject_map_start(&ask->inject, p, at, err) ? -1 : 0);
+}
+
 static int map_all(struct ckpt_reader *r, struct ckpt_ask *asks, struct ckpt_err *err)
 {
-	for (size_t i = 0; i < r->hold->n_procs; i++) {
-		struct ckpt_held_proc *p = &r->hold->procs[i];
-		const struct ckpt_mm *mm = &r->image->mms[task_of(r->image, p)->mm];
-		uint64_t at;
+	struct ckpt_hold *hold = r->hold;
 
-		/* one that is refused, here or before, has no page, and is asked nothing */
-		if (!p->zombie && !p->refused && (PASS(ckpt_read_vdso(r, p, mm, &at, err) ||
-					ckpt_inject_map(&asks[i].inject, p, at, err) ? -1 : 0) ||
-				   PASS(ckpt_strange_locks(r->hold, p, err))))
+	for (size_t i = 0; i < hold->n_procs; i++) {
+		struct ckpt_held_proc *p = &hold->procs[i];
+
+		if (!p->zombie && !p->refused && start_map(r, &asks[i], p, err))
 			return -1;
 	}
+	for (size_t i = 0; i < hold->n_procs; i++) {
+		if (PASS(ckpt_inject_go(&asks[i].inject, err)))
+			return -1;
+	}
+	for (size_t i = 0; i < hold->n_procs; i++) {
+		if (asks[i].inject.leading &&
+		    (PASS(ckpt_inject_map_end(&asks[i].inject, err)) ||
+		     PASS(ckpt_strange_locks(hold, &hold->procs[i], err))))
+			return -1;
+	}
+	ckpt_fault("keeper.mapped");
+	return 0;
+}
+
+static int unmap_all(struct ckpt_reader *r, struct ckpt_ask *asks, struct ckpt_err *err)
+{
+	const struct ckpt_hold *hold = r->hold;
+
+	for (size_t i = 0; i < hold->n_procs; i++) {
+		if (hold->procs[i].page && ckpt_inject_unmap_start(&asks[i].inject, err))
+			return -1;
+	}
+	for (size_t i = 0; i < hold->n_procs; i++) {
+		if (ckpt_inject_go(&asks[i].inject, err))
+			return -1;
+	}
+	for (size_t i = 0; i < hold->n_procs; i++) {
+		if (hold->procs[i].page && ckpt_inject_unmap_end(&asks[i].inject, err))
+			return -1;
+	}
+	ckpt_fault("keeper.unmapped");
 	return 0;
 }
 
@@ -118,11 +157,10 @@ static int ask_all(struct ckpt_reader *r, struct ckpt_ask *asks, struct ckpt_err
 
 		if (hold->procs[i].page &&
 		    (PASS(ckpt_ask_finish(&asks[i], task, &r->image->mms[task->mm], err)) ||
-		     ckpt_read_userfault(r, &asks[i].inject, &r->image->mms[task->mm], err) ||
-		     ckpt_inject_unmap(&asks[i].inject, err)))
+		     ckpt_read_userfault(r, &asks[i].inject, &r->image->mms[task->mm], err)))
 			return -1;
 	}
-	return 0;
+	return unmap_all(r, asks, err);
 }
 
 static int ask_tree(struct ckpt_reader *r, struct ckpt_err *err)

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The mapping for injected calls: made and unmade by one call of the first thread
+ *
+ * It stops when it begins the call, and after it in signal delivery: it is interrupted in between,
+ * so that there is no stop at its end.  Those of several processes are led side by side.
+ */
+#include <elf.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+
+#include "proc/inject-lead.h"
+#include "proc/inject.h"
+#include "proc/remote.h"
+
+extern const uint8_t ckpt_inject_code[], ckpt_inject_code_end[];
+
+/* The process-wide questions are asked by the first thread. */
+#define CALLS_FIRST 128
+#define CALLS_OTHER 32
+#define OUT_FIRST 4096
+#define OUT_OTHER 128
+#define SYSCALL_STOP (SIGTRAP | 0x80)
+
+static size_t align64(size_t n)
+{
+	return (n + 63) & ~(size_t)63;
+}
+
+static size_t lay_out(struct ckpt_inject *inject)
+{
+	struct ckpt_held_proc *p = inject->proc;
+	size_t at = align64(ckpt_inject_code_end - ckpt_inject_code);
+
+	for (size_t j = 0; j < p->n_threads; j++) {
+		struct ckpt_inject_slot *s = &inject->slots[j];
+
+		s->max = j ? CALLS_OTHER : CALLS_FIRST;
+		s->calls = at;
+		at += s->max * sizeof(struct ckpt_inject_call);
+		s->out = at;
+		s->out_len = j ? OUT_OTHER : OUT_FIRST;
+		at += s->out_len;
+		s->frame = at;
+		at = align64(at + ckpt_sigframe_len(p->threads[j].xstate_len));
+	}
+	return (at + 4095) & ~(size_t)4095;
+}
+
+/* The call, outside the mapping, by the first thread. */
+static int begin_call(struct ckpt_inject *inject, long nr, const uint64_t args[6],
+		      struct ckpt_err *err)
+{
+	struct ckpt_held_thread *t = &inject->proc->threads[0];
+	struct user_regs_struct regs = t->regs;
+
+	if (ckpt_inject_check(inject->proc, t, inject->at, nr, args, err))
+		return -1;
+	regs.rip = inject->at;
+	regs.rax = nr;
+	regs.orig_rax = -1;	/* no call to restart */
+	regs.rdi = args[0];
+	regs.rsi = args[1];
+	regs.rdx = args[2];
+	regs.r10 = args[3];
+	regs.r8 = args[4];
+	regs.r9 = args[5];
+	if (ckpt_lead_mask(t, ckpt_lead_blocks(t), err) || ckpt_lead_regs(t, &regs, err) ||
+	    ckpt_lead_resume(t, PTRACE_SYSCALL, err))
+		return -1;
+	inject->leading = CKPT_INJECT_BEGINS;
+	return 0;
+}
+
+int ckpt_inject_go(struct ckpt_inject *inject, struct ckpt_err *err)
+{
+	struct ckpt_held_thread *t;
+	int status;
+
+	if (inject->leading != CKPT_INJECT_BEGINS)
+		return 0;
+	t = &inject->proc->threads[0];
+	inject->leading = CKPT_INJECT_NONE;
+	while (!ckpt_lead_wait(t, &status, err)) {
+		if (WSTOPSIG(status) == SYSCALL_STOP) {
+			if (ptrace(PTRACE_INTERRUPT, t->tid, 0, 0))
+				return ckpt_fail(err, CKPT_FAILED, errno,
+						 "cannot interrupt thread %d", t->tid);
+			if (ckpt_lead_resume(t, PTRACE_CONT, err))
+				return -1;
+			inject->leading = CKPT_INJECT_GOES;
+			return 0;
+		}
+		if (WSTOPSIG(status) == SIGSYS && ckpt_remote_dispatched(t->tid))
+			return ckpt_lead_back(t, err) ? -1 :
+			       ckpt_lead_refuse_dispatch(inject->proc, t, err);
+		ckpt_lead_note(t, status);
+		if (ckpt_lead_resume(t, PTRACE_SYSCALL, err))
+			return -1;
+	}
+	return -1;
+}
+
+/* In any order with others; those that began together best go together, too. */
+static int end_call(struct ckpt_inject *inject, int64_t *ret_value, struct ckpt_err *err)
+{
+	struct ckpt_held_thread *t = &inject->proc->threads[0];
+	struct user_regs_struct regs;
+	struct iovec iov = { &regs, sizeof(regs) };
+	int status;
+
+	if (ckpt_inject_go(inject, err))
+		return -1;
+	inject->leading = CKPT_INJECT_NONE;
+	for (;;) {
+		if (ckpt_lead_wait(t, &status, err))
+			return -1;
+		if (status >> 16 == PTRACE_EVENT_STOP)
+			break;
+		ckpt_lead_note(t, status);
+		if (ckpt_lead_resume(t, PTRACE_CONT, err))
+			return -1;
+	}
+	if (ptrace(PTRACE_GETREGSET, t->tid, NT_PRSTATUS, &iov))
+		return ckpt_fail(err, CKPT_FAILED, errno, "cannot read the registers of thread %d",
+				 t->tid);
+	*ret_value = regs.rax;
+	return ckpt_lead_back(t, err);
+}
+
+int ckpt_inject_map_start(struct ckpt_inject *inject, struct ckpt_held_proc *proc, uint64_t at,
+			  struct ckpt_err *err)
+{
+	*inject = (struct ckpt_inject){ .proc = proc, .at = at };
+	inject->slots = calloc(proc->n_threads, sizeof(*inject->slots));
+	if (!inject->slots)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for remote calls");
+	inject->len = lay_out(inject);
+	inject->local = aligned_alloc(4096, inject->len);
+	if (!inject->local)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for remote calls");
+	memset(inject->local, 0, inject->len);
+	memcpy(inject->local, ckpt_inject_code, ckpt_inject_code_end - ckpt_inject_code);
+	/* what is mapped must go again */
+	return ckpt_inject_check(proc, &proc->threads[0], at, SYS_munmap,
+				 (uint64_t[6]){ 0, inject->len }, err) ||
+	       begin_call(inject, SYS_mmap,
+			  (uint64_t[6]){ 0, inject->len, PROT_READ | PROT_WRITE | PROT_EXEC,
+					 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0 }, err) ? -1 : 0;
+}
+
+int ckpt_inject_map_end(struct ckpt_inject *inject, struct ckpt_err *err)
+{
+	struct ckpt_held_proc *proc = inject->proc;
+	int64_t value;
+
+	if (end_call(inject, &value, err))
+		return -1;
+	if (value == -EACCES)
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+			"pid %d (%s) may not map memory that it can write and execute "
+			"(PR_SET_MDWE, SELinux), which ckpt-tool needs there", proc->pid,
+			proc->comm);
+	if (value < 0 && value > -4096)
+		return ckpt_fail(err, CKPT_FAILED, -value,
+				 "pid %d (%s) cannot map %zu bytes for remote calls", proc->pid,
+				 proc->comm, inject->len);
+	proc->page = value;
+	proc->page_len = inject->len;
+	proc->page_was = value;
+	proc->page_was_len = inject->len;
+	return 0;
+}
+
+int ckpt_inject_unmap_start(struct ckpt_inject *inject, struct ckpt_err *err)
+{
+	const struct ckpt_held_proc *p = inject->proc;
+
+	return begin_call(inject, SYS_munmap, (uint64_t[6]){ p->page, p->page_len }, err);
+}
+
+int ckpt_inject_unmap_end(struct ckpt_inject *inject, struct ckpt_err *err)
+{
+	struct ckpt_held_proc *p = inject->proc;
+	int64_t value;
+
+	if (end_call(inject, &value, err))
+		return -1;
+	if (value)
+		return ckpt_fail(err, CKPT_FAILED, -value,
+				 "pid %d (%s) cannot unmap the memory of remote calls", p->pid,
+				 p->comm);
+	p->page = 0;
+	return 0;
+}
+
+int ckpt_inject_unmap(struct ckpt_inject *inject, struct ckpt_err *err)
+{
+	if (!inject->proc->page)
+		return 0;
+	return ckpt_inject_unmap_start(inject, err) || ckpt_inject_unmap_end(inject, err) ? -1 : 0;
+}
+
+void ckpt_inject_settle(struct ckpt_inject *inject)
+{
+	struct ckpt_err ignored = CKPT_ERR_INIT;
+	bool unmaps = inject->proc && inject->proc->page;
+
+	if (inject->leading == CKPT_INJECT_NONE)
+		return;
+	if (unmaps)
+		ckpt_inject_unmap_end(inject, &ignored);
+	else
+		ckpt_inject_map_end(inject, &ignored);
+}
