@@ -107,6 +107,25 @@ static void smaps_areas(void **state)
 	}
 }
 
+static void names_of_other_kernels(void **state)
+{
+	const char *at = "1000-2000 rw-p 00000000 00:00 0 \nVmFlags: rd wr mr mw me ac sd zz \n"
+			 "2000-3000 rw-s 00000000 00:00 0 \nVmFlags: rd wr sh mr mw me ms sf de\n"
+			 "3000-4000 rw-p 00000000 00:00 0 \nVmFlags: rd wr ex mr mw me ms de ar\n";
+	struct ckpt_maps_line m;
+	struct ckpt_vm_flags f;
+	const char *line;
+	size_t len;
+
+	(void)state;
+	assert_int_equal(ckpt_parse_smaps_area(&at, &m, &f, &line, &len), 1);
+	assert_int_equal(f.other, CKPT_VM_UNKNOWN);
+	assert_int_equal(ckpt_parse_smaps_area(&at, &m, &f, &line, &len), 1);
+	assert_int_equal(f.other, CKPT_VM_SHARED | CKPT_VM_SYNC);
+	assert_int_equal(ckpt_parse_smaps_area(&at, &m, &f, &line, &len), 1);
+	assert_int_equal(f.other, 0);
+}
+
 static void protection_keys(void **state)
 {
 	const char *at = "1000-2000 rw-p 00000000 00:00 0 \nProtectionKey:         0\n"
@@ -371,6 +390,7 @@ int main(void)
 		cmocka_unit_test(maps_lines),
 		cmocka_unit_test(maps_refuses),
 		cmocka_unit_test(smaps_areas),
+		cmocka_unit_test(names_of_other_kernels),
 		cmocka_unit_test(protection_keys),
 		cmocka_unit_test(numa_policies),
 		cmocka_unit_test(status_fields),

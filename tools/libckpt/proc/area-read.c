@@ -55,6 +55,10 @@ static const char *unsupported(const struct ckpt_maps_line *line, const struct c
 	if (f->other & CKPT_VM_NAMELESS)
 		return f->area & CKPT_AREA_F_LOCKED ? "memory locked on fault" :
 		       "memory with a flag that the kernel does not name";
+	if (f->other & CKPT_VM_SYNC)
+		return "memory of a file that is written through to its device (MAP_SYNC)";
+	if (f->other & CKPT_VM_UNKNOWN)
+		return "memory with a flag that is not known here (smaps names it)";
 	if (path_starts(line, "anon_inode:[io_uring]"))
 		return "an io_uring ring";
 	if (path_starts(line, "/[aio]"))

@@ -114,10 +114,33 @@ static const struct {
 	{ "sl", 0, CKPT_VM_SEALED },
 	{ "mm", 0, CKPT_VM_MIXEDMAP },
 	{ "sh", 0, CKPT_VM_SHARED },
+	{ "sf", 0, CKPT_VM_SYNC },
+	/* what the first columns say as well, what mprotect may do, what the kernel notes */
+	{ "rd", 0, 0 },
+	{ "wr", 0, 0 },
+	{ "ex", 0, 0 },
+	{ "mr", 0, 0 },
+	{ "me", 0, 0 },
+	{ "ms", 0, 0 },
+	{ "de", 0, 0 },
+	{ "ar", 0, 0 },
+	{ "sd", 0, 0 },
 	/* locked on fault; before 6.18 it has no name */
 	{ "lf", 0, CKPT_VM_NAMELESS },
 	{ "??", 0, CKPT_VM_NAMELESS },
 };
+
+static void add_flag(struct ckpt_vm_flags *f, const char *name)
+{
+	for (size_t i = 0; i < sizeof(vm_flags) / sizeof(vm_flags[0]); i++) {
+		if (name[0] == vm_flags[i].name[0] && name[1] == vm_flags[i].name[1]) {
+			f->area |= vm_flags[i].area;
+			f->other |= vm_flags[i].other;
+			return;
+		}
+	}
+	f->other |= CKPT_VM_UNKNOWN;
+}
 
 static struct ckpt_vm_flags flags_of(const char *p)
 {
@@ -128,12 +151,7 @@ static struct ckpt_vm_flags flags_of(const char *p)
 			p++;
 			continue;
 		}
-		for (size_t i = 0; i < sizeof(vm_flags) / sizeof(vm_flags[0]); i++) {
-			if (p[0] == vm_flags[i].name[0] && p[1] == vm_flags[i].name[1]) {
-				f.area |= vm_flags[i].area;
-				f.other |= vm_flags[i].other;
-			}
-		}
+		add_flag(&f, p);
 		while (*p && *p != ' ' && *p != '\n')
 			p++;
 	}

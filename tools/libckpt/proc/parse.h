@@ -56,6 +56,8 @@ int ckpt_parse_maps_line(const char **at, struct ckpt_maps_line *ret);
 #define CKPT_VM_PKEY		(1u << 8)	/* the line above VmFlags */
 #define CKPT_VM_NAMELESS	(1u << 9)	/* "??": VM_LOCKONFAULT, or one of a newer kernel */
 #define CKPT_VM_UFFD_WP		(1u << 10)	/* writes are told to a userfaultfd */
+#define CKPT_VM_SYNC		(1u << 11)	/* MAP_SYNC: memory that is a device */
+#define CKPT_VM_UNKNOWN		(1u << 12)	/* a name that is none of those we know */
 
 /**
  * struct ckpt_vm_flags - a VmFlags line of smaps
