@@ -73,10 +73,12 @@ static uint64_t progress_ns;
 int ckpt_lead_wait(struct ckpt_held_thread *t, int *ret_status, struct ckpt_err *err)
 {
 	uint64_t until = progress_ns + RUN_NS;
+	bool late = false;
 
 	/* look a few times, for the other CPU is quick; then sleep, ticked out of it */
 	for (unsigned int rounds = 0;; rounds++) {
-		pid_t r = waitpid(t->tid, ret_status, __WALL | (rounds < SPINS ? WNOHANG : 0));
+		int only_look = rounds < SPINS || late ? WNOHANG : 0;
+		pid_t r = waitpid(t->tid, ret_status, __WALL | only_look);
 
 		if (r == t->tid && WIFSTOPPED(*ret_status)) {
 			progress_ns = ckpt_now_ns();
@@ -88,23 +90,30 @@ int ckpt_lead_wait(struct ckpt_held_thread *t, int *ret_status, struct ckpt_err 
 			t->seized = false;
 			return ckpt_fail(err, CKPT_FAILED, 0, "thread %d was killed", t->tid);
 		}
-		if (ckpt_now_ns() > until) {
+		/* who was kept from looking looks once more */
+		if (late) {
 			ptrace(PTRACE_INTERRUPT, t->tid, 0, 0);
 			return ckpt_fail(err, CKPT_FAILED, 0,
 					 "thread %d does not come back from a call", t->tid);
 		}
+		late = ckpt_now_ns() > until;
 		if (rounds < SPINS)
 			sched_yield();
 	}
 }
 
-int ckpt_lead_resume(struct ckpt_held_thread *t, int request, struct ckpt_err *err)
+int ckpt_lead_resume_with(struct ckpt_held_thread *t, int request, int sig, struct ckpt_err *err)
 {
 	t->stopped = false;
 	progress_ns = ckpt_now_ns();
-	if (!ptrace(request, t->tid, 0, 0))
+	if (!ptrace(request, t->tid, 0, sig))
 		return 0;
 	return ckpt_fail(err, CKPT_FAILED, errno, "cannot resume thread %d", t->tid);
+}
+
+int ckpt_lead_resume(struct ckpt_held_thread *t, int request, struct ckpt_err *err)
+{
+	return ckpt_lead_resume_with(t, request, 0, err);
 }
 
 void ckpt_lead_note(struct ckpt_held_thread *t, int status)
@@ -113,18 +122,4 @@ void ckpt_lead_note(struct ckpt_held_thread *t, int status)
 		t->stop_due = true;
 	if (!(status >> 16) && WSTOPSIG(status) == SIGSYS)
 		t->sys_due = true;
-}
-
-int ckpt_lead_aside(struct ckpt_held_thread *t, struct ckpt_err *err)
-{
-	int status;
-
-	if (ptrace(PTRACE_INTERRUPT, t->tid, 0, 0))
-		return ckpt_fail(err, CKPT_FAILED, errno, "cannot interrupt thread %d", t->tid);
-	do {
-		if (ckpt_lead_resume(t, PTRACE_CONT, err) || ckpt_lead_wait(t, &status, err))
-			return -1;
-		ckpt_lead_note(t, status);
-	} while (status >> 16 != PTRACE_EVENT_STOP);
-	return 0;
 }

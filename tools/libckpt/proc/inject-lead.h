@@ -23,19 +23,12 @@ int ckpt_lead_back(struct ckpt_held_thread *t, struct ckpt_err *err);
 
 /* Let it run by a PTRACE_* request. */
 int ckpt_lead_resume(struct ckpt_held_thread *t, int request, struct ckpt_err *err);
+/* From the stop of a signal, with it: when it is blocked by then, it is queued as it was. */
+int ckpt_lead_resume_with(struct ckpt_held_thread *t, int request, int sig, struct ckpt_err *err);
 /* The next stop of one that runs. Return: 0 with the status of waitpid, -1: late or gone. */
 int ckpt_lead_wait(struct ckpt_held_thread *t, int *ret_status, struct ckpt_err *err);
 /* SIGSTOP no mask holds back, and SIGSYS is not always in ours: they are due when we let go. */
 void ckpt_lead_note(struct ckpt_held_thread *t, int status);
-
-/**
- * ckpt_lead_aside - to the next stop that is of no signal and no call of it
- *
- * It is inside signal delivery: there the kernel looks, when the thread is let go, whether a call
- * is to be restarted.  A call that it has begun is made, and a signal that it stands at is taken
- * out: if nobody traces it any more nothing comes of either.
- */
-int ckpt_lead_aside(struct ckpt_held_thread *t, struct ckpt_err *err);
 
 int ckpt_lead_refuse_dispatch(const struct ckpt_held_proc *p, const struct ckpt_held_thread *t,
 			      struct ckpt_err *err);

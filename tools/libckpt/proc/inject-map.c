@@ -28,6 +28,12 @@ extern const uint8_t ckpt_inject_code[], ckpt_inject_code_end[];
 #define OUT_FIRST 4096
 #define OUT_OTHER 128
 #define SYSCALL_STOP (SIGTRAP | 0x80)
+/* Other stops that may come before that of the call; more means a livelock. */
+#define FOREIGN_STOPS_MAX 64
+
+#define MAP_ARGS(inject) \
+	((uint64_t[6]){ 0, (inject)->len, PROT_READ | PROT_WRITE | PROT_EXEC, \
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0 })
 
 static size_t align64(size_t n)
 {
@@ -61,8 +67,6 @@ static int begin_call(struct ckpt_inject *inject, long nr, const uint64_t args[6
 	struct ckpt_held_thread *t = &inject->proc->threads[0];
 	struct user_regs_struct regs = t->regs;
 
-	if (ckpt_inject_check(inject->proc, t, inject->at, nr, args, err))
-		return -1;
 	regs.rip = inject->at;
 	regs.rax = nr;
 	regs.orig_rax = -1;	/* no call to restart */
@@ -79,6 +83,20 @@ static int begin_call(struct ckpt_inject *inject, long nr, const uint64_t args[6
 	return 0;
 }
 
+/* At the beginning of the call. Return: -1, with @leading as it is if it may yet be ended. */
+static int let_go_on(struct ckpt_inject *inject, struct ckpt_err *err)
+{
+	struct ckpt_held_thread *t = &inject->proc->threads[0];
+
+	inject->leading = CKPT_INJECT_NONE;
+	if (ptrace(PTRACE_INTERRUPT, t->tid, 0, 0))
+		return ckpt_fail(err, CKPT_FAILED, errno, "cannot interrupt thread %d", t->tid);
+	if (ckpt_lead_resume(t, PTRACE_CONT, err))
+		return -1;
+	inject->leading = CKPT_INJECT_GOES;
+	return 0;
+}
+
 int ckpt_inject_go(struct ckpt_inject *inject, struct ckpt_err *err)
 {
 	struct ckpt_held_thread *t;
@@ -87,25 +105,22 @@ int ckpt_inject_go(struct ckpt_inject *inject, struct ckpt_err *err)
 	if (inject->leading != CKPT_INJECT_BEGINS)
 		return 0;
 	t = &inject->proc->threads[0];
-	inject->leading = CKPT_INJECT_NONE;
-	while (!ckpt_lead_wait(t, &status, err)) {
-		if (WSTOPSIG(status) == SYSCALL_STOP) {
-			if (ptrace(PTRACE_INTERRUPT, t->tid, 0, 0))
-				return ckpt_fail(err, CKPT_FAILED, errno,
-						 "cannot interrupt thread %d", t->tid);
-			if (ckpt_lead_resume(t, PTRACE_CONT, err))
-				return -1;
-			inject->leading = CKPT_INJECT_GOES;
-			return 0;
-		}
-		if (WSTOPSIG(status) == SIGSYS && ckpt_remote_dispatched(t->tid))
+	for (int i = 0; i < FOREIGN_STOPS_MAX; i++) {
+		if (ckpt_lead_wait(t, &status, err))
+			return -1;
+		if (WSTOPSIG(status) == SYSCALL_STOP)
+			return let_go_on(inject, err);
+		if (WSTOPSIG(status) == SIGSYS && ckpt_remote_dispatched(t->tid)) {
+			inject->leading = CKPT_INJECT_NONE;
 			return ckpt_lead_back(t, err) ? -1 :
 			       ckpt_lead_refuse_dispatch(inject->proc, t, err);
+		}
 		ckpt_lead_note(t, status);
 		if (ckpt_lead_resume(t, PTRACE_SYSCALL, err))
 			return -1;
 	}
-	return -1;
+	return ckpt_fail(err, CKPT_FAILED, 0,
+			 "thread %d is stopped again and again by others; try again", t->tid);
 }
 
 /* In any order with others; those that began together best go together, too. */
@@ -114,20 +129,18 @@ static int end_call(struct ckpt_inject *inject, int64_t *ret_value, struct ckpt_
 	struct ckpt_held_thread *t = &inject->proc->threads[0];
 	struct user_regs_struct regs;
 	struct iovec iov = { &regs, sizeof(regs) };
-	int status;
+	int status = 0;
 
 	if (ckpt_inject_go(inject, err))
 		return -1;
-	inject->leading = CKPT_INJECT_NONE;
-	for (;;) {
+	while (status >> 16 != PTRACE_EVENT_STOP) {
+		if (status && ckpt_lead_resume(t, PTRACE_CONT, err))
+			return -1;
 		if (ckpt_lead_wait(t, &status, err))
 			return -1;
-		if (status >> 16 == PTRACE_EVENT_STOP)
-			break;
 		ckpt_lead_note(t, status);
-		if (ckpt_lead_resume(t, PTRACE_CONT, err))
-			return -1;
 	}
+	inject->leading = CKPT_INJECT_NONE;
 	if (ptrace(PTRACE_GETREGSET, t->tid, NT_PRSTATUS, &iov))
 		return ckpt_fail(err, CKPT_FAILED, errno, "cannot read the registers of thread %d",
 				 t->tid);
@@ -135,9 +148,11 @@ static int end_call(struct ckpt_inject *inject, int64_t *ret_value, struct ckpt_
 	return ckpt_lead_back(t, err);
 }
 
-int ckpt_inject_map_start(struct ckpt_inject *inject, struct ckpt_held_proc *proc, uint64_t at,
-			  struct ckpt_err *err)
+int ckpt_inject_prepare(struct ckpt_inject *inject, struct ckpt_held_proc *proc, uint64_t at,
+			struct ckpt_err *err)
 {
+	const struct ckpt_held_thread *t = &proc->threads[0];
+
 	*inject = (struct ckpt_inject){ .proc = proc, .at = at };
 	inject->slots = calloc(proc->n_threads, sizeof(*inject->slots));
 	if (!inject->slots)
@@ -149,11 +164,16 @@ int ckpt_inject_map_start(struct ckpt_inject *inject, struct ckpt_held_proc *pro
 	memset(inject->local, 0, inject->len);
 	memcpy(inject->local, ckpt_inject_code, ckpt_inject_code_end - ckpt_inject_code);
 	/* what is mapped must go again */
-	return ckpt_inject_check(proc, &proc->threads[0], at, SYS_munmap,
-				 (uint64_t[6]){ 0, inject->len }, err) ||
-	       begin_call(inject, SYS_mmap,
-			  (uint64_t[6]){ 0, inject->len, PROT_READ | PROT_WRITE | PROT_EXEC,
-					 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0 }, err) ? -1 : 0;
+	if (ckpt_inject_check(proc, t, at, SYS_munmap, (uint64_t[6]){ 0, inject->len }, err) ||
+	    ckpt_inject_check(proc, t, at, SYS_mmap, MAP_ARGS(inject), err))
+		return -1;
+	inject->ready = true;
+	return 0;
+}
+
+int ckpt_inject_map_start(struct ckpt_inject *inject, struct ckpt_err *err)
+{
+	return begin_call(inject, SYS_mmap, MAP_ARGS(inject), err);
 }
 
 int ckpt_inject_map_end(struct ckpt_inject *inject, struct ckpt_err *err)

@@ -117,6 +117,7 @@ static void add_end(struct ckpt_inject *inject, size_t j)
 	if (s->sig)
 		ckpt_inject_call(inject, j, SYS_tgkill, args[0], args[1], args[2], 0);
 	s->held_back = s->sig && p->threads[j].sigmask & bit(s->sig);
+	s->aside = false;
 }
 
 int ckpt_inject_start(struct ckpt_inject *inject, struct ckpt_err *err)
@@ -194,37 +195,81 @@ static void fetch(struct ckpt_inject_slot *s, const struct ckpt_held_thread *t, 
 	ckpt_fault("keeper.fetched");
 }
 
+/*
+ * A signal of somebody else, which our run has let through: its own mask holds it back.  Blocked
+ * again it is queued as it was; then nothing ends the run but a look at every call, and the last
+ * one is left out.
+ */
+static int queue_again(struct ckpt_inject_slot *s, struct ckpt_held_thread *t, struct ckpt_err *err)
+{
+	int sig = s->sig;
+
+	s->sig = 0;
+	return ckpt_lead_mask(t, ckpt_lead_blocks(t), err) ||
+	       ckpt_lead_resume_with(t, PTRACE_SYSCALL, sig, err) ? -1 : 0;
+}
+
+static void leave_out_end(const struct ckpt_held_thread *t, int status)
+{
+	size_t nr = offsetof(struct user_regs_struct, orig_rax);
+
+	if (WSTOPSIG(status) == SYSCALL_STOP &&
+	    ptrace(PTRACE_PEEKUSER, t->tid, nr, 0) == SYS_tgkill)
+		ptrace(PTRACE_POKEUSER, t->tid, nr, -1l);
+}
+
+/* The table is done: to a stop that is of no signal and no call, where that is needed. */
+static int step_aside(struct ckpt_inject_slot *s, struct ckpt_held_thread *t, struct ckpt_err *err)
+{
+	s->aside = true;
+	if (ptrace(PTRACE_INTERRUPT, t->tid, 0, 0))
+		return ckpt_fail(err, CKPT_FAILED, errno, "cannot interrupt thread %d", t->tid);
+	return ckpt_lead_resume(t, PTRACE_CONT, err);
+}
+
+/* One stop. Return: 1 when the run is over, 0 when it goes on, -1. */
+static int pass_stop(struct ckpt_inject *inject, size_t j, int status, struct ckpt_err *err)
+{
+	struct ckpt_held_thread *t = &inject->proc->threads[j];
+	struct ckpt_inject_slot *s = &inject->slots[j];
+
+	if (s->aside && status >> 16 == PTRACE_EVENT_STOP) {
+		ckpt_lead_note(t, status);
+		return 1;
+	}
+	if (!s->aside && s->sig && at_end(inject, j, status))
+		return s->held_back ? step_aside(s, t, err) : 1;
+	if (!s->aside && !s->sig && at_return(t, status))
+		return step_aside(s, t, err);
+	if (WSTOPSIG(status) == SIGSYS && ckpt_remote_dispatched(t->tid)) {
+		s->running = false;
+		return ckpt_lead_back(t, err) ? -1 :
+		       ckpt_lead_refuse_dispatch(inject->proc, t, err);
+	}
+	if (!s->aside && s->held_back && s->sig && status >> 16 == 0 && WSTOPSIG(status) == s->sig)
+		return queue_again(s, t, err);
+	if (s->fetch)
+		fetch(s, t, inject->proc->pid, status);
+	if (s->held_back && !s->sig)
+		leave_out_end(t, status);
+	/* what else comes here the program ignores as well: drop it */
+	ckpt_lead_note(t, status);
+	return ckpt_lead_resume(t, s->aside ? PTRACE_CONT : way(s), err);
+}
+
 static int wait_thread(struct ckpt_inject *inject, size_t j, struct ckpt_err *err)
 {
 	struct ckpt_held_thread *t = &inject->proc->threads[j];
 	struct ckpt_inject_slot *s = &inject->slots[j];
-	int status;
+	int status, over = 0;
 
-	for (;;) {
+	while (!over) {
 		if (ckpt_lead_wait(t, &status, err))
 			return -1;
-		if (s->sig && at_end(inject, j, status)) {
-			if (s->held_back && ckpt_lead_aside(t, err))
-				return -1;
-			break;
-		}
-		if (s->fetch)
-			fetch(s, t, inject->proc->pid, status);
-		if (!s->sig && at_return(t, status)) {
-			if (ckpt_lead_aside(t, err))
-				return -1;
-			break;
-		}
-		if (WSTOPSIG(status) == SIGSYS && ckpt_remote_dispatched(t->tid)) {
-			s->running = false;
-			return ckpt_lead_back(t, err) ? -1 :
-			       ckpt_lead_refuse_dispatch(inject->proc, t, err);
-		}
-		/* what else comes here the program ignores as well: drop it */
-		ckpt_lead_note(t, status);
-		if (ckpt_lead_resume(t, way(s), err))
-			return -1;
+		over = pass_stop(inject, j, status, err);
 	}
+	if (over < 0)
+		return -1;
 	s->running = false;
 	return ckpt_lead_back(t, err);
 }

@@ -10,8 +10,9 @@
  * Waits are bounded by a signal that the caller lets come now and then: see
  * keeper.c.
  *
- * LIFETIME: map, add calls and start and wait (any number of times), unmap, done.  What is mapped
- * in several processes is so in three steps, each in all of them: start, go, end.
+ * LIFETIME: prepare, map, add calls and start and wait (any number of times), unmap, done.  What
+ * is mapped in several processes is so in three steps, each in all of them: start, go, end.  From
+ * start to end a process has no way back if the keeper dies.
  */
 #ifndef CKPT_PROC_INJECT_H
 #define CKPT_PROC_INJECT_H
@@ -36,7 +37,8 @@ struct ckpt_inject_call {
  * @frame: the signal frame
  * @sp: stack pointer at which rt_sigreturn finds it
  * @sig: signal that ends the run, 0: stopped at the last call instead
- * @held_back: its own mask holds @sig back
+ * @held_back: its own mask holds @sig back, which somebody may wait for all the same
+ * @aside: the table is done, and a stop is awaited that is of no signal and no call
  * @running: started and not yet back
  * @fetch: stop before a close, to get what it closes: @fetched, -errno when there is none
  */
@@ -46,7 +48,7 @@ struct ckpt_inject_slot {
 	size_t frame;
 	uint64_t sp;
 	int sig;
-	bool held_back, running, fetch;
+	bool held_back, aside, running, fetch;
 	int fetched;
 };
 
@@ -55,6 +57,7 @@ enum ckpt_inject_leading { CKPT_INJECT_NONE, CKPT_INJECT_BEGINS, CKPT_INJECT_GOE
 
 /**
  * struct ckpt_inject - the mapping of a process
+ * @ready: nothing is in the way of mapping it
  * @at: a syscall instruction in it
  * @local: copy of the mapping here
  * @slots: by index of the thread
@@ -62,14 +65,17 @@ enum ckpt_inject_leading { CKPT_INJECT_NONE, CKPT_INJECT_BEGINS, CKPT_INJECT_GOE
 struct ckpt_inject {
 	struct ckpt_held_proc *proc;
 	enum ckpt_inject_leading leading;
+	bool ready;
 	uint64_t at;
 	uint8_t *local;
 	size_t len;
 	struct ckpt_inject_slot *slots;
 };
 
-int ckpt_inject_map_start(struct ckpt_inject *inject, struct ckpt_held_proc *proc, uint64_t at,
-			  struct ckpt_err *err);
+/* All that may fail or takes long, before a register of anybody is changed. */
+int ckpt_inject_prepare(struct ckpt_inject *inject, struct ckpt_held_proc *proc, uint64_t at,
+			struct ckpt_err *err);
+int ckpt_inject_map_start(struct ckpt_inject *inject, struct ckpt_err *err);
 int ckpt_inject_map_end(struct ckpt_inject *inject, struct ckpt_err *err);
 
 /**

@@ -82,14 +82,14 @@ static void order_tasks(struct ckpt_image *image)
 }
 
 /* One that is refused, here or before, has no page, and is asked nothing. */
-static int start_map(struct ckpt_reader *r, struct ckpt_ask *ask, struct ckpt_held_proc *p,
-		     struct ckpt_err *err)
+static int prepare(struct ckpt_reader *r, struct ckpt_ask *ask, struct ckpt_held_proc *p,
+		   struct ckpt_err *err)
 {
 	const struct ckpt_mm *mm = &r->image->mms[task_of(r->image, p)->mm];
 	uint64_t at;
 
 	return PASS(ckpt_read_vdso(r, p, mm, &at, err) ||
-		    ckpt_inject_map_start(&ask->inject, p, at, err) ? -1 : 0);
+		    ckpt_inject_prepare(&ask->inject, p, at, err) ? -1 : 0);
 }
 
 static int map_all(struct ckpt_reader *r, struct ckpt_ask *asks, struct ckpt_err *err)
@@ -99,7 +99,11 @@ static int map_all(struct ckpt_reader *r, struct ckpt_ask *asks, struct ckpt_err
 	for (size_t i = 0; i < hold->n_procs; i++) {
 		struct ckpt_held_proc *p = &hold->procs[i];
 
-		if (!p->zombie && !p->refused && start_map(r, &asks[i], p, err))
+		if (!p->zombie && !p->refused && prepare(r, &asks[i], p, err))
+			return -1;
+	}
+	for (size_t i = 0; i < hold->n_procs; i++) {
+		if (asks[i].inject.ready && PASS(ckpt_inject_map_start(&asks[i].inject, err)))
 			return -1;
 	}
 	for (size_t i = 0; i < hold->n_procs; i++) {

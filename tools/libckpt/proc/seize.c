@@ -106,6 +106,8 @@ static int look(struct ckpt_held_thread *t)
 		if (WSTOPSIG(status) == SYSCALL_STOP) {
 			ptrace(PTRACE_POKEUSER, t->tid, offsetof(struct user_regs_struct, orig_rax),
 			       -1l);
+			/* the stop may have taken the one that it was given up with */
+			ptrace(PTRACE_INTERRUPT, t->tid, 0, 0);
 			ptrace(PTRACE_CONT, t->tid, 0, 0);
 			continue;
 		}

@@ -14,10 +14,10 @@
  * permitted to: whoever kills the caller's service does not kill it.
  *
  * What stays open if the KEEPER is killed by SIGKILL (nothing else ends it):
- * while a process's injected page is being mapped or unmapped (two remote
- * calls a process, tens of microseconds, only inside ckpt_stop_collect) the
- * thread that does it has no way back to its own registers; at any other
- * instant of collect the injected code returns by rt_sigreturn, and its page
+ * while the injected pages are being mapped or unmapped (twice inside
+ * ckpt_stop_collect, in all processes at once, some tens of microseconds for
+ * each of them) the first thread of each has no way back to its own registers;
+ * at any other instant of collect the injected code returns by rt_sigreturn, and its page
  * stays mapped.  Calls that the kernel does not restart (epoll_wait,
  * sigtimedwait, semtimedop, io_getevents) end with EINTR until collect has
  * read the registers.  Other objects have moments of their own:
