@@ -58,14 +58,14 @@ shown() {	# WANTED: at the end, of all that was said
 	bad=1
 }
 
-rm -f "$CKPT_RESULTS.failed"
+CKPT_FAILED=$CKPT_RESULTS.failed
 count "1:1 1 0" "1..2\nok 1 - a\n# why\nnot ok 2 - b\n# because\n" 1
 shown "not ok 2 - b"
 shown "# because"
-rm -f "$CKPT_RESULTS.failed"
+rm -f "$CKPT_FAILED"
 count "1:0 1 0" "it broke\n" 1
 shown "it broke"
-rm -f "$CKPT_RESULTS.failed"
+rm -f "$CKPT_FAILED"
 sum "$(printf '3 passed, 0 failed, 0 skipped\n0')" 0 "1 0 0 a\n2 0 0 b\n"
 sum "$(printf '1 passed, 1 failed, 0 skipped\n1')" 0 "1 0 0 a\n0 1 0 b\n"
 sum "$(printf '1 passed, 0 failed, 1 skipped\n1')" 0 "1 0 1 a\n"

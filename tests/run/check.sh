@@ -14,7 +14,8 @@ CKPT_DAY=$(date +%Y%j)
 export CKPT_DAY
 mkdir -p build/results
 : >"$CKPT_RESULTS"
-rm -f "$CKPT_RESULTS.failed"
+export CKPT_FAILED=$CKPT_RESULTS.failed
+rm -f "$CKPT_FAILED"
 status=0
 
 step() {	# NAME COMMAND...
@@ -40,25 +41,37 @@ needs() {	# PATTERN: what must be there once the module is
 debug_only() {
 	grep -l '^ \* kernel: debug' tests/selftests/*_test.c | sed 's|.*/||; s|_test.c$||' | xargs
 }
-# Two more that are not slow there ("debug: slow" in their first comment)
-draw() {	# SEED
-	grep -L '^ \* \(debug: slow\|kernel: \)' tests/selftests/*_test.c |
+# So many of the others, but for those whose first comment has the line given
+draw() {	# COUNT SEED LINE
+	grep -L "^ \* \($3\|kernel: \)" tests/selftests/*_test.c |
 		sed 's|.*/||; s|_test.c$||' | grep -vx fuzz |
-		awk -v seed="$1" 'BEGIN { srand(seed) } { print rand(), $1 }' |
-		sort -n | head -n 2 | cut -d' ' -f2 | xargs
+		awk -v seed="$2" 'BEGIN { srand(seed) } { print rand(), $1 }' |
+		sort -n | head -n "$1" | cut -d' ' -f2 | xargs
 }
 # All of it takes an hour there: KUnit, some messages at random, what runs nowhere else and what
 # the day draws
 on_debug() {
 	local seed=${CKPT_SEED:-$CKPT_DAY} names only
 
-	names=$(draw "$seed")
+	# two more that are not slow there
+	names=$(draw 2 "$seed" "debug: slow")
 	only=$(debug_only)
 	[ -n "$names" ] && [ -n "$only" ] || { echo "not ok - nothing is drawn"; return 1; }
 	echo "# on the debug kernel: fuzz $only $names (the last two drawn by CKPT_SEED=$seed)"
 	# the names are words
 	# shellcheck disable=SC2086
 	CKPT_SEED=$seed CKPT_MESSAGES=3000 tests/run/debug.sh fuzz $only $names
+}
+# All of them run on 6.1: here those that see what is different, and half of the others
+on_6_12() {
+	local seed=${CKPT_SEED:-$CKPT_DAY} always="areas fuzz ksm marks kinds" names
+
+	names=$(draw 27 "$seed" "kernel: ")
+	[ -n "$names" ] || { echo "not ok - nothing is drawn"; return 1; }
+	names=$(tr ' ' '\n' <<<"$always $names" | sort -u | xargs)
+	echo "# on 6.12, drawn by CKPT_SEED=$seed: $names"
+	# shellcheck disable=SC2086
+	tests/run/selftests.sh --kernel 6.12 $names
 }
 # What nothing looked at, where it cannot be overlooked
 unproven=
@@ -96,7 +109,7 @@ unit_and_selftests() {
 	rm -f $out-*
 	make unit >$out-unit 2>&1 &
 	pids=$!
-	tests/run/selftests.sh --kernel 6.12 >$out-6.12 2>&1 &
+	on_6_12 >$out-6.12 2>&1 &
 	pids="$pids $!"
 	if [ "${kernels%debug}" != "$kernels" ]; then
 		on_debug >$out-debug 2>&1 &

@@ -48,14 +48,14 @@ tap_record() {
 	fi
 	echo "$p $f $s $1" >>"$CKPT_RESULTS"
 	# what sum.sh shows at the end, where an hour's output may be cut off
-	if [ "$f" != 0 ]; then
+	if [ "$f" != 0 ] && [ -n "${CKPT_FAILED:-}" ]; then
 		{
 			echo "# $1, status $3:"
 			grep -aE -A 6 '^ *(not ok|Bail out!|ERROR:)|^# .*ERROR: ' "$2" |
 				head -n 40 || :
 			echo "# the end of it:"
 			tail -n 5 "$2"
-		} >>"$CKPT_RESULTS.failed"
+		} >>"$CKPT_FAILED"
 	fi
 	echo "# $1: $p passed, $f failed, $s skipped"
 	[ "$f" = 0 ]

@@ -16,6 +16,8 @@ if [ $# = 0 ]; then
 fi
 bad=0
 work=$(mktemp -d)
+# whoever a test becomes may have something to report
+chmod 1733 "$work"
 trap 'rm -rf "$work"' EXIT
 for n in "${names[@]}"; do
 	n=${n%_test}_test

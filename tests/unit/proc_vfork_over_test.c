@@ -22,7 +22,8 @@
 
 /* What the process and we tell each other. */
 static volatile struct {
-	bool in_vfork, end, keeper_stood;
+	pid_t child;
+	bool end, keeper_stood;
 } *shared;
 
 static void in_vfork(void)
@@ -32,7 +33,8 @@ static void in_vfork(void)
 		pid_t pid = vfork();
 
 		if (!pid) {
-			shared->in_vfork = true;
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			shared->child = getpid();
 			while (!shared->end)
 				usleep(1000);
 			_exit(0);
@@ -44,31 +46,30 @@ static void in_vfork(void)
 	}
 }
 
-static bool has_children(pid_t pid, char *ret, size_t size)
+/* R, S, T, Z ... of a process of some name, or 0. */
+static char state_of(pid_t pid, const char *name)
 {
 	cleanup_fclose FILE *f = NULL;
-	char path[64];
+	char path[64], is[32], state;
 
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 	f = fopen(path, "re");
-	return f && fgets(ret, size, f);
+	return f && fscanf(f, "%*d (%31[^)]) %c", is, &state) == 2 &&
+	       (!name || !strcmp(is, name)) ? state : 0;
 }
 
 /* Return: the keeper once it is stopped, or 0. */
 static pid_t stopped_keeper(void)
 {
-	char list[256], *at = list;
+	cleanup_fclose FILE *f = NULL;
+	char path[64], list[256], *at = list;
 
-	if (!has_children(getpid(), list, sizeof(list)))
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", getpid(), getpid());
+	f = fopen(path, "re");
+	if (!f || !fgets(list, sizeof(list), f))
 		return 0;
 	for (pid_t pid; (pid = strtol(at, &at, 10));) {
-		cleanup_fclose FILE *f = NULL;
-		char path[64], name[32], state;
-
-		snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-		f = fopen(path, "re");
-		if (f && fscanf(f, "%*d (%31[^)]) %c", name, &state) == 2 &&
-		    !strcmp(name, "ckpt-keeper") && state == 'T')
+		if (state_of(pid, "ckpt-keeper") == 'T')
 			return pid;
 	}
 	return 0;
@@ -77,26 +78,26 @@ static pid_t stopped_keeper(void)
 /* The keeper stands where it has found the vfork: it is over when it goes on. */
 static void *end_it(void *arg)
 {
-	pid_t root = *(pid_t *)arg, keeper = 0;
-	char list[256];
+	pid_t keeper = 0;
 
-	for (int tries = 0; !keeper && tries < 4000; tries++) {
+	(void)arg;
+	for (int tries = 0; !keeper && tries < 10000; tries++) {
 		usleep(1000);
 		keeper = stopped_keeper();
 	}
-	if (!keeper)
-		return NULL;
-	shared->keeper_stood = true;
+	shared->keeper_stood = keeper;
 	shared->end = true;
-	for (int tries = 0; tries < 1000 && has_children(root, list, sizeof(list)); tries++)
+	/* its parent is held: nobody reaps it */
+	for (int tries = 0; tries < 10000 && state_of(shared->child, NULL) != 'Z'; tries++)
 		usleep(1000);
-	kill(keeper, SIGCONT);
+	if (keeper)
+		kill(keeper, SIGCONT);
 	return NULL;
 }
 
 static void over_when_it_is_found(void **state)
 {
-	struct ckpt_stop_params params = { .vfork_ms = 5000 };
+	struct ckpt_stop_params params = { .vfork_ms = 30000 };
 	struct ckpt_err err = CKPT_ERR_INIT;
 	struct ckpt_stop *stop = NULL;
 	pthread_t ender;
@@ -106,13 +107,13 @@ static void over_when_it_is_found(void **state)
 	if (!pid)
 		in_vfork();
 	assert_true(pid > 0);
-	while (!shared->in_vfork)
+	while (!shared->child)
 		usleep(1000);
 	params.pid = pid;
 	setenv("CKPT_FAULT", "keeper.vforked=stop", 1);
 	assert_int_equal(ckpt_stop_open(&params, &stop, &err), 0);
 	unsetenv("CKPT_FAULT");
-	assert_int_equal(pthread_create(&ender, NULL, end_it, &pid), 0);
+	assert_int_equal(pthread_create(&ender, NULL, end_it, NULL), 0);
 	if (ckpt_stop_begin(stop, &err))
 		fail_msg("%s", err.text);
 	pthread_join(ender, NULL);

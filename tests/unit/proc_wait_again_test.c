@@ -36,14 +36,29 @@
 #include "proc/wait.h"
 
 #define MS 1000000ull
-#define WAIT_MS 1500
+#define WAIT_MS 2500
 #define STOP_AFTER_MS 300
 #define HOG_MS 800	/* the kernel lets nobody have it for longer */
+#define THREADS_MAX 16
 #define SLACK_MS 600	/* of a busy machine */
 
 #ifndef SYS_epoll_pwait2
 #define SYS_epoll_pwait2 441
 #endif
+
+/*
+ * Shared by all: of each thread its number, how the call ended, and after how long; its semaphore;
+ * who has the processor, and whether the first stop is over.
+ */
+static volatile struct {
+	struct {
+		pid_t tid;
+		int ok;
+		unsigned int took_ms;
+	} threads[THREADS_MAX];
+	int sem;
+	bool hogged, released;
+} *said;
 
 static const struct timespec wait_for = { WAIT_MS / 1000, WAIT_MS % 1000 * MS };
 
@@ -73,7 +88,7 @@ static int do_epoll_pwait2(void)
 static int do_semtimedop(void)
 {
 	struct sembuf down = { 0, -1, 0 };
-	int id = semget(IPC_PRIVATE, 1, 0600);
+	int id = said->sem = semget(IPC_PRIVATE, 1, 0600);
 	int ok = semtimedop(id, &down, 1, &wait_for) == -1 && errno == EAGAIN;
 
 	semctl(id, 0, IPC_RMID);
@@ -111,19 +126,7 @@ static const struct {
 	CALL(ppoll), CALL(poll), CALL(nanosleep),
 };
 #define N_CALLS (sizeof(calls) / sizeof(calls[0]))
-
-/*
- * Shared by all: of each thread its number, how the call ended, and after how long; who has the
- * processor, and whether the first stop is over.
- */
-static volatile struct {
-	struct {
-		pid_t tid;
-		int ok;
-		unsigned int took_ms;
-	} threads[N_CALLS];
-	bool hogged, released;
-} *said;
+_Static_assert(N_CALLS <= THREADS_MAX, "room for each");
 
 static void on_one(int cpu)
 {
@@ -275,8 +278,10 @@ static void stopped_again(bool collect)
 	for (size_t i = 0; i < N_CALLS; i++)
 		before[i] = slept(params.pid, i);
 	busy = hog(params.pid);
-	while (!said->hogged)
+	while (!said->hogged) {
+		assert_int_equal(waitpid(busy, &status, WNOHANG), 0);
 		usleep(1000);
+	}
 	check(ckpt_stop_release(stop, NULL, &err), &err);
 	said->released = true;
 	check(ckpt_stop_begin(stop, &err), &err);
@@ -316,9 +321,23 @@ static void read_in_the_second(void **state)
 	stopped_again(true);
 }
 
-static int setup(void **state)
+static int teardown(void **state)
 {
 	(void)state;
+	semctl(said->sem, 0, IPC_RMID);
+	return 0;
+}
+
+static int setup(void **state)
+{
+	cpu_set_t have;
+
+	(void)state;
+	if (sched_getaffinity(0, sizeof(have), &have) || !CPU_ISSET(0, &have) ||
+	    !CPU_ISSET(1, &have)) {
+		print_message("# needs processors 0 and 1: this machine has none\n");
+		return -1;
+	}
 	on_one(0);
 	said = mmap(NULL, sizeof(*said), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	return said == MAP_FAILED;
@@ -327,8 +346,8 @@ static int setup(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(let_go_unread),
-		cmocka_unit_test(read_in_the_second),
+		cmocka_unit_test_teardown(let_go_unread, teardown),
+		cmocka_unit_test_teardown(read_in_the_second, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

@@ -179,10 +179,42 @@ static void in_place_where_the_kernel_writes(void **state)
 	/* of a sleep, where the program wants to know */
 	r = in_call(SYS_nanosleep);
 	r.rdi = at(&asked);
+	r.rax = -516ll;
 	assert_false(ckpt_wait_rest(getpid(), &r, &rest));
 	r.rsi = at(&t);
 	assert_true(ckpt_wait_rest(getpid(), &r, &rest));
 	assert_int_equal(rest, S + 1);
+}
+
+/* What the kernel never makes again by itself was let go by us, with what was left. */
+static void stands_in_the_arguments(void **state)
+{
+	static const struct {
+		long call, error;
+		bool known;
+	} cases[] = {
+		{ SYS_rt_sigtimedwait, -514, true }, { SYS_rt_sigtimedwait, -EINTR, false },
+		{ SYS_epoll_wait, -514, true }, { SYS_epoll_wait, -EINTR, false },
+		{ SYS_poll, -514, true }, { SYS_poll, -516, false },
+		{ SYS_futex, -514, true }, { SYS_futex, -516, false },
+		{ SYS_io_getevents, -514, true }, { SYS_io_pgetevents, -514, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct user_regs_struct r = in_call(cases[i].call);
+		struct timespec t = { 2, 7 };
+		int64_t rest = 0;
+
+		r.rax = cases[i].error;
+		r.rdx = cases[i].call == SYS_poll ? 2000 : at(&t);
+		r.r10 = cases[i].call == SYS_epoll_wait ? 2000 : at(&t);
+		r.r8 = at(&t);
+		if (ckpt_wait_rest(getpid(), &r, &rest) != cases[i].known ||
+		    (cases[i].known && rest / 1000 != 2 * S / 1000))
+			fail_msg("call %ld, %ld: %lld", cases[i].call, cases[i].error,
+				 (long long)rest);
+	}
 }
 
 /* Where nothing can be written: what is protected from the thread stays as it is. */
@@ -310,6 +342,7 @@ int main(void)
 		cmocka_unit_test(pointers_lead_to_free_memory),
 		cmocka_unit_test(uring_gets_a_structure),
 		cmocka_unit_test(in_place_where_the_kernel_writes),
+		cmocka_unit_test(stands_in_the_arguments),
 		cmocka_unit_test(ends_without_room),
 		cmocka_unit_test(elsewhere_where_it_does_not),
 		cmocka_unit_test(lends_nothing_to_who_is_rewound),

@@ -28,7 +28,7 @@ def expected(page, step, pages):
 def main():
     out = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     pages = int(sys.argv[2]) * 256 // EACH * EACH
-    memory = bytearray(os.urandom(16) * (PAGE // 16) * pages)
+    memory = bytearray(os.urandom(PAGE * pages))
     for page in range(pages):
         memory[page * PAGE:page * PAGE + 8] = bytes(8)
     resource.setrlimit(resource.RLIMIT_NOFILE, (out + 1, out + 1))

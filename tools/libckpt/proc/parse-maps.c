@@ -125,6 +125,8 @@ static const struct {
 	{ "de", 0, 0 },
 	{ "ar", 0, 0 },
 	{ "sd", 0, 0 },
+	/* it has or had guard regions, which the pages tell */
+	{ "gu", 0, 0 },
 	/* locked on fault; before 6.18 it has no name */
 	{ "lf", 0, CKPT_VM_NAMELESS },
 	{ "??", 0, CKPT_VM_NAMELESS },

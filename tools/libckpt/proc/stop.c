@@ -42,7 +42,11 @@ static void say_end(struct ckpt_stop *stop, char *text, size_t size)
 
 	snprintf(text, size, "and did not say how");
 	for (int tries = 0; stop->keeper > 0 && tries < 1000; tries++) {
-		if (waitpid(stop->keeper, &status, WNOHANG) == stop->keeper) {
+		pid_t pid = waitpid(stop->keeper, &status, WNOHANG);
+
+		if (pid < 0 && errno == ECHILD)
+			return;
+		if (pid == stop->keeper) {
 			stop->keeper = -1;
 			if (WIFSIGNALED(status))
 				snprintf(text, size, "of signal %d", WTERMSIG(status));

@@ -45,28 +45,28 @@ enum form {
 /**
  * struct timed - a call that may end by a time
  * @arg: which of its arguments that is
- * @eintr: the kernel ends it with EINTR, never in a way that makes it again
+ * @ours: that it is made again unless a handler runs is never of the kernel's making
  * @late: what it returns when the time has run out
  * @unknown: what it returns when nobody knows
  */
 struct timed {
 	uint16_t nr;
 	uint8_t arg, form;
-	bool eintr;
+	bool ours;
 	int16_t late, unknown;
 };
 
 static const struct timed calls[] = {
-	{ SYS_poll, 2, MS, false, 0, 0 },
+	{ SYS_poll, 2, MS, true, 0, 0 },
 	{ SYS_epoll_wait, 3, MS, true, 0, 0 },
 	{ SYS_epoll_pwait, 3, MS, true, 0, 0 },
 	{ SYS_epoll_pwait2, 3, SPEC, true, 0, 0 },
 	{ SYS_ppoll, 2, SPEC_KEPT, false, 0, 0 },
 	{ SYS_select, 4, VAL_KEPT, false, 0, 0 },
 	{ SYS_pselect6, 4, SPEC_KEPT, false, 0, 0 },
-	{ SYS_nanosleep, 0, SPEC, false, 0, -EINTR },
-	{ SYS_clock_nanosleep, 2, SPEC, false, 0, -EINTR },
-	{ SYS_futex, 3, SPEC, false, -ETIMEDOUT, 0 },
+	{ SYS_nanosleep, 0, SPEC, true, 0, -EINTR },
+	{ SYS_clock_nanosleep, 2, SPEC, true, 0, -EINTR },
+	{ SYS_futex, 3, SPEC, true, -ETIMEDOUT, 0 },
 	{ SYS_rt_sigtimedwait, 2, SPEC, true, -EAGAIN, -EAGAIN },
 	{ SYS_semtimedop, 3, SPEC, true, -EAGAIN, -EAGAIN },
 	{ SYS_io_getevents, 4, SPEC, true, 0, 0 },
@@ -207,7 +207,7 @@ bool ckpt_wait_rest(pid_t tid, const struct user_regs_struct *regs, int64_t *ret
 
 	if (!t)
 		return false;
-	if (t->eintr && ckpt_restart_unless_handled(regs))
+	if (t->ours && ckpt_restart_unless_handled(regs))
 		return get_time(tid, regs, t, ret_ns);
 	if (t->form == VAL_KEPT)
 		return get_val(tid, value(regs, t->arg), ret_ns);
