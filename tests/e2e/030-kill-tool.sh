@@ -56,13 +56,19 @@ tools() {
 no_tool_left() { [ -z "$(tools)" ]; }
 
 die_at() {	# POINT
-	local rc=0
+	local rc tries
 
-	rm -f "$reached"
-	{	# without the shell's own word on the kill
-		CKPT_FAULT=$1 CKPT_FAULT_REACHED=$reached "$inject_tool" checkpoint $group \
-			--json >"$base/killed" 2>&1 || rc=$?
-	} 2>/dev/null
+	# what is refused for a moment does not come that far
+	for tries in 1 2 3; do
+		rc=0
+		rm -f "$reached"
+		{	# without the shell's own word on the kill
+			CKPT_FAULT=$1 CKPT_FAULT_REACHED=$reached "$inject_tool" checkpoint \
+				$group --json >"$base/killed" 2>&1 || rc=$?
+		} 2>/dev/null
+		[ ! -s "$reached" ] && grep -q "try again" "$base/killed" || break
+		echo "# $1, try $tries: $(cat "$base/killed")"
+	done
 	is "$1: reached" "$(cat "$reached" 2>/dev/null)" "$1"
 	isnt "$1: the tool did not end well" $rc 0
 }
