@@ -69,7 +69,7 @@ by_pid() {	# NAME OPTION...: a checkpoint of the tree of $pid that must work
 comes_back() {	# NAME PIDS
 	said "$tool" restore "$1" --json
 	is "$1: it is restored" $rc 0
-	[ $rc = 0 ] || bail "restore of $1: $(cat "$base/err")"
+	[ $rc = 0 ] || bail "restore of $1: $(cat "$base/out" "$base/err")"
 	document "$1: its pids" 'd["pids"]' "$2"
 	root=$(json root_pid "$(cat "$base/out")")
 	is "$1: its root pid, from inside" "$(sed -n 's/^NSpid:.*[^0-9]//p' "/proc/$root/status")" \
