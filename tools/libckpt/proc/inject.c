@@ -227,6 +227,15 @@ static int step_aside(struct ckpt_inject_slot *s, struct ckpt_held_thread *t, st
 	return ckpt_lead_resume(t, PTRACE_CONT, err);
 }
 
+/* Is the signal that it stands at that of its last call, and not of somebody just before it? */
+static bool is_own(const struct ckpt_held_proc *p, const struct ckpt_held_thread *t)
+{
+	siginfo_t info;
+
+	return !ptrace(PTRACE_GETSIGINFO, t->tid, 0, &info) && info.si_code == SI_TKILL &&
+	       info.si_pid == p->threads[0].status.ns_tgid;
+}
+
 /* One stop. Return: 1 when the run is over, 0 when it goes on, -1. */
 static int pass_stop(struct ckpt_inject *inject, size_t j, int status, struct ckpt_err *err)
 {
@@ -237,8 +246,10 @@ static int pass_stop(struct ckpt_inject *inject, size_t j, int status, struct ck
 		ckpt_lead_note(t, status);
 		return 1;
 	}
-	if (!s->aside && s->sig && at_end(inject, j, status))
-		return s->held_back ? step_aside(s, t, err) : 1;
+	if (!s->aside && s->sig && at_end(inject, j, status) && !s->held_back)
+		return 1;
+	if (!s->aside && s->sig && at_end(inject, j, status) && is_own(inject->proc, t))
+		return step_aside(s, t, err);
 	if (!s->aside && !s->sig && at_return(t, status))
 		return step_aside(s, t, err);
 	if (WSTOPSIG(status) == SIGSYS && ckpt_remote_dispatched(t->tid)) {
