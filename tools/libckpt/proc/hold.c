@@ -202,7 +202,7 @@ static enum outcome attempt(struct ckpt_hold *hold, const struct patience *patie
 			    struct ckpt_err *ret_why, struct ckpt_err *err)
 {
 	struct culprit by = { 0 };
-	enum outcome out = FAILED;
+	enum outcome out;
 	int r;
 
 	ckpt_limits_settle(hold);

@@ -67,15 +67,7 @@ static int begin_call(struct ckpt_inject *inject, long nr, const uint64_t args[6
 	struct ckpt_held_thread *t = &inject->proc->threads[0];
 	struct user_regs_struct regs = t->regs;
 
-	regs.rip = inject->at;
-	regs.rax = nr;
-	regs.orig_rax = -1;	/* no call to restart */
-	regs.rdi = args[0];
-	regs.rsi = args[1];
-	regs.rdx = args[2];
-	regs.r10 = args[3];
-	regs.r8 = args[4];
-	regs.r9 = args[5];
+	ckpt_remote_call_regs(&regs, inject->at, nr, args);
 	if (ckpt_lead_mask(t, ckpt_lead_blocks(t), err) || ckpt_lead_regs(t, &regs, err) ||
 	    ckpt_lead_resume(t, PTRACE_SYSCALL, err))
 		return -1;

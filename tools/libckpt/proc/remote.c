@@ -10,7 +10,6 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/user.h>
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
@@ -120,6 +119,20 @@ static int run_to_syscall_stop(pid_t tid, struct outcome *out, struct ckpt_err *
 			 tid);
 }
 
+void ckpt_remote_call_regs(struct user_regs_struct *regs, uint64_t at, long nr,
+			   const uint64_t args[6])
+{
+	regs->rip = at;
+	regs->rax = nr;
+	regs->orig_rax = -1;	/* no call to restart */
+	regs->rdi = args[0];
+	regs->rsi = args[1];
+	regs->rdx = args[2];
+	regs->r10 = args[3];
+	regs->r8 = args[4];
+	regs->r9 = args[5];
+}
+
 static int call(pid_t tid, uint64_t at, long nr, const uint64_t args[6], int64_t *ret_value,
 		struct outcome *out, struct ckpt_err *err)
 {
@@ -128,15 +141,7 @@ static int call(pid_t tid, uint64_t at, long nr, const uint64_t args[6], int64_t
 	if (ptrace(PTRACE_GETREGS, tid, 0, &regs))
 		return ckpt_fail(err, CKPT_FAILED, errno, "thread %d: cannot read its registers",
 				 tid);
-	regs.rip = at;
-	regs.rax = nr;
-	regs.orig_rax = -1;	/* no call to restart */
-	regs.rdi = args[0];
-	regs.rsi = args[1];
-	regs.rdx = args[2];
-	regs.r10 = args[3];
-	regs.r8 = args[4];
-	regs.r9 = args[5];
+	ckpt_remote_call_regs(&regs, at, nr, args);
 	if (ptrace(PTRACE_SETREGS, tid, 0, &regs))
 		return ckpt_fail(err, CKPT_FAILED, errno, "thread %d: cannot set its registers",
 				 tid);

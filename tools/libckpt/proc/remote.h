@@ -17,8 +17,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/user.h>
 
 #include "base/err.h"
+
+/* Registers of a thread that makes a call next, at a syscall instruction; no call of its own. */
+void ckpt_remote_call_regs(struct user_regs_struct *regs, uint64_t at, long nr,
+			   const uint64_t args[6]);
 
 /**
  * ckpt_remote_syscall - run one system call in a stopped thread
