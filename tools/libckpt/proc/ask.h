@@ -65,7 +65,8 @@ void ckpt_urings_ask(struct ckpt_inject *inject, size_t thread,
 int ckpt_urings_none(const struct ckpt_inject *inject, size_t thread,
 		     const struct ckpt_inject_call *const calls[CKPT_ASK_RINGS],
 		     struct ckpt_err *err);
-/* strange.c: the calls that find what is refused, and the refusals. */
+/* strange.c: the calls that find what is refused, and the refusals; what is slow to learn. */
+void ckpt_strange_warm_up(void);
 void ckpt_strange_ask(struct ckpt_inject *inject, size_t thread, struct ckpt_ask_strange *ret);
 int ckpt_strange_check(const struct ckpt_inject *inject, size_t thread,
 		       const struct ckpt_ask_strange *strange, struct ckpt_err *err);

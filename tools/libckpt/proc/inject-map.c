@@ -55,7 +55,7 @@ static size_t lay_out(struct ckpt_inject *inject)
 		s->out_len = j ? OUT_OTHER : OUT_FIRST;
 		at += s->out_len;
 		s->frame = at;
-		at = align64(at + ckpt_sigframe_len(p->threads[j].xstate_len));
+		at = align64(at + ckpt_sigframe_len(&p->threads[j]));
 	}
 	return (at + 4095) & ~(size_t)4095;
 }

@@ -131,8 +131,8 @@ int ckpt_inject_check_table(const struct ckpt_inject *inject, size_t thread,
 bool ckpt_inject_spared(const struct ckpt_inject *inject, size_t thread, long nr,
 			const uint64_t args[6]);
 
-/* sigframe.c: bytes of a frame for an xstate of @xstate_len, and the frame itself. */
-size_t ckpt_sigframe_len(size_t xstate_len);
+/* sigframe.c: bytes of a frame for the state of a thread, and the frame itself. */
+size_t ckpt_sigframe_len(const struct ckpt_held_thread *thread);
 /**
  * ckpt_sigframe_put - write the frame that brings a thread back
  * @data: zeroed, 64-byte aligned as @addr is
@@ -141,5 +141,7 @@ size_t ckpt_sigframe_len(size_t xstate_len);
  * Return: the stack pointer for rt_sigreturn.
  */
 uint64_t ckpt_sigframe_put(void *data, uint64_t addr, const struct ckpt_held_thread *thread);
+/* Ask the processor before a stop what it takes long to tell. */
+void ckpt_sigframe_warm_up(void);
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Keeper: holds a tree for a caller that may die. */
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <openssl/evp.h>
 #include <poll.h>
@@ -15,6 +16,7 @@
 #include "base/apart.h"
 #include "base/cleanup.h"
 #include "base/fault.h"
+#include "proc/ask.h"
 #include "proc/hold.h"
 #include "proc/keeper.h"
 #include "proc/label.h"
@@ -25,6 +27,7 @@
 
 #define NAME "ckpt-keeper"
 #define HEAP_LEN (4 << 20)
+#define IMAGE_LEN (1 << 20)
 #define CALL_MS 1000
 #define KILL_NS 5000000000ull
 
@@ -63,26 +66,34 @@ static void tick(bool on)
 	setitimer(ITIMER_REAL, &every, NULL);
 }
 
+/* Memory that the stop will need, so that none is first touched in it. */
+static void touch_heap(void)
+{
+	void *heap = malloc(HEAP_LEN);
+
+	if (heap)
+		memset(heap, 1, HEAP_LEN);
+	__asm__ volatile("" : : "r"(heap) : "memory");
+	free(heap);
+}
+
 /*
  * What is first used while the tree is stopped would be paid for then: memory
- * of a forked process is copied page by page at the first write, and the
- * library of hashes sets itself up.
+ * of a forked process is copied page by page at the first write, the library of
+ * hashes sets itself up, and cpuid is slow in a virtual machine.
  */
 static void warm_up(void)
 {
 	unsigned char hash[32];
 	unsigned int n = sizeof(hash);
-	void *heap;
 
 	mallopt(M_MMAP_THRESHOLD, 1 << 26);
 	mallopt(M_TRIM_THRESHOLD, 1 << 27);
 	mallopt(M_TOP_PAD, 1 << 20);
-	heap = malloc(HEAP_LEN);
-	if (heap)
-		memset(heap, 1, HEAP_LEN);
-	__asm__ volatile("" : : "r"(heap) : "memory");
-	free(heap);
+	touch_heap();
 	EVP_Digest("", 0, hash, &n, EVP_sha256(), NULL);
+	ckpt_sigframe_warm_up();
+	ckpt_strange_warm_up();
 }
 
 static void let_go(struct keeper *k)
@@ -371,6 +382,9 @@ void ckpt_keeper_main(const struct ckpt_stop_params *params, int sock, int memfd
 		ckpt_scan_tree(&k.hold, &reply.err);
 		k.hold.survey = NULL;
 	}
+	/* what was read so far has taken the first one */
+	touch_heap();
+	(void)fallocate(memfd, 0, 0, IMAGE_LEN);
 	reply.sees_reads = k.hold.sees_reads;
 	if (!answer(&k, &reply))
 		_exit(0);

@@ -16,6 +16,7 @@
 #define NO_ALTSTACK 0x7fff0000
 
 #define FXSAVE_LEN 512
+#define COMPONENTS 63
 #define XFEATURES_AMX (3ull << 17)
 
 /* struct rt_sigframe of the kernel up to the mask; siginfo is not read. */
@@ -36,9 +37,23 @@ struct frame {
 
 #define FP_OFFSET ((sizeof(struct frame) + 63) & ~(size_t)63)
 
-size_t ckpt_sigframe_len(size_t xstate_len)
+/* Where component @i of the state ends. A virtual machine takes its time for cpuid: asked once. */
+static uint32_t component_end(unsigned int i)
 {
-	return FP_OFFSET + xstate_len + 2 * FP_XSTATE_MAGIC2_SIZE;
+	static uint32_t ends[COMPONENTS];
+	uint32_t size, offset, c, d;
+
+	if (!ends[i]) {
+		__cpuid_count(0xd, i, size, offset, c, d);
+		ends[i] = offset + size;
+	}
+	return ends[i];
+}
+
+void ckpt_sigframe_warm_up(void)
+{
+	for (unsigned int i = 2; i < COMPONENTS; i++)
+		component_end(i);
 }
 
 /*
@@ -50,33 +65,40 @@ static uint32_t xsave_len(uint64_t features, uint32_t max)
 {
 	uint32_t len = FXSAVE_LEN + 64;
 
-	for (unsigned int i = 2; i < 63; i++) {
-		uint32_t size, offset, c, d;
-
-		if (!(features & (1ull << i)))
-			continue;
-		__cpuid_count(0xd, i, size, offset, c, d);
-		if (offset + size > len)
-			len = offset + size;
+	for (unsigned int i = 2; i < COMPONENTS; i++) {
+		if (features & (1ull << i) && component_end(i) > len)
+			len = component_end(i);
 	}
 	return len < max ? len : max;
+}
+
+/* What the state of a thread is made of: without tiles, which are long, if it has none. */
+static uint64_t features_of(const struct ckpt_held_thread *t)
+{
+	uint64_t features, used;
+
+	memcpy(&features, t->xstate + FXSAVE_LEN - sizeof(struct _fpx_sw_bytes), sizeof(features));
+	memcpy(&used, t->xstate + FXSAVE_LEN, sizeof(used));
+	return used & XFEATURES_AMX ? features : features & ~XFEATURES_AMX;
+}
+
+size_t ckpt_sigframe_len(const struct ckpt_held_thread *t)
+{
+	return FP_OFFSET + xsave_len(features_of(t), t->xstate_len) + 2 * FP_XSTATE_MAGIC2_SIZE;
 }
 
 static void put_xstate(uint8_t *fp, const struct ckpt_held_thread *t)
 {
 	struct _fpx_sw_bytes *sw = (void *)(fp + FXSAVE_LEN - sizeof(*sw));
 	uint32_t magic2 = FP_XSTATE_MAGIC2;
-	uint64_t features, used;
+	uint64_t features = features_of(t);
+	uint32_t len = xsave_len(features, t->xstate_len);
 
-	memcpy(&features, t->xstate + FXSAVE_LEN - sizeof(*sw), sizeof(features));
-	memcpy(&used, t->xstate + FXSAVE_LEN, sizeof(used));
-	if (!(used & XFEATURES_AMX))
-		features &= ~XFEATURES_AMX;
-	memcpy(fp, t->xstate, t->xstate_len);
+	memcpy(fp, t->xstate, len);
 	memset(sw, 0, sizeof(*sw));
 	sw->magic1 = FP_XSTATE_MAGIC1;
 	sw->xstate_bv = features;
-	sw->xstate_size = xsave_len(features, t->xstate_len);
+	sw->xstate_size = len;
 	sw->extended_size = sw->xstate_size + FP_XSTATE_MAGIC2_SIZE;
 	memcpy(fp + sw->xstate_size, &magic2, sizeof(magic2));
 }

@@ -21,14 +21,30 @@
 /* cpuid 7, ecx: the kernel has protection keys in use. */
 #define OSPKE (1u << 4)
 
-static bool has_pkeys(void)
+static bool ask_pkeys(void)
 {
 	unsigned int max = 0, leaf = 7, features = 0;
 
-	__asm__("cpuid" : "+a"(max) : : "ebx", "ecx", "edx");
+	__asm__ volatile("cpuid" : "+a"(max) : : "ebx", "ecx", "edx");
 	if (max >= leaf)
-		__asm__("cpuid" : "+a"(leaf), "+c"(features) : : "ebx", "edx");
+		__asm__ volatile("cpuid" : "+a"(leaf), "+c"(features) : : "ebx", "edx");
 	return features & OSPKE;
+}
+
+/* Asked once: a virtual machine takes its time for cpuid. */
+static bool has_pkeys(void)
+{
+	static bool known, has;
+
+	if (!known)
+		has = ask_pkeys();
+	known = true;
+	return has;
+}
+
+void ckpt_strange_warm_up(void)
+{
+	has_pkeys();
 }
 
 void ckpt_strange_ask(struct ckpt_inject *inject, size_t thread, struct ckpt_ask_strange *ret)
@@ -85,7 +101,7 @@ int ckpt_strange_locks(struct ckpt_hold *hold, const struct ckpt_held_proc *p,
 		       struct ckpt_err *err)
 {
 	struct ckpt_proc_status s;
-	int e = ckpt_procfs_read(p->dir, "status", &hold->scratch);
+	int e = ckpt_procfs_read_piece(p->dir, "status", &hold->scratch);
 
 	if (e || ckpt_parse_status((char *)hold->scratch.data, &s))
 		return ckpt_fail(err, CKPT_FAILED, -e, "cannot read the status of pid %d", p->pid);
