@@ -187,24 +187,21 @@ static int add_area(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt
  * Return: 0; 1 when @smaps does not know an area; -1.
  */
 static int read_areas(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt_mm *mm,
-		      const char *maps, const char *smaps, struct ckpt_seen *seen,
+		      const char *maps, const struct ckpt_smaps *smaps, struct ckpt_seen *seen,
 		      struct ckpt_err *err)
 {
-	struct ckpt_flags_at f = { .at = smaps };
+	struct ckpt_flags_at f = { .smaps = smaps };
 
 	for (const char *at = maps;;) {
 		struct ckpt_maps_line line;
 		struct ckpt_vm_flags flags;
-		const char *text = at;
-		int n = ckpt_parse_maps_line(&at, &line);
+		int n = ckpt_flags_next(r->hold, &f, seen, &at, &line, &flags);
 
-		if (n < 0)
+		if (n == -1)
 			return ckpt_fail(err, CKPT_FAILED, 0, "cannot read the areas of pid %d",
 					 p->pid);
-		if (!n)
-			return 0;
-		if (ckpt_flags_of(r->hold, &f, seen, &line, text, &flags))
-			return 1;
+		if (n <= 0)
+			return !!n;
 		if ((ckpt_area_check(p->pid, p->comm, &line, &flags, err) ||
 		     add_area(r, p, mm, &line, &flags, err)) &&
 		    ckpt_survey_pass(r->hold->survey, -1, err))
@@ -221,34 +218,41 @@ static void drop_areas(struct ckpt_mm *mm)
 	mm->n_areas = 0;
 }
 
-static int read_all_areas(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt_mm *mm,
-			  struct ckpt_err *err)
+/* An area is new since the look before the freeze, or there was none: smaps now, which is slow. */
+static int read_areas_now(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt_mm *mm,
+			  const char *maps, struct ckpt_err *err)
 {
-	cleanup_buf struct ckpt_buf maps = CKPT_BUF_INIT;
-	cleanup_buf struct ckpt_buf smaps = CKPT_BUF_INIT;
-	struct ckpt_seen *seen = ckpt_seen_find(r->hold, p);
-	int e = ckpt_procfs_read(p->dir, "maps", &maps);
+	struct ckpt_smaps smaps;
 	int n;
 
-	if (e)
-		return ckpt_fail(err, CKPT_FAILED, -e, "cannot read the areas of pid %d", p->pid);
-	n = seen ? read_areas(r, p, mm, (char *)maps.data, seen->smaps, seen, err) : 1;
-	if (seen)
-		seen->used = !n;
-	if (n <= 0)
-		return n;
-	/* an area is new since the look before the freeze: smaps once more, slow */
 	drop_areas(mm);
 	if (ckpt_fault("keeper.smaps"))
 		return ckpt_fail(err, CKPT_FAILED, 0, "a fault was injected");
-	e = ckpt_procfs_read(p->dir, "smaps", &smaps);
-	if (e)
-		return ckpt_fail(err, CKPT_FAILED, -e, "cannot read the areas of pid %d", p->pid);
-	n = read_areas(r, p, mm, (char *)maps.data, (char *)smaps.data, NULL, err);
+	n = ckpt_smaps_read(p, &smaps);
+	if (n)
+		return ckpt_fail(err, CKPT_FAILED, -n, "cannot read the areas of pid %d", p->pid);
+	n = read_areas(r, p, mm, maps, &smaps, NULL, err);
+	ckpt_smaps_done(&smaps);
 	if (n > 0)
 		return ckpt_fail(err, CKPT_FAILED, 0, "the areas of pid %d change while it is held",
 				 p->pid);
 	return n;
+}
+
+static int read_all_areas(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt_mm *mm,
+			  struct ckpt_err *err)
+{
+	struct ckpt_seen *seen = ckpt_seen_find(r->hold, p);
+	struct ckpt_buf *maps = &r->hold->maps;
+	int e = ckpt_procfs_read(p->dir, "maps", maps);
+	int n;
+
+	if (e)
+		return ckpt_fail(err, CKPT_FAILED, -e, "cannot read the areas of pid %d", p->pid);
+	n = seen ? read_areas(r, p, mm, (char *)maps->data, &seen->smaps, seen, err) : 1;
+	if (seen)
+		seen->used = !n;
+	return n <= 0 ? n : read_areas_now(r, p, mm, (char *)maps->data, err);
 }
 
 static int read_auxv(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt_mm *mm,

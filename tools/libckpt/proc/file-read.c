@@ -273,7 +273,7 @@ static int read_fd(struct ckpt_reader *r, struct ckpt_held_proc *p, int fd, stru
 	    ckpt_filesystem_check(p, name, f.path, f.mode, err))
 		return -1;
 	snprintf(name, sizeof(name), "fdinfo/%d", fd);
-	e = ckpt_procfs_read(p->dir, name, &r->hold->scratch);
+	e = ckpt_procfs_read_piece(p->dir, name, &r->hold->scratch);
 	if (e || ckpt_parse_fdinfo((char *)r->hold->scratch.data, &info))
 		return ckpt_fail(err, CKPT_FAILED, -e, "cannot read descriptor %d of pid %d", fd,
 				 p->pid);

@@ -5,7 +5,8 @@
  * A heap grows all the time.  An area that is not in smaps as it is now, but lies over some that
  * are, has their flags: areas with other flags do not become one, and what was split has them
  * still.  Where it was unmapped and mapped anew instead, that shows after the release, as
- * in seen-read.c; of such an area all flags are compared then.
+ * in seen-read.c; of such an area all flags are compared then.  Of one where nothing was nothing is
+ * guessed: the stack of a posix_spawn(), say, is gone when that could be compared.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,12 +14,6 @@
 
 #include "proc/procfs.h"
 #include "proc/read.h"
-
-static bool next(struct ckpt_flags_at *f)
-{
-	f->have = ckpt_parse_smaps_area(&f->at, &f->line, &f->flags, &f->text, &f->len) == 1;
-	return f->have;
-}
 
 /* Private memory without a file: what its flags are does not depend on where it ends. */
 static bool is_plain(const struct ckpt_maps_line *line)
@@ -48,19 +43,21 @@ static int note(struct ckpt_seen *seen, const struct ckpt_maps_line *line)
 	return 0;
 }
 
-/* @f: at the first area that may overlap @line; others may overlap the next one as well. */
-static int guess(const struct ckpt_hold *hold, struct ckpt_flags_at f, struct ckpt_seen *seen,
-		 const struct ckpt_maps_line *line, struct ckpt_vm_flags *ret)
+/* @i: of the first area that may overlap @line; others may overlap the next one as well. */
+static int guess(const struct ckpt_hold *hold, const struct ckpt_smaps *smaps, size_t i,
+		 struct ckpt_seen *seen, const struct ckpt_maps_line *line,
+		 struct ckpt_vm_flags *ret)
 {
 	bool known = false;
 
 	if (!is_plain(line))
 		return -1;
-	for (; f.have && f.line.start < line->end; next(&f)) {
-		struct ckpt_vm_flags flags = f.flags;
+	for (; i < smaps->n && smaps->areas[i].line.start < line->end; i++) {
+		const struct ckpt_smaps_area *a = &smaps->areas[i];
+		struct ckpt_vm_flags flags = a->flags;
 
-		ckpt_area_forgive(hold, &f.line, &flags);
-		if (!is_plain(&f.line) || !same_name(&f.line, line) ||
+		ckpt_area_forgive(hold, &a->line, &flags);
+		if (!is_plain(&a->line) || !same_name(&a->line, line) ||
 		    (known && !same_flags(&flags, ret)))
 			return -1;
 		*ret = flags;
@@ -73,21 +70,45 @@ static int guess(const struct ckpt_hold *hold, struct ckpt_flags_at f, struct ck
 	return 0;
 }
 
-int ckpt_flags_of(const struct ckpt_hold *hold, struct ckpt_flags_at *f, struct ckpt_seen *seen,
-		  const struct ckpt_maps_line *line, const char *text, struct ckpt_vm_flags *ret)
+/* Mostly the next area of smaps has the very line that @text begins with: nothing to parse. */
+static const struct ckpt_smaps_area *same_line(struct ckpt_flags_at *f, const char *text)
 {
-	size_t len = line->path + line->path_len - text;
+	const struct ckpt_smaps *smaps = f->smaps;
 
-	if (!f->have)
-		next(f);
-	while (f->have && f->line.end <= line->start)
-		next(f);
-	if (f->have && f->len == len && !memcmp(f->text, text, len)) {
-		*ret = f->flags;
-		ckpt_area_forgive(hold, line, ret);
-		return 0;
+	for (size_t i = f->at; i < smaps->n && i < f->at + 2; i++) {
+		const struct ckpt_smaps_area *a = &smaps->areas[i];
+
+		if (!strncmp(text, a->text, a->len) && text[a->len] == '\n') {
+			f->at = i;
+			return a;
+		}
 	}
-	return seen ? guess(hold, *f, seen, line, ret) : -1;
+	return NULL;
+}
+
+int ckpt_flags_next(const struct ckpt_hold *hold, struct ckpt_flags_at *f, struct ckpt_seen *seen,
+		    const char **at, struct ckpt_maps_line *ret, struct ckpt_vm_flags *ret_flags)
+{
+	const struct ckpt_smaps_area *a = same_line(f, *at);
+	const char *text = *at;
+	int n;
+
+	if (!a) {
+		n = ckpt_parse_maps_line(at, ret);
+		if (n <= 0)
+			return n;
+		while (f->at < f->smaps->n && f->smaps->areas[f->at].line.end <= ret->start)
+			f->at++;
+		a = same_line(f, text);
+	} else {
+		*at += a->len + 1;
+		*ret = a->line;
+	}
+	if (!a)
+		return seen && !guess(hold, f->smaps, f->at, seen, ret, ret_flags) ? 1 : -2;
+	*ret_flags = a->flags;
+	ckpt_area_forgive(hold, &a->line, ret_flags);
+	return 1;
 }
 
 bool ckpt_flags_guessed(const struct ckpt_seen *seen, const struct ckpt_maps_line *line)

@@ -75,7 +75,7 @@ void ckpt_hold_done(struct ckpt_hold *hold)
 {
 	ckpt_hold_forget(hold);
 	for (size_t i = 0; i < hold->n_seen; i++) {
-		free(hold->seen[i].smaps);
+		ckpt_smaps_done(&hold->seen[i].smaps);
 		free(hold->seen[i].guessed);
 	}
 	free(hold->seen);
@@ -93,6 +93,7 @@ void ckpt_hold_done(struct ckpt_hold *hold)
 	}
 	free(hold->tcps);
 	ckpt_buf_done(&hold->scratch);
+	ckpt_buf_done(&hold->maps);
 	if (hold->cgroup >= 0)
 		close(hold->cgroup);
 	if (hold->freeze >= 0)

@@ -92,6 +92,25 @@ struct ckpt_seen_range {
 	uint64_t start, end;
 };
 
+/* An area of a smaps text: its line in maps, parsed and as text, and what VmFlags says. */
+struct ckpt_smaps_area {
+	struct ckpt_maps_line line;
+	struct ckpt_vm_flags flags;
+	const char *text;
+	size_t len;
+};
+
+/* A smaps text, and its areas, which point into it. */
+struct ckpt_smaps {
+	char *text;
+	struct ckpt_smaps_area *areas;
+	size_t n;
+};
+
+/* smaps-read.c: of a process; @ret: to be done with. Return: 0 or -errno. */
+int ckpt_smaps_read(const struct ckpt_held_proc *p, struct ckpt_smaps *ret);
+void ckpt_smaps_done(struct ckpt_smaps *smaps);
+
 /*
  * smaps of a process as read before the freeze; @used: flags in the image are from it; @uring:
  * it maps an io_uring; @guessed: areas that are not in it as they were at the stop.
@@ -99,7 +118,7 @@ struct ckpt_seen_range {
 struct ckpt_seen {
 	pid_t pid;
 	uint64_t start_time;
-	char *smaps;
+	struct ckpt_smaps smaps;
 	bool used, uring;
 	struct ckpt_seen_range *guessed;
 	size_t n_guessed;
@@ -163,6 +182,7 @@ struct ckpt_held_tcp {
  * @net: what the scan found in a network namespace of the tree's own; NULL: it has none
  * @mqueues: mount of the message queues of the tree's own ipc namespace, -1: none
  * @scratch: for one /proc text at a time
+ * @maps: for those of maps, which are long
  */
 struct ckpt_hold {
 	int cgroup, freeze, events;
@@ -203,7 +223,7 @@ struct ckpt_hold {
 	int mqueues;
 	uint8_t cpus[CKPT_CPUS_LEN];
 	char *label;
-	struct ckpt_buf scratch;
+	struct ckpt_buf scratch, maps;
 };
 
 int ckpt_hold_init(struct ckpt_hold *hold, const struct ckpt_stop_params *params, pid_t caller,

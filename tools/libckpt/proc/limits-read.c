@@ -9,7 +9,7 @@ static int get_number(struct ckpt_reader *r, struct ckpt_held_proc *p, const cha
 		      long *ret, struct ckpt_err *err)
 {
 	struct ckpt_buf *b = &r->hold->scratch;
-	int e = ckpt_procfs_read(p->dir, name, b);
+	int e = ckpt_procfs_read_piece(p->dir, name, b);
 	char *end = NULL;
 
 	if (!e)
@@ -24,7 +24,7 @@ int ckpt_read_limits(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckp
 {
 	struct ckpt_buf *b = &r->hold->scratch;
 	long number;
-	int e = ckpt_procfs_read(p->dir, "limits", b);
+	int e = ckpt_procfs_read_piece(p->dir, "limits", b);
 
 	if (e || ckpt_parse_limits((char *)b->data, task->limits))
 		return ckpt_fail(err, CKPT_FAILED, -e, "cannot read the limits of pid %d", p->pid);

@@ -90,23 +90,16 @@ static int refuse(const struct ckpt_held_proc *p, size_t k, struct ckpt_err *err
 		strchr(kinds[k].name, '_') ? ", for its children" : "");
 }
 
-/* Link of a kind below @dir. Return: 0, 1 when there is none, -errno. */
-static int link_of(const struct ckpt_held_proc *p, pid_t tid, size_t k, char **ret)
+/* Link of a kind below @dir, the ns of a thread. Return: 0, 1 when there is none, -errno. */
+static int link_of(int dir, size_t k, char **ret)
 {
 	cleanup_free char *net = NULL;
-	char name[96];
-	int e;
+	int e = ckpt_procfs_link(dir, kinds[k].name, ret);
 
-	if (tid == p->pid)
-		snprintf(name, sizeof(name), "ns/%s", kinds[k].name);
-	else
-		snprintf(name, sizeof(name), "task/%d/ns/%s", tid, kinds[k].name);
-	e = ckpt_procfs_link(p->dir, name, ret);
 	if (e != -ENOENT || strcmp(kinds[k].name, "pid_for_children"))
 		return e;
 	/* one that was unshared and that nobody has entered yet; or all are gone: it ends */
-	snprintf(strrchr(name, '/'), 8, "/net");
-	return ckpt_procfs_link(p->dir, name, &net) ? e : 1;
+	return ckpt_procfs_link(dir, "net", &net) ? e : 1;
 }
 
 /* What the namespace of this kind must be. */
@@ -121,11 +114,11 @@ static const char *wanted(const struct ckpt_spaces *spaces, size_t k)
 	return spaces->tree[k];
 }
 
-static int check_one(struct ckpt_spaces *spaces, struct ckpt_held_proc *p, pid_t tid, size_t k,
+static int check_one(struct ckpt_spaces *spaces, struct ckpt_held_proc *p, int dir, size_t k,
 		     struct ckpt_err *err)
 {
 	cleanup_free char *link = NULL;
-	int e = link_of(p, tid, k, &link);
+	int e = link_of(dir, k, &link);
 
 	if (e < 0)
 		return ckpt_fail(err, CKPT_FAILED, -e,
@@ -141,17 +134,37 @@ static int check_one(struct ckpt_spaces *spaces, struct ckpt_held_proc *p, pid_t
 	return strcmp(link, wanted(spaces, k)) ? refuse(p, k, err) : 0;
 }
 
+/* Some are asked for of the first thread only. */
+static int check_thread(struct ckpt_spaces *spaces, struct ckpt_held_proc *p, size_t thread,
+			struct ckpt_err *err)
+{
+	pid_t tid = p->threads[thread].tid;
+	cleanup_close int dir = -1;
+	char name[32];
+
+	if (tid == p->pid)
+		snprintf(name, sizeof(name), "ns");
+	else
+		snprintf(name, sizeof(name), "task/%d/ns", tid);
+	dir = openat(p->dir, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return ckpt_fail(err, CKPT_FAILED, errno, "cannot look at the namespaces of pid %d",
+				 p->pid);
+	for (size_t k = 0; k < CKPT_SPACES; k++) {
+		if (spaces->own[k] && (!thread || kinds[k].threads) &&
+		    check_one(spaces, p, dir, k, err))
+			return -1;
+	}
+	return 0;
+}
+
 int ckpt_spaces_check(struct ckpt_spaces *spaces, struct ckpt_held_proc *p, struct ckpt_err *err)
 {
 	if (!p->n_threads)
 		return 0;	/* ended before its threads were listed */
-	for (size_t k = 0; k < CKPT_SPACES; k++) {
-		if (!spaces->own[k])
-			continue;
-		for (size_t j = 0; j < (kinds[k].threads ? p->n_threads : 1); j++) {
-			if (check_one(spaces, p, p->threads[j].tid, k, err))
-				return -1;
-		}
+	for (size_t j = 0; j < p->n_threads; j++) {
+		if (check_thread(spaces, p, j, err))
+			return -1;
 	}
 	if (!strcmp(spaces->tree[MNT], spaces->own[MNT]))
 		return 0;

@@ -16,7 +16,7 @@ const char *ckpt_field(const char *text, const char *key)
 	size_t len = strlen(key);
 
 	for (const char *p = text; *p;) {
-		if (!strncmp(p, key, len) && p[len] == ':') {
+		if (*p == *key && !strncmp(p, key, len) && p[len] == ':') {
 			p += len + 1;
 			while (*p == ' ' || *p == '\t')
 				p++;
@@ -29,9 +29,9 @@ const char *ckpt_field(const char *text, const char *key)
 	return NULL;
 }
 
-int ckpt_field_u64(const char *text, const char *key, int base, uint64_t *ret)
+/* A number at @p, which may be NULL or at the end of its line. */
+static int field_value(const char *p, int base, uint64_t *ret)
 {
-	const char *p = ckpt_field(text, key);
 	char *end;
 
 	if (!p || *p == '\n')
@@ -41,20 +41,48 @@ int ckpt_field_u64(const char *text, const char *key, int base, uint64_t *ret)
 	return end == p || errno ? -1 : 0;
 }
 
-static int get_i32(const char *text, const char *key, int32_t *ret)
+int ckpt_field_u64(const char *text, const char *key, int base, uint64_t *ret)
+{
+	return field_value(ckpt_field(text, key), base, ret);
+}
+
+/* A text whose fields are asked for mostly in the order in which they stand there. */
+struct fields {
+	const char *text, *at;
+};
+
+/* As ckpt_field(): from where the field before was found, and then from the beginning. */
+static const char *field(struct fields *f, const char *key)
+{
+	const char *line = strchrnul(f->at, '\n');
+	const char *found = *line ? ckpt_field(line + 1, key) : NULL;
+
+	if (!found)
+		found = ckpt_field(f->text, key);
+	if (found)
+		f->at = found;
+	return found;
+}
+
+static int get_u64(struct fields *f, const char *key, int base, uint64_t *ret)
+{
+	return field_value(field(f, key), base, ret);
+}
+
+static int get_i32(struct fields *f, const char *key, int32_t *ret)
 {
 	uint64_t v;
 
-	if (ckpt_field_u64(text, key, 10, &v) || v > INT32_MAX)
+	if (get_u64(f, key, 10, &v) || v > INT32_MAX)
 		return -1;
 	*ret = v;
 	return 0;
 }
 
 /* The last of the numbers of a line: the innermost namespace. */
-static int get_last(const char *text, const char *key, int32_t *ret, uint32_t *ret_count)
+static int get_last(struct fields *f, const char *key, int32_t *ret, uint32_t *ret_count)
 {
-	const char *p = ckpt_field(text, key);
+	const char *p = field(f, key);
 	uint32_t n = 0;
 
 	while (p && *p && *p != '\n') {
@@ -74,62 +102,72 @@ static int get_last(const char *text, const char *key, int32_t *ret, uint32_t *r
 	return n ? 0 : -1;
 }
 
-static int get_ids(const char *text, const char *key, uint32_t ret[4])
+static int get_ids(struct fields *f, const char *key, uint32_t ret[4])
 {
-	const char *p = ckpt_field(text, key);
+	const char *p = field(f, key);
 
-	if (!p || sscanf(p, "%u %u %u %u", &ret[0], &ret[1], &ret[2], &ret[3]) != 4)
-		return -1;
+	for (int i = 0; i < 4; i++) {
+		char *end;
+		unsigned long v = p ? strtoul(p, &end, 10) : 0;
+
+		if (!p || end == p || v > UINT32_MAX)
+			return -1;
+		ret[i] = v;
+		p = end;
+	}
 	return 0;
 }
 
-static int get_caps(const char *text, struct ckpt_proc_status *s)
+static int get_caps(struct fields *f, struct ckpt_proc_status *s)
 {
-	return ckpt_field_u64(text, "CapInh", 16, &s->cap_inh) ||
-	       ckpt_field_u64(text, "CapPrm", 16, &s->cap_prm) ||
-	       ckpt_field_u64(text, "CapEff", 16, &s->cap_eff) ||
-	       ckpt_field_u64(text, "CapBnd", 16, &s->cap_bnd) ||
-	       ckpt_field_u64(text, "CapAmb", 16, &s->cap_amb);
+	return get_u64(f, "CapInh", 16, &s->cap_inh) || get_u64(f, "CapPrm", 16, &s->cap_prm) ||
+	       get_u64(f, "CapEff", 16, &s->cap_eff) || get_u64(f, "CapBnd", 16, &s->cap_bnd) ||
+	       get_u64(f, "CapAmb", 16, &s->cap_amb);
 }
 
-static int get_signals(const char *text, struct ckpt_proc_status *s)
+static int get_signals(struct fields *f, struct ckpt_proc_status *s)
 {
-	return ckpt_field_u64(text, "SigPnd", 16, &s->sig_pending) ||
-	       ckpt_field_u64(text, "ShdPnd", 16, &s->sig_shared) ||
-	       ckpt_field_u64(text, "SigBlk", 16, &s->sig_blocked) ||
-	       ckpt_field_u64(text, "SigIgn", 16, &s->sig_ignored) ||
-	       ckpt_field_u64(text, "SigCgt", 16, &s->sig_caught);
+	return get_u64(f, "SigPnd", 16, &s->sig_pending) ||
+	       get_u64(f, "ShdPnd", 16, &s->sig_shared) ||
+	       get_u64(f, "SigBlk", 16, &s->sig_blocked) ||
+	       get_u64(f, "SigIgn", 16, &s->sig_ignored) ||
+	       get_u64(f, "SigCgt", 16, &s->sig_caught);
 }
 
+/* In the order of the kernel's proc_pid_status(). */
 int ckpt_parse_status(const char *text, struct ckpt_proc_status *ret)
 {
+	struct fields f = { text, text };
 	struct ckpt_proc_status s = { 0 };
-	const char *state = ckpt_field(text, "State");
+	const char *state;
 	uint64_t v;
 
+	if (!get_u64(&f, "Umask", 8, &v))	/* a zombie has none */
+		s.umask = v;
+	state = field(&f, "State");
 	if (!state)
 		return -1;
 	s.state = *state;
-	s.groups = ckpt_field(text, "Groups");
-	if (get_i32(text, "Tgid", &s.tgid) || get_i32(text, "Pid", &s.pid) ||
-	    get_i32(text, "PPid", &s.ppid) || get_i32(text, "TracerPid", &s.tracer) ||
-	    get_last(text, "NSpid", &s.ns_pid, &s.pid_levels) ||
-	    get_last(text, "NStgid", &s.ns_tgid, NULL) ||
-	    get_last(text, "NSpgid", &s.ns_pgid, NULL) || get_last(text, "NSsid", &s.ns_sid, NULL))
+	if (get_i32(&f, "Tgid", &s.tgid) || get_i32(&f, "Pid", &s.pid) ||
+	    get_i32(&f, "PPid", &s.ppid) || get_i32(&f, "TracerPid", &s.tracer) ||
+	    get_ids(&f, "Uid", s.uid) || get_ids(&f, "Gid", s.gid))
 		return -1;
-	if (get_ids(text, "Uid", s.uid) || get_ids(text, "Gid", s.gid) || !s.groups ||
-	    get_signals(text, &s) || get_caps(text, &s))
+	s.groups = field(&f, "Groups");
+	if (!s.groups || get_last(&f, "NStgid", &s.ns_tgid, NULL) ||
+	    get_last(&f, "NSpid", &s.ns_pid, &s.pid_levels) ||
+	    get_last(&f, "NSpgid", &s.ns_pgid, NULL) || get_last(&f, "NSsid", &s.ns_sid, NULL))
 		return -1;
-	if (!ckpt_field_u64(text, "Umask", 8, &v))	/* a zombie has none */
-		s.umask = v;
-	if (!ckpt_field_u64(text, "NoNewPrivs", 10, &v))
-		s.no_new_privs = v;
-	if (!ckpt_field_u64(text, "Seccomp", 10, &v))
-		s.seccomp = v;
-	if (!ckpt_field_u64(text, "VmLck", 10, &v))
+	/* these have no place in the text of a task without memory */
+	if (!get_u64(&f, "VmLck", 10, &v))
 		s.locked_kb = v;
-	if (!ckpt_field_u64(text, "THP_enabled", 10, &v))
+	if (!get_u64(&f, "THP_enabled", 10, &v))
 		s.thp_disabled = !v;
+	if (get_signals(&f, &s) || get_caps(&f, &s))
+		return -1;
+	if (!get_u64(&f, "NoNewPrivs", 10, &v))
+		s.no_new_privs = v;
+	if (!get_u64(&f, "Seccomp", 10, &v))
+		s.seccomp = v;
 	*ret = s;
 	return 0;
 }

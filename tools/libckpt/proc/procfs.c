@@ -10,7 +10,7 @@
 #include "base/cleanup.h"
 #include "proc/procfs.h"
 
-int ckpt_procfs_read(int dir, const char *name, struct ckpt_buf *ret)
+static int read_file(int dir, const char *name, bool piece, struct ckpt_buf *ret)
 {
 	cleanup_close int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
 
@@ -18,20 +18,32 @@ int ckpt_procfs_read(int dir, const char *name, struct ckpt_buf *ret)
 	if (fd < 0)
 		return -errno;
 	for (;;) {
+		size_t room;
 		ssize_t n;
 
 		/* large reads: maps and smaps give at most a page at a time anyway */
 		if (ckpt_buf_reserve(ret, 16384))
 			return -ENOMEM;
-		n = read(fd, ret->data + ret->len, ret->cap - ret->len - 1);
+		room = ret->cap - ret->len - 1;
+		n = read(fd, ret->data + ret->len, room);
 		if (n < 0)
 			return -errno;
-		if (!n)
-			break;
 		ret->len += n;
+		if (!n || (piece && (size_t)n < room))
+			break;
 	}
 	ret->data[ret->len] = 0;
 	return 0;
+}
+
+int ckpt_procfs_read(int dir, const char *name, struct ckpt_buf *ret)
+{
+	return read_file(dir, name, false, ret);
+}
+
+int ckpt_procfs_read_piece(int dir, const char *name, struct ckpt_buf *ret)
+{
+	return read_file(dir, name, true, ret);
 }
 
 int ckpt_procfs_link(int dir, const char *name, char **ret)

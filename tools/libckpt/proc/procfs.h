@@ -32,6 +32,14 @@ static inline bool ckpt_procfs_gone(int e)
 int ckpt_procfs_read(int dir, const char *name, struct ckpt_buf *ret);
 
 /**
+ * ckpt_procfs_read_piece - one that the kernel shows as one piece: status, stat, limits, fdinfo
+ *
+ * As ckpt_procfs_read(), but that fewer bytes than there is room for are all: one read less.  What
+ * is a list, like maps, comes in parts.
+ */
+int ckpt_procfs_read_piece(int dir, const char *name, struct ckpt_buf *ret);
+
+/**
  * ckpt_procfs_link - target of a link, allocated
  *
  * Return: 0, or a negative errno.

@@ -168,23 +168,19 @@ int ckpt_area_check(pid_t pid, const char *comm, const struct ckpt_maps_line *li
 void ckpt_area_forgive(const struct ckpt_hold *hold, const struct ckpt_maps_line *line,
 		       struct ckpt_vm_flags *flags);
 
-/* Position in a smaps text that goes along with a maps text; all zero but @at to begin with. */
+/* Position in it that goes along with a maps text; all zero but @smaps to begin with. */
 struct ckpt_flags_at {
-	const char *at;
-	struct ckpt_maps_line line;
-	struct ckpt_vm_flags flags;
-	const char *text;
-	size_t len;
-	bool have;
+	const struct ckpt_smaps *smaps;
+	size_t at;
 };
 
 /*
- * flags-read.c: flags of the area whose maps line is @text, those after it not yet asked for.
- * With @seen smaps is of before the freeze, and that of an area that is new since then are found
- * from what was there.  Return: 0, or -1 when that text does not tell.
+ * flags-read.c: the next line of a maps text, with the flags of its area.  With @seen smaps is of
+ * before the freeze, and those of an area that is new since then are found from what was there.
+ * Return: 1, 0 at the end, -1 when the text is none, -2 when the flags are not known.
  */
-int ckpt_flags_of(const struct ckpt_hold *hold, struct ckpt_flags_at *f, struct ckpt_seen *seen,
-		  const struct ckpt_maps_line *line, const char *text, struct ckpt_vm_flags *ret);
+int ckpt_flags_next(const struct ckpt_hold *hold, struct ckpt_flags_at *f, struct ckpt_seen *seen,
+		    const char **at, struct ckpt_maps_line *ret, struct ckpt_vm_flags *ret_flags);
 bool ckpt_flags_guessed(const struct ckpt_seen *seen, const struct ckpt_maps_line *line);
 
 /*

@@ -148,21 +148,21 @@ static int scan_net(struct ckpt_hold *hold, const struct ckpt_spaces *spaces, st
 static int scan_areas(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckpt_err *err)
 {
 	size_t before = hold->n_seen;
-	struct ckpt_maps_line line;
-	struct ckpt_vm_flags flags;
-	const char *at, *text;
-	size_t len;
+	struct ckpt_seen *seen;
 
 	if (ckpt_seen_read(hold, p, err))
 		return -1;
 	if (hold->n_seen == before)
 		return 0;
-	at = hold->seen[before].smaps;
-	while (ckpt_parse_smaps_area(&at, &line, &flags, &text, &len) == 1) {
-		ckpt_area_forgive(hold, &line, &flags);
-		if (PASS(ckpt_area_check(p->pid, p->comm, &line, &flags, err)))
+	seen = &hold->seen[before];
+	for (size_t i = 0; i < seen->smaps.n; i++) {
+		const struct ckpt_smaps_area *a = &seen->smaps.areas[i];
+		struct ckpt_vm_flags flags = a->flags;
+
+		ckpt_area_forgive(hold, &a->line, &flags);
+		if (PASS(ckpt_area_check(p->pid, p->comm, &a->line, &flags, err)))
 			return -1;
-		hold->seen[before].uring |= ckpt_area_is_uring(&line);
+		seen->uring |= ckpt_area_is_uring(&a->line);
 	}
 	return 0;
 }

@@ -32,21 +32,22 @@
 
 int ckpt_seen_read(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckpt_err *err)
 {
-	cleanup_buf struct ckpt_buf text = CKPT_BUF_INIT;
+	struct ckpt_smaps smaps;
 	struct ckpt_seen *seen;
-	int r = ckpt_procfs_read(p->dir, "smaps", &text);
+	int r = ckpt_smaps_read(p, &smaps);
 
 	if (ckpt_procfs_gone(r))
 		return 0;
 	if (r)
 		return ckpt_fail(err, CKPT_FAILED, -r, "cannot read the areas of pid %d", p->pid);
 	seen = ckpt_grow(hold->seen, &hold->n_seen, sizeof(*seen));
-	if (!seen)
+	if (!seen) {
+		ckpt_smaps_done(&smaps);
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of areas");
+	}
 	hold->seen = seen;
-	hold->seen[hold->n_seen - 1] = (struct ckpt_seen){
-		.pid = p->pid, .start_time = p->start_time,
-		.smaps = (char *)take_ptr(text.data),
+	seen[hold->n_seen - 1] = (struct ckpt_seen){
+		.pid = p->pid, .start_time = p->start_time, .smaps = smaps,
 	};
 	return 0;
 }
@@ -61,64 +62,53 @@ struct ckpt_seen *ckpt_seen_find(const struct ckpt_hold *hold, const struct ckpt
 	return NULL;
 }
 
-/* An area of a smaps text. */
-struct look {
-	const char *at;
-	struct ckpt_maps_line line;
-	struct ckpt_vm_flags flags;
-	const char *text;
-	size_t len;
-};
-
-static bool next(struct look *l)
-{
-	return ckpt_parse_smaps_area(&l->at, &l->line, &l->flags, &l->text, &l->len) == 1;
-}
-
 /* Two areas that overlap: the very same one, or what became of it. */
-static bool same_flags(const struct look *a, const struct look *b, const struct ckpt_seen *seen)
+static bool same_flags(const struct ckpt_hold *hold, const struct ckpt_smaps_area *a,
+		       const struct ckpt_smaps_area *b, const struct ckpt_seen *seen)
 {
 	uint32_t which = ckpt_flags_guessed(seen, &b->line) ? ADVISED | MAPPED : ADVISED;
+	struct ckpt_vm_flags before = a->flags, after = b->flags;
 
-	return !((a->flags.area ^ b->flags.area) & which) && a->flags.other == b->flags.other;
+	ckpt_area_forgive(hold, &a->line, &before);
+	ckpt_area_forgive(hold, &b->line, &after);
+	return !((before.area ^ after.area) & which) && before.other == after.other;
 }
 
 /* The first area of @seen that has other flags in @after. */
 static bool find_changed(const struct ckpt_hold *hold, const struct ckpt_seen *seen,
-			 const char *after, uint64_t *ret_start)
+			 const struct ckpt_smaps *after, uint64_t *ret_start)
 {
-	struct look a = { .at = seen->smaps };
-	struct look b = { .at = after };
-	bool have_a = next(&a), have_b = next(&b);
+	const struct ckpt_smaps_area *a = seen->smaps.areas, *a_end = a + seen->smaps.n;
+	const struct ckpt_smaps_area *b = after->areas, *b_end = b + after->n;
 
-	while (have_a && have_b) {
-		ckpt_area_forgive(hold, &a.line, &a.flags);
-		ckpt_area_forgive(hold, &b.line, &b.flags);
-		if (a.line.start < b.line.end && b.line.start < a.line.end &&
-		    !same_flags(&a, &b, seen)) {
-			*ret_start = a.line.start;
+	while (a < a_end && b < b_end) {
+		if (a->line.start < b->line.end && b->line.start < a->line.end &&
+		    !same_flags(hold, a, b, seen)) {
+			*ret_start = a->line.start;
 			return true;
 		}
-		if (a.line.end <= b.line.end)
-			have_a = next(&a);
+		if (a->line.end <= b->line.end)
+			a++;
 		else
-			have_b = next(&b);
+			b++;
 	}
 	return false;
 }
 
 int ckpt_seen_verify(struct ckpt_hold *hold, struct ckpt_err *err)
 {
-	cleanup_buf struct ckpt_buf text = CKPT_BUF_INIT;
-
 	for (size_t i = 0; i < hold->n_procs; i++) {
 		const struct ckpt_held_proc *p = &hold->procs[i];
 		const struct ckpt_seen *seen = p->zombie ? NULL : ckpt_seen_find(hold, p);
+		struct ckpt_smaps after;
 		uint64_t start;
+		bool changed;
 
-		if (!seen || !seen->used || ckpt_procfs_read(p->dir, "smaps", &text))
+		if (!seen || !seen->used || ckpt_smaps_read(p, &after))
 			continue;
-		if (find_changed(hold, seen, (char *)text.data, &start))
+		changed = find_changed(hold, seen, &after, &start);
+		ckpt_smaps_done(&after);
+		if (changed)
 			return ckpt_fail(err, CKPT_FAILED, 0,
 				"pid %d (%s) has changed the flags of its memory at 0x%llx "
 				"(madvise, mlock) while it was captured; it runs on, try again",

@@ -29,7 +29,7 @@ static int explain(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckpt
 	int r;
 
 	snprintf(name, sizeof(name), "task/%d/status", t->tid);
-	r = ckpt_procfs_read(p->dir, name, &hold->scratch);
+	r = ckpt_procfs_read_piece(p->dir, name, &hold->scratch);
 	if (ckpt_procfs_gone(r)) {
 		t->gone = true;
 		return 0;
@@ -239,7 +239,7 @@ static void look_at_pending(struct ckpt_hold *hold, const struct ckpt_held_proc 
 	char name[64];
 
 	snprintf(name, sizeof(name), "task/%d/status", t->tid);
-	if (ckpt_procfs_read(p->dir, name, &hold->scratch) ||
+	if (ckpt_procfs_read_piece(p->dir, name, &hold->scratch) ||
 	    ckpt_parse_status((char *)hold->scratch.data, &now))
 		return;
 	t->status.sig_pending = now.sig_pending;

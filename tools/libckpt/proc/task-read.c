@@ -22,7 +22,7 @@ static int refresh(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt_
 		   struct ckpt_err *err)
 {
 	struct ckpt_buf *b = &r->hold->scratch;
-	int e = ckpt_procfs_read(p->dir, "stat", b);
+	int e = ckpt_procfs_read_piece(p->dir, "stat", b);
 
 	if (e || ckpt_parse_stat((char *)b->data, &p->stat))
 		return ckpt_fail(err, CKPT_FAILED, -e, "cannot read the state of pid %d", p->pid);
@@ -31,7 +31,7 @@ static int refresh(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt_
 		*s = p->threads[0].status;
 		return 0;
 	}
-	e = ckpt_procfs_read(p->dir, "status", b);
+	e = ckpt_procfs_read_piece(p->dir, "status", b);
 	if (e || ckpt_parse_status((char *)b->data, s))
 		return ckpt_fail(err, CKPT_FAILED, -e, "cannot read the status of pid %d", p->pid);
 	return 0;

@@ -142,7 +142,7 @@ static int get_status(struct ckpt_hold *hold, struct ckpt_held_proc *p,
 	int r;
 
 	snprintf(name, sizeof(name), "task/%d/status", t->tid);
-	r = ckpt_procfs_read(p->dir, name, &hold->scratch);
+	r = ckpt_procfs_read_piece(p->dir, name, &hold->scratch);
 	if (!r) {
 		t->status_text = strdup((char *)hold->scratch.data);
 		r = t->status_text ? 0 : -ENOMEM;
@@ -258,7 +258,7 @@ static int get_comm(struct ckpt_reader *r, struct ckpt_held_proc *p, pid_t tid, 
 	int e;
 
 	snprintf(name, sizeof(name), "task/%d/comm", tid);
-	e = ckpt_procfs_read(p->dir, name, b);
+	e = ckpt_procfs_read_piece(p->dir, name, b);
 	if (e || !b->len || b->len > 16)
 		return ckpt_fail(err, CKPT_FAILED, -e, "cannot read the name of thread %d", tid);
 	memset(ret, 0, 16);

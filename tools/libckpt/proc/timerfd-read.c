@@ -37,7 +37,7 @@ static int count_on(struct ckpt_reader *r, const struct ckpt_file *f, struct ckp
 	if (timerfd_gettime(fd, &left))
 		return fail(f, errno, err);
 	snprintf(name, sizeof(name), "fdinfo/%d", f->capture_fd);
-	e = ckpt_procfs_read(p->dir, name, &r->hold->scratch);
+	e = ckpt_procfs_read_piece(p->dir, name, &r->hold->scratch);
 	return e || ckpt_parse_timerfd((char *)r->hold->scratch.data, ret) ? fail(f, -e, err) : 0;
 }
 
@@ -86,7 +86,7 @@ int ckpt_read_timerfds_again(struct ckpt_reader *r, struct ckpt_err *err)
 			continue;
 		p = ckpt_tree_find(r->hold, f->capture_pid);
 		snprintf(name, sizeof(name), "fdinfo/%d", f->capture_fd);
-		e = ckpt_procfs_read(p->dir, name, &r->hold->scratch);
+		e = ckpt_procfs_read_piece(p->dir, name, &r->hold->scratch);
 		if (e || ckpt_parse_timerfd((char *)r->hold->scratch.data, t))
 			return fail(f, -e, err);
 		if (settle(r, f, t, err))

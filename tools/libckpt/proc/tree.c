@@ -56,7 +56,7 @@ static int add(struct ckpt_hold *hold, pid_t pid, struct ckpt_err *err)
 	if (dir < 0)
 		return ckpt_procfs_gone(-errno) ? 0 : ckpt_fail(err, CKPT_FAILED, errno,
 								"cannot open %s", path);
-	r = ckpt_procfs_read(dir, "stat", &hold->scratch);
+	r = ckpt_procfs_read_piece(dir, "stat", &hold->scratch);
 	if (ckpt_procfs_gone(r))
 		return 0;
 	if (r || ckpt_parse_stat((char *)hold->scratch.data, &stat))
@@ -309,7 +309,7 @@ void ckpt_tree_prune(struct ckpt_hold *hold)
 		struct ckpt_held_proc *p = &hold->procs[i];
 
 		if (p->zombie || all_gone(p)) {
-			bool there = !ckpt_procfs_read(p->dir, "stat", &hold->scratch) &&
+			bool there = !ckpt_procfs_read_piece(p->dir, "stat", &hold->scratch) &&
 				     !ckpt_parse_stat((char *)hold->scratch.data, &p->stat);
 
 			if (!there || p->stat.state != 'Z') {
@@ -369,7 +369,7 @@ bool ckpt_tree_ended(struct ckpt_hold *hold, const struct ckpt_held_proc *p)
 {
 	struct ckpt_proc_stat s;
 
-	return ckpt_procfs_read(p->dir, "stat", &hold->scratch) ||
+	return ckpt_procfs_read_piece(p->dir, "stat", &hold->scratch) ||
 	       ckpt_parse_stat((char *)hold->scratch.data, &s) || s.state == 'Z' ||
 	       s.state == 'X';
 }
@@ -389,7 +389,7 @@ bool ckpt_tree_was_killed(struct ckpt_hold *hold, const struct ckpt_held_proc *p
 {
 	struct ckpt_proc_stat s;
 
-	if (ckpt_procfs_read(p->dir, "stat", &hold->scratch) ||
+	if (ckpt_procfs_read_piece(p->dir, "stat", &hold->scratch) ||
 	    ckpt_parse_stat((char *)hold->scratch.data, &s) || s.state == 'X')
 		return true;
 	return s.state == 'Z' && (s.exit_code & 0x7f) == SIGKILL;
