@@ -4,6 +4,7 @@
 # 034-other-kernel.sh: an agent goes on under another kernel, whose vdso is another, and then
 # under the first again, with nothing lost and its clocks right
 # boot-kernels: 6.1 6.12 6.1
+# check: third
 # timeout: 600
 set -euo pipefail
 . "${CKPT_REPO:?}/tests/e2e/lib/assert.sh"

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # 040-two-stores.sh: two stores used in turn lose nothing
+# check: third
 # timeout: 600
 #
 # A dirty set that one store has consumed is missing in the other: after every change of

@@ -3,6 +3,7 @@
 #
 # 055-other-version.sh: a module that speaks another version of the interface is refused
 # other-module: 2
+# check: third
 # timeout: 300
 set -euo pipefail
 . "${CKPT_REPO:?}/tests/e2e/lib/assert.sh"

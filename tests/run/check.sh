@@ -62,12 +62,12 @@ on_debug() {
 	# shellcheck disable=SC2086
 	CKPT_SEED=$seed CKPT_MESSAGES=3000 tests/run/debug.sh fuzz $only $names
 }
-# All of them run on 6.1: here those that see what is different, and half of the others
+# All of them run on 6.1: here those that see what is different, and a third of the others
 on_6_12() {
 	local seed=${CKPT_SEED:-$CKPT_DAY} always="areas fuzz ksm marks kinds" names
 	local all=(tests/selftests/*_test.c)
 
-	names=$(draw $((${#all[@]} / 2)) "$seed" "kernel: ")
+	names=$(draw $((${#all[@]} / 3)) "$seed" "kernel: ")
 	[ -n "$names" ] || { echo "not ok - nothing is drawn"; return 1; }
 	names=$(tr ' ' '\n' <<<"$always $names" | sort -u | xargs)
 	echo "# on 6.12, drawn by CKPT_SEED=$seed: $names"
