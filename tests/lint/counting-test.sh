@@ -7,6 +7,7 @@ repo=$(cd "$(dirname "$0")/../.." && pwd)
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 CKPT_RESULTS=$tmp/results
+unset CKPT_FAILED	# that of who runs this is not for its cases
 . "$repo/tests/run/tap.sh"
 bad=0
 

@@ -122,13 +122,12 @@ name_of() {	# FILE: e2e/010-main-job
 drawn() {	# FILE
 	local number=${1##*/} of
 
-	number=$((10#${number%%-*}))
-
 	case $(tap_header "$1" check yes) in
 	native) of=8 ;;
 	third) of=3 ;;
-	*) of=1 ;;
+	*) return 0 ;;
 	esac
+	number=$((10#${number%%-*}))
 	# with the tens, so that not all of a third come on one day
 	[ $(((number + number / 10 + day) % of)) = 0 ]
 }
