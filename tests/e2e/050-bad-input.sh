@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # 050-bad-input.sh: every refusal: one sentence, its exit status, nothing changed
+# check: third
 # timeout: 600
 set -euo pipefail
 . "${CKPT_REPO:?}/tests/e2e/lib/assert.sh"

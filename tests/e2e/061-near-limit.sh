@@ -3,6 +3,7 @@
 #
 # 061-near-limit.sh: a group that has more memory than its limit allows, the rest of it in swap
 # where: vm
+# check: third
 # timeout: 600
 # swap: 512
 #

@@ -19,7 +19,7 @@
 . "$CKPT_REPO/tests/e2e/lib/story.sh"
 
 seed=${CKPT_SEED:-2}
-instants=3 wait_ms=700 spare=4
+instants=3 wait_ms=700 spare=6
 # how long a step, and a child, may be waited for, and how old one may be that an instant is to hold
 step_seconds=120 child_seconds=20 child_ms=10
 [ -z "${CKPT_FULL:-}" ] || instants=50
@@ -64,10 +64,11 @@ run_program() {
 	local most=$((instants + instants / 4 + spare)) start=$SECONDS
 
 	RANDOM=$seed
+	# so that a child is still there when memory has been copied and the stop comes
+	export CKPT_SLOW=2
 	if [ -n "${CKPT_IN_VM:-}" ]; then
 		each=${emulated:-$(((each + 9) / 10))}
-		# so that a child is still there when memory has been copied and the stop comes
-		export CKPT_SLOW=${slow:-60}
+		CKPT_SLOW=${slow:-60}
 	fi
 	few=$((each / 2 + 1))
 	steps=$((each * (instants + 1) + few * (most + spare)))
