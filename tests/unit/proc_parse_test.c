@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Parsers of /proc texts. */
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,9 +11,12 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 #include <cmocka.h>
 
+#include "base/cleanup.h"
 #include "proc/parse.h"
+#include "proc/procfs.h"
 
 static void maps_lines(void **state)
 {
@@ -226,6 +230,58 @@ static void status_needs_every_field(void **state)
 	}
 }
 
+/* The kernel's order makes it fast, and is no condition. */
+static void status_in_another_order(void **state)
+{
+	struct ckpt_proc_status s, turned;
+	char text[sizeof(status)] = "";
+	size_t end = sizeof(status) - 1;
+
+	(void)state;
+	while (end) {
+		size_t start = end - 1;
+
+		while (start && status[start - 1] != '\n')
+			start--;
+		strncat(text, status + start, end - start);
+		end = start;
+	}
+	assert_int_equal(strlen(text), strlen(status));
+	memset(&s, 0, sizeof(s));
+	memset(&turned, 0, sizeof(turned));
+	assert_int_equal(ckpt_parse_status(status, &s), 0);
+	assert_int_equal(ckpt_parse_status(text, &turned), 0);
+	s.groups = turned.groups = NULL;
+	assert_memory_equal(&s, &turned, sizeof(s));
+}
+
+/* More than there is room for at first takes more than one read. */
+static void a_piece_is_whole(void **state)
+{
+	static const size_t lens[] = { 0, 1, 16382, 16383, 16384, 100000 };
+	char path[] = "/tmp/ckpt-piece-test-XXXXXX";
+	cleanup_buf struct ckpt_buf b = CKPT_BUF_INIT;
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+		cleanup_free char *text = malloc(lens[i] + 1);
+
+		for (size_t j = 0; j < lens[i]; j++)
+			text[j] = 'a' + j % 23;
+		assert_int_equal(ftruncate(fd, 0), 0);
+		assert_int_equal(pwrite(fd, text, lens[i], 0), lens[i]);
+		assert_int_equal(ckpt_procfs_read_piece(AT_FDCWD, path, &b), 0);
+		assert_int_equal(b.len, lens[i]);
+		assert_memory_equal(b.data, text, lens[i]);
+		assert_int_equal(b.data[b.len], 0);
+	}
+	close(fd);
+	unlink(path);
+	assert_int_equal(ckpt_procfs_read_piece(AT_FDCWD, path, &b), -ENOENT);
+}
+
 static void stat_fields(void **state)
 {
 	struct ckpt_proc_stat s;
@@ -395,6 +451,8 @@ int main(void)
 		cmocka_unit_test(numa_policies),
 		cmocka_unit_test(status_fields),
 		cmocka_unit_test(status_needs_every_field),
+		cmocka_unit_test(status_in_another_order),
+		cmocka_unit_test(a_piece_is_whole),
 		cmocka_unit_test(stat_fields),
 		cmocka_unit_test(fdinfo_fields),
 		cmocka_unit_test(eventfd_fields),

@@ -40,10 +40,19 @@ static size_t align64(size_t n)
 	return (n + 63) & ~(size_t)63;
 }
 
-static size_t lay_out(struct ckpt_inject *inject)
+static size_t align_page(size_t n)
+{
+	return (n + 4095) & ~(size_t)4095;
+}
+
+/*
+ * Behind the last frame there is memory for the longest state that a thread may have: since 6.8 the
+ * kernel touches as much of it when a page of a frame is not there.
+ */
+static void lay_out(struct ckpt_inject *inject)
 {
 	struct ckpt_held_proc *p = inject->proc;
-	size_t at = align64(ckpt_inject_code_end - ckpt_inject_code);
+	size_t at = align64(ckpt_inject_code_end - ckpt_inject_code), longest = 0;
 
 	for (size_t j = 0; j < p->n_threads; j++) {
 		struct ckpt_inject_slot *s = &inject->slots[j];
@@ -56,8 +65,11 @@ static size_t lay_out(struct ckpt_inject *inject)
 		at += s->out_len;
 		s->frame = at;
 		at = align64(at + ckpt_sigframe_len(&p->threads[j]));
+		if (p->threads[j].xstate_len > longest)
+			longest = p->threads[j].xstate_len;
 	}
-	return (at + 4095) & ~(size_t)4095;
+	inject->used = align_page(at);
+	inject->len = align_page(at + longest);
 }
 
 /* The call, outside the mapping, by the first thread. */
@@ -149,11 +161,11 @@ int ckpt_inject_prepare(struct ckpt_inject *inject, struct ckpt_held_proc *proc,
 	inject->slots = calloc(proc->n_threads, sizeof(*inject->slots));
 	if (!inject->slots)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for remote calls");
-	inject->len = lay_out(inject);
-	inject->local = aligned_alloc(4096, inject->len);
+	lay_out(inject);
+	inject->local = aligned_alloc(4096, inject->used);
 	if (!inject->local)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for remote calls");
-	memset(inject->local, 0, inject->len);
+	memset(inject->local, 0, inject->used);
 	memcpy(inject->local, ckpt_inject_code, ckpt_inject_code_end - ckpt_inject_code);
 	/* what is mapped must go again */
 	if (ckpt_inject_check(proc, t, at, SYS_munmap, (uint64_t[6]){ 0, inject->len }, err) ||

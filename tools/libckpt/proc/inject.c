@@ -136,7 +136,7 @@ int ckpt_inject_start(struct ckpt_inject *inject, struct ckpt_err *err)
 					  &p->threads[j]);
 	}
 	/* the way back is in place before any register is changed */
-	if (ckpt_remote_write(p->pid, p->page, inject->local, inject->len, err))
+	if (ckpt_remote_write(p->pid, p->page, inject->local, inject->used, err))
 		return -1;
 	ckpt_fault("keeper.written");
 	for (size_t j = 0; j < p->n_threads; j++) {

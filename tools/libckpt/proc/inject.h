@@ -60,6 +60,7 @@ enum ckpt_inject_leading { CKPT_INJECT_NONE, CKPT_INJECT_BEGINS, CKPT_INJECT_GOE
  * @ready: nothing is in the way of mapping it
  * @at: a syscall instruction in it
  * @local: copy of the mapping here
+ * @used, @len: bytes of that, and of the mapping
  * @slots: by index of the thread
  */
 struct ckpt_inject {
@@ -68,7 +69,7 @@ struct ckpt_inject {
 	bool ready;
 	uint64_t at;
 	uint8_t *local;
-	size_t len;
+	size_t used, len;
 	struct ckpt_inject_slot *slots;
 };
 

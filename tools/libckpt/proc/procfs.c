@@ -15,6 +15,7 @@ static int read_file(int dir, const char *name, bool piece, struct ckpt_buf *ret
 	cleanup_close int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
 
 	ret->len = 0;
+	ret->failed = 0;
 	if (fd < 0)
 		return -errno;
 	for (;;) {

@@ -17,9 +17,9 @@
  * was unmapped and mapped anew after the release (a thread's stack becomes a
  * heap) mostly differs in that.
  */
+#include <errno.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "proc/procfs.h"
 #include "proc/read.h"
 
@@ -36,7 +36,8 @@ int ckpt_seen_read(struct ckpt_hold *hold, struct ckpt_held_proc *p, struct ckpt
 	struct ckpt_seen *seen;
 	int r = ckpt_smaps_read(p, &smaps);
 
-	if (ckpt_procfs_gone(r))
+	/* a text that is not understood is read once more in the stop, and refused there */
+	if (ckpt_procfs_gone(r) || r == -EIO)
 		return 0;
 	if (r)
 		return ckpt_fail(err, CKPT_FAILED, -r, "cannot read the areas of pid %d", p->pid);
@@ -103,9 +104,16 @@ int ckpt_seen_verify(struct ckpt_hold *hold, struct ckpt_err *err)
 		struct ckpt_smaps after;
 		uint64_t start;
 		bool changed;
+		int r;
 
-		if (!seen || !seen->used || ckpt_smaps_read(p, &after))
+		if (!seen || !seen->used)
 			continue;
+		r = ckpt_smaps_read(p, &after);
+		if (ckpt_procfs_gone(r))
+			continue;
+		if (r)
+			return ckpt_fail(err, CKPT_FAILED, -r, "cannot read the areas of pid %d",
+					 p->pid);
 		changed = find_changed(hold, seen, &after, &start);
 		ckpt_smaps_done(&after);
 		if (changed)
