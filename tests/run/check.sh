@@ -12,6 +12,8 @@ export CKPT_RESULTS=$repo/build/results/check
 # what the day draws: one day, also at midnight
 CKPT_DAY=$(date +%Y%j)
 export CKPT_DAY
+[[ ${CKPT_SEED:-$CKPT_DAY} =~ ^[0-9]+$ ]] || { echo "check: CKPT_SEED is a number" >&2; exit 1; }
+drawn=$((10#${CKPT_SEED:-$CKPT_DAY}))
 mkdir -p build/results
 : >"$CKPT_RESULTS"
 export CKPT_FAILED=$CKPT_RESULTS.failed
@@ -51,7 +53,7 @@ draw() {	# COUNT SEED LINE
 # All of it takes an hour there: KUnit, some messages at random, what runs nowhere else and what
 # the day draws
 on_debug() {
-	local seed=${CKPT_SEED:-$CKPT_DAY} names only
+	local seed=$drawn names only
 
 	# two more that are not slow there
 	names=$(draw 2 "$seed" "debug: slow")
@@ -64,7 +66,7 @@ on_debug() {
 }
 # All of them run on 6.1: here those that see what is different, and a third of the others
 on_6_12() {
-	local seed=${CKPT_SEED:-$CKPT_DAY} always="areas fuzz ksm marks kinds" names
+	local seed=$drawn always="areas fuzz ksm marks kinds" names
 	local all=(tests/selftests/*_test.c)
 
 	names=$(draw $((${#all[@]} / 3)) "$seed" "kernel: ")
@@ -81,7 +83,7 @@ not_on_debug() {
 
 	suites=$(grep -l '^ \* kernel: debug' tests/kunit/*_kunit.c |
 		sed 's|.*/||; s|_kunit.c$||' | xargs)
-	unproven="# NOT PROVEN, since no debug kernel has been built (make vm-test KERNEL=debug):
+	unproven="# NOT PROVEN, since $1 (make vm-test KERNEL=debug):
 #   that allocations which fail lose nothing, by selftests: $(debug_only)
 #   what the module does to entries of page tables, by KUnit: $suites
 #   that no memory is misused (KASAN) or leaked (kmemleak), and that locks are in order (lockdep)"
@@ -94,12 +96,12 @@ unit_and_selftests() {
 	local kernel kernels="6.1 6.12" pids="" pid rc=0 out=build/results/selftests
 
 	# half an hour of building has to be asked for; what is there counts, every third day
-	if [ $((${CKPT_SEED:-$CKPT_DAY} % 3)) != 0 ]; then
-		echo "# nothing on the debug kernel on this day"
+	if [ $((drawn % 3)) != 0 ]; then
+		not_on_debug "the debug kernel has its share every third day"
 	elif tests/vm/runner/kernel-debug.sh --cached >/dev/null; then
 		kernels="$kernels debug"
 	else
-		not_on_debug
+		not_on_debug "no debug kernel has been built"
 	fi
 	make -s test-programs || return 1
 	for kernel in $kernels; do

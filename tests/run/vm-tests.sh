@@ -120,19 +120,23 @@ name_of() {	# FILE: e2e/010-main-job
 # In machines by the day: of "check: native" a sixteenth, which run natively each time, of
 # "check: third" a third
 drawn() {	# FILE
-	local number=${1##*/} of
+	local name=${1##*/} of number
 
 	case $(tap_header "$1" check yes) in
 	native) of=16 ;;
 	third) of=3 ;;
 	*) return 0 ;;
 	esac
-	number=$((10#${number%%-*}))
+	# a word that is no number would end more than this function
+	[[ $name =~ ^[0-9]+- ]] || { echo "not ok - $name has no number to draw it by"; exit 1; }
+	number=$((10#${name%%-*}))
 	# with the tens, so that not all of a third come on one day
 	[ $(((number + number / 10 + day) % of)) = 0 ]
 }
 
-day=${CKPT_SEED:-${CKPT_DAY:-$(date +%Y%j)}}
+day=${CKPT_SEED:-${CKPT_DAY:-0}}
+[[ $day =~ ^[0-9]+$ ]] || { echo "vm-test: CKPT_SEED is a number" >&2; exit 1; }
+day=$((10#$day))
 files=() all= left=""
 if [ $# -gt 0 ]; then
 	for t in "$@"; do
@@ -143,7 +147,8 @@ else
 	for f in "$repo"/tests/{vm,e2e,fault}/*.sh; do
 		[ -f "$f" ] && [ "$(tap_header "$f" check yes)" != no ] && files+=("$f")
 	done
-	all=yes
+	# make check draws; who asks for all gets all
+	all=${CKPT_DAY:-}
 fi
 # The two queues; for emulated machines the longest first, by the limits they ask for
 work=$(mktemp -d)

@@ -6,7 +6,7 @@ Before step N it waits until the file N is in that directory, as an agent waits 
 "-" it does not wait.  After each step it appends a line to `journal`: the number and a hash over
 all that was seen so far.  What it can know to be wrong ends it, "broken" in the journal.
 
-CKPT_SLOW is how many times as long its children sleep, on a machine where all else takes longer.
+CKPT_SLOW is how many times as long its children sleep, so that a stop finds them.
 """
 import hashlib
 import os
