@@ -193,7 +193,7 @@ come_back() {	# ID: to that checkpoint, when all is gone
 goes_on_to_its_end() {
 	local name
 
-	answer "$group" 1000
+	answer "$group" $steps
 	for name in "$group-still" "$group"; do
 		ok "$name: it ends" wait_for "$end_seconds" work_ended "$name"
 		is "$name: it ends well" "$(cat "$base/$name/workspace/said")" "ended with 0"
