@@ -37,6 +37,8 @@ try includes $store '#include "../nl/nl.h"\n' 1
 try includes $store '#include "base/err.h"\n#include "store/b.h"\n' 0
 try includes tools/libckpt/flow/a.c '#include "nl/nl.h"\n#include "store/a.h"\n' 0
 try includes tools/libckpt/base/a.c '#include "store/a.h"\n' 1
+try includes $store '#include "net/if.h"\n' 1
+try includes $store '#include <net/if.h>\n' 0
 try pure kmod/dirty.c 'static int count;\n' 1
 try pure kmod/dirty.c 'static DEFINE_MUTEX(lock);\n' 1
 try pure kmod/dirty.c '#include <linux/fs.h>\n' 1

@@ -99,11 +99,12 @@ def includes(root):
         if not CODE.search(name):
             continue
         for i, l in enumerate(lines(root, name), 1):
-            inc = re.match(r'\s*#\s*include\s+["<]([^">]+)[">]', l)
+            inc = re.match(r'\s*#\s*include\s+(["<])([^">]+)[">]', l)
             if not inc:
                 continue
-            target = inc.group(1)
-            if m:
+            # <net/if.h> is none of ours
+            target = inc.group(2)
+            if m and inc.group(1) == '"':
                 room = target.split("/")[0]
                 if target.startswith(".."):
                     yield name, i, f"{target}: include by room, not by a way up"
