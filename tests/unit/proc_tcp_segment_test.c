@@ -178,8 +178,9 @@ static uint32_t folded(const uint8_t *data, size_t len, uint32_t s)
 static void test_probe(void **state)
 {
 	struct ckpt_tcp t = connection;
-	union ckpt_tcp_address here = { .v6 = { .sin6_family = AF_INET6, .sin6_port = htons(80) } };
-	union ckpt_tcp_address there = here;
+	union ckpt_inet_address here = { .v6 = { .sin6_family = AF_INET6,
+						 .sin6_port = htons(80) } };
+	union ckpt_inet_address there = here;
 	uint8_t data[CKPT_SEGMENT_PROBE_MAX];
 	struct ckpt_tcp_segment s;
 	size_t n;

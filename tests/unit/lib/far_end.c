@@ -67,7 +67,7 @@ int far_end_stop(void **state)
 int far_end_connection(pid_t pid)
 {
 	cleanup_close int pidfd = syscall(SYS_pidfd_open, pid, 0);
-	union ckpt_tcp_address a;
+	union ckpt_inet_address a;
 
 	for (int fd = 0; fd < FDS && pidfd >= 0; fd++) {
 		cleanup_close int own = syscall(SYS_pidfd_getfd, pidfd, fd, 0);
@@ -153,7 +153,7 @@ static bool is_connected(const char *from)
 /* A process that lets the server hear again once the connection is there anew. */
 static pid_t hear_again_later(void)
 {
-	union ckpt_tcp_address a;
+	union ckpt_inet_address a;
 	socklen_t len = sizeof(a);
 	char from[16];
 	pid_t pid;

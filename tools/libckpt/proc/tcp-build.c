@@ -5,7 +5,6 @@
  * What listens comes first, by a plain bind: a port that somebody else has got meanwhile is an
  * error.  Connections then share these ports.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,17 +18,11 @@
 static int no_address(const struct ckpt_tcp *t, struct ckpt_err *err)
 {
 	const int e = errno;
-	union ckpt_tcp_address a = { 0 };
-	char text[INET6_ADDRSTRLEN] = "";
+	char text[CKPT_INET_TEXT];
 
-	memcpy(&a, t->local, t->local_len);
-	if (a.any.sa_family == AF_INET6)
-		inet_ntop(AF_INET6, &a.v6.sin6_addr, text, sizeof(text));
-	else
-		inet_ntop(AF_INET, &a.v4.sin_addr, text, sizeof(text));
 	return ckpt_fail(err, CKPT_REFUSED, e, "a TCP socket of the checkpoint cannot have its "
-			 "address %s, port %u; free that first, or wait a minute", text,
-			 ntohs(a.any.sa_family == AF_INET6 ? a.v6.sin6_port : a.v4.sin_port));
+			 "address %s; free that first, or wait a minute",
+			 ckpt_inet_text(t->local, t->local_len, text));
 }
 
 static int bind_to(int own, const struct ckpt_tcp *t, struct ckpt_err *err)
@@ -193,7 +186,7 @@ int ckpt_tcp_try(const struct ckpt_image *image, const struct ckpt_socket *s, in
 
 static int verify_local(const struct ckpt_tcp *t, int own, struct ckpt_err *err)
 {
-	union ckpt_tcp_address a;
+	union ckpt_inet_address a;
 	socklen_t len = sizeof(a);
 
 	if (!t->local_len || t->state >= CKPT_TCP_ALONE)

@@ -15,16 +15,6 @@
 	       CKPT_TCP_F_KNOWN | AGREED)
 #define AGREED (CKPT_TCP_F_TIMESTAMPS | CKPT_TCP_F_SACK | CKPT_TCP_F_WSCALE)
 
-static bool is_address(const uint8_t *address, size_t len, uint32_t family)
-{
-	uint16_t of;
-
-	if (len != (family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6)))
-		return false;
-	memcpy(&of, address, sizeof(of));
-	return of == family;
-}
-
 static int check_addresses(const struct ckpt_socket *s, const struct ckpt_tcp *t,
 			   struct ckpt_err *err)
 {
@@ -32,9 +22,9 @@ static int check_addresses(const struct ckpt_socket *s, const struct ckpt_tcp *t
 		      t->flags & CKPT_TCP_F_KNOWN;
 
 	if ((t->local_len || t->state != CKPT_TCP_FREE) &&
-	    !is_address(t->local, t->local_len, s->family))
+	    !ckpt_inet_is_address(t->local, t->local_len, s->family))
 		return BAD_IMAGE("a TCP socket has no sound address");
-	if (remote && !is_address(t->remote, t->remote_len, s->family))
+	if (remote && !ckpt_inet_is_address(t->remote, t->remote_len, s->family))
 		return BAD_IMAGE("a TCP connection leads to no sound address");
 	return 0;
 }

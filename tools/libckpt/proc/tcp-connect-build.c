@@ -51,7 +51,7 @@ static int no_connection(struct ckpt_err *err)
  */
 static int bind_end(const struct ckpt_tcp_end *e)
 {
-	union ckpt_tcp_address a;
+	union ckpt_inet_address a;
 	int only = 1;
 	socklen_t len = sizeof(only);
 
@@ -261,7 +261,7 @@ int ckpt_tcp_connect(const struct ckpt_tcp_end *a, const struct ckpt_tcp_end *b,
 }
 
 /* An address of this machine with no port: the one that it had, or the machine's own. */
-static void own_place(const struct ckpt_tcp *t, bool loopback, union ckpt_tcp_address *ret)
+static void own_place(const struct ckpt_tcp *t, bool loopback, union ckpt_inet_address *ret)
 {
 	static const struct in6_addr mapped = { .s6_addr = {
 		[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1 } };
@@ -282,19 +282,19 @@ static void own_place(const struct ckpt_tcp *t, bool loopback, union ckpt_tcp_ad
 	}
 }
 
-static bool is_any(const union ckpt_tcp_address *a)
+static bool is_any(const union ckpt_inet_address *a)
 {
 	return a->any.sa_family == AF_INET6 ? IN6_IS_ADDR_UNSPECIFIED(&a->v6.sin6_addr) :
 	       a->v4.sin_addr.s_addr == htonl(INADDR_ANY);
 }
 
-static uint16_t *port_of(union ckpt_tcp_address *a)
+static uint16_t *port_of(union ckpt_inet_address *a)
 {
 	return a->any.sa_family == AF_INET6 ? &a->v6.sin6_port : &a->v4.sin_port;
 }
 
 /* Somebody for it to be connected with: a socket of ours at an address of this machine. */
-static int make_other(const struct ckpt_tcp_end *e, union ckpt_tcp_address *ret,
+static int make_other(const struct ckpt_tcp_end *e, union ckpt_inet_address *ret,
 		      struct ckpt_err *err)
 {
 	cleanup_close int own = socket(e->s->family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
@@ -344,7 +344,7 @@ static int part(const struct ckpt_tcp_end *e, int *other, struct ckpt_err *err)
 int ckpt_tcp_finish_alone(const struct ckpt_tcp_end *e, struct ckpt_err *err)
 {
 	const uint32_t agreed = CKPT_TCP_F_TIMESTAMPS | CKPT_TCP_F_SACK | CKPT_TCP_F_WSCALE;
-	union ckpt_tcp_address here, there, old;
+	union ckpt_inet_address here, there, old;
 	struct ckpt_tcp mine = *e->t;
 	struct ckpt_tcp theirs = { .flags = agreed, .mss = mine.mss };
 	cleanup_close int other = make_other(e, &there, err);

@@ -64,7 +64,7 @@ static const struct inet_diag_msg *socket_in(const struct nlmsghdr *m)
 
 static void put_address(const uint8_t *address, void *to, void *port)
 {
-	union ckpt_tcp_address a;
+	union ckpt_inet_address a;
 
 	memcpy(&a, address, sizeof(a.v4));
 	if (a.any.sa_family == AF_INET6) {
@@ -132,7 +132,7 @@ int ckpt_tcp_closed_sends(const struct ckpt_tcp *t, struct ckpt_err *err)
 
 static int keep_remote(struct ckpt_tcp *t, const struct inet_diag_msg *m, struct ckpt_err *err)
 {
-	union ckpt_tcp_address a = { 0 };
+	union ckpt_inet_address a = { 0 };
 
 	a.any.sa_family = m->idiag_family;
 	if (m->idiag_family == AF_INET6) {

@@ -50,7 +50,7 @@ static int put_all(int own, const uint8_t *data, size_t len)
 
 static bool has_address(int own, const struct ckpt_tcp *t)
 {
-	union ckpt_tcp_address a;
+	union ckpt_inet_address a;
 	socklen_t len = sizeof(a);
 
 	return !getsockname(own, &a.any, &len) && len == t->local_len &&

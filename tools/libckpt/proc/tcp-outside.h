@@ -105,8 +105,8 @@ void ckpt_tcp_weigh(const struct ckpt_tcp *t, const struct ckpt_tcp_segment *s, 
  * as often as it comes.  @clock: our time, of timestamps.  Return: its length.
  */
 #define CKPT_SEGMENT_PROBE_MAX 33u
-size_t ckpt_tcp_segment_probe(const struct ckpt_tcp *t, const union ckpt_tcp_address *here,
-			      const union ckpt_tcp_address *there, uint32_t clock,
+size_t ckpt_tcp_segment_probe(const struct ckpt_tcp *t, const union ckpt_inet_address *here,
+			      const union ckpt_inet_address *there, uint32_t clock,
 			      uint8_t ret[CKPT_SEGMENT_PROBE_MAX]);
 
 /* tcp-probe-build.c: hear what comes for it; ask all of them, and wait for what they answer */

@@ -36,7 +36,7 @@ struct ends {
 
 static struct place place_of(const uint8_t *address, size_t len)
 {
-	union ckpt_tcp_address a = { 0 };
+	union ckpt_inet_address a = { 0 };
 	struct place p = { 0 };
 
 	memcpy(&a, address, len < sizeof(a) ? len : sizeof(a));

@@ -32,7 +32,7 @@ static int64_t now_ms(void)
 }
 
 /* As a connection of IPv4, of which IPv6 may be the outside. */
-static void plain(union ckpt_tcp_address *a, const uint8_t *address, size_t len)
+static void plain(union ckpt_inet_address *a, const uint8_t *address, size_t len)
 {
 	struct sockaddr_in v4 = { .sin_family = AF_INET };
 
@@ -66,8 +66,8 @@ static int filter_ports(int raw, int family, uint32_t ports)
 	return setsockopt(raw, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
 }
 
-static bool ends_of(const struct ckpt_tcp *t, union ckpt_tcp_address *here,
-		    union ckpt_tcp_address *there)
+static bool ends_of(const struct ckpt_tcp *t, union ckpt_inet_address *here,
+		    union ckpt_inet_address *there)
 {
 	plain(here, t->local, t->local_len);
 	plain(there, t->remote, t->remote_len);
@@ -76,7 +76,7 @@ static bool ends_of(const struct ckpt_tcp *t, union ckpt_tcp_address *here,
 
 int ckpt_outside_listen(const struct ckpt_tcp *t, struct ckpt_err *err)
 {
-	union ckpt_tcp_address here, there;
+	union ckpt_inet_address here, there;
 	bool six = ends_of(t, &here, &there);
 	cleanup_close int raw = -1;
 	uint32_t ports;
@@ -107,7 +107,7 @@ static int ask(const struct ckpt_tcp *t, const struct ckpt_outside *o)
 		{ TCP_REPAIR_QUEUE, TCP_RECV_QUEUE },
 	};
 	uint8_t probe[CKPT_SEGMENT_PROBE_MAX];
-	union ckpt_tcp_address here, there;
+	union ckpt_inet_address here, there;
 	uint32_t clock = 0;
 	socklen_t len = sizeof(clock);
 
@@ -135,7 +135,7 @@ static void take(const struct ckpt_tcp *t, const uint8_t *data, size_t size, siz
 {
 	size_t head = 0;
 	struct ckpt_tcp_segment s;
-	union ckpt_tcp_address here, there;
+	union ckpt_inet_address here, there;
 
 	/* IPv4 alone comes with its own header */
 	if (!ends_of(t, &here, &there)) {

@@ -86,52 +86,11 @@ int ckpt_tcp_poll(int own, short *ret, struct ckpt_err *err)
 	return 0;
 }
 
-static int get_address(int own, bool remote, uint8_t **ret, size_t *ret_len, struct ckpt_err *err)
-{
-	union ckpt_tcp_address a;
-	socklen_t len = sizeof(a);
-
-	if (remote ? getpeername(own, &a.any, &len) : getsockname(own, &a.any, &len))
-		return errno == ENOTCONN ? 0 :
-		       ckpt_fail(err, CKPT_FAILED, errno, "cannot read the address of a socket");
-	*ret = malloc(len);
-	if (!*ret)
-		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for an address");
-	memcpy(*ret, &a, len);
-	*ret_len = len;
-	return 0;
-}
-
-/* Bound to nothing, it has the address that its family begins with. */
-static void forget_none(struct ckpt_tcp *t)
-{
-	union ckpt_tcp_address a;
-	bool bound;
-
-	memcpy(&a, t->local, t->local_len);
-	if (a.any.sa_family == AF_INET6)
-		bound = a.v6.sin6_port || !IN6_IS_ADDR_UNSPECIFIED(&a.v6.sin6_addr);
-	else
-		bound = a.v4.sin_port || a.v4.sin_addr.s_addr;
-	if (!bound) {
-		free(t->local);
-		t->local = NULL;
-		t->local_len = 0;
-	}
-}
-
-static uint32_t get_int(int own, int level, int name, uint32_t otherwise)
-{
-	uint32_t value;
-	socklen_t len = sizeof(value);
-
-	return getsockopt(own, level, name, &value, &len) ? otherwise : value;
-}
-
 /* A size that the kernel has chosen it chooses again. */
 static void forget_sizes(struct ckpt_socket *s, int own)
 {
-	uint32_t locked = get_int(own, SOL_SOCKET, SO_BUF_LOCK, LOCKED_SEND | LOCKED_RECEIVE);
+	uint32_t locked = ckpt_inet_option(own, SOL_SOCKET, SO_BUF_LOCK,
+					   LOCKED_SEND | LOCKED_RECEIVE);
 	size_t n = 0;
 
 	for (size_t i = 0; i < s->n_options; i++) {
@@ -160,11 +119,11 @@ static const char *strange(int own, short now)
 	len = sizeof(text);
 	if (!getsockopt(own, IPPROTO_IP, IP_OPTIONS, text, &len) && len)
 		return "with IP options";
-	if (get_int(own, SOL_SOCKET, SO_BINDTOIFINDEX, 0))
+	if (ckpt_inet_option(own, SOL_SOCKET, SO_BINDTOIFINDEX, 0))
 		return "that is bound to an interface";
-	if ((int)get_int(own, SOL_SOCKET, SO_PEEK_OFF, -1) >= 0)
+	if ((int)ckpt_inet_option(own, SOL_SOCKET, SO_PEEK_OFF, -1) >= 0)
 		return "that remembers how far was peeked (SO_PEEK_OFF)";
-	if (get_int(own, IPPROTO_TCP, TCP_REPAIR, 0))
+	if (ckpt_inet_option(own, IPPROTO_TCP, TCP_REPAIR, 0))
 		return "in repair mode";
 	if (now & POLLPRI || (!ioctl(own, SIOCATMARK, &mark) && mark))
 		return "with urgent data";
@@ -252,7 +211,7 @@ static int read_state(struct ckpt_reader *r, const struct ckpt_file *f, struct c
 		if (now & (POLLERR | POLLRDHUP))
 			break;
 		t->state = CKPT_TCP_FREE;
-		forget_none(t);
+		ckpt_inet_forget_none(&t->local, &t->local_len);
 		return 0;
 	}
 	t->state = CKPT_TCP_ALONE;
@@ -281,8 +240,8 @@ int ckpt_read_tcp(struct ckpt_reader *r, const struct ckpt_file *f, struct ckpt_
 	t->peer = CKPT_NONE;
 	t->file = CKPT_NONE;
 	if (ckpt_tcp_poll(own, &now, err) ||
-	    get_address(own, false, &t->local, &t->local_len, err) ||
-	    get_address(own, true, &t->remote, &t->remote_len, err))
+	    ckpt_inet_address(own, false, &t->local, &t->local_len, err) ||
+	    ckpt_inet_address(own, true, &t->remote, &t->remote_len, err))
 		return -1;
 	what = strange(own, now);
 	if (what)

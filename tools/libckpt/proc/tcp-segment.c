@@ -187,7 +187,7 @@ static uint32_t sum(const void *data, size_t len)
 	return s;
 }
 
-static uint16_t checksum(const union ckpt_tcp_address *here, const union ckpt_tcp_address *there,
+static uint16_t checksum(const union ckpt_inet_address *here, const union ckpt_inet_address *there,
 			 const uint8_t *data, size_t len)
 {
 	uint32_t s = IPPROTO_TCP + len + sum(data, len);
@@ -203,13 +203,13 @@ static uint16_t checksum(const union ckpt_tcp_address *here, const union ckpt_tc
 	return ~s;
 }
 
-static uint16_t port_of(const union ckpt_tcp_address *a)
+static uint16_t port_of(const union ckpt_inet_address *a)
 {
 	return ntohs(a->any.sa_family == AF_INET6 ? a->v6.sin6_port : a->v4.sin_port);
 }
 
-size_t ckpt_tcp_segment_probe(const struct ckpt_tcp *t, const union ckpt_tcp_address *here,
-			      const union ckpt_tcp_address *there, uint32_t clock,
+size_t ckpt_tcp_segment_probe(const struct ckpt_tcp *t, const union ckpt_inet_address *here,
+			      const union ckpt_inet_address *there, uint32_t clock,
 			      uint8_t ret[CKPT_SEGMENT_PROBE_MAX])
 {
 	size_t head = HEADER_LEN + (t->flags & CKPT_TCP_F_TIMESTAMPS ? TIMES_LEN + 2 : 0);

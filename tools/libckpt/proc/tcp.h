@@ -18,14 +18,8 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include "proc/inet.h"
 #include "proc/socket.h"
-
-/* Room for an address of either family. */
-union ckpt_tcp_address {
-	struct sockaddr any;
-	struct sockaddr_in v4;
-	struct sockaddr_in6 v6;
-};
 
 /* States of the kernel's, as struct tcp_info has them. */
 enum {

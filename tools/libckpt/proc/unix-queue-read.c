@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "proc/glance.h"
 #include "proc/procfs.h"
 #include "proc/unix-read.h"
 
@@ -191,7 +192,7 @@ int ckpt_read_unix_queue(struct ckpt_reader *r, const struct ckpt_file *f, struc
 		return -1;
 	if (!has_content(u, type, own))
 		return 0;
-	if (looks_ahead(own) && ckpt_unix_events(own, POLLIN) & POLLIN)
+	if (looks_ahead(own) && ckpt_socket_events(own, POLLIN) & POLLIN)
 		return ckpt_unix_refuse(r, f, err, "with unread data and SO_PEEK_OFF");
 	if (ckpt_unix_peek(own, type, true, &q, err))
 		return -1;

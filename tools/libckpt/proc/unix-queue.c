@@ -2,15 +2,12 @@
 /*
  * What waits in a Unix socket, looked at and left there
  *
- * A first look needs nothing.  To look behind a datagram, or behind a piece of a stream that
- * descriptors come with, the socket is told where to look (SO_PEEK_OFF), and back afterwards:
- * also when we are killed, by a child that waits for our end.  Nobody but who looks himself
- * (MSG_PEEK) sees of that.
+ * To look behind a datagram, or behind a piece of a stream that descriptors come with, takes more
+ * than a first look (proc/glance.h).
  *
  * An error that the socket has to tell would be taken by the look, so there must be none.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/sockios.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -18,11 +15,11 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/fault.h"
+#include "proc/glance.h"
 #include "proc/procfs.h"
 #include "proc/unix.h"
 
@@ -31,19 +28,6 @@
 #endif
 #define DATAGRAM_ROOM (256u << 10)	/* at first; it grows */
 #define NAME_OFFSET offsetof(struct sockaddr_un, sun_path)
-
-/**
- * struct look - a look into a socket
- * @set: it has been told where to look
- * @guarded: somebody else uses the socket
- * @guardian: a child that tells it back when there is nobody at the other end of @guard
- */
-struct look {
-	int own;
-	bool set, guarded;
-	pid_t guardian;
-	int guard;
-};
 
 void ckpt_unix_queue_done(struct ckpt_unix_queue *queue)
 {
@@ -90,72 +74,6 @@ bool ckpt_unix_tells_more(int own)
 	return false;
 }
 
-int ckpt_unix_events(int own, int events)
-{
-	struct pollfd p = { .fd = own, .events = events };
-	int n;
-
-	do {
-		n = poll(&p, 1, 0);
-	} while (n < 0 && errno == EINTR);
-	return n < 0 ? -1 : p.revents;
-}
-
-static int set_peek(int own, int value)
-{
-	int failed;
-
-	do {
-		failed = setsockopt(own, SOL_SOCKET, SO_PEEK_OFF, &value, sizeof(value));
-	} while (failed && errno == EINTR);
-	return failed;
-}
-
-static int raise_guardian(struct look *l, struct ckpt_err *err)
-{
-	int ends[2];
-	char byte;
-
-	if (pipe2(ends, O_CLOEXEC))
-		return ckpt_fail(err, CKPT_FAILED, errno, "cannot make a pipe");
-	l->guardian = fork();
-	if (!l->guardian) {
-		close(ends[1]);
-		while (read(ends[0], &byte, 1) < 0 && errno == EINTR)
-			;
-		set_peek(l->own, -1);
-		_exit(0);
-	}
-	close(ends[0]);
-	if (l->guardian > 0) {
-		l->guard = ends[1];
-		return 0;
-	}
-	close(ends[1]);
-	return ckpt_fail(err, CKPT_FAILED, errno, "cannot make a process");
-}
-
-static int look_at(struct look *l, size_t offset, struct ckpt_err *err)
-{
-	if (l->guarded && !l->guardian && raise_guardian(l, err))
-		return -1;
-	if (set_peek(l->own, offset))
-		return ckpt_fail(err, CKPT_FAILED, errno, "cannot look into a Unix socket");
-	l->set = true;
-	return 0;
-}
-
-static void look_done(struct look *l)
-{
-	if (l->set)
-		set_peek(l->own, -1);
-	if (l->guardian <= 0)
-		return;
-	close(l->guard);
-	while (waitpid(l->guardian, NULL, 0) < 0 && errno == EINTR)
-		;
-}
-
 /* Descriptors that came, of which the kernel has made copies for us. */
 static int take_fds(struct msghdr *msg, struct ckpt_unix_peeked *m, struct ckpt_err *err)
 {
@@ -177,7 +95,7 @@ static int take_fds(struct msghdr *msg, struct ckpt_unix_peeked *m, struct ckpt_
 }
 
 /* Look at up to @len bytes. Return: how long it is, 0 also when there is nothing, or -1. */
-static ssize_t look(struct look *l, size_t len, struct ckpt_unix_peeked *m, bool *ret_none,
+static ssize_t look(struct ckpt_glance *l, size_t len, struct ckpt_unix_peeked *m, bool *ret_none,
 		    struct ckpt_err *err)
 {
 	union {
@@ -222,7 +140,7 @@ static int keep(struct ckpt_unix_queue *q, struct ckpt_unix_peeked *m, struct ck
 }
 
 /* One datagram, or none. Return: 1, 0, -1. */
-static int datagram(struct look *l, size_t offset, struct ckpt_unix_peeked *m,
+static int datagram(struct ckpt_glance *l, size_t offset, struct ckpt_unix_peeked *m,
 		    struct ckpt_err *err)
 {
 	size_t room = DATAGRAM_ROOM;
@@ -242,7 +160,7 @@ static int datagram(struct look *l, size_t offset, struct ckpt_unix_peeked *m,
 			return !none;
 		forget_fds(m);
 		room = n;
-		if (l->set && look_at(l, offset, err))
+		if (l->set && ckpt_glance_at(l, offset, err))
 			return -1;
 	}
 }
@@ -251,17 +169,17 @@ static int datagram(struct look *l, size_t offset, struct ckpt_unix_peeked *m,
  * At the end of what can come (a SOCK_SEQPACKET whose other end is shut) there is a datagram of
  * nothing for ever.  @before: bytes before it.
  */
-static bool is_end(const struct look *l, uint32_t type, const struct ckpt_unix_peeked *m,
+static bool is_end(const struct ckpt_glance *l, uint32_t type, const struct ckpt_unix_peeked *m,
 		   size_t before)
 {
 	int all;
 
 	return type == SOCK_SEQPACKET && !m->len && !m->n_fds &&
-	       ckpt_unix_events(l->own, POLLRDHUP) & POLLRDHUP &&
+	       ckpt_socket_events(l->own, POLLRDHUP) & POLLRDHUP &&
 	       !ioctl(l->own, SIOCINQ, &all) && (size_t)all <= before;
 }
 
-static int datagrams(struct look *l, uint32_t type, struct ckpt_unix_queue *q,
+static int datagrams(struct ckpt_glance *l, uint32_t type, struct ckpt_unix_queue *q,
 		     struct ckpt_err *err)
 {
 	size_t offset = 0;
@@ -270,14 +188,14 @@ static int datagrams(struct look *l, uint32_t type, struct ckpt_unix_queue *q,
 		cleanup_with(peeked_done) struct ckpt_unix_peeked m = { 0 };
 		int got;
 
-		if (offset && !l->set && look_at(l, offset, err))
+		if (offset && !l->set && ckpt_glance_at(l, offset, err))
 			return -1;
 		got = datagram(l, offset, &m, err);
 		if (got <= 0)
 			return got;
 		if (is_end(l, type, &m, offset))
 			return 0;
-		if (!offset && !m.len && !l->set && look_at(l, 0, err))
+		if (!offset && !m.len && !l->set && ckpt_glance_at(l, 0, err))
 			return -1;
 		offset += m.len;
 		if (keep(q, &m, err))
@@ -292,7 +210,7 @@ static int datagrams(struct look *l, uint32_t type, struct ckpt_unix_queue *q,
  * last.  The kernel copies pieces as a whole, and gives descriptors also to who has no room for
  * their piece; but one byte short of room that can be written, it stops before that piece.
  */
-static ssize_t before_piece(struct look *l, size_t offset, size_t len, struct ckpt_err *err)
+static ssize_t before_piece(struct ckpt_glance *l, size_t offset, size_t len, struct ckpt_err *err)
 {
 	const size_t page = sysconf(_SC_PAGESIZE), room = (len - 1 + page - 1) / page * page;
 	uint8_t *map = mmap(NULL, room + page, PROT_READ | PROT_WRITE,
@@ -301,7 +219,8 @@ static ssize_t before_piece(struct look *l, size_t offset, size_t len, struct ck
 
 	if (map == MAP_FAILED)
 		return ckpt_fail(err, CKPT_FAILED, errno, "no memory for a message");
-	if ((!l->set || !look_at(l, offset, err)) && !mprotect(map + room, page, PROT_NONE)) {
+	if ((!l->set || !ckpt_glance_at(l, offset, err)) &&
+	    !mprotect(map + room, page, PROT_NONE)) {
 		n = recv(l->own, map + room - (len - 1), len, MSG_PEEK | MSG_DONTWAIT);
 		if (n < 0 && errno == EFAULT)
 			n = 0;
@@ -313,7 +232,7 @@ static ssize_t before_piece(struct look *l, size_t offset, size_t len, struct ck
 }
 
 /* What comes before the piece that the descriptors of @m come with, which is at @offset. */
-static int split(struct look *l, size_t offset, struct ckpt_unix_peeked *m,
+static int split(struct ckpt_glance *l, size_t offset, struct ckpt_unix_peeked *m,
 		 struct ckpt_unix_queue *q, struct ckpt_err *err)
 {
 	cleanup_with(peeked_done) struct ckpt_unix_peeked plain = { 0 };
@@ -331,7 +250,7 @@ static int split(struct look *l, size_t offset, struct ckpt_unix_peeked *m,
 	return keep(q, &plain, err);
 }
 
-static int stream(struct look *l, struct ckpt_unix_queue *q, struct ckpt_err *err)
+static int stream(struct ckpt_glance *l, struct ckpt_unix_queue *q, struct ckpt_err *err)
 {
 	size_t offset = 0;
 	int len;
@@ -346,7 +265,7 @@ static int stream(struct look *l, struct ckpt_unix_queue *q, struct ckpt_err *er
 		m.data = malloc(len - offset);
 		if (!m.data)
 			return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a message");
-		if (offset && look_at(l, offset, err))
+		if (offset && ckpt_glance_at(l, offset, err))
 			return -1;
 		n = look(l, len - offset, &m, &none, err);
 		if (n < 0)
@@ -366,11 +285,11 @@ int ckpt_unix_peek(int own, uint32_t type, bool guarded, struct ckpt_unix_queue 
 		   struct ckpt_err *err)
 {
 	cleanup_with(ckpt_unix_queue_done) struct ckpt_unix_queue q = { 0 };
-	struct look l = { .own = own, .guarded = guarded };
+	struct ckpt_glance l = { .own = own, .guarded = guarded };
 	int failed;
 
 	failed = type == SOCK_STREAM ? stream(&l, &q, err) : datagrams(&l, type, &q, err);
-	look_done(&l);
+	ckpt_glance_done(&l);
 	if (failed)
 		return -1;
 	*ret = q;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "proc/glance.h"
 #include "proc/procfs.h"
 #include "proc/socket.h"
 #include "proc/unix.h"
@@ -81,7 +82,7 @@ static int check_events(const struct ckpt_reader *r, const struct ckpt_file *f, 
 			struct ckpt_unix *u, struct ckpt_err *err)
 {
 	uint32_t type = r->image->sockets[f->object].type;
-	int events = ckpt_unix_events(own, POLLPRI), waiting = 0;
+	int events = ckpt_socket_events(own, POLLPRI), waiting = 0;
 
 	if (events < 0)
 		return ckpt_fail(err, CKPT_FAILED, errno, "cannot poll a Unix socket");

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "proc/glance.h"
 #include "proc/unix.h"
 
 static bool has_name(int own, bool peer, const uint8_t *wanted, size_t len)
@@ -104,7 +105,7 @@ int ckpt_verify_unix(const struct ckpt_restore *r, size_t index, int own, struct
 {
 	const struct ckpt_socket *s = &r->image->sockets[r->image->files[index].object];
 	const struct ckpt_unix *u = &r->image->unixes[s->part];
-	int events = ckpt_unix_events(own, 0);
+	int events = ckpt_socket_events(own, 0);
 
 	if (events < 0 || !(events & POLLERR) == u->failed)
 		return NOT_AS_CAPTURED("a Unix socket has another error than in the checkpoint");

@@ -67,9 +67,6 @@ void ckpt_unix_queue_done(struct ckpt_unix_queue *queue);
 /* Does it tell something of each message beside it, as SO_PASSCRED asks for? */
 bool ckpt_unix_tells_more(int own);
 
-/* What poll tells of it now, whatever interrupts; -1 when it fails. */
-int ckpt_unix_events(int own, int events);
-
 /* A name as getsockname (or getpeername) gives it; 0 bytes: none. */
 size_t ckpt_unix_name_of(int own, bool peer, uint8_t ret[CKPT_UNIX_NAME_MAX]);
 /* The same to read: @ for the byte 0. */
