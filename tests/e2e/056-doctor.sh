@@ -52,7 +52,7 @@ group=ill
 start_program $group "$base/$group/said" /usr/bin/python3 -c '
 import os, socket, sys, time
 said = open(sys.argv[1], "a", buffering=1)
-netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
 status = os.open("/proc/self/status", os.O_RDONLY)
 packet = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
 if not os.fork():
@@ -211,7 +211,7 @@ is "nothing else" "$(grep -c ^lost: "$base/out")" $((4 + droppable))
 group=traced
 start_program $group "$base/$group/said" /usr/bin/python3 -c '
 import socket, sys, time
-netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
 said = open(sys.argv[1], "a", buffering=1)
 while True:
     print("on", file=said)

@@ -270,10 +270,22 @@ static void hold_one_byte(void)
 	}
 }
 
+/* Between two of its sockets; a plain one makes a plain connection. */
 static void hold_mptcp(void)
 {
-	if (socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP) < 0)
+	struct sockaddr_in a = { .sin_family = AF_INET };
+	int listener = socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP), fd;
+	socklen_t len = sizeof(a);
+
+	if (listener < 0)
 		proc_group_lacks(EPROTONOSUPPORT);
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	must(bind(listener, (struct sockaddr *)&a, len));
+	must(listen(listener, 1));
+	must(getsockname(listener, (struct sockaddr *)&a, &len));
+	fd = socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP);
+	must(connect(fd, (struct sockaddr *)&a, len));
+	must(accept(listener, NULL, NULL));
 }
 
 static void hold_many(void)
@@ -341,7 +353,7 @@ static void refuses_tcp(void **state)
 		{ hold_repair, "in repair mode" },
 		{ hold_error, "with an error that is not read" },
 		{ hold_sending, "whose other end was closed and is still sending" },
-		{ hold_mptcp, "a socket descriptor" },
+		{ hold_mptcp, "that is connected by MPTCP" },
 	};
 	int listener, fds[2];
 

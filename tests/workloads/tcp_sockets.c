@@ -28,6 +28,10 @@
 #include "ok.h"
 #include "tcp_ends.h"
 
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
+
 struct pair {
 	int a, b;
 	union address a_local, b_local, a_remote, b_remote;
@@ -64,7 +68,7 @@ static bool still_talk(int a, int b)
 
 /* --- free and listening --- */
 
-static int fresh, fresh6, bound, only6, listening, listening6, both;
+static int fresh, fresh6, bound, only6, listening, listening6, both, multi;
 static union address bound_at, only6_at, listening_at, both_at;
 
 static void make_free(void)
@@ -92,6 +96,13 @@ static void make_free(void)
 	MUST(bind(both, &a.any, sizeof(a.v6)));
 	MUST(listen(both, 5));
 	both_at = local(both);
+	/* as Go makes it; -1 on a kernel that has none */
+	multi = socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP);
+	if (multi >= 0) {
+		len = address(AF_INET, &a);
+		MUST(bind(multi, &a.any, len));
+		MUST(listen(multi, 9));
+	}
 }
 
 static int backlog_of(int fd)
@@ -122,6 +133,11 @@ static void check_free(void)
 	OK(still_talk(p.a, p.b));
 	p = connected(listening6);
 	OK(still_talk(p.b, p.a));
+	if (multi >= 0) {
+		OK(get(multi, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_MPTCP && backlog_of(multi) == 9);
+		p = connected(multi);
+		OK(still_talk(p.a, p.b));
+	}
 	MUST(connect(fresh, &listening_at.any, sizeof(listening_at.v4)) && errno != EINPROGRESS ?
 	     -1 : 0);
 	OK(accept(listening, NULL, NULL) >= 0);

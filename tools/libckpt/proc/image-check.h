@@ -17,6 +17,8 @@ int ckpt_epolls_check(const struct ckpt_image *image, struct ckpt_err *err);
 int ckpt_sockets_check(const struct ckpt_image *image, struct ckpt_err *err);
 int ckpt_unixes_check(const struct ckpt_image *image, struct ckpt_err *err);
 int ckpt_tcps_check(const struct ckpt_image *image, struct ckpt_err *err);
+int ckpt_udps_check(const struct ckpt_image *image, struct ckpt_err *err);
+int ckpt_nlsocks_check(const struct ckpt_image *image, struct ckpt_err *err);
 int ckpt_timers_check(const struct ckpt_task *task, struct ckpt_err *err);
 int ckpt_pidfds_check(const struct ckpt_image *image, struct ckpt_err *err);
 int ckpt_inotifies_check(const struct ckpt_image *image, struct ckpt_err *err);

@@ -272,6 +272,37 @@ static const struct ckpt_field tcp_fields[] = {
 };
 static const struct ckpt_shape tcp_shape = SHAPE(ckpt_tcp, tcp_fields);
 
+static const struct ckpt_field multicast_fields[] = {
+	STR(1, ckpt_multicast, interface),
+	BLOB(2, ckpt_multicast, group, group_len),
+	BOOL(3, ckpt_multicast, excludes),
+	BLOB(4, ckpt_multicast, sources, n_sources),
+};
+static const struct ckpt_shape multicast_shape = SHAPE(ckpt_multicast, multicast_fields);
+
+static const struct ckpt_field datagram_fields[] = {
+	BLOB(1, ckpt_datagram, from, from_len),
+	BLOB(2, ckpt_datagram, data, len),
+};
+static const struct ckpt_shape datagram_shape = SHAPE(ckpt_datagram, datagram_fields);
+
+static const struct ckpt_field udp_fields[] = {
+	BLOB(1, ckpt_udp, local, local_len),
+	BLOB(2, ckpt_udp, remote, remote_len),
+	UINT(3, ckpt_udp, shutdown),
+	LIST(4, ckpt_udp, groups, n_groups, multicast_shape),
+	LIST(5, ckpt_udp, datagrams, n_datagrams, datagram_shape),
+};
+static const struct ckpt_shape udp_shape = SHAPE(ckpt_udp, udp_fields);
+
+static const struct ckpt_field nlsock_fields[] = {
+	UINT(1, ckpt_nlsock, port),
+	UINT(2, ckpt_nlsock, peer_port),
+	UINT(3, ckpt_nlsock, peer_groups),
+	BLOB(4, ckpt_nlsock, groups, n_groups),
+};
+static const struct ckpt_shape nlsock_shape = SHAPE(ckpt_nlsock, nlsock_fields);
+
 static const struct ckpt_field fd_fields[] = {
 	INT(1, ckpt_fd, fd),
 	BOOL(2, ckpt_fd, cloexec),
@@ -468,6 +499,8 @@ static const struct ckpt_field image_fields[] = {
 	LIST(20, ckpt_image, sockets, n_sockets, socket_shape),
 	LIST(21, ckpt_image, unixes, n_unixes, unix_shape),
 	LIST(23, ckpt_image, tcps, n_tcps, tcp_shape),
+	LIST(64, ckpt_image, udps, n_udps, udp_shape),
+	LIST(65, ckpt_image, nlsocks, n_nlsocks, nlsock_shape),
 	LIST(25, ckpt_image, shms, n_shms, shm_shape),
 	LIST(28, ckpt_image, inotifies, n_inotifies, inotify_shape),
 	LIST(29, ckpt_image, pidfds, n_pidfds, pidfd_shape),

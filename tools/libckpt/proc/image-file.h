@@ -414,6 +414,62 @@ struct ckpt_tcp {
 	uint32_t file;
 };
 
+/**
+ * struct ckpt_datagram - one that waits to be read
+ * @from: its sender, as recvfrom gives it
+ */
+struct ckpt_datagram {
+	uint8_t *from;
+	size_t from_len;
+	uint8_t *data;
+	size_t len;
+};
+
+/**
+ * struct ckpt_multicast - a group that a socket has joined
+ * @interface: its name
+ * @group: an address without a port
+ * @excludes: it hears all but its sources, else only them
+ * @sources: addresses; of IPv4 the first four bytes
+ */
+struct ckpt_multicast {
+	char *interface;
+	uint8_t *group;
+	size_t group_len;
+	bool excludes;
+	uint8_t (*sources)[16];
+	size_t n_sources;
+};
+
+/**
+ * struct ckpt_udp - what there is to a UDP socket beside its options
+ * @local, @remote: as getsockname and getpeername give them; empty: there is none
+ * @shutdown: 1: for reading, 3: for writing, too
+ */
+struct ckpt_udp {
+	uint8_t *local;
+	size_t local_len;
+	uint8_t *remote;
+	size_t remote_len;
+	uint32_t shutdown;
+	struct ckpt_multicast *groups;
+	size_t n_groups;
+	struct ckpt_datagram *datagrams;
+	size_t n_datagrams;
+};
+
+/**
+ * struct ckpt_nlsock - what there is to a netlink socket beside its options
+ * @port: its number, 0: none yet
+ * @peer_port, @peer_groups: whom it is connected with; 0: the kernel
+ * @groups: it is in, a bit for each from 1 on
+ */
+struct ckpt_nlsock {
+	uint32_t port, peer_port, peer_groups;
+	uint32_t *groups;
+	size_t n_groups;
+};
+
 struct ckpt_fd {
 	int32_t fd;
 	bool cloexec;

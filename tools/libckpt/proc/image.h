@@ -387,6 +387,10 @@ struct ckpt_image {
 	size_t n_shms;
 	struct ckpt_tcp *tcps;
 	size_t n_tcps;
+	struct ckpt_udp *udps;
+	size_t n_udps;
+	struct ckpt_nlsock *nlsocks;
+	size_t n_nlsocks;
 	struct ckpt_fdtable *fdtables;
 	size_t n_fdtables;
 	struct ckpt_lock *locks;

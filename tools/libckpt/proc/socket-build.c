@@ -12,8 +12,10 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "proc/nlsock.h"
 #include "proc/socket.h"
 #include "proc/tcp-outside.h"
+#include "proc/udp.h"
 #include "proc/unix.h"
 
 /* A kernel that does not know an option does as if it were off; this one, as if it were on. */
@@ -30,7 +32,8 @@ static bool is_usual(const struct ckpt_socket_option *o)
 static bool has_option(int own, const struct ckpt_socket_option *o)
 {
 	uint8_t value[CKPT_SOCKET_OPTION_MAX];
-	socklen_t len = o->len;
+	/* a name of an interface has to have room, however short it is */
+	socklen_t len = sizeof(value);
 
 	if (getsockopt(own, o->level, o->name, value, &len))
 		return (errno == ENOPROTOOPT || errno == EOPNOTSUPP) && is_usual(o);
@@ -86,7 +89,9 @@ int ckpt_socket_try(const struct ckpt_image *image, struct ckpt_err *err)
 					 "cannot make a socket of family %u and type %u",
 					 s->family, s->type);
 		if (ckpt_build_socket_options(s, own, err) ||
-		    (ckpt_tcp_socket(s) && ckpt_tcp_try(image, s, own, err)))
+		    (ckpt_tcp_socket(s) && ckpt_tcp_try(image, s, own, err)) ||
+		    (ckpt_udp_socket(s) && ckpt_udp_try(image, s, own, err)) ||
+		    (s->family == AF_NETLINK && ckpt_nlsock_try(image, s, own, err)))
 			return -1;
 	}
 	return 0;
@@ -112,7 +117,8 @@ static int build_sockets(void *arg, struct ckpt_err *err)
 {
 	struct ckpt_restore *r = arg;
 
-	if (ckpt_build_tcps(r, err) || ckpt_build_unixes(r, err))
+	if (ckpt_build_tcps(r, err) || ckpt_build_udps(r, err) || ckpt_build_nlsocks(r, err) ||
+	    ckpt_build_unixes(r, err))
 		return -1;
 	for (size_t i = 0; i < r->image->n_files; i++) {
 		if (r->image->files[i].kind == CKPT_FILE_SOCKET && finish(r, i, err))
@@ -155,6 +161,8 @@ static int verify_sockets(void *arg, struct ckpt_err *err)
 		own = ckpt_build_borrow(r, r->fd_base + i, err);
 		if (own < 0 || verify_options(r, s, own, err) ||
 		    (ckpt_tcp_socket(s) && ckpt_verify_tcp(r, s, own, err)) ||
+		    (ckpt_udp_socket(s) && ckpt_verify_udp(r, s, own, err)) ||
+		    (s->family == AF_NETLINK && ckpt_verify_nlsock(r, s, own, err)) ||
 		    (s->family == AF_UNIX && ckpt_verify_unix(r, i, own, err)))
 			return -1;
 	}

@@ -4,6 +4,7 @@
 #include "proc/image-check.h"
 #include "proc/socket.h"
 #include "proc/tcp.h"
+#include "proc/udp.h"
 #include "proc/unix.h"
 
 /* Each belongs to one file. */
@@ -33,10 +34,12 @@ static int check_socket(const struct ckpt_socket *s, struct ckpt_err *err)
 	}
 	switch (s->family) {
 	case AF_UNIX:
+	case AF_NETLINK:
 		return 0;
 	case AF_INET:
 	case AF_INET6:
-		return ckpt_tcp_socket(s) ? 0 : BAD_IMAGE("a socket is of no known family");
+		return ckpt_tcp_socket(s) || ckpt_udp_socket(s) ? 0 :
+		       BAD_IMAGE("a socket is of no known family");
 	default:
 		return BAD_IMAGE("a socket is of no known family");
 	}
@@ -49,5 +52,6 @@ int ckpt_sockets_check(const struct ckpt_image *image, struct ckpt_err *err)
 			return -1;
 	}
 	return check_owners(image, err) || ckpt_unixes_check(image, err) ||
-	       ckpt_tcps_check(image, err) ? -1 : 0;
+	       ckpt_tcps_check(image, err) || ckpt_udps_check(image, err) ||
+	       ckpt_nlsocks_check(image, err) ? -1 : 0;
 }

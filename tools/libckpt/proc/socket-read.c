@@ -15,9 +15,11 @@
 
 #include "base/cleanup.h"
 #include "proc/image-check.h"
+#include "proc/nlsock.h"
 #include "proc/procfs.h"
 #include "proc/socket.h"
 #include "proc/tcp.h"
+#include "proc/udp.h"
 #include "proc/unix.h"
 
 #ifndef SO_BUF_LOCK
@@ -60,7 +62,8 @@ bool ckpt_socket_restorable(pid_t pid, int fd)
 {
 	/* What the kernel calls the protocols of the families that are restored. */
 	static const char *const names[] = {
-		"UNIX", "UNIX-STREAM", "TCP", "TCPv6",
+		"UNIX", "UNIX-STREAM", "TCP", "TCPv6", "MPTCP", "MPTCPv6", "UDP", "UDPv6",
+		"UDP-Lite", "UDPLITEv6", "NETLINK",
 	};
 	char path[64], name[64];
 	ssize_t n;
@@ -202,7 +205,11 @@ int ckpt_read_socket(struct ckpt_reader *r, struct ckpt_file *f, struct ckpt_err
 		return 0;
 	case AF_INET:
 	case AF_INET6:
-		return ckpt_tcp_socket(s) ? ckpt_read_tcp(r, f, s, own, err) : refuse(r, f, err);
+		if (ckpt_tcp_socket(s))
+			return ckpt_read_tcp(r, f, s, own, err);
+		return ckpt_udp_socket(s) ? ckpt_read_udp(r, f, s, own, err) : refuse(r, f, err);
+	case AF_NETLINK:
+		return ckpt_read_nlsock(r, f, s, own, err);
 	default:
 		return refuse(r, f, err);
 	}

@@ -101,6 +101,8 @@ int ckpt_tcps_check(const struct ckpt_image *image, struct ckpt_err *err)
 			return BAD_IMAGE("a TCP socket is not described, or two are one");
 		taken[s->part] = true;
 		n++;
+		if (s->protocol == IPPROTO_MPTCP && image->tcps[s->part].state > CKPT_TCP_LISTENS)
+			return BAD_IMAGE("a socket is connected by MPTCP");
 		if (check_socket(&image->tcps[s->part], err) ||
 		    check_addresses(s, &image->tcps[s->part], err))
 			return -1;

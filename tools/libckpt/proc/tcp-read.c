@@ -108,13 +108,15 @@ static void forget_sizes(struct ckpt_socket *s, int own)
 }
 
 /* What shows in no option that can be set, and what goes on outside of the socket. */
-static const char *strange(int own, short now)
+static const char *strange(const struct ckpt_socket *s, int own, short now)
 {
 	char text[16];
 	socklen_t len = sizeof(text);
 	int mark = 0;
 
-	if (!getsockopt(own, IPPROTO_TCP, TCP_ULP, text, &len) && len)
+	/* that of MPTCP is on top of its own flows */
+	if (s->protocol != IPPROTO_MPTCP &&
+	    !getsockopt(own, IPPROTO_TCP, TCP_ULP, text, &len) && len)
 		return "with a protocol on top of it in the kernel (TCP_ULP)";
 	len = sizeof(text);
 	if (!getsockopt(own, IPPROTO_IP, IP_OPTIONS, text, &len) && len)
@@ -243,11 +245,14 @@ int ckpt_read_tcp(struct ckpt_reader *r, const struct ckpt_file *f, struct ckpt_
 	    ckpt_inet_address(own, false, &t->local, &t->local_len, err) ||
 	    ckpt_inet_address(own, true, &t->remote, &t->remote_len, err))
 		return -1;
-	what = strange(own, now);
+	what = strange(s, own, now);
 	if (what)
 		return ckpt_tcp_refuse(r, f, what, err);
 	if (read_state(r, f, t, own, now, err))
 		return -1;
+	/* what is told of is its first flow, which may have ended before it */
+	if (s->protocol == IPPROTO_MPTCP && (t->state > CKPT_TCP_LISTENS || t->remote_len))
+		return ckpt_tcp_refuse(r, f, "that is connected by MPTCP", err);
 	forget_sizes(s, own);
 	return ckpt_read_socket_options(s, own, own_options,
 					sizeof(own_options) / sizeof(own_options[0]), err) ||

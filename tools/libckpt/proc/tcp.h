@@ -43,10 +43,15 @@ static inline bool ckpt_tcp_got_end(uint32_t state)
 	       state == TCP_TIME_WAIT || state == TCP_CLOSE;
 }
 
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
+
+/* One of MPTCP is as one of TCP as long as it is not connected. */
 static inline bool ckpt_tcp_socket(const struct ckpt_socket *s)
 {
 	return (s->family == AF_INET || s->family == AF_INET6) && s->type == SOCK_STREAM &&
-	       s->protocol == IPPROTO_TCP;
+	       (s->protocol == IPPROTO_TCP || s->protocol == IPPROTO_MPTCP);
 }
 
 #define CKPT_TCP_QUEUE_MAX (1u << 30)	/* bytes in one direction */
