@@ -25,9 +25,13 @@ static int look(int own, uint8_t *room, struct ckpt_udp *u, size_t *ret_len, str
 	/* the end of one that is shut comes from nobody */
 	if (!n && !from_len)
 		return 0;
+	if (n < 0 && errno != EAGAIN) {
+		/* one that has come since it was asked for; nothing puts it back */
+		ckpt_fail(err, CKPT_FAILED, errno, "cannot look into a UDP socket");
+		return ckpt_fail_passing(err);
+	}
 	if (n < 0)
-		return errno == EAGAIN ? 0 :
-		       ckpt_fail(err, CKPT_FAILED, errno, "cannot look into a UDP socket");
+		return 0;
 	list = ckpt_grow(u->datagrams, &u->n_datagrams, sizeof(*list));
 	if (!list)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a datagram");
