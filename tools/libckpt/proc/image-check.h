@@ -15,6 +15,24 @@
 
 int ckpt_epolls_check(const struct ckpt_image *image, struct ckpt_err *err);
 int ckpt_sockets_check(const struct ckpt_image *image, struct ckpt_err *err);
+/**
+ * struct ckpt_socket_parts - what there is to the sockets of one family beside their options
+ * @noun: of the family, for the refusal
+ * @n: how many are described
+ * @has: is a socket of this family?
+ * @check: of a socket whose part is there
+ */
+struct ckpt_socket_parts {
+	const char *noun;
+	size_t n;
+	bool (*has)(const struct ckpt_socket *s);
+	int (*check)(const struct ckpt_image *image, const struct ckpt_socket *s,
+		     struct ckpt_err *err);
+};
+
+/* socket-check.c: each is of one file, through which it is built. */
+int ckpt_socket_parts_check(const struct ckpt_image *image, const struct ckpt_socket_parts *parts,
+			    struct ckpt_err *err);
 int ckpt_unixes_check(const struct ckpt_image *image, struct ckpt_err *err);
 int ckpt_tcps_check(const struct ckpt_image *image, struct ckpt_err *err);
 int ckpt_udps_check(const struct ckpt_image *image, struct ckpt_err *err);

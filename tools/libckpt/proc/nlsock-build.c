@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 
 #include "base/cleanup.h"
 #include "proc/nlsock.h"
@@ -53,17 +52,10 @@ static int settle(int own, const struct ckpt_nlsock *n, struct ckpt_err *err)
 
 static int make(struct ckpt_restore *r, size_t index, struct ckpt_err *err)
 {
-	const struct ckpt_file *f = &r->image->files[index];
-	const struct ckpt_socket *s = &r->image->sockets[f->object];
-	cleanup_close int own = -1;
-	int64_t fd = ckpt_site_call(&r->init_site, err, "make a netlink socket", SYS_socket,
-				    ARGS(s->family, s->type | SOCK_CLOEXEC, s->protocol));
+	const struct ckpt_socket *s = &r->image->sockets[r->image->files[index].object];
+	cleanup_close int own = ckpt_build_socket(r, index, err);
 
-	if (fd < 0 || ckpt_build_place_new(r, fd, index, err))
-		return -1;
-	own = ckpt_build_borrow(r, r->fd_base + index, err);
-	return own < 0 || ckpt_build_socket_options(s, own, err) ||
-	       settle(own, &r->image->nlsocks[s->part], err) ? -1 : 0;
+	return own < 0 ? -1 : settle(own, &r->image->nlsocks[s->part], err);
 }
 
 int ckpt_build_nlsocks(struct ckpt_restore *r, struct ckpt_err *err)

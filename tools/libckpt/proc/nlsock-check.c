@@ -1,34 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Consistency of the netlink sockets of an image. */
-#include <stdlib.h>
 #include <sys/socket.h>
 
-#include "base/cleanup.h"
 #include "proc/image-check.h"
 #include "proc/nlsock.h"
 
+static bool is_netlink(const struct ckpt_socket *s)
+{
+	return s->family == AF_NETLINK;
+}
+
+static int check_part(const struct ckpt_image *image, const struct ckpt_socket *s,
+		      struct ckpt_err *err)
+{
+	size_t n = image->nlsocks[s->part].n_groups;
+
+	return n <= CKPT_NLSOCK_WORDS_MAX ? 0 :
+	       BAD_IMAGE("a netlink socket is in %zu groups", n * 32);
+}
+
 int ckpt_nlsocks_check(const struct ckpt_image *image, struct ckpt_err *err)
 {
-	cleanup_free bool *taken = calloc(image->n_nlsocks + 1, sizeof(*taken));
-	size_t n = 0;
+	const struct ckpt_socket_parts parts = { "netlink", image->n_nlsocks, is_netlink,
+						 check_part };
 
-	if (!taken)
-		return ckpt_fail(err, CKPT_FAILED, 0, "no memory to check the process image");
-	/* each is of one file, through which it is built */
-	for (size_t i = 0; i < image->n_files; i++) {
-		const struct ckpt_file *f = &image->files[i];
-		const struct ckpt_socket *s;
-
-		if (f->kind != CKPT_FILE_SOCKET || image->sockets[f->object].family != AF_NETLINK)
-			continue;
-		s = &image->sockets[f->object];
-		if (s->part >= image->n_nlsocks || taken[s->part])
-			return BAD_IMAGE("a netlink socket is not described, or two are one");
-		taken[s->part] = true;
-		n++;
-		if (image->nlsocks[s->part].n_groups > CKPT_NLSOCK_WORDS_MAX)
-			return BAD_IMAGE("a netlink socket is in %zu groups",
-					 image->nlsocks[s->part].n_groups * 32);
-	}
-	return n == image->n_nlsocks ? 0 : BAD_IMAGE("a netlink socket is no socket");
+	return ckpt_socket_parts_check(image, &parts, err);
 }

@@ -17,7 +17,7 @@ int ckpt_nlsock_try(const struct ckpt_image *image, const struct ckpt_socket *s,
 		    struct ckpt_err *err);
 int ckpt_verify_nlsock(const struct ckpt_restore *r, const struct ckpt_socket *s, int own,
 		       struct ckpt_err *err);
-/* The two of them read. Return: 0 with what is allocated, -1. */
+/* nlsock-read.c: its addresses and groups; @ret->groups is allocated. */
 int ckpt_nlsock_get(int own, struct ckpt_nlsock *ret, struct ckpt_err *err);
 
 #endif

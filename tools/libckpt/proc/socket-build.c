@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -74,6 +75,19 @@ int ckpt_build_socket_options(const struct ckpt_socket *s, int own, struct ckpt_
 			return -1;
 	}
 	return 0;
+}
+
+int ckpt_build_socket(struct ckpt_restore *r, size_t index, struct ckpt_err *err)
+{
+	const struct ckpt_socket *s = &r->image->sockets[r->image->files[index].object];
+	cleanup_close int own = -1;
+	int64_t fd = ckpt_site_call(&r->init_site, err, "make a socket", SYS_socket,
+				    ARGS(s->family, s->type | SOCK_CLOEXEC, s->protocol));
+
+	if (fd < 0 || ckpt_build_place_new(r, fd, index, err))
+		return -1;
+	own = ckpt_build_borrow(r, r->fd_base + index, err);
+	return own < 0 || ckpt_build_socket_options(s, own, err) ? -1 : take_fd(own);
 }
 
 int ckpt_socket_try(const struct ckpt_image *image, struct ckpt_err *err)

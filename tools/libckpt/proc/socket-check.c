@@ -26,6 +26,32 @@ static int check_owners(const struct ckpt_image *image, struct ckpt_err *err)
 	return 0;
 }
 
+int ckpt_socket_parts_check(const struct ckpt_image *image, const struct ckpt_socket_parts *parts,
+			    struct ckpt_err *err)
+{
+	cleanup_free bool *taken = calloc(parts->n + 1, sizeof(*taken));
+	size_t n = 0;
+
+	if (!taken)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory to check the process image");
+	for (size_t i = 0; i < image->n_files; i++) {
+		const struct ckpt_file *f = &image->files[i];
+		const struct ckpt_socket *s;
+
+		if (f->kind != CKPT_FILE_SOCKET || !parts->has(&image->sockets[f->object]))
+			continue;
+		s = &image->sockets[f->object];
+		if (s->part >= parts->n || taken[s->part])
+			return BAD_IMAGE("a %s socket is not described, or two are one",
+					 parts->noun);
+		taken[s->part] = true;
+		n++;
+		if (parts->check(image, s, err))
+			return -1;
+	}
+	return n == parts->n ? 0 : BAD_IMAGE("a %s socket is no socket", parts->noun);
+}
+
 static int check_socket(const struct ckpt_socket *s, struct ckpt_err *err)
 {
 	for (size_t i = 0; i < s->n_options; i++) {

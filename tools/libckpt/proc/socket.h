@@ -51,6 +51,11 @@ int ckpt_build_sockets(struct ckpt_restore *r, struct ckpt_err *err);
 int ckpt_verify_sockets(struct ckpt_restore *r, struct ckpt_err *err);
 /* Can this machine, and may we, make them?  Tried with sockets of our own. */
 int ckpt_socket_try(const struct ckpt_image *image, struct ckpt_err *err);
+/*
+ * A socket for file @index, made in init, with its options so far as they can be had before it is
+ * bound.  Return: a descriptor of ours of it, or -1.
+ */
+int ckpt_build_socket(struct ckpt_restore *r, size_t index, struct ckpt_err *err);
 /* Give @own, a descriptor of ours, those options of @s that it has not got already. */
 int ckpt_build_socket_options(const struct ckpt_socket *s, int own, struct ckpt_err *err);
 

@@ -41,17 +41,11 @@ static int settle(int own, const struct ckpt_tcp *t, struct ckpt_err *err)
 
 static int make(struct ckpt_restore *r, size_t index, struct ckpt_err *err)
 {
-	const struct ckpt_file *f = &r->image->files[index];
-	const struct ckpt_socket *s = &r->image->sockets[f->object];
+	const struct ckpt_socket *s = &r->image->sockets[r->image->files[index].object];
 	const struct ckpt_tcp *t = &r->image->tcps[s->part];
-	cleanup_close int own = -1;
-	int64_t fd = ckpt_site_call(&r->init_site, err, "make a TCP socket", SYS_socket,
-				    ARGS(s->family, s->type | SOCK_CLOEXEC, s->protocol));
+	cleanup_close int own = ckpt_build_socket(r, index, err);
 
-	if (fd < 0 || ckpt_build_place_new(r, fd, index, err))
-		return -1;
-	own = ckpt_build_borrow(r, r->fd_base + index, err);
-	if (own < 0 || ckpt_build_socket_options(s, own, err))
+	if (own < 0)
 		return -1;
 	return t->state <= CKPT_TCP_LISTENS ? settle(own, t, err) : 0;
 }

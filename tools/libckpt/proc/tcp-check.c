@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Consistency of the TCP sockets of an image. */
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "proc/image-check.h"
 #include "proc/tcp.h"
 
@@ -82,33 +80,23 @@ static int check_peer(const struct ckpt_image *image, uint32_t i, struct ckpt_er
 	return 0;
 }
 
+static int check_part(const struct ckpt_image *image, const struct ckpt_socket *s,
+		      struct ckpt_err *err)
+{
+	const struct ckpt_tcp *t = &image->tcps[s->part];
+
+	if (s->protocol == IPPROTO_MPTCP && t->state > CKPT_TCP_LISTENS)
+		return BAD_IMAGE("a socket is connected by MPTCP");
+	return check_socket(t, err) || check_addresses(s, t, err) ? -1 : 0;
+}
+
 int ckpt_tcps_check(const struct ckpt_image *image, struct ckpt_err *err)
 {
-	cleanup_free bool *taken = calloc(image->n_tcps + 1, sizeof(*taken));
-	size_t n = 0;
+	const struct ckpt_socket_parts parts = { "TCP", image->n_tcps, ckpt_tcp_socket,
+						 check_part };
 
-	if (!taken)
-		return ckpt_fail(err, CKPT_FAILED, 0, "no memory to check the process image");
-	/* each is of one file, through which it is built */
-	for (size_t i = 0; i < image->n_files; i++) {
-		const struct ckpt_file *f = &image->files[i];
-		const struct ckpt_socket *s;
-
-		if (f->kind != CKPT_FILE_SOCKET || !ckpt_tcp_socket(&image->sockets[f->object]))
-			continue;
-		s = &image->sockets[f->object];
-		if (s->part >= image->n_tcps || taken[s->part])
-			return BAD_IMAGE("a TCP socket is not described, or two are one");
-		taken[s->part] = true;
-		n++;
-		if (s->protocol == IPPROTO_MPTCP && image->tcps[s->part].state > CKPT_TCP_LISTENS)
-			return BAD_IMAGE("a socket is connected by MPTCP");
-		if (check_socket(&image->tcps[s->part], err) ||
-		    check_addresses(s, &image->tcps[s->part], err))
-			return -1;
-	}
-	if (n != image->n_tcps)
-		return BAD_IMAGE("a TCP socket is no socket");
+	if (ckpt_socket_parts_check(image, &parts, err))
+		return -1;
 	for (uint32_t i = 0; i < image->n_tcps; i++) {
 		if (check_peer(image, i, err))
 			return -1;

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Consistency of the UDP sockets of an image. */
-#include <stdlib.h>
-
-#include "base/cleanup.h"
 #include "proc/image-check.h"
 #include "proc/udp.h"
 
@@ -37,27 +34,16 @@ static int check_socket(const struct ckpt_socket *s, const struct ckpt_udp *u,
 	return check_groups(u, err);
 }
 
+static int check_part(const struct ckpt_image *image, const struct ckpt_socket *s,
+		      struct ckpt_err *err)
+{
+	return check_socket(s, &image->udps[s->part], err);
+}
+
 int ckpt_udps_check(const struct ckpt_image *image, struct ckpt_err *err)
 {
-	cleanup_free bool *taken = calloc(image->n_udps + 1, sizeof(*taken));
-	size_t n = 0;
+	const struct ckpt_socket_parts parts = { "UDP", image->n_udps, ckpt_udp_socket,
+						 check_part };
 
-	if (!taken)
-		return ckpt_fail(err, CKPT_FAILED, 0, "no memory to check the process image");
-	/* each is of one file, through which it is built */
-	for (size_t i = 0; i < image->n_files; i++) {
-		const struct ckpt_file *f = &image->files[i];
-		const struct ckpt_socket *s;
-
-		if (f->kind != CKPT_FILE_SOCKET || !ckpt_udp_socket(&image->sockets[f->object]))
-			continue;
-		s = &image->sockets[f->object];
-		if (s->part >= image->n_udps || taken[s->part])
-			return BAD_IMAGE("a UDP socket is not described, or two are one");
-		taken[s->part] = true;
-		n++;
-		if (check_socket(s, &image->udps[s->part], err))
-			return -1;
-	}
-	return n == image->n_udps ? 0 : BAD_IMAGE("a UDP socket is no socket");
+	return ckpt_socket_parts_check(image, &parts, err);
 }
