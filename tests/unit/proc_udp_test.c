@@ -183,6 +183,21 @@ static void hold_shared(void)
 	fill(fd, &a);
 }
 
+/* To all hosts of a network: nothing that a restore could send to. */
+static void hold_for_many(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	socklen_t len = sizeof(a);
+
+	a.sin_addr.s_addr = htonl(0x7fffffff);	/* the broadcast address of lo */
+	set(fd, SOL_SOCKET, SO_BROADCAST, 1);
+	if (bind(fd, (struct sockaddr *)&a, len))
+		proc_group_lacks(EADDRNOTAVAIL);
+	must(getsockname(fd, (struct sockaddr *)&a, &len));
+	fill(fd, &a);
+}
+
 static void test_refused(void **state)
 {
 	static const struct proc_group_refusal cases[] = {
@@ -192,6 +207,7 @@ static void test_refused(void **state)
 		{ hold_ahead, "with unread data and SO_PEEK_OFF" },
 		{ hold_encap, "(UDP_ENCAP)" },
 		{ hold_of_interface, "(SO_BINDTODEVICE)" },
+		{ hold_for_many, "with unread datagrams that cannot come by lo" },
 		{ hold_shared, "at a port that others may share" },
 	};
 
@@ -220,6 +236,27 @@ static void test_port_taken(void **state)
 	cycle_go_on(&s);
 }
 
+/* An image that would have a packet sent elsewhere. */
+static void test_sent_nowhere(void **state)
+{
+	cleanup_with(cycle_saved_done) struct saved s = { 0 };
+	struct sockaddr_in *from = NULL, was;
+
+	(void)state;
+	cycle_save_program(SOCKETS, NULL, true, &s);
+	for (size_t i = 0; i < s.image.n_udps; i++) {
+		if (s.image.udps[i].n_datagrams && s.image.udps[i].local_len == sizeof(*from))
+			from = (struct sockaddr_in *)s.image.udps[i].datagrams[0].from;
+	}
+	assert_non_null(from);
+	was = *from;
+	from->sin_addr.s_addr = 0;
+	cycle_preflight(&s.image, "unread datagram that cannot come to it on this machine");
+	*from = was;
+	cycle_preflight(&s.image, NULL);
+	cycle_go_on(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,6 +266,7 @@ int main(void)
 		cmocka_unit_test(test_undisturbed),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_port_taken),
+		cmocka_unit_test(test_sent_nowhere),
 	};
 
 	return cmocka_run_group_tests_name("proc udp", tests, cycle_setup, cycle_teardown);

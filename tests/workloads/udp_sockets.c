@@ -5,6 +5,8 @@
  * Prints "ready" once all is set up, waits until there is a file "go" in its directory, checks
  * that everything is as it was, and prints what is wrong, or "all well".
  */
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <netinet/udp.h>
 #include <poll.h>
 #include <unistd.h>
@@ -120,8 +122,28 @@ static void check_quiet(void)
 
 /* --- datagrams that wait --- */
 
+static struct end abroad, abroad_peer;
 static struct end full, empty, late, full6, mapped, linked, sender, closed, closed6;
 static char long_one[LONG_LEN];
+
+/* At an address of this machine that is not one of lo, if there is one. */
+static struct end bound_abroad(void)
+{
+	struct end e = { .fd = -1 };
+	struct ifaddrs *all;
+
+	MUST(getifaddrs(&all));
+	for (struct ifaddrs *i = all; i && e.fd < 0; i = i->ifa_next) {
+		if (!i->ifa_addr || i->ifa_addr->sa_family != AF_INET ||
+		    i->ifa_flags & IFF_LOOPBACK || !(i->ifa_flags & IFF_UP))
+			continue;
+		e.fd = MUST(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+		MUST(bind(e.fd, i->ifa_addr, sizeof(struct sockaddr_in)));
+		e.local = local(e.fd);
+	}
+	freeifaddrs(all);
+	return e;
+}
 
 static void make_full(void)
 {
@@ -136,6 +158,10 @@ static void make_full(void)
 	for (size_t i = 0; i < LONG_LEN; i++)
 		long_one[i] = i * 7 + i / 256;
 	MUST(sendto(sender.fd, long_one, LONG_LEN, 0, &full.local.any, sizeof(full.local.v4)));
+	abroad = bound_abroad();
+	abroad_peer = bound_abroad();
+	if (abroad.fd >= 0)
+		say_to(abroad_peer.fd, "not of lo", &abroad);
 	/* what came before it was connected stays, of whomever it is */
 	late = bound(AF_INET, 0);
 	say_to(sender.fd, "before", &late);
@@ -177,6 +203,8 @@ static void check_full(void)
 
 	OK(as_it_was(&full) && as_it_was(&full6) && as_it_was(&mapped) && as_it_was(&linked));
 	OK(hears_of(full.fd, "one", &sender.local));
+	OK(abroad.fd < 0 || (as_it_was(&abroad) &&
+			     hears_of(abroad.fd, "not of lo", &abroad_peer.local)));
 	OK(as_it_was(&late) && hears_of(late.fd, "before", &sender.local));
 	OK(hears_of(empty.fd, "", &sender.local));
 	OK(hears_of(empty.fd, "behind nothing", &sender.local) && silent(empty.fd));

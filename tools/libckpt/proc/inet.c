@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/cleanup.h"
 #include "proc/inet.h"
 
 int ckpt_inet_address(int own, bool remote, uint8_t **ret, size_t *ret_len, struct ckpt_err *err)
@@ -50,6 +51,26 @@ bool ckpt_inet_is_address(const uint8_t *address, size_t len, uint32_t family)
 		return false;
 	memcpy(&of, address, sizeof(of));
 	return of == family;
+}
+
+/* What is sent to one's own address comes from that very address: asked of a socket of no use. */
+int ckpt_inet_is_local(const uint8_t *address, size_t len, struct ckpt_err *err)
+{
+	union ckpt_inet_address to = { 0 }, from = { 0 };
+	socklen_t from_len = sizeof(from);
+	cleanup_close int own = -1;
+
+	memcpy(&to, address, len < sizeof(to) ? len : sizeof(to));
+	/* a port must be there, and which one does not matter */
+	to.v4.sin_port = htons(9);
+	own = socket(to.any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (own < 0)
+		return ckpt_fail(err, CKPT_FAILED, errno, "cannot make a socket");
+	if (connect(own, &to.any, len) || getsockname(own, &from.any, &from_len))
+		return 0;
+	if (to.any.sa_family == AF_INET6)
+		return IN6_ARE_ADDR_EQUAL(&to.v6.sin6_addr, &from.v6.sin6_addr);
+	return to.v4.sin_addr.s_addr == from.v4.sin_addr.s_addr;
 }
 
 uint32_t ckpt_inet_option(int own, int level, int name, uint32_t otherwise)

@@ -23,6 +23,8 @@ int ckpt_inet_address(int own, bool remote, uint8_t **ret, size_t *ret_len, stru
 void ckpt_inet_forget_none(uint8_t **address, size_t *len);
 /* Is it one of that family? */
 bool ckpt_inet_is_address(const uint8_t *address, size_t len, uint32_t family);
+/* Is it an address of this machine, in the network namespace of this thread? 1, 0, -1 */
+int ckpt_inet_is_local(const uint8_t *address, size_t len, struct ckpt_err *err);
 /* An int option, or @otherwise where there is none. */
 uint32_t ckpt_inet_option(int own, int level, int name, uint32_t otherwise);
 

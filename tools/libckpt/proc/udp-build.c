@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * UDP sockets: made in init, bound, connected, in their groups; then what waits in them; compared
+ * UDP sockets: made in init, bound, in their groups; then filled, and connected; and compared
  *
- * Datagrams come last, when nobody's address can be had by another one any more.
+ * Datagrams come when all are bound, so that none goes to another socket that has its address.
  */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 
 #include "base/cleanup.h"
 #include "proc/glance.h"
@@ -46,17 +45,26 @@ static int settle(int own, const struct ckpt_udp *u, struct ckpt_err *err)
 
 static int make(struct ckpt_restore *r, size_t index, struct ckpt_err *err)
 {
-	const struct ckpt_file *f = &r->image->files[index];
-	const struct ckpt_socket *s = &r->image->sockets[f->object];
-	cleanup_close int own = -1;
-	int64_t fd = ckpt_site_call(&r->init_site, err, "make a UDP socket", SYS_socket,
-				    ARGS(s->family, s->type | SOCK_CLOEXEC, s->protocol));
+	const struct ckpt_socket *s = &r->image->sockets[r->image->files[index].object];
+	cleanup_close int own = ckpt_build_socket(r, index, err);
 
-	if (fd < 0 || ckpt_build_place_new(r, fd, index, err))
-		return -1;
-	own = ckpt_build_borrow(r, r->fd_base + index, err);
-	return own < 0 || ckpt_build_socket_options(s, own, err) ||
-	       settle(own, &r->image->udps[s->part], err) ? -1 : 0;
+	return own < 0 ? -1 : settle(own, &r->image->udps[s->part], err);
+}
+
+/* Nothing that was not read leaves this machine, whatever an image says. */
+static int check_queue(const struct ckpt_udp *u, struct ckpt_err *err)
+{
+	for (size_t i = 0; i < u->n_datagrams; i++) {
+		int here = ckpt_udp_comes_by_lo(u, &u->datagrams[i], err);
+
+		if (here < 0)
+			return -1;
+		if (!here)
+			return ckpt_fail(err, CKPT_REFUSED, 0,
+				"a UDP socket of the checkpoint has an unread datagram that cannot "
+				"come to it on this machine");
+	}
+	return 0;
 }
 
 /*
@@ -72,12 +80,10 @@ static int fill(struct ckpt_restore *r, size_t index, const struct ckpt_udp *u, 
 
 	if (own < 0)
 		return -1;
-	if (u->n_datagrams &&
-	    (setsockopt(own, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)) ||
-	     ckpt_udp_send(u, protocol, err)))
-		return err->status != CKPT_OK ? -1 :
-		       ckpt_fail(err, CKPT_REFUSED, errno, "cannot make room in a UDP socket");
-	if (connect_to(own, u, err))
+	if (u->n_datagrams && setsockopt(own, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)))
+		return ckpt_fail(err, CKPT_REFUSED, errno,
+				 "cannot make room in a UDP socket (CAP_NET_ADMIN)");
+	if (check_queue(u, err) || ckpt_udp_send(u, protocol, err) || connect_to(own, u, err))
 		return -1;
 	/* one that is not connected is shut as well, although it says that it is not */
 	if (u->shutdown && shutdown(own, u->shutdown - 1) && errno != ENOTCONN)
@@ -107,8 +113,9 @@ int ckpt_build_udps(struct ckpt_restore *r, struct ckpt_err *err)
 int ckpt_udp_try(const struct ckpt_image *image, const struct ckpt_socket *s, int own,
 		 struct ckpt_err *err)
 {
-	return settle(own, &image->udps[s->part], err) ||
-	       connect_to(own, &image->udps[s->part], err) ? -1 : 0;
+	const struct ckpt_udp *u = &image->udps[s->part];
+
+	return settle(own, u, err) || check_queue(u, err) || connect_to(own, u, err) ? -1 : 0;
 }
 
 static int verify_address(int own, bool remote, const uint8_t *address, size_t len,

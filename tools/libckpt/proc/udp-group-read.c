@@ -102,7 +102,6 @@ static int read_v4(int own, struct ckpt_udp *u, const char *text, struct ckpt_er
 		if (sscanf(line, " %8x", &address) != 1)
 			continue;
 		group.v4.sin_addr.s_addr = address;
-		/* all hosts: every interface is in it, and no socket has to be */
 		if (ask(own, u, interface, &group, err))
 			return -1;
 	}

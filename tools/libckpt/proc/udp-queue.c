@@ -48,6 +48,56 @@ static int look(int own, uint8_t *room, struct ckpt_udp *u, size_t *ret_len, str
 	return 1;
 }
 
+static union ckpt_inet_address address_of(const uint8_t *address, size_t len)
+{
+	union ckpt_inet_address a = { 0 };
+
+	memcpy(&a, address, len < sizeof(a) ? len : sizeof(a));
+	return a;
+}
+
+static bool is_v4(const union ckpt_inet_address *a)
+{
+	return a->any.sa_family == AF_INET ||
+	       (a->any.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&a->v6.sin6_addr));
+}
+
+/* Nobody's address; an IPv4 one is mapped where the socket is of IPv6. */
+static bool is_any(const union ckpt_inet_address *a)
+{
+	if (a->any.sa_family == AF_INET)
+		return !a->v4.sin_addr.s_addr;
+	return IN6_IS_ADDR_UNSPECIFIED(&a->v6.sin6_addr) ||
+	       (is_v4(a) && !a->v6.sin6_addr.s6_addr32[3]);
+}
+
+void ckpt_udp_hears_at(const struct ckpt_udp *udp, bool v4, union ckpt_inet_address *ret)
+{
+	*ret = address_of(udp->local, udp->local_len);
+	if (!is_any(ret))
+		return;
+	if (v4)
+		ret->v4 = (struct sockaddr_in){
+			.sin_family = AF_INET, .sin_port = ret->v4.sin_port,
+			.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		};
+	else
+		ret->v6.sin6_addr = in6addr_loopback;
+}
+
+int ckpt_udp_comes_by_lo(const struct ckpt_udp *udp, const struct ckpt_datagram *d,
+			 struct ckpt_err *err)
+{
+	union ckpt_inet_address from = address_of(d->from, d->from_len), to;
+
+	/* of one link alone, or of nobody, whom a packet cannot name */
+	if (is_any(&from) || (from.any.sa_family == AF_INET6 && from.v6.sin6_scope_id))
+		return 0;
+	ckpt_udp_hears_at(udp, is_v4(&from), &to);
+	return ckpt_inet_is_local((const uint8_t *)&to, to.any.sa_family == AF_INET6 ?
+				  sizeof(to.v6) : sizeof(to.v4), err);
+}
+
 int ckpt_udp_peek(int own, bool guarded, struct ckpt_udp *ret, struct ckpt_err *err)
 {
 	cleanup_free uint8_t *room = malloc(LONGEST);

@@ -4,7 +4,6 @@
 #include <linux/sockios.h>
 #include <linux/udp.h>
 #include <poll.h>
-#include <string.h>
 #include <sys/ioctl.h>
 
 #include "proc/glance.h"
@@ -74,8 +73,8 @@ static const struct ckpt_socket_option_name own_options[] = {
 	IP6(IPV6_UNICAST_IF),
 };
 
-int ckpt_udp_refuse(const struct ckpt_reader *r, const struct ckpt_file *f, const char *what,
-		    struct ckpt_err *err)
+static int refuse(const struct ckpt_reader *r, const struct ckpt_file *f, const char *what,
+		  struct ckpt_err *err)
 {
 	const struct ckpt_held_proc *p = ckpt_tree_find(r->hold, f->capture_pid);
 
@@ -139,42 +138,19 @@ static bool tells_more(int own)
 	return false;
 }
 
-/* An address of one interface, or of many hosts: a restore sends by lo, to one address. */
-static bool not_by_lo(const uint8_t *address, size_t len)
+/* 1, 0, -1 */
+static int all_come_by_lo(const struct ckpt_udp *u, struct ckpt_err *err)
 {
-	union ckpt_inet_address a = { 0 };
+	int come = 1;
 
-	memcpy(&a, address, len < sizeof(a) ? len : sizeof(a));
-	if (a.any.sa_family == AF_INET6)
-		return a.v6.sin6_scope_id || IN6_IS_ADDR_MULTICAST(&a.v6.sin6_addr);
-	return IN_MULTICAST(ntohl(a.v4.sin_addr.s_addr)) ||
-	       a.v4.sin_addr.s_addr == htonl(INADDR_BROADCAST);
-}
-
-static bool is_nobody(const struct ckpt_datagram *d)
-{
-	union ckpt_inet_address a = { 0 };
-
-	memcpy(&a, d->from, d->from_len < sizeof(a) ? d->from_len : sizeof(a));
-	if (a.any.sa_family == AF_INET6)
-		return IN6_IS_ADDR_UNSPECIFIED(&a.v6.sin6_addr);
-	return !a.v4.sin_addr.s_addr;
-}
-
-static bool comes_by_lo(const struct ckpt_udp *u)
-{
-	if (not_by_lo(u->local, u->local_len))
-		return false;
-	for (size_t i = 0; i < u->n_datagrams; i++) {
-		if (not_by_lo(u->datagrams[i].from, u->datagrams[i].from_len) ||
-		    is_nobody(&u->datagrams[i]) || u->datagrams[i].len > CKPT_UDP_DATAGRAM_MAX)
-			return false;
-	}
-	return true;
+	for (size_t i = 0; i < u->n_datagrams && come > 0; i++)
+		come = u->datagrams[i].len > CKPT_UDP_DATAGRAM_MAX ? 0 :
+		       ckpt_udp_comes_by_lo(u, &u->datagrams[i], err);
+	return come;
 }
 
 /* Why what waits cannot come back as it came, or NULL. */
-static const char *not_again(const struct ckpt_udp *u, int own)
+static const char *not_again(int own)
 {
 	char device[NAME_LEN];
 	socklen_t len = sizeof(device);
@@ -191,22 +167,29 @@ static const char *not_again(const struct ckpt_udp *u, int own)
 		       "SO_REUSEPORT)";
 	if (!getsockopt(own, SOL_SOCKET, SO_BINDTODEVICE, device, &len) && len)
 		return "with unread datagrams of an interface (SO_BINDTODEVICE)";
-	return comes_by_lo(u) ? NULL :
-	       "with unread datagrams of an interface (a local address, a multicast group), or of "
-	       "nobody's address";
+	return NULL;
 }
 
 static int read_queue(struct ckpt_reader *r, const struct ckpt_file *f, struct ckpt_udp *u,
 		      int own, struct ckpt_err *err)
 {
 	const char *what;
+	int come;
 
 	/* a look would move it */
 	if ((int)ckpt_inet_option(own, SOL_SOCKET, SO_PEEK_OFF, -1) < 0 &&
 	    ckpt_udp_peek(own, true, u, err))
 		return -1;
-	what = u->n_datagrams || !u->shutdown ? not_again(u, own) : NULL;
-	return what ? ckpt_udp_refuse(r, f, what, err) : 0;
+	what = u->n_datagrams || !u->shutdown ? not_again(own) : NULL;
+	if (what)
+		return refuse(r, f, what, err);
+	come = all_come_by_lo(u, err);
+	if (come < 0)
+		return -1;
+	if (come)
+		return 0;
+	return refuse(r, f, "with unread datagrams that cannot come by lo (of a link, of 0.0.0.0, "
+		      "to a group or broadcast address, longer than 65488 bytes)", err);
 }
 
 int ckpt_read_udp(struct ckpt_reader *r, const struct ckpt_file *f, struct ckpt_socket *s, int own,
@@ -230,7 +213,7 @@ int ckpt_read_udp(struct ckpt_reader *r, const struct ckpt_file *f, struct ckpt_
 	ckpt_inet_forget_none(&u->local, &u->local_len);
 	what = strange(own, events);
 	if (what)
-		return ckpt_udp_refuse(r, f, what, err);
+		return refuse(r, f, what, err);
 	/* shut for both, it says so; for writing alone nobody can see it */
 	if (events & POLLRDHUP)
 		u->shutdown = events & POLLHUP ? 3 : 1;

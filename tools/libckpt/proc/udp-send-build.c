@@ -2,8 +2,8 @@
 /*
  * Datagrams that come once more: as packets of their senders, made by a raw socket
  *
- * They go to an address of this machine, by lo and nowhere else, where the kernel asks no more
- * where a packet comes from: it has the route along with it from where it was sent.
+ * They go to an address of this machine, and so by lo, where the kernel asks no more where a packet
+ * comes from: it has the route along with it from where it was sent.
  */
 #include <errno.h>
 #include <netinet/ip.h>
@@ -49,26 +49,6 @@ static void get_address(const uint8_t *address, size_t len, struct in6_addr *ret
 	*ret = (struct in6_addr){ .s6_addr = { [10] = 0xff, [11] = 0xff } };
 	memcpy(&ret->s6_addr[12], &a.v4.sin_addr, sizeof(a.v4.sin_addr));
 	*ret_port = a.v4.sin_port;
-}
-
-static bool is_any(const struct in6_addr *a)
-{
-	static const struct in6_addr any4 = { .s6_addr = { [10] = 0xff, [11] = 0xff } };
-
-	return IN6_IS_ADDR_UNSPECIFIED(a) || !memcmp(a, &any4, sizeof(any4));
-}
-
-/* Of one that hears on all addresses, that of lo. */
-static void choose_to(struct packet *p)
-{
-	bool v4 = IN6_IS_ADDR_V4MAPPED(&p->from);
-
-	if (!is_any(&p->to))
-		return;
-	p->to = in6addr_loopback;
-	if (v4)
-		p->to = (struct in6_addr){ .s6_addr = { [10] = 0xff, [11] = 0xff, [12] = 127,
-							 [15] = 1 } };
 }
 
 static uint32_t sum(uint32_t sum, const void *data, size_t len)
@@ -142,8 +122,6 @@ static int send_packet(const struct packet *p, struct ckpt_err *err)
 	if (raw < 0 ||
 	    setsockopt(raw, is_v4(p) ? IPPROTO_IP : IPPROTO_IPV6, is_v4(p) ? IP_HDRINCL :
 		       IPV6_HDRINCL, &on, sizeof(on)) ||
-	    setsockopt(raw, SOL_SOCKET, SO_BROADCAST, &on, sizeof(on)) ||
-	    setsockopt(raw, SOL_SOCKET, SO_BINDTODEVICE, "lo", sizeof("lo")) ||
 	    sendto(raw, bytes, n + payload, 0, &to.any,
 		   is_v4(p) ? sizeof(to.v4) : sizeof(to.v6)) < 0)
 		return ckpt_fail(err, CKPT_REFUSED, errno,
@@ -152,14 +130,22 @@ static int send_packet(const struct packet *p, struct ckpt_err *err)
 	return 0;
 }
 
+/* To where @udp hears what comes from @p->from. */
+static void address(const struct ckpt_udp *udp, struct packet *p)
+{
+	union ckpt_inet_address to;
+
+	get_address(p->d->from, p->d->from_len, &p->from, &p->from_port);
+	ckpt_udp_hears_at(udp, IN6_IS_ADDR_V4MAPPED(&p->from), &to);
+	get_address((const uint8_t *)&to, sizeof(to), &p->to, &p->to_port);
+}
+
 int ckpt_udp_send(const struct ckpt_udp *udp, uint32_t protocol, struct ckpt_err *err)
 {
 	for (size_t i = 0; i < udp->n_datagrams; i++) {
 		struct packet p = { .d = &udp->datagrams[i], .protocol = protocol };
 
-		get_address(p.d->from, p.d->from_len, &p.from, &p.from_port);
-		get_address(udp->local, udp->local_len, &p.to, &p.to_port);
-		choose_to(&p);
+		address(udp, &p);
 		if (send_packet(&p, err))
 			return -1;
 	}

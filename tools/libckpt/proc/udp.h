@@ -29,9 +29,6 @@ static inline bool ckpt_udp_socket(const struct ckpt_socket *s)
 /* udp-read.c: a descriptor @own of socket @s, which is file @f */
 int ckpt_read_udp(struct ckpt_reader *r, const struct ckpt_file *f, struct ckpt_socket *s, int own,
 		  struct ckpt_err *err);
-/* A refusal that names who holds the socket; tried again for a while. */
-int ckpt_udp_refuse(const struct ckpt_reader *r, const struct ckpt_file *f, const char *what,
-		    struct ckpt_err *err);
 
 /*
  * udp-queue.c: copy what waits in @own, which has no error to tell, and leave it there.
@@ -52,6 +49,14 @@ int ckpt_udp_try(const struct ckpt_image *image, const struct ckpt_socket *s, in
 		 struct ckpt_err *err);
 int ckpt_verify_udp(const struct ckpt_restore *r, const struct ckpt_socket *s, int own,
 		    struct ckpt_err *err);
+
+/*
+ * udp-queue.c: an address at which @udp hears what came from IPv4, or from IPv6: of one that hears
+ * at all of them that of lo; and can @d come to it by lo, as it came before?  1, 0, -1
+ */
+void ckpt_udp_hears_at(const struct ckpt_udp *udp, bool v4, union ckpt_inet_address *ret);
+int ckpt_udp_comes_by_lo(const struct ckpt_udp *udp, const struct ckpt_datagram *d,
+			 struct ckpt_err *err);
 
 /* udp-send-build.c: let the datagrams of a socket, of protocol @protocol, come to it once more */
 int ckpt_udp_send(const struct ckpt_udp *udp, uint32_t protocol, struct ckpt_err *err);
