@@ -6,6 +6,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -50,6 +52,32 @@ static void test_number_taken(void **state)
 	cycle_go_on(&s);
 }
 
+/* A kernel with fewer groups. */
+static void test_no_group(void **state)
+{
+	cleanup_with(cycle_saved_done) struct saved s = { 0 };
+	uint32_t *word = NULL;
+
+	(void)state;
+	cycle_save_program(SOCKETS, NULL, true, &s);
+	for (size_t i = 0; i < s.image.n_nlsocks; i++) {
+		struct ckpt_nlsock *n = &s.image.nlsocks[i];
+		uint32_t *more = n->n_groups ? reallocarray(n->groups, 64, sizeof(*more)) : NULL;
+
+		if (!more)
+			continue;
+		memset(more + n->n_groups, 0, (64 - n->n_groups) * sizeof(*more));
+		n->groups = more;
+		n->n_groups = 64;
+		word = &more[63];
+	}
+	assert_non_null(word);
+	*word = 1;
+	cycle_preflight(&s.image, "cannot join its group 2017");
+	*word = 0;
+	cycle_preflight(&s.image, NULL);
+}
+
 static void hold_answer(void)
 {
 	struct {
@@ -62,14 +90,22 @@ static void hold_answer(void)
 		_exit(1);
 }
 
+/* What it has told the kernel ends with it. */
+static void hold_generic(void)
+{
+	if (socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC) < 0)
+		_exit(1);
+}
+
 static void test_refused(void **state)
 {
 	static const struct proc_group_refusal cases[] = {
 		{ hold_answer, "with an answer that is not read" },
+		{ hold_generic, "of another protocol than route, diag and uevent" },
 	};
 
 	(void)state;
-	proc_group_refusals(cases, 1);
+	proc_group_refusals(cases, 2);
 }
 
 int main(void)
@@ -78,6 +114,7 @@ int main(void)
 		cmocka_unit_test(test_restored),
 		cmocka_unit_test(test_restored_with_host_pids),
 		cmocka_unit_test(test_number_taken),
+		cmocka_unit_test(test_no_group),
 		cmocka_unit_test(test_refused),
 	};
 

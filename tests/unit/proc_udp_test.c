@@ -198,6 +198,23 @@ static void hold_for_many(void)
 	fill(fd, &a);
 }
 
+static void hold_ip_options(void)
+{
+	const char record_route[8] = { 7, 7, 4, 0, 0, 0, 0, 0 };
+	struct sockaddr_in a;
+
+	must(setsockopt(bound(&a), IPPROTO_IP, IP_OPTIONS, record_route, sizeof(record_route)));
+}
+
+/* One that tells nothing but how it was routed to. */
+static void hold_sticky_options(void)
+{
+	struct { uint8_t next, len, pad[6]; } none = { 0, 0, { 1, 4 } };
+	int fd = socket(AF_INET6, SOCK_DGRAM, 0);
+
+	must(setsockopt(fd, IPPROTO_IPV6, IPV6_DSTOPTS, &none, sizeof(none)));
+}
+
 static void test_refused(void **state)
 {
 	static const struct proc_group_refusal cases[] = {
@@ -208,6 +225,8 @@ static void test_refused(void **state)
 		{ hold_encap, "(UDP_ENCAP)" },
 		{ hold_of_interface, "(SO_BINDTODEVICE)" },
 		{ hold_for_many, "with unread datagrams that cannot come by lo" },
+		{ hold_ip_options, "with IP options" },
+		{ hold_sticky_options, "with IP options" },
 		{ hold_shared, "at a port that others may share" },
 	};
 
@@ -257,6 +276,25 @@ static void test_sent_nowhere(void **state)
 	cycle_go_on(&s);
 }
 
+/* On a machine without the interface. */
+static void test_no_interface(void **state)
+{
+	cleanup_with(cycle_saved_done) struct saved s = { 0 };
+	char *name = NULL;
+
+	(void)state;
+	cycle_save_program(SOCKETS, NULL, true, &s);
+	for (size_t i = 0; i < s.image.n_udps; i++) {
+		if (s.image.udps[i].n_groups)
+			name = s.image.udps[i].groups[0].interface;
+	}
+	assert_string_equal(name, "lo");
+	name[0] = 'x';
+	cycle_preflight(&s.image, "is in a multicast group on xo, which is not here");
+	name[0] = 'l';
+	cycle_go_on(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -267,6 +305,7 @@ int main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_port_taken),
 		cmocka_unit_test(test_sent_nowhere),
+		cmocka_unit_test(test_no_interface),
 	};
 
 	return cmocka_run_group_tests_name("proc udp", tests, cycle_setup, cycle_teardown);
