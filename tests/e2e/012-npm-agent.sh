@@ -20,10 +20,10 @@ RANDOM=${CKPT_SEED:-5}
 note "seed ${CKPT_SEED:-5}"
 instants=3
 [ -z "${CKPT_FULL:-}" ] || instants=25
-most=$((3 * instants + 2))
+most=$((3 * instants + 7))
 tracker=$(native_tracker)
 [ -z "${CKPT_IN_VM:-}" ] || tracker=kmod
-steps=$((8 + 7 * instants))
+steps=$((20 + 7 * instants))
 # not sh, which is what starts the agent
 children='bash|cc|cc1|as|collect2|ld|git|sleep|tee|seq|sha256sum'
 
@@ -33,8 +33,9 @@ instant() {	# NAME: a random one; while a child lives, when not half of those be
 	before=$(steps_of "$1")
 	ok "$1: a step is done" wait_for 60 has_lines "$(steps_file "$1")" $((before + 1))
 	nap "$(printf '0.%03d' $((RANDOM % 1000)))"
-	# one that has just begun is there yet when a busy machine comes to stop it
-	[ $((2 * caught)) -gt $taken ] || wait_child "$1" 10 "$children" 80 || true
+	# a tool that has just begun is there yet when a busy machine comes to stop it: the shell of one,
+	# and not what it starts at its end
+	[ $((2 * caught)) -gt $taken ] || wait_child "$1" 10 'bash|sleep' 80 || true
 }
 
 take_instant() {	# NAME
