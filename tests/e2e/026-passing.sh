@@ -37,7 +37,7 @@ start_program $group "$base/$group/turns" sh -c "cd '$base/$group' && exec '$pro
 start=$SECONDS rc=0
 said=$("$tool" checkpoint $group 2>&1) || rc=$?
 is "who keeps one is refused" $rc 4
-like "by name" "$said" 'pid [0-9]+ \(passing\.py\) holds a socket descriptor [0-9]+ '
+like "by name" "$said" 'pid [0-9]+ \(passing\.py\) holds netlink socket [0-9]+ of another protocol'
 at_least "after two seconds" $((SECONDS - start)) 2
 at_most "and no more than some" $((SECONDS - start)) $some
 ok "nothing traces or freezes it" let_go $group

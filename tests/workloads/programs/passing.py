@@ -12,6 +12,7 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
+GENERIC = 16  # a protocol of netlink
 
 
 def look_up():
@@ -87,7 +88,7 @@ def main():
     with open("turns", "a", encoding="ascii") as turns:
         memory = mmap.mmap(-1, mmap.PAGESIZE)
         address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-        kept = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM)] if sys.argv[1:] else []
+        kept = [socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, GENERIC)] if sys.argv[1:] else []
         while True:
             began = time.monotonic()
             print(len(kept), file=turns, flush=True)
