@@ -34,7 +34,7 @@ stale() {	# NAME STATUS LINE...: what stale-int3.sh says of a kernel log
 	fi
 }
 
-echo 1..17
+echo 1..18
 expect "a kernel that nobody supports is refused" 125 \
 	"unknown, KERNEL is 6.1, 6.12, newest or debug" \
 	--kernel 5.10 -- true
@@ -67,6 +67,8 @@ stale "there as well, but the breakpoint is in memory" 1 "rcu: INFO: rcu_preempt
 	"RIP: 0010:kmem_cache_alloc+0x5e/0x300" "Code: 02 00 00 cc <1f> 44"
 stale "or at what does nothing, after it" 0 "rcu: INFO: rcu_preempt detected stalls" \
 	"RIP: 0010:kmem_cache_alloc+0x5d/0x300" "Code: 02 00 00 <0f> 1f 44 00 00 f7" "$lockup"
+stale "of two bytes, too" 0 "rcu: INFO: rcu_preempt detected stalls" \
+	"RIP: 0010:detach_if_pending+0x1f/0xd0" "Code: 3b 00 74 7d <66> 90 48 8b 03 48" "$lockup"
 stale "but at nothing else" 1 "rcu: INFO: rcu_preempt detected stalls" \
 	"RIP: 0010:kmem_cache_alloc+0x5d/0x300" "Code: 02 00 00 <f3> 90 eb 00 00 f7" "$lockup"
 stale "one that is there is not" 1 "$oops" "Code: eb 97 cc <1f> 44 00 00"

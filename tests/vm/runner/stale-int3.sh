@@ -26,7 +26,8 @@ NR == 1 && / RIP: / { entry = ($0 ~ /asm_exc_int3/); nop = !entry }
 	for (i = 2; i <= NF; i++)
 		if ($i ~ /^</) {
 			if (nop)
-				stale = ($i $(i + 1) $(i + 2) $(i + 3) $(i + 4)) == "<0f>1f440000"
+				stale = ($i $(i + 1)) == "<66>90" ||
+					($i $(i + 1) $(i + 2) $(i + 3) $(i + 4)) == "<0f>1f440000"
 			else
 				stale = $(i - 1) ~ /^[0-9a-f][0-9a-f]$/ && $(i - 1) != "cc"
 			exit
