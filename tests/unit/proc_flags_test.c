@@ -28,6 +28,8 @@
 /* Shared by the test and its child, which can reach it: fork copies the pointer. */
 static char *area;
 static pid_t pid;
+/* Shared by both: what the child has done of what it was told. */
+static unsigned int *done;
 
 /* The area has a page more, or is, with @flags, another one that has. */
 static int grow(int flags)
@@ -64,6 +66,7 @@ static void *obey(void *arg)
 			      mprotect(area + LEN, MORE, PROT_NONE);
 		if (bad)
 			_exit(1);
+		__atomic_add_fetch(done, 1, __ATOMIC_RELEASE);
 	}
 	return NULL;
 }
@@ -95,6 +98,10 @@ static int setup(void **state)
 {
 	(void)state;
 	area = (char *)0x7e0000001000;
+	done = mmap(NULL, sizeof(*done), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		    0);
+	if (done == MAP_FAILED)
+		return -1;
 	pid = proc_group_spawn(NULL, have_area);
 	return pid > 0 ? 0 : -1;
 }
@@ -102,6 +109,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
+	munmap(done, sizeof(*done));
 	kill(pid, SIGKILL);
 	return waitpid(pid, NULL, 0) == pid ? 0 : -1;
 }
@@ -123,8 +131,15 @@ static bool has(const struct ckpt_image *image, uint32_t flag)
 
 static void tell(int sig)
 {
+	unsigned int before = __atomic_load_n(done, __ATOMIC_ACQUIRE);
+
 	kill(pid, sig);
-	usleep(50000);
+	for (int i = 0; i < 10000; i++) {
+		if (__atomic_load_n(done, __ATOMIC_ACQUIRE) != before)
+			return;
+		usleep(1000);
+	}
+	fail_msg("the child does not do what it is told by signal %d", sig);
 }
 
 /* Capture, with @sig between the look at the flags and the stop. */
