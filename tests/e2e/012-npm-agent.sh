@@ -33,8 +33,8 @@ instant() {	# NAME: a random one; while a child lives, when not half of those be
 	before=$(steps_of "$1")
 	ok "$1: a step is done" wait_for 60 has_lines "$(steps_file "$1")" $((before + 1))
 	nap "$(printf '0.%03d' $((RANDOM % 1000)))"
-	# a tool that has just begun is there yet when a busy machine comes to stop it: the shell of one,
-	# and not what it starts at its end
+	# a tool that has just begun is there yet when a busy machine comes to stop it: the shell of
+	# one, and not what it starts at its end
 	[ $((2 * caught)) -gt $taken ] || wait_child "$1" 10 'bash|sleep' 80 || true
 }
 
