@@ -7,7 +7,8 @@
 # timeout: 300
 #
 # 16 MiB that three processes have, of which each writes pages of its own, scattered; a fourth
-# one comes between two checkpoints. Killed and restored, they go on as they did.
+# one comes between two checkpoints. Killed and restored, they go on as they did. A second family
+# looks at page frames: checkpoints leave shared what is.
 set -euo pipefail
 . "${CKPT_REPO:?}/tests/e2e/lib/assert.sh"
 . "$CKPT_REPO/tests/e2e/lib/group.sh"
@@ -55,4 +56,22 @@ step 3
 is "they go on as they did" "$hashes" "$third"
 tell end
 ok "they end" wait_for 60 grep -q "all well" "$file"
+
+start_family() {	# NAME: it looks at what it shares when there is a file named "go"
+	file=$base/$1/said
+	start_program "$1" "$file" sh -c "cd '$base/$1' && exec '$programs/forked_pages' >said"
+}
+
+goes_on() {	# NAME
+	: >"$base/$1/go"
+	ok "$1: all have what they had" wait_for 60 grep -q "all well" "$file"
+	like "$1: and share it" "$(cat "$file")" "shared 1152"
+}
+
+start_family looked-at
+take looked-at
+is "the first one is full" "$(json kind "$said")" full
+take looked-at
+is "the next one is incremental" "$(json kind "$said")" incremental
+goes_on looked-at
 done_testing

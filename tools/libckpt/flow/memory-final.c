@@ -227,9 +227,19 @@ static int do_areas(struct final *f, const struct ckpt_mm *mm, const struct ckpt
 	return drop(f, at, CKPT_PAGE_MAX + 1, err);
 }
 
+/* May it share pages with another one of the tree? */
+static bool is_forked(const struct ckpt_image *image, const struct ckpt_mm *mm)
+{
+	for (size_t i = 0; i < image->n_mms; i++) {
+		if (&image->mms[i] != mm && ckpt_mm_same_exec(&image->mms[i], mm))
+			return true;
+	}
+	return false;
+}
+
 /* @f: has all but what is of this mm alone. */
-static int final_mm(struct final *f, const struct ckpt_take_mm *take, struct ckpt_mm *mm,
-		    struct ckpt_err *err)
+static int final_mm(struct final *f, const struct ckpt_take_mm *take,
+		    const struct ckpt_image *image, struct ckpt_mm *mm, struct ckpt_err *err)
 {
 	f->held = (struct ckpt_ranges){ 0 };
 	f->mm = ckpt_mem_entry(f->mem, take->cookie, mm->pid, f->sink, err);
@@ -242,6 +252,7 @@ static int final_mm(struct final *f, const struct ckpt_take_mm *take, struct ckp
 	ckpt_memory_close(&f->mm->from);
 	if (ckpt_mem_open(f->mm, mm->pid, err))
 		return -1;
+	f->mm->from.forked = is_forked(image, mm);
 	f->mm->claimed = true;
 	mm->space = f->mm->space;
 	if (do_areas(f, mm, take, err)) {
@@ -307,7 +318,7 @@ static int final_mms(struct final *f, const struct ckpt_take *take, struct ckpt_
 		int ret = final_take(take, mm, &own, &word, err);
 
 		if (!ret)
-			ret = final_mm(f, word, mm, err);
+			ret = final_mm(f, word, image, mm, err);
 		f->mem->followed += !ret && word->flags & CKPT_MM_NOTIFIERS;
 		ckpt_take_done(&own);
 		if (ret)

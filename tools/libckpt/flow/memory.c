@@ -37,7 +37,8 @@ static struct ckpt_mem_mm *add_mm(struct ckpt_mem *mem, uint64_t cookie, uint32_
 	if (!mms)
 		return NULL;
 	mem->mms = mms;
-	mms[mem->n_mms] = (struct ckpt_mem_mm){ .cookie = cookie, .space = space, .from.fd = -1 };
+	mms[mem->n_mms] = (struct ckpt_mem_mm){ .cookie = cookie, .space = space,
+						.from = CKPT_MEMORY_NONE };
 	return &mms[mem->n_mms++];
 }
 

@@ -15,6 +15,7 @@
 
 #define CALL_READS 256u			/* places in one call */
 #define CALL_LEN (1u << 20)		/* bytes after which the next call begins */
+#define LONG_LEN (64u << 10)		/* from then on it is worth a look at what is shared */
 #define ALONE_LEN (2u << 20)		/* less is read before another thread has started */
 
 struct run {
@@ -46,6 +47,12 @@ int ckpt_gather_add(struct ckpt_gather *g, const struct ckpt_memory *from, uint6
 	return 0;
 }
 
+/* A read that leaves shared what is: for others it would cost more than it saves. */
+static bool careful(const struct ckpt_gather_read *r)
+{
+	return r->from.forked || r->len >= LONG_LEN;
+}
+
 /* Reads from @r on, before @end, that one call can make. */
 static size_t one_call(const struct ckpt_gather_read *r, const struct ckpt_gather_read *end,
 		       size_t *ret_len)
@@ -53,7 +60,7 @@ static size_t one_call(const struct ckpt_gather_read *r, const struct ckpt_gathe
 	size_t n = 0, len = 0;
 
 	for (; r + n < end && n < CALL_READS && r[n].from.pid == r->from.pid; n++) {
-		if (n && len + r[n].len > CALL_LEN)
+		if (n && (len + r[n].len > CALL_LEN || careful(r) || careful(&r[n])))
 			break;
 		len += r[n].len;
 	}
@@ -71,7 +78,7 @@ static void make(struct ckpt_gather_read *r, size_t n, size_t len)
 		from[i] = (struct iovec){ (void *)(uintptr_t)r[i].addr, r[i].len };
 		r[i].got = r[i].len;
 	}
-	if (process_vm_readv(r->from.pid, to, n, from, n, 0) == (ssize_t)len)
+	if (!careful(r) && process_vm_readv(r->from.pid, to, n, from, n, 0) == (ssize_t)len)
 		return;
 	for (i = 0; i < n; i++)
 		r[i].got = ckpt_memory_read(&r[i].from, r[i].addr, r[i].to, r[i].len);

@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <signal.h>
+#include <string.h>
 #include <linux/membarrier.h>
 #include <sys/user.h>
 
@@ -433,6 +434,16 @@ static inline bool ckpt_area_is_sysv(const struct ckpt_image *image, const struc
 	const struct ckpt_shm *s = ckpt_area_shm(image, a);
 
 	return s && s->kind == CKPT_SHM_SYSV;
+}
+
+/*
+ * Do both run the same execution of a program, by one fork or several?  Where program, interpreter,
+ * vdso and some random bytes lie is another place for each.
+ */
+static inline bool ckpt_mm_same_exec(const struct ckpt_mm *a, const struct ckpt_mm *b)
+{
+	return a->auxv_len && a->auxv_len == b->auxv_len &&
+	       !memcmp(a->auxv, b->auxv, a->auxv_len);
 }
 
 /* Append the records of @image to @ret. */

@@ -154,7 +154,7 @@ static void give_up(struct each *e, const struct ckpt_err *why)
 
 static void *work(void *arg)
 {
-	cleanup_with(hand_done) struct hand h = { .each = arg, .batch.target.fd = -1 };
+	cleanup_with(hand_done) struct hand h = { .each = arg, .batch.target = CKPT_MEMORY_NONE };
 	struct ckpt_err err = CKPT_ERR_INIT;
 	size_t i;
 

@@ -14,17 +14,22 @@
  * struct ckpt_memory - an address space open for reading
  * @pid: a process of it
  * @fd: /proc/PID/mem, which also reads pages that the task itself may not
+ * @pagemap: /proc/PID/pagemap
+ * @forked: it may share pages with another one, here and there
  */
 struct ckpt_memory {
 	pid_t pid;
-	int fd;
+	int fd, pagemap;
+	bool forked;
 };
+
+#define CKPT_MEMORY_NONE { .fd = -1, .pagemap = -1 }
 
 int ckpt_memory_open(pid_t pid, struct ckpt_memory *ret, struct ckpt_err *err);
 void ckpt_memory_close(struct ckpt_memory *m);
 
 /**
- * ckpt_memory_read - read as much of a range as is there
+ * ckpt_memory_read - read as much of a range as is there; what is shared stays shared
  * @addr: first byte, page aligned
  * @data: faulted-in memory for @len bytes
  * @len: bytes, whole pages

@@ -121,7 +121,7 @@ static void *work(void *arg)
 	const struct ckpt_placed *p = look->placed;
 	struct ckpt_stamper *s = ckpt_placed_stamper(p);
 	cleanup_free uint8_t *found = malloc(p->longest * CKPT_PAGE_LEN);
-	struct ckpt_memory m = { .fd = -1 };
+	struct ckpt_memory m = CKPT_MEMORY_NONE;
 	size_t i;
 
 	if (!s || !found || ckpt_memory_open(look->host, &m, NULL))
