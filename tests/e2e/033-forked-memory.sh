@@ -8,7 +8,7 @@
 #
 # 16 MiB that three processes have, of which each writes pages of its own, scattered; a fourth
 # one comes between two checkpoints. Killed and restored, they go on as they did. A second family
-# looks at page frames: checkpoints leave shared what is.
+# looks at page frames: checkpoints leave shared what is, and a restore brings it back so.
 set -euo pipefail
 . "${CKPT_REPO:?}/tests/e2e/lib/assert.sh"
 . "$CKPT_REPO/tests/e2e/lib/group.sh"
@@ -74,4 +74,9 @@ is "the first one is full" "$(json kind "$said")" full
 take looked-at
 is "the next one is incremental" "$(json kind "$said")" incremental
 goes_on looked-at
+start_family back
+take back
+take back --stop
+ok "back: it is restored" "$tool" restore back
+goes_on back
 done_testing

@@ -22,18 +22,22 @@
 #include "proc/restore.h"
 #include "proc/vdso.h"
 
+struct ckpt_build_task;
+
 /**
  * struct ckpt_site - a stopped thread that makes system calls for us
  * @tid: host
  * @name: pid for messages, as in the image
  * @at: a syscall instruction in its memory
  * @scratch: memory of ours in its address space, CKPT_SCRATCH_LEN bytes
+ * @memory: the task whose areas it has, its own or by a fork; NULL: it has but what is ours
  */
 struct ckpt_site {
 	pid_t tid;
 	int32_t name;
 	uint64_t at;
 	uint64_t scratch;
+	const struct ckpt_build_task *memory;
 };
 
 #define CKPT_SCRATCH_LEN 0x10000u
@@ -80,6 +84,9 @@ struct ckpt_vdso_swap {
  * @tids: host tids, as many as it has threads
  * @at: where its threads find a syscall instruction
  * @vdso: where the lowest part of this kernel's vdso lies in it, once it is placed
+ * @filled: it has its memory
+ * @forked: it was forked from this one, whose memory it has until it has its own; NULL: nobody
+ * @kept: of each of its areas, where what it keeps of that memory ends; 0: it keeps nothing
  * @pages: that were placed in its memory
  * @placed: by what they are known again
  */
@@ -89,6 +96,9 @@ struct ckpt_build_task {
 	pid_t *tids;
 	uint64_t at;
 	uint64_t vdso;
+	bool filled;
+	const struct ckpt_build_task *forked;
+	uint64_t *kept;
 	uint64_t pages;
 	struct ckpt_placed *placed;
 };
@@ -167,8 +177,8 @@ struct ckpt_build_task *ckpt_build_find(struct ckpt_restore *r, int32_t pid);
 /* vdso-build.c */
 bool ckpt_vdso_hash_is(const void *code, size_t len, const uint8_t hash[32]);
 int ckpt_vdso_check(const struct ckpt_restore_params *params, struct ckpt_err *err);
-int ckpt_vdso_park(struct ckpt_restore *r, const struct ckpt_site *s, uint64_t *ret_at,
-		   struct ckpt_err *err);
+int ckpt_vdso_park(struct ckpt_restore *r, const struct ckpt_site *s, uint64_t from,
+		   uint64_t *ret_at, struct ckpt_err *err);
 int ckpt_vdso_place(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
 int ckpt_vdso_verify(const struct ckpt_restore *r, const struct ckpt_build_task *t,
 		     struct ckpt_err *err);
@@ -375,7 +385,20 @@ int ckpt_build_mm_finish(struct ckpt_restore *r, struct ckpt_build_task *t, stru
  */
 int ckpt_mm_try(const struct ckpt_area *a, void *page);
 int ckpt_build_memory(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
+/* Both, unless that is done already. */
+int ckpt_build_fill(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
 int ckpt_memory_verify(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
+
+/*
+ * forked-build.c: may @b have been forked from @a, or both from a third one, and share memory?
+ * A site without the memory of the one that it was forked from.  What task @t, which was forked
+ * from t->forked, keeps of that one's memory; areas that are not in t->kept then are to be mapped.
+ */
+bool ckpt_build_alike(const struct ckpt_restore *r, const struct ckpt_build_task *a,
+		      const struct ckpt_build_task *b);
+int ckpt_build_leave_memory(struct ckpt_restore *r, struct ckpt_site *s, struct ckpt_err *err);
+int ckpt_build_forked(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
+void ckpt_build_forked_done(struct ckpt_build_task *t);
 
 /**
  * struct ckpt_room - all that was free in an address space and is taken for a while

@@ -29,11 +29,38 @@ static int flip(struct ckpt_batch *b, struct ckpt_err *err)
 }
 #endif
 
+static int fill(struct ckpt_batch *b, size_t from, size_t n, struct ckpt_err *err)
+{
+	if (n && ckpt_remote_write(b->target.pid, (b->page + from) << CKPT_PAGE_SHIFT,
+				   b->expected + from * CKPT_PAGE_LEN, n * CKPT_PAGE_LEN, err))
+		return ckpt_fail_at(err, "process %d: cannot fill memory", b->pid);
+	return 0;
+}
+
+/* What is written is shared no more. */
+static int fill_others(struct ckpt_batch *b, struct ckpt_err *err)
+{
+	uint8_t kept[CKPT_BATCH_PAGES];
+	size_t from = 0, i;
+
+	if (!b->kept)
+		return fill(b, 0, b->n, err);
+	if (ckpt_batch_kept(b, kept, err))
+		return -1;
+	for (i = 0; i < b->n; i++) {
+		if (!kept[i])
+			continue;
+		if (fill(b, from, i - from, err))
+			return -1;
+		from = i + 1;
+	}
+	return fill(b, from, b->n - from, err);
+}
+
 static int place(struct ckpt_batch *b, struct ckpt_err *err)
 {
-	if (ckpt_remote_write(b->target.pid, b->page << CKPT_PAGE_SHIFT, b->expected,
-			      b->n * CKPT_PAGE_LEN, err))
-		return ckpt_fail_at(err, "process %d: cannot fill memory", b->pid);
+	if (fill_others(b, err))
+		return -1;
 	ckpt_placed_add(b->placed, b->stamper, b->page, b->n, b->expected);
 	return flip(b, err);
 }
@@ -61,6 +88,16 @@ int ckpt_build_memory(struct ckpt_restore *r, struct ckpt_build_task *t, struct 
 	if (ckpt_memory_each(r, t, place, &t->pages, err))
 		return -1;
 	r->pages += t->pages;
+	return 0;
+}
+
+int ckpt_build_fill(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err)
+{
+	if (t->filled)
+		return 0;
+	if (ckpt_build_mm(r, t, err) || ckpt_build_memory(r, t, err))
+		return -1;
+	t->filled = true;
 	return 0;
 }
 

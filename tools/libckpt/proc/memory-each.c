@@ -72,6 +72,10 @@ static int hand_init(struct hand *h, struct ckpt_err *err)
 	if (!h->batch.expected || !h->batch.found)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory to fill process %d",
 				 h->batch.pid);
+	h->batch.source = &h->source;
+	if (e->task->forked)
+		h->batch.parent_space =
+			e->restore->image->mms[e->task->forked->task->mm].space;
 	if (e->alone)
 		h->source = *source;
 	else if (source->fork(source->self, &h->source, err))
@@ -128,10 +132,22 @@ static int do_run(struct hand *h, uint64_t page, uint64_t end, struct ckpt_err *
 	return 0;
 }
 
+/* What its task keeps of the area of a piece. */
+static void begin_piece(struct hand *h, const struct piece *p)
+{
+	const struct ckpt_build_task *t = h->each->task;
+	const struct ckpt_image *image = h->each->restore->image;
+
+	h->batch.area = p->area;
+	h->batch.kept = t->kept ? t->kept[p->area - image->mms[t->task->mm].areas] : 0;
+}
+
 static int do_piece(struct hand *h, const struct piece *p, struct ckpt_err *err)
 {
 	uint64_t page = p->page, end;
 	int more;
+
+	begin_piece(h, p);
 
 	while ((more = next_run(&h->source, h->each->space, p->area, &page, p->end, &end, err)) >
 	       0) {

@@ -138,7 +138,8 @@ static int set_layout(struct ckpt_restore *r, const struct ckpt_site *s, const s
 	memcpy(&map, mm->layout, sizeof(mm->layout));
 	map.auxv = (void *)ckpt_site_put(s, sizeof(map), mm->auxv, mm->auxv_len, err);
 	map.auxv_size = mm->auxv_len;
-	map.exe_fd = r->fd_base + mm->exe;
+	/* who was forked has it, and areas of it */
+	map.exe_fd = s->memory ? (uint32_t)-1 : r->fd_base + mm->exe;
 	at = map.auxv ? ckpt_site_put(s, 0, &map, sizeof(map), err) : 0;
 	if (!at || ckpt_site_call(s, err, "set the layout of its memory", SYS_prctl,
 				  ARGS(PR_SET_MM, PR_SET_MM_MAP, at, sizeof(map), 0)) < 0)
@@ -167,7 +168,7 @@ int ckpt_build_mm(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt
 	struct ckpt_site s;
 	size_t i;
 
-	if (ckpt_vdso_place(r, t, err))
+	if (t->forked ? ckpt_build_forked(r, t, err) : ckpt_vdso_place(r, t, err))
 		return -1;
 	s = ckpt_build_site(r, t, 0);
 	/* The executable cannot be named once an area maps the one of ckpt-tool. */
@@ -175,7 +176,8 @@ int ckpt_build_mm(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt
 	    ckpt_build_urings(r, t, err))
 		return -1;
 	for (i = 0; i < mm->n_areas; i++) {
-		if (is_ours(&mm->areas[i]) && build_area(r, &s, &mm->areas[i], err))
+		if (is_ours(&mm->areas[i]) && !(t->kept && t->kept[i]) &&
+		    build_area(r, &s, &mm->areas[i], err))
 			return -1;
 	}
 	return 0;

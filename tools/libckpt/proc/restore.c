@@ -37,11 +37,27 @@ struct step {
 	task_fn fn;
 };
 
+/* Of those that nobody was to be forked from, who are filled before that. */
+static int build_mm(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err)
+{
+	return t->filled ? 0 : ckpt_build_mm(r, t, err);
+}
+
+static int build_memory(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err)
+{
+	if (t->filled)
+		return 0;
+	if (ckpt_build_memory(r, t, err))
+		return -1;
+	t->filled = true;
+	return 0;
+}
+
 /* Memory before descriptors: mapped files are still open at their known places. */
 static const struct step build_steps[] = {
 	{ "restore.spaces", ckpt_build_cgroup_space },
-	{ "restore.areas", ckpt_build_mm },
-	{ "restore.memory", ckpt_build_memory },
+	{ "restore.areas", build_mm },
+	{ "restore.memory", build_memory },
 	{ "restore.lock", ckpt_build_mm_finish },
 	{ "restore.fds", ckpt_build_fds },
 	{ "restore.locks", ckpt_build_locks },
@@ -342,6 +358,7 @@ void ckpt_restore_close(struct ckpt_restore *r)
 	for (i = 0; i < r->image->n_tasks; i++) {
 		free(r->tasks[i].tids);
 		ckpt_placed_free(r->tasks[i].placed);
+		ckpt_build_forked_done(&r->tasks[i]);
 	}
 	free(r->tasks);
 	free(r->made);

@@ -47,6 +47,7 @@ struct ckpt_site ckpt_build_site(const struct ckpt_restore *r, const struct ckpt
 		.name = has_tids ? t->task->threads[thread].tid : t->task->pid,
 		.at = t->at,
 		.scratch = r->region,
+		.memory = t->filled ? t : t->forked,
 	};
 }
 

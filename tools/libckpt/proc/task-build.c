@@ -68,7 +68,7 @@ static int empty(struct ckpt_restore *r, struct ckpt_site *s, struct ckpt_err *e
 		       ~(uint64_t)(CKPT_PAGE_LEN - 1);
 
 	if (unregister_rseq(s, err) || drop_altstack(s, err) ||
-	    ckpt_vdso_park(r, s, &s->at, err))
+	    ckpt_vdso_park(r, s, r->vdso.base, &s->at, err))
 		return -1;
 	if (ckpt_site_call(s, err, "empty its memory", SYS_munmap, ARGS(0, r->region)) < 0 ||
 	    ckpt_site_call(s, err, "empty its memory", SYS_munmap, ARGS(end, TASK_END - end)) < 0)
@@ -146,21 +146,45 @@ static int settle(struct ckpt_build_task *t, const struct ckpt_site *s)
 static int beget(struct ckpt_restore *r, struct ckpt_build_task *t, const struct ckpt_site *parent,
 		 int32_t session, struct ckpt_err *err);
 
-/* Children of @t that are in @session when @in, and the others when not. */
-static int beget_children(struct ckpt_restore *r, struct ckpt_build_task *t, int32_t session,
-			  struct ckpt_err *err)
+/* Children of @t that stay in @session or lead one; those that share memory with it, or do not. */
+static int beget_some(struct ckpt_restore *r, struct ckpt_build_task *t, int32_t session,
+		      bool alike, struct ckpt_err *err)
 {
-	const struct ckpt_site s = ckpt_build_site(r, t, 0);
 	struct ckpt_build_task *c;
+	struct ckpt_site s;
 
 	for (c = r->tasks; c < r->tasks + r->image->n_tasks; c++) {
-		if (c->host || c->task->ppid != t->task->pid)
+		if (c->host || c->task->ppid != t->task->pid ||
+		    ckpt_build_alike(r, t, c) != alike)
 			continue;
 		if (c->task->sid != session && c->task->sid != c->task->pid)
 			continue;
+		if (alike && ckpt_build_fill(r, t, err))
+			return -1;
+		s = ckpt_build_site(r, t, 0);
 		if (beget(r, c, &s, session, err))
 			return -1;
 	}
+	return 0;
+}
+
+/* Those first that would have to leave its memory. */
+static int beget_children(struct ckpt_restore *r, struct ckpt_build_task *t, int32_t session,
+			  struct ckpt_err *err)
+{
+	return beget_some(r, t, session, false, err) || beget_some(r, t, session, true, err) ? -1 :
+	       0;
+}
+
+/* What a task makes of the memory that it was forked with; a zombie needs none. */
+static int inherit(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_site *s,
+		   struct ckpt_err *err)
+{
+	if (!s->memory || t->task->state == CKPT_TASK_ZOMBIE)
+		return 0;
+	if (!ckpt_build_alike(r, s->memory, t))
+		return ckpt_build_leave_memory(r, s, err);
+	t->forked = s->memory;
 	return 0;
 }
 
@@ -171,7 +195,8 @@ static int beget(struct ckpt_restore *r, struct ckpt_build_task *t, const struct
 	const struct ckpt_task *task = t->task;
 	struct ckpt_site s;
 
-	if (fork_site(r, parent, task->pid, task->exit_signal, &s, err))
+	if (fork_site(r, parent, task->pid, task->exit_signal, &s, err) ||
+	    inherit(r, t, &s, err))
 		return -1;
 	if (settle(t, &s))
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for task %d", task->pid);
@@ -179,6 +204,8 @@ static int beget(struct ckpt_restore *r, struct ckpt_build_task *t, const struct
 		/* Those first that keep the session it leaves. */
 		if (session != task->sid && beget_children(r, t, session, err))
 			return -1;
+		/* it may have got its memory for one of them */
+		s = ckpt_build_site(r, t, 0);
 		if (ckpt_site_call(&s, err, "lead a session", SYS_setsid, ARGS(0)) < 0 ||
 		    ckpt_build_ctty(r, &s, task, err))
 			return -1;

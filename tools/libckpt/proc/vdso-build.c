@@ -151,12 +151,12 @@ static int move(const struct ckpt_restore *r, struct ckpt_site s, uint64_t from,
 	return 0;
 }
 
-int ckpt_vdso_park(struct ckpt_restore *r, const struct ckpt_site *s, uint64_t *ret_at,
-		   struct ckpt_err *err)
+int ckpt_vdso_park(struct ckpt_restore *r, const struct ckpt_site *s, uint64_t from,
+		   uint64_t *ret_at, struct ckpt_err *err)
 {
 	uint64_t park = r->region + CKPT_SCRATCH_LEN;
 
-	if (move(r, *s, r->vdso.base, park, err))
+	if (move(r, *s, from, park, err))
 		return -1;
 	*ret_at = park + r->vdso.syscall_at;
 	return 0;
