@@ -305,6 +305,34 @@ struct counters {
 
 static struct counters *counters;
 static uint8_t *part, *guarded;
+static int cut, emptied;	/* descriptors of memory that is not mapped any more */
+
+/* Map it, open what is mapped, and give it another size. */
+static int make_cut(size_t size)
+{
+	uint8_t *at = map(3 * PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1);
+	char path[64];
+	int fd;
+
+	fill_pages(at, 3 * PAGE, 50);
+	snprintf(path, sizeof(path), "/proc/self/map_files/%lx-%lx", (unsigned long)at,
+		 (unsigned long)at + 3 * PAGE);
+	fd = MUST(open(path, O_RDWR));
+	MUST(ftruncate(fd, size));
+	munmap(at, 3 * PAGE);
+	return fd;
+}
+
+static void check_cut(void)
+{
+	uint8_t data[3 * PAGE];
+	struct stat st;
+
+	OK(!fstat(cut, &st) && st.st_size == PAGE + TAIL);
+	OK(pread(cut, data, sizeof(data), 0) == PAGE + TAIL && filled(data, PAGE + TAIL, 50));
+	OK(!fstat(emptied, &st) && !st.st_size);
+	OK(write(emptied, "hello", 5) == 5 && !fstat(emptied, &st) && st.st_size == 5);
+}
 
 static void make_anonymous(void)
 {
@@ -324,6 +352,8 @@ static void make_anonymous(void)
 	mprotect(guarded + PAGE, PAGE, PROT_NONE);
 	mprotect(guarded + 2 * PAGE, PAGE, PROT_READ);
 	madvise(guarded, PAGE, MADV_DONTDUMP);
+	cut = make_cut(PAGE + TAIL);
+	emptied = make_cut(0);
 	look(counters);
 	look(part);
 	look(guarded);
@@ -563,6 +593,7 @@ int main(int argc, char **argv)
 	check_odd();
 	OK(filled(lost, 2 * PAGE, 30));
 	check_anonymous();
+	check_cut();
 	check_segments();
 	check_runner();
 	pthread_mutex_lock(&counters->lock);

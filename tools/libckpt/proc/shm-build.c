@@ -77,7 +77,9 @@ static int make_memfd(struct ckpt_restore *r, size_t index, struct ckpt_err *err
 static int make_anon(struct ckpt_restore *r, size_t index, struct ckpt_err *err)
 {
 	const struct ckpt_shm *s = &r->image->shms[index];
-	uint64_t len = (s->size + CKPT_PAGE_LEN - 1) & ~(uint64_t)(CKPT_PAGE_LEN - 1);
+	/* it may have been cut to nothing since, but not made so */
+	uint64_t size = s->size ? s->size : 1;
+	uint64_t len = (size + CKPT_PAGE_LEN - 1) & ~(uint64_t)(CKPT_PAGE_LEN - 1);
 	int64_t at = ckpt_site_call(&r->init_site, err, "map shared memory", SYS_mmap,
 				    ARGS(0, len, PROT_READ | PROT_WRITE,
 					 MAP_SHARED | MAP_ANONYMOUS |
@@ -152,9 +154,10 @@ static int make(struct ckpt_restore *r, size_t index, struct ckpt_err *err)
 	fd = ckpt_shm_open(r, index, err);
 	if (fd < 0)
 		return -1;
-	if (s->kind == CKPT_SHM_MEMFD && ftruncate(fd, s->size))
-		return ckpt_fail(err, CKPT_FAILED, errno, "cannot set the size of memfd '%s'",
-				 s->name);
+	if (s->kind != CKPT_SHM_SYSV && ftruncate(fd, s->size))
+		return ckpt_fail(err, CKPT_FAILED, errno,
+				 "cannot set the size of shared memory%s%s",
+				 s->name ? " of memfd " : "", s->name ? s->name : "");
 	if (fstat(fd, &st))
 		return ckpt_fail(err, CKPT_FAILED, errno, "cannot look at shared memory");
 	made->dev = st.st_dev;

@@ -9,7 +9,7 @@ static int check_shm(const struct ckpt_shm *s, struct ckpt_err *err)
 {
 	if (s->kind > CKPT_SHM_SYSV || s->space > CKPT_SPACE_MAX)
 		return BAD_IMAGE("shared memory is of no known kind");
-	if (s->size > INT64_MAX || (!s->size && s->kind != CKPT_SHM_MEMFD))
+	if (s->size > INT64_MAX || (!s->size && s->kind == CKPT_SHM_SYSV))
 		return BAD_IMAGE("shared memory has an impossible size");
 	if (s->kind == CKPT_SHM_MEMFD && (!s->name || strlen(s->name) > CKPT_SHM_NAME_MAX))
 		return BAD_IMAGE("a memfd has no sound name");
