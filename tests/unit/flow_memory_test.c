@@ -301,10 +301,97 @@ static void pages_that_cannot_come_back_are_refused(void **state)
 	struct env *e = env_new();
 
 	(void)state;
-	final_refused(e, RUNS({ 0, 4, CKPT_PAGE_ANON, 0 }, { 4, 2, CKPT_PAGE_GUARD, 0 }),
-		      "has a guard region at");
 	final_refused(e, RUNS({ 0, 4, CKPT_PAGE_ANON, 0 }, { 4, 2, CKPT_PAGE_SPECIAL, 0 }),
 		      "cannot be read as memory (state 7)");
+	env_free(e);
+}
+
+#define BYTES(e, page) ((e)->area.start + (page) * (uint64_t)CKPT_PAGE_LEN)
+
+static void expect_guards(const struct env *e, const int (*list)[2], size_t n)
+{
+	assert_int_equal(e->mm.n_guards, n);
+	for (size_t i = 0; i < n; i++) {
+		assert_int_equal(e->mm.guards[i].start, BYTES(e, list[i][0]));
+		assert_int_equal(e->mm.guards[i].end, BYTES(e, list[i][1]));
+	}
+}
+
+#define GUARDS(...) (const int[][2]){ __VA_ARGS__ }, sizeof((const int[][2]){ __VA_ARGS__ }) / 8
+
+/* A page that becomes one has no content any more, and has it anew when it is one no more. */
+static void guard_pages_are_noted_and_dropped(void **state)
+{
+	struct env *e = env_new();
+
+	(void)state;
+	final(e, RUNS({ 0, 16, CKPT_PAGE_ANON, CKPT_RUN_DIRTY }), 0);
+	assert_int_equal(e->mm.n_guards, 0);
+	/* what cannot be read is not looked at */
+	assert_int_equal(munmap(e->memory + 4 * CKPT_PAGE_LEN, 2 * CKPT_PAGE_LEN), 0);
+	final(e, RUNS({ 0, 4, CKPT_PAGE_ANON, 0 }, { 4, 2, CKPT_PAGE_GUARD, CKPT_RUN_DIRTY },
+		      { 6, 10, CKPT_PAGE_ANON, 0 }, { 40, 1, CKPT_PAGE_GUARD, 0 }), 0);
+	expect_same(e, 0, 4);
+	expect_absent(e, 4, 6);
+	expect_same(e, 6, 16);
+	expect_absent(e, 16, N);
+	expect_guards(e, GUARDS({ 4, 6 }, { 40, 41 }));
+	assert_int_equal(e->model.puts, 16);
+	assert_true(mmap(e->memory + 4 * CKPT_PAGE_LEN, CKPT_PAGE_LEN, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED);
+	memset(e->memory + 4 * CKPT_PAGE_LEN, 0x5a, CKPT_PAGE_LEN);
+	/* even if its tracker said that it was not written: nobody has it */
+	final(e, RUNS({ 0, 5, CKPT_PAGE_ANON, 0 }, { 5, 1, CKPT_PAGE_GUARD, 0 },
+		      { 6, 10, CKPT_PAGE_ANON, 0 }), 0);
+	expect_same(e, 0, 5);
+	expect_absent(e, 5, 6);
+	expect_guards(e, GUARDS({ 5, 6 }));
+	free(e->mm.guards);
+	env_free(e);
+}
+
+/* A round while the group runs does not touch them either. */
+static void guard_pages_are_not_copied_live(void **state)
+{
+	struct env *e = env_new();
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_take take = take_of(e, RUNS({ 0, 4, CKPT_PAGE_ANON, CKPT_RUN_DIRTY },
+						{ 4, 4, CKPT_PAGE_GUARD, CKPT_RUN_DIRTY }), 0);
+
+	(void)state;
+	assert_int_equal(ckpt_mem_live(&e->mem, &take, &e->sink, &err), 0);
+	ckpt_take_done(&take);
+	assert_int_equal(e->mem.pages_read, 4);
+	final(e, RUNS({ 0, 8, CKPT_PAGE_ANON, 0 }), 0);
+	expect_same(e, 0, 8);
+	assert_int_equal(e->mm.n_guards, 0);
+	env_free(e);
+}
+
+/* Areas whose content is not kept, or is elsewhere, have them as well. */
+static void guard_pages_of_areas_without_content(void **state)
+{
+	static const struct {
+		uint32_t kind, flags;
+	} areas[] = {
+		{ CKPT_AREA_KIND_FILE_SHARED, 0 },
+		{ CKPT_AREA_KIND_ANON, CKPT_AREA_F_WIPEONFORK },
+		{ CKPT_AREA_KIND_ANON, CKPT_AREA_F_DROPPABLE },
+	};
+	struct env *e = env_new();
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(areas) / sizeof(areas[0]); i++) {
+		e->area.kind = areas[i].kind;
+		e->area.flags = areas[i].flags;
+		/* a page that is swapped, and not one of older kernels that looks like it */
+		final(e, RUNS({ 3, 1, CKPT_PAGE_GUARD, 0 }, { 5, 1, CKPT_PAGE_SWAP, 0 }), 0);
+		expect_guards(e, GUARDS({ 3, 4 }));
+		expect_absent(e, 0, N);
+	}
+	assert_int_equal(munmap(e->memory + 5 * CKPT_PAGE_LEN, CKPT_PAGE_LEN), 0);
+	final_refused(e, RUNS({ 5, 1, CKPT_PAGE_SWAP, 0 }), "may be a guard region");
+	free(e->mm.guards);
 	env_free(e);
 }
 
@@ -552,6 +639,9 @@ int main(void)
 		cmocka_unit_test(followed_memory_is_read_in_the_stop),
 		cmocka_unit_test(table_survives_the_store),
 		cmocka_unit_test(unwalked_area_is_refused),
+		cmocka_unit_test(guard_pages_are_noted_and_dropped),
+		cmocka_unit_test(guard_pages_are_not_copied_live),
+		cmocka_unit_test(guard_pages_of_areas_without_content),
 		cmocka_unit_test(pages_that_cannot_come_back_are_refused),
 		cmocka_unit_test(pages_that_cannot_be_read_are_refused),
 	};

@@ -201,6 +201,33 @@ static void guards(void **state)
 	munmap(mem, 4 * CKPT_PAGE_LEN);
 }
 
+/* Of a shared area nothing is told but these. */
+static void guards_of_shared_memory(void **state)
+{
+	uint8_t *mem = mmap(NULL, 4 * CKPT_PAGE_LEN, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct ckpt_err err = CKPT_ERR_INIT;
+	struct ckpt_take_area *area;
+	struct ckpt_take_mm *mm;
+	struct env *e = *state;
+
+	assert_true(mem != MAP_FAILED);
+	memset(mem, 1, 4 * CKPT_PAGE_LEN);
+	mm = ckpt_take_add_mm(&e->scanned, 0, getpid(), 0);
+	area = ckpt_take_add_area(mm, (uintptr_t)mem, (uintptr_t)mem + 4 * CKPT_PAGE_LEN,
+				  CKPT_AREA_SHARED);
+	assert_int_equal(ckpt_populated_guards(e->pagemap, getpid(), area, &err), 0);
+	assert_int_equal(area->n_runs, 0);
+	if (shows_guards() && !madvise(mem + CKPT_PAGE_LEN, 2 * CKPT_PAGE_LEN, GUARD_INSTALL)) {
+		assert_int_equal(ckpt_populated_guards(e->pagemap, getpid(), area, &err), 0);
+		assert_int_equal(area->n_runs, 1);
+		assert_int_equal(area->runs[0].start, (uintptr_t)mem + CKPT_PAGE_LEN);
+		assert_int_equal(area->runs[0].pages, 2);
+		assert_int_equal(area->runs[0].state, CKPT_PAGE_GUARD);
+	}
+	munmap(mem, 4 * CKPT_PAGE_LEN);
+}
+
 /* More regions than one call returns. */
 static void many_regions(void **state)
 {
@@ -298,6 +325,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(pages_of_a_private_file_mapping, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(guards, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(guards_of_shared_memory, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(many_regions, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_reservation_costs_nothing, set_up, tear_down),
 	};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Notes: areas that are made, moved, changed and taken away, and nothing is lost */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -375,6 +376,69 @@ static void of_another_address_space(void **state)
 	watched_end(&other);
 }
 
+#define GUARD_INSTALL 102
+#define GUARD_REMOVE 103
+
+static uint64_t guard(uint64_t page)
+{
+	return madvise((void *)page, P, GUARD_INSTALL) ? errno : 0;
+}
+
+static uint64_t no_guard(uint64_t page)
+{
+	return madvise((void *)page, P, GUARD_REMOVE) ? errno : 0;
+}
+
+static uint64_t map_shared(uint64_t pages)
+{
+	uint8_t *mem = mmap(NULL, pages * P, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			    -1, 0);
+
+	memset(mem, 1, pages * P);
+	return (uintptr_t)mem;
+}
+
+/*
+ * Written before, it is one then, is read by nobody, and is none again: with and without a
+ * checkpoint in between.
+ */
+static void pages_that_become_guards(void **state)
+{
+	struct noted *e = *state;
+	uint64_t mem = noted_do(e, watched_map, 8), shared = noted_do(e, map_shared, 4);
+
+	noted_checkpoint(e);
+	/* since Linux 6.15 they are shown, and can be in shared memory */
+	if (noted_do(e, guard, shared + P))
+		skip();
+	assert_int_equal(noted_do(e, guard, mem + 3 * P), 0);
+	noted_checkpoint(e);
+	assert_int_equal(copy_told_state(page_at(mem, 3)), CKPT_PAGE_GUARD);
+	assert_int_equal(copy_told_state(page_at(shared, 1)), CKPT_PAGE_GUARD);
+	assert_false(copy_told_dirty(page_at(mem, 2)));
+	/* protected by that round, it is one all the same */
+	noted_checkpoint(e);
+	assert_int_equal(copy_told_state(page_at(mem, 3)), CKPT_PAGE_GUARD);
+	assert_int_equal(noted_do(e, no_guard, mem + 3 * P), 0);
+	noted_checkpoint(e);
+	assert_int_equal(copy_told_state(page_at(mem, 3)), CKPT_PAGE_NONE);
+	noted_do(e, watched_write, mem + 3 * P);
+	assert_int_equal(noted_do(e, guard, mem + 5 * P), 0);
+	noted_checkpoint(e);
+	assert_int_equal(copy_told_state(page_at(mem, 3)), CKPT_PAGE_ANON);
+	assert_true(copy_told_dirty(page_at(mem, 3)));
+	/* and back at once */
+	assert_int_equal(noted_do(e, no_guard, mem + 5 * P), 0);
+	noted_do(e, watched_write, mem + 5 * P);
+	assert_int_equal(noted_do(e, guard, mem + 6 * P), 0);
+	assert_int_equal(noted_do(e, no_guard, mem + 6 * P), 0);
+	noted_do(e, watched_write, mem + 6 * P);
+	noted_checkpoint(e);
+	assert_true(copy_told_dirty(page_at(mem, 5)));
+	assert_true(copy_told_dirty(page_at(mem, 6)));
+	noted_do(e, guard, mem);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -385,6 +449,7 @@ int main(void)
 		NOTED_TEST(stack_and_heap_grow),
 		NOTED_TEST(reservations),
 		NOTED_TEST(areas_with_holes),
+		NOTED_TEST(pages_that_become_guards),
 		cmocka_unit_test(spans_since_6_13),
 		NOTED_TEST(of_another_address_space),
 	};

@@ -19,10 +19,12 @@
 #include "flow/shm.h"
 #include "lib/proc_group.h"
 #include "lib/restore_cycle.h"
+#include "proc/guard.h"
 #include "proc/memory.h"
 
 #define PRESENT (3ull << 62)	/* present or swapped */
 #define FILE_PAGE (1ull << 61)
+#define GUARD_PAGE (1ull << 58)
 #define WAIT_MS 20000
 #define TRIES 10
 
@@ -72,10 +74,29 @@ static void save_area(struct ckpt_mm *mm, const struct ckpt_area *a, int pagemap
 		if (!(i % 4096))
 			assert_true(pread(pagemap, entries, sizeof(entries), at >> 12 << 3) > 0);
 		if ((at >= mm->skip_start && at < mm->skip_end) ||
-		    !(entries[i % 4096] & PRESENT) || entries[i % 4096] & FILE_PAGE)
+		    !(entries[i % 4096] & PRESENT) ||
+		    entries[i % 4096] & (FILE_PAGE | GUARD_PAGE))
 			continue;
 		assert_int_equal(ckpt_memory_read(memory, at, data, sizeof(data)), sizeof(data));
 		assert_int_equal(sink->put(sink->self, mm->space, at >> 12, data, 1, NULL), 0);
+	}
+}
+
+/* Of areas of all kinds, which the trackers tell of a tree that is captured in earnest. */
+static void save_guards(struct ckpt_mm *mm, const struct ckpt_area *a, int pagemap)
+{
+	struct ckpt_err err = CKPT_ERR_INIT;
+	uint64_t entry;
+
+	for (uint64_t at = a->start; at < a->end && a->end - a->start < 1u << 30;
+	     at += CKPT_PAGE_LEN) {
+		assert_int_equal(pread(pagemap, &entry, sizeof(entry), at >> 12 << 3), 8);
+		if (!(entry & GUARD_PAGE))
+			continue;
+		if (mm->n_guards && mm->guards[mm->n_guards - 1].end == at && at > a->start)
+			mm->guards[mm->n_guards - 1].end += CKPT_PAGE_LEN;
+		else
+			cycle_check(ckpt_guard_add(mm, at, at + CKPT_PAGE_LEN, &err), &err);
 	}
 }
 
@@ -90,6 +111,8 @@ static void save_mm(struct ckpt_mm *mm, const struct ckpt_sink *sink)
 	for (i = 0; i < mm->n_areas; i++) {
 		if (mm->areas[i].kind <= CKPT_AREA_KIND_FILE_PRIVATE)
 			save_area(mm, &mm->areas[i], pagemap, &memory, sink);
+		if (mm->areas[i].kind <= CKPT_AREA_KIND_FILE_SHARED)
+			save_guards(mm, &mm->areas[i], pagemap);
 	}
 	ckpt_memory_close(&memory);
 	close(pagemap);

@@ -102,6 +102,8 @@ static int do_run(struct final *f, const struct ckpt_run *run, uint64_t page, ui
 {
 	bool file = f->area->kind == CKPT_AREA_KIND_FILE_PRIVATE;
 
+	if (run->state == CKPT_PAGE_GUARD)
+		return drop(f, page, end, err);
 	f->mem->resident_pages += end - page;
 	switch (run->state) {
 	case CKPT_PAGE_ZERO:
@@ -128,11 +130,6 @@ static int do_run(struct final *f, const struct ckpt_run *run, uint64_t page, ui
 			return -1;
 		}
 		break;
-	case CKPT_PAGE_GUARD:
-		return ckpt_fail(err, CKPT_REFUSED, 0,
-				 "pid %d has a guard region at %#llx, which this version cannot "
-				 "restore", f->mm->pid,
-				 (unsigned long long)page << CKPT_PAGE_SHIFT);
 	default:
 		return ckpt_fail(err, CKPT_REFUSED, 0,
 				 "pid %d: page %#llx cannot be read as memory (state %u)",
@@ -161,12 +158,6 @@ static int do_runs(struct final *f, const struct ckpt_take_area *area, uint64_t 
 		*at = end;
 	}
 	return 0;
-}
-
-static bool has_content(const struct ckpt_area *area)
-{
-	return (area->kind == CKPT_AREA_KIND_ANON || area->kind == CKPT_AREA_KIND_FILE_PRIVATE) &&
-	       !(area->flags & (CKPT_AREA_F_WIPEONFORK | CKPT_AREA_F_DROPPABLE));
 }
 
 static int refuse_foreign(const struct final *f, const struct ckpt_take_area *a,
@@ -207,7 +198,7 @@ static int do_areas(struct final *f, const struct ckpt_mm *mm, const struct ckpt
 	size_t first = 0;
 
 	for (size_t i = 0; i < mm->n_areas; i++) {
-		if (!has_content(&mm->areas[i]))
+		if (!ckpt_mem_has_content(&mm->areas[i]))
 			continue;
 		f->area = &mm->areas[i];
 		while (first < take->n_areas && take->areas[first].end <= f->area->start)
@@ -255,7 +246,7 @@ static int final_mm(struct final *f, const struct ckpt_take_mm *take,
 	f->mm->from.forked = is_forked(image, mm);
 	f->mm->claimed = true;
 	mm->space = f->mm->space;
-	if (do_areas(f, mm, take, err)) {
+	if (ckpt_mem_guards(take, mm, &f->mm->from, err) || do_areas(f, mm, take, err)) {
 		ckpt_ranges_done(&f->held);
 		return -1;
 	}

@@ -86,6 +86,16 @@ int ckpt_mem_prove(struct ckpt_mem_mm *mm, int32_t pid, struct ckpt_err *err);
 /* Open it for reading through @pid. Return: 0, or -1 when the process is gone. */
 int ckpt_mem_open(struct ckpt_mem_mm *mm, int32_t pid, struct ckpt_err *err);
 
+/*
+ * memory-guard.c: the guard regions of @mm, as @take has them, into it; of areas without content
+ * too, where a page that looks swapped and cannot be read, through @from, is refused: older
+ * kernels show such a region so.
+ */
+int ckpt_mem_guards(const struct ckpt_take_mm *take, struct ckpt_mm *mm,
+		    const struct ckpt_memory *from, struct ckpt_err *err);
+/* Does the space of an address space hold the pages of such an area? */
+bool ckpt_mem_has_content(const struct ckpt_area *area);
+
 /**
  * ckpt_mem_final - copy and drop until the spaces are the memory at this instant
  * @take: the round walked after every task was stopped

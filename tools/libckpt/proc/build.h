@@ -380,6 +380,14 @@ void ckpt_build_forget(struct ckpt_restore *r, pid_t host);
 int ckpt_build_mm(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
 int ckpt_build_mm_finish(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
 /*
+ * guard-build.c: guard regions of a task, when its memory is filled; can this kernel make them,
+ * and are they there?
+ */
+int ckpt_build_guards(const struct ckpt_mm *mm, const struct ckpt_site *s, struct ckpt_err *err);
+int ckpt_guards_machine(const struct ckpt_mm *mm, const struct ckpt_task *t, struct ckpt_err *err);
+int ckpt_verify_guards(const struct ckpt_restore *r, const struct ckpt_build_task *t,
+		       struct ckpt_err *err);
+/*
  * Try on @page, anonymous and private, what makes an area like @a.
  * Return: 0, or -1 with errno: this kernel does not know it.
  */

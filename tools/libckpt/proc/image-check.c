@@ -69,7 +69,7 @@ static int check_mm(const struct ckpt_image *image, const struct ckpt_mm *mm, st
 			return BAD_IMAGE("areas at 0x%lx overlap", mm->areas[i].start);
 		last = mm->areas[i].end;
 	}
-	return 0;
+	return ckpt_guards_check(mm, err);
 }
 
 static size_t n_objects(const struct ckpt_image *image, uint32_t kind)

@@ -43,6 +43,8 @@ int ckpt_inotifies_check(const struct ckpt_image *image, struct ckpt_err *err);
 int ckpt_ptys_check(const struct ckpt_image *image, struct ckpt_err *err);
 int ckpt_locks_check(const struct ckpt_image *image, struct ckpt_err *err);
 int ckpt_filters_check(const struct ckpt_image *image, struct ckpt_err *err);
+/* guard-check.c: of an address space whose areas are sound */
+int ckpt_guards_check(const struct ckpt_mm *mm, struct ckpt_err *err);
 int ckpt_urings_check(const struct ckpt_image *image, struct ckpt_err *err);
 int ckpt_shms_check(const struct ckpt_image *image, struct ckpt_err *err);
 int ckpt_namespaces_check(const struct ckpt_image *image, struct ckpt_err *err);

@@ -49,6 +49,12 @@ static const struct ckpt_field area_fields[] = {
 };
 static const struct ckpt_shape area_shape = SHAPE(ckpt_area, area_fields);
 
+static const struct ckpt_field guard_fields[] = {
+	UINT(1, ckpt_guard, start),
+	UINT(2, ckpt_guard, end),
+};
+static const struct ckpt_shape guard_shape = SHAPE(ckpt_guard, guard_fields);
+
 static const struct ckpt_field mm_fields[] = {
 	UINT(1, ckpt_mm, space),
 	BYTES(2, ckpt_mm, layout),
@@ -58,6 +64,7 @@ static const struct ckpt_field mm_fields[] = {
 	BOOL(6, ckpt_mm, thp_disabled),
 	UINT(7, ckpt_mm, membarrier),
 	LATER_UINT(8, ckpt_mm, coredump_filter),
+	LIST(9, ckpt_mm, guards, n_guards, guard_shape),
 };
 static const struct ckpt_shape mm_shape = SHAPE(ckpt_mm, mm_fields);
 

@@ -84,6 +84,11 @@ struct ckpt_area {
 	char *name;
 };
 
+/* Pages of an area that nobody can touch (MADV_GUARD_INSTALL), bytes. */
+struct ckpt_guard {
+	uint64_t start, end;
+};
+
 #define CKPT_COREDUMP_KNOWN (1u << 31)
 
 /**
@@ -96,6 +101,7 @@ struct ckpt_area {
  * @auxv: saved auxiliary vector bytes
  * @exe: index of the executable in image->files
  * @areas: sorted by start
+ * @guards: likewise, each within one area; flow fills them in
  * @membarrier: commands registered, of CKPT_BARRIERS; where the kernel does not tell (before
  *	6.3), all that it has
  * @coredump_filter: /proc/PID/coredump_filter and CKPT_COREDUMP_KNOWN; 0: not recorded
@@ -113,6 +119,8 @@ struct ckpt_mm {
 	uint32_t exe;
 	struct ckpt_area *areas;
 	size_t n_areas;
+	struct ckpt_guard *guards;
+	size_t n_guards;
 	uint64_t skip_start;
 	uint64_t skip_end;
 	bool thp_disabled;

@@ -151,7 +151,7 @@ static int check_mm(const struct ckpt_image *image, const struct ckpt_task *t, u
 		if (check_area(t, &mm->areas[i], page, err))
 			return -1;
 	}
-	return 0;
+	return ckpt_guards_machine(mm, t, err);
 }
 
 static int check_task(const struct ckpt_image *image, const struct ckpt_task *t,

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 
 #include "proc/build.h"
+#include "proc/guard.h"
 
 #ifndef MAP_DROPPABLE
 #define MAP_DROPPABLE 0x08
@@ -195,17 +196,35 @@ static int register_membarrier(const struct ckpt_site *s, uint32_t commands, str
 }
 
 /* What cannot be read cannot be brought in, which mlock says when all is marked already. */
-static int lock_area(const struct ckpt_site *s, const struct ckpt_area *a, struct ckpt_err *err)
+static int lock(const struct ckpt_site *s, uint64_t start, uint64_t end, bool readable,
+		struct ckpt_err *err)
 {
 	int64_t value;
 
-	if (!(a->flags & CKPT_AREA_F_LOCKED))
-		return 0;
-	if (ckpt_site_try(s, err, &value, SYS_mlock, ARGS(a->start, a->end - a->start)))
+	if (ckpt_site_try(s, err, &value, SYS_mlock, ARGS(start, end - start)))
 		return ckpt_fail_at(err, "process %d: cannot lock an area", s->name);
-	if (!value || (value == -ENOMEM && !a->prot))
+	if (!value || (value == -ENOMEM && !readable))
 		return 0;
 	return ckpt_fail(err, CKPT_FAILED, -value, "process %d: cannot lock an area", s->name);
+}
+
+/* All of it, which ends at the first guard page; and then what lies between them. */
+static int lock_area(const struct ckpt_site *s, const struct ckpt_mm *mm,
+		     const struct ckpt_area *a, struct ckpt_err *err)
+{
+	struct ckpt_guard g = ckpt_guard_next(mm, a->start, a->end);
+	uint64_t at = a->start;
+
+	if (!(a->flags & CKPT_AREA_F_LOCKED))
+		return 0;
+	if (lock(s, a->start, a->end, a->prot && g.start == a->end, err))
+		return -1;
+	for (; g.start < a->end; g = ckpt_guard_next(mm, at, a->end)) {
+		if (g.start > at && lock(s, at, g.start, a->prot, err))
+			return -1;
+		at = g.end;
+	}
+	return at > a->start && at < a->end ? lock(s, at, a->end, a->prot, err) : 0;
 }
 
 int ckpt_build_mm_finish(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err)
@@ -214,8 +233,11 @@ int ckpt_build_mm_finish(struct ckpt_restore *r, struct ckpt_build_task *t, stru
 	const struct ckpt_site s = ckpt_build_site(r, t, 0);
 	size_t i;
 
+	/* before the locks: older kernels make none in what is locked */
+	if (ckpt_build_guards(mm, &s, err))
+		return -1;
 	for (i = 0; i < mm->n_areas; i++) {
-		if (is_ours(&mm->areas[i]) && lock_area(&s, &mm->areas[i], err))
+		if (is_ours(&mm->areas[i]) && lock_area(&s, mm, &mm->areas[i], err))
 			return -1;
 	}
 	if (!mm->thp_disabled && set_thp(&s, false, err))

@@ -323,5 +323,6 @@ int ckpt_verify_task(struct ckpt_restore *r, struct ckpt_build_task *t, struct c
 	    verify_areas(r, t, err) || ckpt_vdso_verify(r, t, err) || verify_fds(r, t, err) ||
 	    ckpt_verify_shm_uses(r, t, err) || verify_flags(r, t, err))
 		return -1;
-	return ckpt_verify_urings(r, t, err) || ckpt_memory_verify(r, t, err) ? -1 : 0;
+	return ckpt_verify_urings(r, t, err) || ckpt_verify_guards(r, t, err) ||
+	       ckpt_memory_verify(r, t, err) ? -1 : 0;
 }

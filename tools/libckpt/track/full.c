@@ -43,8 +43,8 @@ static int read_mm(struct ckpt_take_mm *mm, struct ckpt_err *err)
 		if (!area)
 			return ckpt_fail(err, CKPT_FAILED, 0, "no memory for the areas of pid %d",
 					 mm->pid);
-		if (!l.shared && ckpt_populated_add(pagemap, mm->pid, area,
-						    ckpt_area_line_of_file(&l), err))
+		if (l.shared ? ckpt_populated_guards(pagemap, mm->pid, area, err) :
+		    ckpt_populated_add(pagemap, mm->pid, area, ckpt_area_line_of_file(&l), err))
 			return -1;
 	}
 	return 0;

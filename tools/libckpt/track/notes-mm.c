@@ -170,7 +170,8 @@ static int walk_areas(struct ckpt_walk *w, char *maps, struct ckpt_err *err)
 			return ckpt_walk_no_memory(w, err);
 		if (beside)
 			join(w, area);
-		else if (!line.l.shared && walk_private(w, area, &line, err))
+		else if (line.l.shared ? ckpt_populated_guards(w->pagemap, w->mm->pid, area, err) :
+			 walk_private(w, area, &line, err))
 			return -1;
 	}
 	return walk_span(w, err);

@@ -57,6 +57,33 @@ int ckpt_populated_scan(int pagemap, int32_t pid, struct ckpt_take_area *area, b
 	return 0;
 }
 
+int ckpt_populated_guards(int pagemap, int32_t pid, struct ckpt_take_area *area,
+			  struct ckpt_err *err)
+{
+	struct ckpt_scan_region regions[CKPT_SCAN_REGIONS];
+	struct ckpt_scan_arg arg = {
+		.size = sizeof(arg), .start = area->start, .end = area->end,
+		.vec = (uintptr_t)regions, .vec_len = CKPT_SCAN_REGIONS,
+		.category_mask = CKPT_SCAN_GUARD, .return_mask = CKPT_SCAN_GUARD,
+	};
+
+	while (arg.start < area->end) {
+		int n = ckpt_scan_next(pagemap, &arg);
+
+		if (n == -ENOTTY || n == -EINVAL)
+			return 0;
+		if (n < 0)
+			return ckpt_fail(err, CKPT_FAILED, -n, "cannot scan pagemap of pid %d",
+					 pid);
+		for (int i = 0; i < n; i++) {
+			if (ckpt_take_add_pages(area, regions[i].start, regions[i].end,
+						CKPT_PAGE_GUARD, 0))
+				return no_memory(pid, err);
+		}
+	}
+	return 0;
+}
+
 static uint16_t state_of_entry(uint64_t entry)
 {
 	if (entry & PM_GUARD)

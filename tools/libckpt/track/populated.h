@@ -26,6 +26,13 @@
 int ckpt_populated_add(int pagemap, int32_t pid, struct ckpt_take_area *area, bool file,
 		       struct ckpt_err *err);
 
+/*
+ * The guard regions of a shared area, of which nothing else is told by pages.  Kernels that do not
+ * show them have none there.
+ */
+int ckpt_populated_guards(int pagemap, int32_t pid, struct ckpt_take_area *area,
+			  struct ckpt_err *err);
+
 /* What a scan has to return, CKPT_SCAN_*, to tell the state of pages. */
 uint64_t ckpt_populated_mask(bool file);
 
