@@ -26,9 +26,6 @@
 #include "base/cleanup.h"
 #include "lib/proc_group.h"
 
-#ifndef __NR_mseal
-#define __NR_mseal 462
-#endif
 #ifndef __NR_memfd_secret
 #define __NR_memfd_secret 447
 #endif
@@ -77,12 +74,6 @@ static void map_secret(void)
 		_exit(1);
 	map(PAGE, MAP_SHARED, fd);
 	close(fd);
-}
-
-static void map_sealed(void)
-{
-	if (syscall(__NR_mseal, anonymous(PAGE), PAGE, 0))
-		proc_group_lacks(0);
 }
 
 /* Frames of the kernel, of a socket that is closed. */
@@ -286,7 +277,6 @@ static void refuses_by_name(void **state)
 		{ map_zero_device, "uses /dev/zero as map_files/" },
 		{ map_huge, "maps huge page memory at 0x" },
 		{ map_secret, "maps kernel-provided memory at 0x" },
-		{ map_sealed, "maps sealed memory at 0x" },
 		{ map_frames, "maps memory of a device at 0x" },
 		{ map_events, "maps kernel-provided memory at 0x" },
 		{ lock_on_fault, "maps memory locked on fault at 0x" },

@@ -50,8 +50,6 @@ static const char *unsupported(const struct ckpt_maps_line *line, const struct c
 		return "memory with a protection key";
 	if (f->other & (CKPT_VM_UFFD | CKPT_VM_UFFD_WP))
 		return "memory registered with userfaultfd";
-	if (f->other & CKPT_VM_SEALED)
-		return "sealed memory";
 	if (f->other & CKPT_VM_NAMELESS)
 		return f->area & CKPT_AREA_F_LOCKED ? "memory locked on fault" :
 		       "memory with a flag that the kernel does not name";

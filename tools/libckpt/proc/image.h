@@ -61,6 +61,7 @@ enum ckpt_area_kind {
 #define CKPT_AREA_F_DROPPABLE	(1u << 11)
 #define CKPT_AREA_F_MAYWRITE	(1u << 12)	/* shared: a writable descriptor is behind it */
 #define CKPT_AREA_F_ACCOUNT	(1u << 13)
+#define CKPT_AREA_F_SEALED	(1u << 14)	/* mseal: nobody unmaps, moves or protects it */
 
 /**
  * struct ckpt_area - one mapping

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "proc/build.h"
 #include "proc/guard.h"
@@ -16,6 +17,9 @@
 
 /* Not in the headers of older kernels. */
 #define SET_MEMORY_MERGE 67
+#ifndef SYS_mseal
+#define SYS_mseal 462
+#endif
 
 /* madvise calls that bring an area's flags back. */
 static const struct {
@@ -77,6 +81,9 @@ int ckpt_mm_try(const struct ckpt_area *a, void *page)
 			return -1;
 		munmap(drop, CKPT_PAGE_LEN);
 	}
+	/* a page of ours would be sealed for good: it is asked for nothing that there is */
+	if (a->flags & CKPT_AREA_F_SEALED && syscall(SYS_mseal, page, 0, 1) && errno != EINVAL)
+		return -1;
 	for (i = 0; i < sizeof(advices) / sizeof(advices[0]); i++) {
 		if (advised(a) & advices[i].flag &&
 		    madvise(page, CKPT_PAGE_LEN, advices[i].advice))
@@ -227,6 +234,13 @@ static int lock_area(const struct ckpt_site *s, const struct ckpt_mm *mm,
 	return at > a->start && at < a->end ? lock(s, at, a->end, a->prot, err) : 0;
 }
 
+static int seal_area(const struct ckpt_site *s, const struct ckpt_area *a, struct ckpt_err *err)
+{
+	return a->flags & CKPT_AREA_F_SEALED &&
+	       ckpt_site_call(s, err, "seal an area", SYS_mseal,
+			      ARGS(a->start, a->end - a->start, 0)) < 0 ? -1 : 0;
+}
+
 int ckpt_build_mm_finish(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err)
 {
 	const struct ckpt_mm *mm = &r->image->mms[t->task->mm];
@@ -238,6 +252,11 @@ int ckpt_build_mm_finish(struct ckpt_restore *r, struct ckpt_build_task *t, stru
 		return -1;
 	for (i = 0; i < mm->n_areas; i++) {
 		if (is_ours(&mm->areas[i]) && lock_area(&s, mm, &mm->areas[i], err))
+			return -1;
+	}
+	/* nothing is done with an area after that */
+	for (i = 0; i < mm->n_areas; i++) {
+		if (is_ours(&mm->areas[i]) && seal_area(&s, &mm->areas[i], err))
 			return -1;
 	}
 	if (!mm->thp_disabled && set_thp(&s, false, err))

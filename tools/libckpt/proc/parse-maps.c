@@ -111,7 +111,7 @@ static const struct {
 	{ "um", 0, CKPT_VM_UFFD },
 	{ "uw", 0, CKPT_VM_UFFD_WP },
 	{ "ui", 0, CKPT_VM_UFFD },
-	{ "sl", 0, CKPT_VM_SEALED },
+	{ "sl", CKPT_AREA_F_SEALED, 0 },
 	{ "mm", 0, CKPT_VM_MIXEDMAP },
 	{ "sh", 0, CKPT_VM_SHARED },
 	{ "sf", 0, CKPT_VM_SYNC },

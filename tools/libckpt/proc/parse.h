@@ -50,7 +50,6 @@ int ckpt_parse_maps_line(const char **at, struct ckpt_maps_line *ret);
 #define CKPT_VM_HUGETLB		(1u << 2)
 #define CKPT_VM_SHADOW_STACK	(1u << 3)
 #define CKPT_VM_UFFD		(1u << 4)	/* missing pages, minor faults */
-#define CKPT_VM_SEALED		(1u << 5)
 #define CKPT_VM_MIXEDMAP	(1u << 6)
 #define CKPT_VM_SHARED		(1u << 7)
 #define CKPT_VM_PKEY		(1u << 8)	/* the line above VmFlags */

@@ -276,6 +276,8 @@ const char *ckpt_uring_area(const struct ckpt_maps_line *line, const struct ckpt
 	if (line->pgoff != CKPT_URING_RING && line->pgoff != CKPT_URING_CQ_RING &&
 	    line->pgoff != CKPT_URING_SQES)
 		return "a piece of an io_uring, or its buffers";
+	if (flags->area & CKPT_AREA_F_SEALED)
+		return "a sealed io_uring";
 	return flags->area & CKPT_AREA_F_LOCKED ? "a locked io_uring" : NULL;
 }
 
