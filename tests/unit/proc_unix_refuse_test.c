@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -125,7 +125,7 @@ static void hold_look_ahead(void)
 
 static void hold_closed_file(void)
 {
-	int fd = eventfd(0, 0);
+	int fd = inotify_init1(0);
 
 	make_pair(SOCK_STREAM);
 	put(pair[0], "first");

@@ -499,6 +499,8 @@ int ckpt_restore_check(const struct ckpt_restore_params *params, int32_t *ret_ta
 		       struct ckpt_err *err);
 /* machine-build.c: limits, capabilities and abilities of this machine, and of this process. */
 int ckpt_machine_check(const struct ckpt_image *image, struct ckpt_err *err);
+/* What a message brings, by its descriptor in init. */
+int ckpt_verify_brought(struct ckpt_restore *r, size_t index, struct ckpt_err *err);
 int ckpt_verify_task(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
 
 #endif

@@ -144,19 +144,13 @@ static int read_epoll(struct ckpt_reader *r, struct ckpt_file *f, struct ckpt_er
 {
 	struct ckpt_image *image = r->image;
 	struct ckpt_epoll *list = ckpt_grow(image->epolls, &image->n_epolls, sizeof(*list));
-	struct ckpt_held_proc *p = ckpt_tree_find(r->hold, f->capture_pid);
-	char name[32];
-	int e;
 
 	if (!list)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of epolls");
 	image->epolls = list;
 	f->object = image->n_epolls - 1;
-	snprintf(name, sizeof(name), "fdinfo/%d", f->capture_fd);
-	e = ckpt_procfs_read(p->dir, name, &r->hold->scratch);
-	if (e)
-		return ckpt_fail(err, CKPT_FAILED, -e, "cannot read epoll %d of pid %d",
-				 f->capture_fd, f->capture_pid);
+	if (ckpt_read_fdinfo(r, f, err))
+		return -1;
 	return read_targets(r, f, &list[f->object], (char *)r->hold->scratch.data, err);
 }
 

@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "proc/build.h"
 #include "proc/socket.h"
+#include "proc/unix.h"
 
 /* Flags of open(2) that act once. */
 #define ONCE (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC)
@@ -75,6 +76,7 @@ static int reopen(struct ckpt_restore *r, uint32_t fd, uint32_t flags, size_t in
 	return ckpt_build_open(r, path, flags, 0, index, err);
 }
 
+/* Is it open, or on its way to who reads a message? Else it is only mapped or named. */
 static bool has_fd(const struct ckpt_image *image, size_t index)
 {
 	size_t i, j;
@@ -85,7 +87,7 @@ static bool has_fd(const struct ckpt_image *image, size_t index)
 				return true;
 		}
 	}
-	return false;
+	return ckpt_unix_brought(image, index);
 }
 
 static uint32_t open_flags(const struct ckpt_image *image, size_t index)

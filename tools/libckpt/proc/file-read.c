@@ -46,9 +46,9 @@ static bool keeps_count(struct ckpt_held_proc *p, const char *name)
 
 	if (fd < 0 || fstatfs(fd, &fs) || fs.f_type != OVERLAYFS_SUPER_MAGIC)
 		return false;
-	/* the link of a descriptor has the mode in which it is open */
-	return strncmp(name, "fd/", 3) || (!fstatat(p->dir, name, &link, AT_SYMLINK_NOFOLLOW) &&
-					   !(link.st_mode & 0200));
+	/* the link of a descriptor, of a process or our own, has the mode in which it is open */
+	return (strncmp(name, "fd/", 3) && *name != '/') ||
+	       (!fstatat(p->dir, name, &link, AT_SYMLINK_NOFOLLOW) && !(link.st_mode & 0200));
 }
 
 /*
@@ -255,6 +255,45 @@ static int read_object(struct ckpt_reader *r, struct ckpt_held_proc *p, struct c
 	}
 }
 
+/* @at: where the descriptor of @f is listed, with a slash at its end, from the directory of @p */
+static int look_at_fd(struct ckpt_reader *r, struct ckpt_held_proc *p, const char *at,
+		      struct ckpt_file *f, struct ckpt_proc_fdinfo *info, struct ckpt_err *err)
+{
+	int e, fd = f->capture_fd;
+	char name[48];
+
+	snprintf(name, sizeof(name), "%sfd/%d", at, fd);
+	if (look_at(r, p, name, f, err) ||
+	    ckpt_fd_check(f->capture_pid, p->comm, fd, f->path, f->mode, f->rdev, err) ||
+	    ckpt_filesystem_check(p, name, f->path, f->mode, err))
+		return -1;
+	snprintf(name, sizeof(name), "%sfdinfo/%d", at, fd);
+	e = ckpt_procfs_read_piece(p->dir, name, &r->hold->scratch);
+	if (e || ckpt_parse_fdinfo((char *)r->hold->scratch.data, info))
+		return ckpt_fail(err, CKPT_FAILED, -e, "cannot read descriptor %d of pid %d", fd,
+				 f->capture_pid);
+	if (f->kind != CKPT_FILE_SHM)
+		f->kind = ckpt_fd_kind(f);
+	f->pos = info->pos;
+	f->flags = info->flags;
+	f->writable = (f->flags & O_ACCMODE) != O_RDONLY && !(f->flags & O_PATH);
+	return check_state(p, fd, f, info, err);
+}
+
+/* One that was not seen yet, as look_at_fd has left it. */
+static int add_fd(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt_file *f,
+		  uint32_t *ret, struct ckpt_err *err)
+{
+	if (ckpt_read_owner(r, p, f, err) ||
+	    read_object(r, p, f, (char *)r->hold->scratch.data, err))
+		return -1;
+	if (f->path && f->path[0] != '/') {
+		free(f->path);
+		f->path = NULL;
+	}
+	return add_file(r, f, ret, err);
+}
+
 static int read_fd(struct ckpt_reader *r, struct ckpt_held_proc *p, int fd, struct ckpt_fd *ret,
 		   struct ckpt_err *err)
 {
@@ -264,25 +303,8 @@ static int read_fd(struct ckpt_reader *r, struct ckpt_held_proc *p, int fd, stru
 		.capture_fd = fd,
 	};
 	struct ckpt_proc_fdinfo info;
-	char name[32];
-	int e;
 
-	snprintf(name, sizeof(name), "fd/%d", fd);
-	if (look_at(r, p, name, &f, err) ||
-	    ckpt_fd_check(p->pid, p->comm, fd, f.path, f.mode, f.rdev, err) ||
-	    ckpt_filesystem_check(p, name, f.path, f.mode, err))
-		return -1;
-	snprintf(name, sizeof(name), "fdinfo/%d", fd);
-	e = ckpt_procfs_read_piece(p->dir, name, &r->hold->scratch);
-	if (e || ckpt_parse_fdinfo((char *)r->hold->scratch.data, &info))
-		return ckpt_fail(err, CKPT_FAILED, -e, "cannot read descriptor %d of pid %d", fd,
-				 p->pid);
-	if (f.kind != CKPT_FILE_SHM)
-		f.kind = ckpt_fd_kind(&f);
-	f.pos = info.pos;
-	f.flags = info.flags;
-	f.writable = (f.flags & O_ACCMODE) != O_RDONLY && !(f.flags & O_PATH);
-	if (check_state(p, fd, &f, &info, err))
+	if (look_at_fd(r, p, "", &f, &info, err))
 		return -1;
 	ret->fd = fd;
 	ret->cloexec = info.cloexec;
@@ -292,16 +314,47 @@ static int read_fd(struct ckpt_reader *r, struct ckpt_held_proc *p, int fd, stru
 			return info.locked ? ckpt_read_locks(r, p, fd, i, true, err) : 0;
 		}
 	}
-	if (ckpt_read_owner(r, p, &f, err) ||
-	    read_object(r, p, &f, (char *)r->hold->scratch.data, err))
-		return -1;
-	if (f.path && f.path[0] != '/') {
-		free(f.path);
-		f.path = NULL;
-	}
-	if (add_file(r, &f, &ret->file, err))
+	if (add_fd(r, p, &f, &ret->file, err))
 		return -1;
 	return info.locked ? ckpt_read_locks(r, p, fd, ret->file, false, err) : 0;
+}
+
+int ckpt_read_own_fd(struct ckpt_reader *r, struct ckpt_held_proc *p, int own, uint32_t *ret,
+		     struct ckpt_err *err)
+{
+	cleanup_with(file_done) struct ckpt_file f = {
+		.pipe = CKPT_NONE,
+		.capture_pid = getpid(),
+		.capture_fd = own,
+	};
+	struct ckpt_proc_fdinfo info;
+
+	if (look_at_fd(r, p, "/proc/self/", &f, &info, err))
+		return -1;
+	if (info.locked)
+		return ckpt_fail(err, CKPT_REFUSED, 0, "it has a lock");
+	switch (f.kind) {
+	case CKPT_FILE_INOTIFY:
+	case CKPT_FILE_PTM:
+	case CKPT_FILE_PTS:
+	case CKPT_FILE_PIDFD:
+	case CKPT_FILE_URING:
+	case CKPT_FILE_OUTER:
+		return ckpt_fail(err, CKPT_REFUSED, 0, "it leads to %s", f.path);
+	}
+	return add_fd(r, p, &f, ret, err);
+}
+
+int ckpt_read_fdinfo(struct ckpt_reader *r, const struct ckpt_file *f, struct ckpt_err *err)
+{
+	const struct ckpt_held_proc *p = ckpt_tree_find(r->hold, f->capture_pid);
+	char name[48];
+	int e;
+
+	snprintf(name, sizeof(name), "%sfdinfo/%d", p ? "" : "/proc/self/", f->capture_fd);
+	e = ckpt_procfs_read(p ? p->dir : AT_FDCWD, name, &r->hold->scratch);
+	return e ? ckpt_fail(err, CKPT_FAILED, -e, "cannot read descriptor %d of pid %d",
+			     f->capture_fd, f->capture_pid) : 0;
 }
 
 /*

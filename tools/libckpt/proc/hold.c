@@ -105,6 +105,7 @@ void ckpt_hold_done(struct ckpt_hold *hold)
 	if (hold->mqueues >= 0)
 		close(hold->mqueues);
 	ckpt_due_close(&hold->due);
+	ckpt_flight_done(hold);
 	ckpt_limits_settle(hold);
 }
 

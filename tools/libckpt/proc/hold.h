@@ -181,6 +181,7 @@ struct ckpt_held_tcp {
  * @events_peek, @events_peek_tried: the same of inotifies; @events_wanted: it is to be made
  * @net: what the scan found in a network namespace of the tree's own; NULL: it has none
  * @mqueues: mount of the message queues of the tree's own ipc namespace, -1: none
+ * @flight: descriptors of ours, of files that wait in queues of the stopped tree
  * @scratch: for one /proc text at a time
  * @maps: for those of maps, which are long
  */
@@ -221,6 +222,8 @@ struct ckpt_hold {
 	struct ckpt_vdso vdso;
 	struct ckpt_held_net *net;
 	int mqueues;
+	int *flight;
+	size_t n_flight;
 	uint8_t cpus[CKPT_CPUS_LEN];
 	char *label;
 	struct ckpt_buf scratch, maps;
@@ -257,6 +260,8 @@ bool ckpt_tree_ending(const struct ckpt_held_proc *p);
 /* Of one that was held: is it gone, or the zombie of one that was killed? */
 bool ckpt_tree_was_killed(struct ckpt_hold *hold, const struct ckpt_held_proc *p);
 struct ckpt_held_proc *ckpt_tree_find(struct ckpt_hold *hold, pid_t pid);
+/* One that is no zombie, of a tree that has any such. */
+struct ckpt_held_proc *ckpt_first_held(struct ckpt_hold *hold);
 
 /* freeze.c: the cgroup freezer. */
 int ckpt_freeze_open(struct ckpt_hold *hold, const char *cgroup, struct ckpt_err *err);
@@ -305,6 +310,9 @@ void ckpt_limits_note(struct ckpt_hold *hold, const struct ckpt_held_proc *p,
 void ckpt_limits_shorten(struct ckpt_hold *hold);
 void ckpt_limits_go(struct ckpt_hold *hold);
 void ckpt_limits_settle(struct ckpt_hold *hold);
+
+/* flight-read.c: no file of the tree is open with us any more. */
+void ckpt_flight_done(struct ckpt_hold *hold);
 
 /*
  * inotify-queue.c: know of an inotify, and by its fdinfo (or NULL) of what it is told; make what

@@ -100,6 +100,7 @@ static void let_go(struct keeper *k)
 {
 	if (!k->holding)
 		return;
+	ckpt_flight_done(&k->hold);
 	ckpt_hold_release(&k->hold);
 	k->holding = false;
 }
@@ -248,6 +249,7 @@ static int do_kill(struct keeper *k, struct ckpt_keeper_reply *reply)
 	uint64_t until = ckpt_now_ns() + KILL_NS;
 
 	ckpt_outside_borrow(hold);
+	ckpt_flight_done(hold);
 	for (size_t i = 0; i < hold->n_procs; i++) {
 		if (!hold->procs[i].zombie)
 			kill(hold->procs[i].pid, SIGKILL);

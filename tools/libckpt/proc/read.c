@@ -12,6 +12,7 @@
 #include "proc/read.h"
 #include "proc/remote.h"
 #include "proc/socket.h"
+#include "proc/unix.h"
 
 /* For a survey a refusal is no end. */
 #define PASS(failed) ckpt_survey_pass(r->hold->survey, failed, err)
@@ -48,9 +49,11 @@ static int read_tables(void *arg, struct ckpt_err *err)
 			return -1;
 		task_of(r->image, sorted[i])->fdtable = table;
 	}
-	if (PASS(ckpt_read_pipes(r, err)) || PASS(ckpt_read_ptys(r, err)) ||
-	    PASS(ckpt_read_sockets(r, err)) || PASS(ckpt_read_epolls(r, err)) ||
-	    PASS(ckpt_read_urings(r, err)) || PASS(ckpt_read_locks_owners(r, err)))
+	/* what waits in queues are files as well, perhaps the other ends of pipes */
+	if (PASS(ckpt_look_unixes(r, err)) || PASS(ckpt_read_pipes(r, err)) ||
+	    PASS(ckpt_read_ptys(r, err)) || PASS(ckpt_read_sockets(r, err)) ||
+	    PASS(ckpt_read_epolls(r, err)) || PASS(ckpt_read_urings(r, err)) ||
+	    PASS(ckpt_read_locks_owners(r, err)))
 		return -1;
 	return PASS(ckpt_read_semaphores(r, err));
 }
@@ -219,9 +222,14 @@ int ckpt_read_tree(struct ckpt_hold *hold, struct ckpt_image *ret, struct ckpt_e
 	struct ckpt_image image = { 0 };
 	struct ckpt_reader r = { .hold = hold, .image = &image };
 
-	int failed = read_all(&r, err);
+	int failed;
+
+	/* what an attempt before this one has found */
+	ckpt_flight_done(hold);
+	failed = read_all(&r, err);
 
 	free(r.mapped);
+	ckpt_unix_queues_done(&r);
 	ckpt_points_done(&r.points);
 	memcpy(image.cpus, hold->cpus, sizeof(image.cpus));
 	image.label_known = true;

@@ -43,6 +43,7 @@ struct ckpt_points {
  * @vdso_hashed: image->vdso_hash is filled
  * @shm_dev: of the files that shared memory without a name is
  * @net_ino: of the network namespace of the tree; 0: this kernel has none
+ * @queues: by index in image->unixes: what waits there
  */
 struct ckpt_reader {
 	struct ckpt_hold *hold;
@@ -54,6 +55,8 @@ struct ckpt_reader {
 	bool vdso_hashed;
 	uint64_t shm_dev;
 	uint64_t net_ino;
+	struct ckpt_unix_queue *queues;
+	size_t n_queues;
 };
 
 /* read.c: the whole tree. */
@@ -203,6 +206,14 @@ int ckpt_read_fdtable(struct ckpt_reader *r, struct ckpt_held_proc *p, uint32_t 
 /* A file reached through @name below /proc/PID (exe, cwd, map_files/...). */
 int ckpt_read_named(struct ckpt_reader *r, struct ckpt_held_proc *p, const char *name,
 		    uint32_t flags, uint32_t *ret, struct ckpt_err *err);
+
+/*
+ * file-read.c: a descriptor of ours, of a file that waits in a queue of @p and that nobody of the
+ * tree has open; fdinfo of any, into the scratch of the held tree.
+ */
+int ckpt_read_own_fd(struct ckpt_reader *r, struct ckpt_held_proc *p, int own, uint32_t *ret,
+		     struct ckpt_err *err);
+int ckpt_read_fdinfo(struct ckpt_reader *r, const struct ckpt_file *f, struct ckpt_err *err);
 
 /* lost-name-read.c: is that what @path, as @p sees it, leads to? */
 bool ckpt_leads_to(const struct ckpt_held_proc *p, const char *path, const struct stat *st);

@@ -26,19 +26,16 @@ static int fail(const struct ckpt_file *f, int os, struct ckpt_err *err)
 static int count_on(struct ckpt_reader *r, const struct ckpt_file *f, struct ckpt_timerfd *ret,
 		    struct ckpt_err *err)
 {
-	struct ckpt_held_proc *p = ckpt_tree_find(r->hold, f->capture_pid);
 	cleanup_close int fd = ckpt_borrow_fd(f, err);
 	struct itimerspec left;
-	char name[32];
-	int e;
 
 	if (fd < 0)
 		return -1;
 	if (timerfd_gettime(fd, &left))
 		return fail(f, errno, err);
-	snprintf(name, sizeof(name), "fdinfo/%d", f->capture_fd);
-	e = ckpt_procfs_read_piece(p->dir, name, &r->hold->scratch);
-	return e || ckpt_parse_timerfd((char *)r->hold->scratch.data, ret) ? fail(f, -e, err) : 0;
+	if (ckpt_read_fdinfo(r, f, err))
+		return -1;
+	return ckpt_parse_timerfd((char *)r->hold->scratch.data, ret) ? fail(f, 0, err) : 0;
 }
 
 /* A time of day counts from when the clocks were read, as the image tells it. */
@@ -75,20 +72,16 @@ int ckpt_read_timerfds_again(struct ckpt_reader *r, struct ckpt_err *err)
 	for (size_t i = 0; i < image->n_files; i++) {
 		const struct ckpt_file *f = &image->files[i];
 		struct ckpt_timerfd *t;
-		struct ckpt_held_proc *p;
-		char name[32];
-		int e;
 
 		if (f->kind != CKPT_FILE_TIMERFD)
 			continue;
 		t = &image->timerfds[f->object];
 		if (t->value_ns || t->ticks)
 			continue;
-		p = ckpt_tree_find(r->hold, f->capture_pid);
-		snprintf(name, sizeof(name), "fdinfo/%d", f->capture_fd);
-		e = ckpt_procfs_read_piece(p->dir, name, &r->hold->scratch);
-		if (e || ckpt_parse_timerfd((char *)r->hold->scratch.data, t))
-			return fail(f, -e, err);
+		if (ckpt_read_fdinfo(r, f, err))
+			return -1;
+		if (ckpt_parse_timerfd((char *)r->hold->scratch.data, t))
+			return fail(f, 0, err);
 		if (settle(r, f, t, err))
 			return -1;
 	}

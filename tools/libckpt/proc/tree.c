@@ -28,6 +28,15 @@ struct ckpt_held_proc *ckpt_tree_find(struct ckpt_hold *hold, pid_t pid)
 	return NULL;
 }
 
+struct ckpt_held_proc *ckpt_first_held(struct ckpt_hold *hold)
+{
+	size_t i = 0;
+
+	while (i + 1 < hold->n_procs && hold->procs[i].zombie)
+		i++;
+	return &hold->procs[i];
+}
+
 /* Looks for a child that is born into the cgroup just now. */
 #define BIRTH_TRIES 20
 /* Where a machine is busy it may take that long until it is in there. */

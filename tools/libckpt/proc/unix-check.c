@@ -5,6 +5,21 @@
 #include "proc/image-check.h"
 #include "proc/unix.h"
 
+bool ckpt_unix_brought(const struct ckpt_image *image, size_t index)
+{
+	for (size_t i = 0; i < image->n_unixes; i++) {
+		const struct ckpt_unix *u = &image->unixes[i];
+
+		for (size_t j = 0; j < u->n_messages; j++) {
+			for (size_t k = 0; k < u->messages[j].n_files; k++) {
+				if (u->messages[j].files[k] == index)
+					return true;
+			}
+		}
+	}
+	return false;
+}
+
 static int check_message(const struct ckpt_image *image, const struct ckpt_unix_message *m,
 			 uint32_t type, struct ckpt_err *err)
 {

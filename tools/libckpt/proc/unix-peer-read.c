@@ -124,7 +124,7 @@ static int ask(struct ckpt_reader *r, const size_t *files, int *fds, size_t n,
 
 	if (pids == MAP_FAILED)
 		return ckpt_fail(err, CKPT_FAILED, errno, "no memory for pids");
-	failed = ask_there(image->files[files[0]].capture_pid, fds, n, pids, err);
+	failed = ask_there(ckpt_first_held(r->hold)->pid, fds, n, pids, err);
 	for (size_t i = 0; i < n && !failed; i++) {
 		const struct ckpt_file *f = &image->files[files[i]];
 

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What waits in a Unix socket: data, who sent it, and open files that come with it. */
-#include <linux/kcmp.h>
 #include <poll.h>
 #include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -16,37 +13,16 @@
 #include "proc/procfs.h"
 #include "proc/unix-read.h"
 
-static uint32_t find_file(const struct ckpt_image *image, int own)
-{
-	struct stat st;
-
-	if (fstat(own, &st))
-		return CKPT_NONE;
-	for (uint32_t i = 0; i < image->n_files; i++) {
-		const struct ckpt_file *f = &image->files[i];
-
-		if (f->capture_fd >= 0 && f->ino == st.st_ino && f->dev == st.st_dev &&
-		    !syscall(SYS_kcmp, getpid(), f->capture_pid, KCMP_FILE, own, f->capture_fd))
-			return i;
-	}
-	return CKPT_NONE;
-}
-
 static int take_files(const struct ckpt_reader *r, const struct ckpt_file *f,
-		      const struct ckpt_unix_peeked *p, struct ckpt_unix_message *m,
+		      struct ckpt_unix_peeked *p, struct ckpt_unix_message *m,
 		      struct ckpt_err *err)
 {
 	if (!p->n_fds)
 		return 0;
-	m->files = calloc(p->n_fds, sizeof(*m->files));
-	if (!m->files)
-		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a message");
-	for (size_t i = 0; i < p->n_fds; i++) {
-		m->files[i] = find_file(r->image, p->fds[i]);
-		m->n_files = i + 1;
-		if (m->files[i] == CKPT_NONE)
-			return ckpt_unix_refuse(r, f, err, "in which a descriptor waits that no "
-				"process of the tree has open");
+	m->files = p->files;
+	m->n_files = p->n_fds;
+	p->files = NULL;
+	for (size_t i = 0; i < m->n_files; i++) {
 		if (r->image->files[m->files[i]].kind == CKPT_FILE_OUTER)
 			return ckpt_unix_refuse(r, f, err, "in which a descriptor waits that "
 				"leads out of the tree");
@@ -181,28 +157,78 @@ static int has_content(const struct ckpt_unix *u, uint32_t type, int own)
 	return 1;
 }
 
-int ckpt_read_unix_queue(struct ckpt_reader *r, const struct ckpt_file *f, struct ckpt_unix *u,
-			 struct ckpt_err *err)
+/* The queue of the @u-th Unix socket of the image, made when it is not there yet. */
+static struct ckpt_unix_queue *queue_of(struct ckpt_reader *r, uint32_t u)
 {
+	while (r->n_queues <= u) {
+		struct ckpt_unix_queue *list = ckpt_grow(r->queues, &r->n_queues, sizeof(*list));
+
+		if (!list)
+			return NULL;
+		r->queues = list;
+		list[r->n_queues - 1] = (struct ckpt_unix_queue){ 0 };
+	}
+	return &r->queues[u];
+}
+
+void ckpt_unix_queues_done(struct ckpt_reader *r)
+{
+	for (size_t i = 0; i < r->n_queues; i++)
+		ckpt_unix_queue_done(&r->queues[i]);
+	free(r->queues);
+}
+
+int ckpt_look_unix_queue(struct ckpt_reader *r, uint32_t file, struct ckpt_err *err)
+{
+	const struct ckpt_file *f = &r->image->files[file];
+	const struct ckpt_socket *s = &r->image->sockets[f->object];
+	const struct ckpt_unix *u = &r->image->unixes[s->part];
 	cleanup_with(ckpt_unix_queue_done) struct ckpt_unix_queue q = { 0 };
-	uint32_t type = r->image->sockets[f->object].type;
+	struct ckpt_unix_queue *queue = queue_of(r, s->part);
 	cleanup_close int own = ckpt_borrow_fd(f, err);
 
+	if (!queue)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a queue");
+	queue->looked = true;
 	if (own < 0)
 		return -1;
-	if (!has_content(u, type, own))
+	if (!has_content(u, s->type, own))
 		return 0;
 	if (looks_ahead(own) && ckpt_socket_events(own, POLLIN) & POLLIN)
 		return ckpt_unix_refuse(r, f, err, "with unread data and SO_PEEK_OFF");
-	if (ckpt_unix_peek(own, type, true, &q, err))
-		return -1;
-	if (check_hidden(r, f, u, &q, type, err))
+	if (ckpt_unix_peek(own, s->type, true, &q, err))
 		return -1;
 	if (q.n && ckpt_unix_tells_more(own))
 		return ckpt_unix_refuse(r, f, err, "with unread messages that are told with "
 			"credentials or times (SO_PASSCRED, SO_TIMESTAMP)");
+	/* the list of files moves with those that are added */
 	for (size_t i = 0; i < q.n; i++) {
-		if (add(r, f, u, &q.messages[i], err))
+		if (ckpt_read_flight(r, file, &q.messages[i], err))
+			return -1;
+	}
+	q.looked = true;
+	*queue = q;
+	q = (struct ckpt_unix_queue){ 0 };
+	return 0;
+}
+
+bool ckpt_unix_looked(const struct ckpt_reader *r, uint32_t u)
+{
+	return u < r->n_queues && r->queues[u].looked;
+}
+
+int ckpt_read_unix_queue(struct ckpt_reader *r, const struct ckpt_file *f, struct ckpt_unix *u,
+			 struct ckpt_err *err)
+{
+	const struct ckpt_socket *s = &r->image->sockets[f->object];
+	struct ckpt_unix_queue *q = queue_of(r, s->part);
+
+	if (!q)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a queue");
+	if (check_hidden(r, f, u, q, s->type, err))
+		return -1;
+	for (size_t i = 0; i < q->n; i++) {
+		if (add(r, f, u, &q->messages[i], err))
 			return -1;
 	}
 	return 0;

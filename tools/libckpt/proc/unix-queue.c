@@ -34,9 +34,12 @@ void ckpt_unix_queue_done(struct ckpt_unix_queue *queue)
 	for (size_t i = 0; i < queue->n; i++) {
 		struct ckpt_unix_peeked *m = &queue->messages[i];
 
-		for (size_t j = 0; j < m->n_fds; j++)
-			close(m->fds[j]);
+		for (size_t j = 0; j < m->n_fds; j++) {
+			if (m->fds[j] >= 0)
+				close(m->fds[j]);
+		}
 		free(m->fds);
+		free(m->files);
 		free(m->data);
 	}
 	free(queue->messages);

@@ -119,10 +119,22 @@ static int look(struct ckpt_reader *r, const struct ckpt_file *f, int diag, int 
 	return 0;
 }
 
+/* Is it on standard descriptors alone?  Those are of the restore, if it leads out. */
+static bool is_standard(const struct ckpt_image *image, uint32_t index)
+{
+	for (size_t i = 0; i < image->n_fdtables; i++) {
+		for (size_t j = 0; j < image->fdtables[i].n_fds; j++) {
+			if (image->fdtables[i].fds[j].file == index)
+				return ckpt_fd_beyond_standard(image, index) < 0;
+		}
+	}
+	return false;
+}
+
 /* Of another network namespace, where the other end and its name are: outside, like these. */
 static int elsewhere(struct ckpt_reader *r, struct ckpt_file *f, struct ckpt_err *err)
 {
-	if (ckpt_fd_beyond_standard(r->image, f - r->image->files) >= 0)
+	if (!is_standard(r->image, f - r->image->files))
 		return ckpt_unix_refuse(r, f, err, "of another network namespace");
 	f->kind = CKPT_FILE_OUTER;
 	return 0;
@@ -168,7 +180,6 @@ static bool is_replaced(const struct ckpt_reader *r, uint64_t ino)
 	return false;
 }
 
-/* Standard descriptors are those of the restore instead. */
 static int outside(struct ckpt_reader *r, size_t index, struct ckpt_err *err)
 {
 	struct ckpt_file *f = &r->image->files[index];
@@ -177,7 +188,7 @@ static int outside(struct ckpt_reader *r, size_t index, struct ckpt_err *err)
 	cleanup_close int own = -1;
 	size_t n;
 
-	if (ckpt_fd_beyond_standard(r->image, index) < 0) {
+	if (is_standard(r->image, index)) {
 		f->kind = CKPT_FILE_OUTER;
 		return 0;
 	}
@@ -255,40 +266,83 @@ static struct ckpt_file *to_look_at(const struct ckpt_image *image, size_t index
 }
 
 /* A step of the look at one is over. */
-static int pass(struct ckpt_reader *r, const struct ckpt_file *f, int failed, struct ckpt_err *err)
+static int pass(struct ckpt_reader *r, uint32_t index, int failed, struct ckpt_err *err)
 {
 	if (!failed)
 		return 0;
 	failed = PASS(failed);
-	unix_of(r->image, f)->refused = true;
+	unix_of(r->image, &r->image->files[index])->refused = true;
 	return failed;
+}
+
+/*
+ * May it turn out to be connected to somebody outside?  Of standard descriptors that is no
+ * refusal, and nothing of what waits in them is ours.
+ */
+static bool leads_out_perhaps(const struct ckpt_reader *r, uint32_t index)
+{
+	const struct ckpt_image *image = r->image;
+	const struct ckpt_file *f = &image->files[index];
+	const struct ckpt_unix *u = unix_of(image, f);
+
+	if (u->state != CKPT_UNIX_CONNECTED || !is_standard(image, index))
+		return false;
+	return u->peer_ino ? find_ino(image, u->peer_ino) == CKPT_NONE :
+	       image->sockets[f->object].type != SOCK_DGRAM &&
+	       u->shutdown != CKPT_UNIX_SHUT_BOTH;
+}
+
+static int look_at(struct ckpt_reader *r, uint32_t index, int *diag, bool *ret_more,
+		   struct ckpt_err *err)
+{
+	struct ckpt_file *f = &r->image->files[index];
+	uint32_t *part = &r->image->sockets[f->object].part;
+
+	if (*part == CKPT_NONE) {
+		if (*diag < 0)
+			*diag = ckpt_unix_diag_open(err);
+		*ret_more = true;
+		return *diag < 0 ? -1 : pass(r, index, add(r, f, *diag, err), err);
+	}
+	if (unix_of(r->image, f)->refused || ckpt_unix_looked(r, *part) ||
+	    leads_out_perhaps(r, index))
+		return 0;
+	*ret_more = true;
+	return pass(r, index, ckpt_look_unix_queue(r, index, err), err);
+}
+
+int ckpt_look_unixes(struct ckpt_reader *r, struct ckpt_err *err)
+{
+	cleanup_close int diag = -1;
+	bool more = true;
+
+	/* what waits in one may be another one, or the other end of one */
+	while (more) {
+		more = false;
+		for (uint32_t i = 0; i < r->image->n_files; i++) {
+			if (is_unix(r->image, &r->image->files[i]) &&
+			    look_at(r, i, &diag, &more, err))
+				return -1;
+		}
+	}
+	return 0;
 }
 
 int ckpt_read_unixes(struct ckpt_reader *r, struct ckpt_err *err)
 {
 	struct ckpt_image *image = r->image;
-	cleanup_close int diag = -1;
 	struct ckpt_file *f;
 
 	for (size_t i = 0; i < image->n_files; i++) {
-		f = &image->files[i];
-		if (!is_unix(image, f))
-			continue;
-		if (diag < 0)
-			diag = ckpt_unix_diag_open(err);
-		if (diag < 0 || pass(r, f, add(r, f, diag, err), err))
+		f = to_look_at(image, i);
+		if (f && pass(r, i, resolve(r, i, err), err))
 			return -1;
 	}
 	for (size_t i = 0; i < image->n_files; i++) {
 		f = to_look_at(image, i);
-		if (f && pass(r, f, resolve(r, i, err), err))
-			return -1;
-	}
-	for (size_t i = 0; i < image->n_files; i++) {
-		f = to_look_at(image, i);
-		if (f && pass(r, f, check_peer(r, f, err) ||
+		if (f && pass(r, i, check_peer(r, f, err) ||
 			      ckpt_read_unix_queue(r, f, unix_of(image, f), err), err))
 			return -1;
 	}
-	return diag < 0 ? 0 : ckpt_read_unix_pids(r, err);
+	return image->n_unixes ? ckpt_read_unix_pids(r, err) : 0;
 }

@@ -2,12 +2,14 @@
 /* Comparison of Unix sockets with the image, and what of it this machine has no place for. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kcmp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <netinet/tcp.h>
 #include <unistd.h>
 
@@ -75,7 +77,22 @@ static int verify_state(const struct ckpt_restore *r, const struct ckpt_unix *u,
 	return 0;
 }
 
-static int verify_queue(const struct ckpt_unix *u, uint32_t type, int own, struct ckpt_err *err)
+/* Are the descriptors that came with @now those of the files of @m in init, as captured? */
+static int verify_files(struct ckpt_restore *r, const struct ckpt_unix_peeked *now,
+			const struct ckpt_unix_message *m, struct ckpt_err *err)
+{
+	for (size_t i = 0; i < m->n_files; i++) {
+		if (syscall(SYS_kcmp, getpid(), r->init.pid, KCMP_FILE, now->fds[i],
+			    r->fd_base + m->files[i]))
+			return NOT_AS_CAPTURED("a message in a Unix socket brings another file");
+		if (ckpt_verify_brought(r, m->files[i], err))
+			return -1;
+	}
+	return 0;
+}
+
+static int verify_queue(const struct ckpt_restore *r, const struct ckpt_unix *u, uint32_t type,
+			int own, struct ckpt_err *err)
 {
 	cleanup_with(ckpt_unix_queue_done) struct ckpt_unix_queue q = { 0 };
 
@@ -97,6 +114,8 @@ static int verify_queue(const struct ckpt_unix *u, uint32_t type, int own, struc
 		    (m->len && memcmp(now->data, m->data, m->len)))
 			return NOT_AS_CAPTURED("a message in a Unix socket is not that of the "
 					       "checkpoint");
+		if (verify_files((struct ckpt_restore *)r, now, m, err))
+			return -1;
 	}
 	return 0;
 }
@@ -110,7 +129,7 @@ int ckpt_verify_unix(const struct ckpt_restore *r, size_t index, int own, struct
 	if (events < 0 || !(events & POLLERR) == u->failed)
 		return NOT_AS_CAPTURED("a Unix socket has another error than in the checkpoint");
 	return verify_names(r->image, u, own, err) || verify_peer(u, own, err) ||
-	       verify_state(r, u, own, err) || verify_queue(u, s->type, own, err) ? -1 : 0;
+	       verify_state(r, u, own, err) || verify_queue(r, u, s->type, own, err) ? -1 : 0;
 }
 
 /* A name without a file that nobody has. */

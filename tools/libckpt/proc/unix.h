@@ -40,7 +40,8 @@ int ckpt_unix_diag_bound(int diag, uint64_t dev, uint64_t ino, struct ckpt_err *
 
 /**
  * struct ckpt_unix_peeked - a message as it was looked at
- * @fds: descriptors of ours, closed by ckpt_unix_queue_done
+ * @fds: descriptors of ours, closed by ckpt_unix_queue_done; -1: not ours any more
+ * @files: when they are known, their indices in image->files
  * @from, @from_len: name of the sender
  */
 struct ckpt_unix_peeked {
@@ -48,13 +49,16 @@ struct ckpt_unix_peeked {
 	size_t len;
 	int *fds;
 	size_t n_fds;
+	uint32_t *files;
 	uint8_t from[CKPT_UNIX_NAME_MAX];
 	size_t from_len;
 };
 
+/* @looked: of one that is being captured: it was looked into */
 struct ckpt_unix_queue {
 	struct ckpt_unix_peeked *messages;
 	size_t n;
+	bool looked;
 };
 
 /*
@@ -72,13 +76,21 @@ size_t ckpt_unix_name_of(int own, bool peer, uint8_t ret[CKPT_UNIX_NAME_MAX]);
 /* The same to read: @ for the byte 0. */
 const char *ckpt_unix_name_text(const uint8_t *name, size_t len, char ret[CKPT_UNIX_NAME_MAX + 1]);
 
-/* unix-read.c */
+/*
+ * unix-read.c: when every table is read, each by itself, with what waits in it; that may be
+ * more files.  Then how they are connected.
+ */
+int ckpt_look_unixes(struct ckpt_reader *r, struct ckpt_err *err);
 int ckpt_read_unixes(struct ckpt_reader *r, struct ckpt_err *err);
+void ckpt_unix_queues_done(struct ckpt_reader *r);
 /* Can a message bring this file? It is open in init when sockets are filled. */
 static inline bool ckpt_unix_brings(uint32_t kind)
 {
 	return kind != CKPT_FILE_OUTER && kind != CKPT_FILE_PIDFD && kind != CKPT_FILE_URING;
 }
+
+/* unix-check.c: does a message bring file @index of the image? */
+bool ckpt_unix_brought(const struct ckpt_image *image, size_t index);
 
 /* unix-build.c */
 int ckpt_build_unixes(struct ckpt_restore *r, struct ckpt_err *err);

@@ -186,6 +186,18 @@ static int verify_link(const struct ckpt_file *f, pid_t host, const struct ckpt_
 	return 0;
 }
 
+/* @text: fdinfo of one that leads to @f. */
+static int verify_description(struct ckpt_restore *r, const struct ckpt_file *f, const char *text,
+			      const struct ckpt_proc_fdinfo *info, struct ckpt_err *err)
+{
+	if (info->flags != f->flags)
+		return NOT_AS_CAPTURED("flags 0%o instead of 0%o", info->flags, f->flags);
+	if ((f->kind == CKPT_FILE_REG || f->kind == CKPT_FILE_DIR || f->kind == CKPT_FILE_SHM) &&
+	    info->pos != f->pos)
+		return NOT_AS_CAPTURED("position %lu instead of %lu", info->pos, f->pos);
+	return ckpt_verify_object(r, f, text, err);
+}
+
 static int verify_fd(struct ckpt_restore *r, struct ckpt_build_task *t, const struct ckpt_fd *fd,
 		     struct ckpt_err *err)
 {
@@ -202,16 +214,23 @@ static int verify_fd(struct ckpt_restore *r, struct ckpt_build_task *t, const st
 				       t->task->pid, fd->fd);
 	if (f->kind == CKPT_FILE_OUTER)
 		return 0;
-	if (info.flags != f->flags)
-		return NOT_AS_CAPTURED("process %d: descriptor %d has flags 0%o instead of 0%o",
-				       t->task->pid, fd->fd, info.flags, f->flags);
-	if ((f->kind == CKPT_FILE_REG || f->kind == CKPT_FILE_DIR || f->kind == CKPT_FILE_SHM) &&
-	    info.pos != f->pos)
-		return NOT_AS_CAPTURED("process %d: descriptor %d is at %lu instead of %lu",
-				       t->task->pid, fd->fd, info.pos, f->pos);
-	if (ckpt_verify_object(r, f, text, err) || ckpt_verify_locks(r, t->task, fd, text, err))
+	if (verify_description(r, f, text, &info, err) ||
+	    ckpt_verify_locks(r, t->task, fd, text, err))
 		return ckpt_fail_at(err, "process %d: descriptor %d", t->task->pid, fd->fd);
 	return verify_link(f, t->host, t->task, fd->fd, err);
+}
+
+int ckpt_verify_brought(struct ckpt_restore *r, size_t index, struct ckpt_err *err)
+{
+	cleanup_free char *text = NULL;
+	struct ckpt_proc_fdinfo info;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%zu", r->init.pid, r->fd_base + index);
+	if (ckpt_build_text(path, &text, err) || ckpt_parse_fdinfo(text, &info))
+		return NOT_AS_CAPTURED("a file that waits in a queue is not there");
+	return verify_description(r, &r->image->files[index], text, &info, err) ?
+	       ckpt_fail_at(err, "a file that waits in a queue") : 0;
 }
 
 static int verify_fds(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err)
