@@ -142,17 +142,6 @@ static void hold_waiting_pidfd(void)
 	send_file(pair[0], fd);
 }
 
-static void hold_gone_file(void)
-{
-	const char *file = "gone";
-	const struct sockaddr_un un = name(file);
-	int in = bound(SOCK_DGRAM, file), out = bound(SOCK_DGRAM, "@ckpt-gone-from");
-
-	TRY(sendto(out, "late", 4, 0, (const struct sockaddr *)&un, sizeof(un)));
-	TRY(unlink(un.sun_path));
-	TRY(in);
-}
-
 static void hold_unknown_sender(void)
 {
 	int inbox = bound(SOCK_DGRAM, "@ckpt-inbox"), out = socket(AF_UNIX, SOCK_DGRAM, 0);
@@ -200,16 +189,6 @@ static void hold_left_pair(void)
 
 	make_pair(SOCK_DGRAM);
 	TRY(connect(pair[0], &none, sizeof(none)));
-}
-
-static void hold_nameless(void)
-{
-	const struct sockaddr_un un = name("nameless");
-	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
-
-	bound(SOCK_DGRAM, "nameless");
-	connect_to(fd, "nameless");
-	TRY(unlink(un.sun_path));
 }
 
 static void hold_deaf(void)
@@ -314,13 +293,11 @@ static void refuses_by_name(void **state)
 		{ hold_look_ahead, "with unread data and SO_PEEK_OFF" },
 		{ hold_closed_file, "a descriptor waits that no process of the tree has open" },
 		{ hold_waiting_pidfd, "in which a pidfd or an io_uring waits" },
-		{ hold_gone_file, "in which messages wait while its file is gone" },
 		{ hold_unknown_sender, "messages wait whose sender is not known" },
 		{ hold_hidden, "with unread messages that do not show" },
 		{ hold_filter, "has a filter on socket" },
 		{ hold_links, "whose file has several names" },
 		{ hold_left_pair, "that was connected before" },
-		{ hold_nameless, "to one which has no name any more" },
 		{ hold_deaf, "that listens and is shut" },
 		{ hold_two_names, "that is connected, with a name at both ends" },
 		{ hold_friend_of_outer, "that is connected to one which leads out of the tree" },

@@ -135,6 +135,7 @@ static void check_closed(void)
 
 static int server, abstract_server, packet_server, unlinked_server, relative, plain;
 static int client, accepted, packet_client, packet_accepted, from_child;
+static int early, early_accepted;
 static pid_t asker;
 
 static int listen_at(int type, const char *name, int backlog)
@@ -197,6 +198,12 @@ static void make_names(void)
 	MUST(try_connect(packet_client, "@packets"));
 	packet_accepted = MUST(accept(packet_server, NULL, NULL));
 	put(packet_client, "in packets");
+	/* shut before it is connected, which the other end does not know */
+	early = make_socket(SOCK_STREAM);
+	MUST(shutdown(early, SHUT_RD));
+	MUST(try_connect(early, "@server"));
+	early_accepted = MUST(accept(abstract_server, NULL, NULL));
+	put(early, "nothing to hear");
 	connect_as_other();
 }
 
@@ -237,6 +244,10 @@ static void check_names(void)
 	OK(gets(accepted, "again"));
 	OK(gets(packet_accepted, "in packets"));
 	OK(made_by(client, self, 0, 0) && made_by(accepted, self, 0, 0));
+	OK(gets(early_accepted, "nothing to hear") && is_at_end(early));
+	OK(send(early_accepted, "x", 1, MSG_NOSIGNAL) < 0 && errno == EPIPE);
+	put(early, "still speaking");
+	OK(gets(early_accepted, "still speaking"));
 	OK(gets(from_child, "hello") && is_at_end(from_child));
 	OK(made_by(from_child, asker, 4321, 1234));
 	OK(!getsockopt(from_child, SOL_SOCKET, SO_PEERGROUPS, groups, &len));
@@ -269,6 +280,24 @@ static void make_letters(void)
 	put(both[0], "over there");
 }
 
+/* Two of one name, whose file is gone, and those that are connected to each. */
+static int ghosts[2], mourners[2];
+
+static void make_ghosts(void)
+{
+	for (int i = 0; i < 2; i++) {
+		ghosts[i] = make_socket(SOCK_DGRAM);
+		bind_to(ghosts[i], "run/ghost");
+		mourners[i] = make_socket(SOCK_DGRAM);
+		bind_to(mourners[i], i ? "@mourner" : "run/mourner");
+		MUST(try_connect(mourners[i], "run/ghost"));
+		put(mourners[i], i ? "to the second" : "to the first");
+		MUST(unlink("run/ghost"));
+	}
+	MUST(unlink("run/mourner"));
+	MUST(mkdir("run/ghost", 0700));
+}
+
 static bool gets_from(int fd, const char *text, const char *name)
 {
 	struct sockaddr_un un, wanted;
@@ -278,6 +307,19 @@ static bool gets_from(int fd, const char *text, const char *name)
 
 	return k == (ssize_t)strlen(text) && !memcmp(got, text, k) && len == n &&
 	       !memcmp(&un, &wanted, n);
+}
+
+static void check_ghosts(void)
+{
+	OK(gets_from(ghosts[0], "to the first", "run/mourner") && is_empty(ghosts[0]));
+	OK(gets_from(ghosts[1], "to the second", "@mourner") && is_empty(ghosts[1]));
+	for (int i = 0; i < 2; i++) {
+		put(mourners[i], i ? "two" : "one");
+		OK(gets(ghosts[i], i ? "two" : "one"));
+		OK(is_called(ghosts[i], false, "run/ghost"));
+		OK(is_called(mourners[i], true, "run/ghost"));
+	}
+	OK(!rmdir("run/ghost") && access("run/mourner", F_OK));
 }
 
 static void check_letters(void)
@@ -446,6 +488,7 @@ int main(int argc, char **argv)
 	make_closed();
 	make_names();
 	make_letters();
+	make_ghosts();
 	make_parcels();
 	make_options();
 	MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, waits));
@@ -464,6 +507,7 @@ int main(int argc, char **argv)
 	check_closed();
 	check_names();
 	check_letters();
+	check_ghosts();
 	check_parcels();
 	check_waiting(thread, pid);
 	puts(wrong ? "not well" : "all well");

@@ -80,11 +80,13 @@ static int make_pair(struct ckpt_unix_builder *b, uint32_t index, struct ckpt_er
  * struct meeting - a connection through a socket that listens
  * @client, @accepted: as they come to be, descriptors of init
  * @asks, @listens: whose other ends remember who connected, and who listened
+ * @shut: what the client had shut before it connected, of which the other end does not know
  */
 struct meeting {
 	int64_t listener, file;
 	int64_t client, accepted;
 	const struct ckpt_unix *asks, *listens;
+	uint32_t shut;
 };
 
 static int meet(struct ckpt_unix_builder *b, struct meeting *m, uint32_t type,
@@ -102,7 +104,10 @@ static int meet(struct ckpt_unix_builder *b, struct meeting *m, uint32_t type,
 	s = maker(b, m->asks, err);
 	m->client = s ? ckpt_site_call(s, err, "make a Unix socket", SYS_socket,
 				       ARGS(AF_UNIX, type | SOCK_CLOEXEC, 0)) : -1;
-	if (m->client < 0 || ckpt_unix_connect(s, m->client, name, len, m->file, err))
+	if (m->client < 0 ||
+	    (m->shut && ckpt_site_call(s, err, "shut a Unix socket", SYS_shutdown,
+				       ARGS(m->client, m->shut - 1)) < 0) ||
+	    ckpt_unix_connect(s, m->client, name, len, m->file, err))
 		return -1;
 	m->accepted = ckpt_site_call(init, err, "accept a Unix socket", SYS_accept4,
 				     ARGS(m->listener, 0, 0, SOCK_CLOEXEC | SOCK_NONBLOCK));
@@ -131,6 +136,9 @@ static int make_connected(struct ckpt_unix_builder *b, uint32_t index, struct ck
 		name = u->name;
 		len = u->name_len;
 	}
+	if (peer)
+		m.shut = u->name_len ? ckpt_unix_shut_alone(peer, u) :
+				       ckpt_unix_shut_alone(u, peer);
 	if (meet(b, &m, ckpt_unix_socket(image, index)->type, name, len, err))
 		return -1;
 	return settle(b, u->name_len ? m.accepted : m.client, index, CKPT_NONE, err) ||
@@ -182,6 +190,16 @@ static int build_socket(struct ckpt_unix_builder *b, uint32_t index, bool stream
 	return make_single(b, index, err);
 }
 
+/* Does somebody send to it, or connect to it, when it has its name? */
+static bool is_reached(const struct ckpt_image *image, uint32_t index)
+{
+	for (uint32_t i = 0; i < image->n_unixes; i++) {
+		if (image->unixes[i].peer == index)
+			return true;
+	}
+	return image->unixes[index].n_messages;
+}
+
 /* Names, once those that have one for a moment are done. */
 static int name_socket(struct ckpt_unix_builder *b, uint32_t index, struct ckpt_err *err)
 {
@@ -192,7 +210,9 @@ static int name_socket(struct ckpt_unix_builder *b, uint32_t index, struct ckpt_
 
 	if (u->state == CKPT_UNIX_CONNECTED && ckpt_unix_socket(image, index)->type != SOCK_DGRAM)
 		return 0;
-	if (ckpt_unix_bind(b->r, fd, u->name, u->name_len, u, NULL, err))
+	if (ckpt_unix_bind(b->r, fd, u->name, u->name_len, u,
+			   ckpt_unix_lost_file(u) && is_reached(image, index) ? &b->files[index] :
+			   NULL, err))
 		return -1;
 	if (u->state != CKPT_UNIX_LISTENS)
 		return 0;
@@ -201,32 +221,55 @@ static int name_socket(struct ckpt_unix_builder *b, uint32_t index, struct ckpt_
 				    ARGS(fd, u->backlog)) < 0 ? -1 : 0;
 }
 
+int ckpt_unix_reach(struct ckpt_unix_builder *b, uint32_t index, int64_t *ret_file,
+		    struct ckpt_err *err)
+{
+	const struct ckpt_unix *u = &b->r->image->unixes[index];
+	const struct ckpt_site *s = &b->r->init_site;
+	uint64_t at;
+
+	*ret_file = b->files[index];
+	if (!u->path)
+		return 0;
+	at = ckpt_site_put(s, 0, u->path, strlen(u->path) + 1, err);
+	*ret_file = at ? ckpt_site_call(s, err, "open a socket as a path", SYS_openat,
+					ARGS(AT_FDCWD, at, O_PATH | O_CLOEXEC)) : -1;
+	return *ret_file < 0 ? -1 : 0;
+}
+
+int ckpt_unix_reached(struct ckpt_unix_builder *b, uint32_t index, int64_t file,
+		      struct ckpt_err *err)
+{
+	return file < 0 || file == b->files[index] ? 0 :
+	       ckpt_site_call(&b->r->init_site, err, "close a descriptor", SYS_close,
+			      ARGS(file)) < 0 ? -1 : 0;
+}
+
 /* Datagrams to one with a name. */
 static int connect_socket(struct ckpt_unix_builder *b, uint32_t index, struct ckpt_err *err)
 {
 	struct ckpt_restore *r = b->r;
 	const struct ckpt_unix *u = &r->image->unixes[index], *peer;
-	const struct ckpt_site *s = &r->init_site;
-	int64_t file = -1;
-	uint64_t at;
-	int failed;
+	int64_t file;
 
 	if (u->peer == CKPT_NONE || u->peer_known ||
 	    ckpt_unix_socket(r->image, index)->type != SOCK_DGRAM)
 		return 0;
 	peer = &r->image->unixes[u->peer];
-	if (peer->path) {
-		at = ckpt_site_put(s, 0, peer->path, strlen(peer->path) + 1, err);
-		file = at ? ckpt_site_call(s, err, "open a socket as a path", SYS_openat,
-					   ARGS(AT_FDCWD, at, O_PATH | O_CLOEXEC)) : -1;
-		if (file < 0)
-			return -1;
-	}
-	failed = ckpt_unix_connect(s, r->fd_base + ckpt_unix_file(r->image, index), peer->name,
-				   peer->name_len, file, err);
-	if (file >= 0 && ckpt_site_call(s, err, "close a descriptor", SYS_close, ARGS(file)) < 0)
+	if (ckpt_unix_reach(b, u->peer, &file, err) ||
+	    ckpt_unix_connect(&r->init_site, r->fd_base + ckpt_unix_file(r->image, index),
+			      peer->name, peer->name_len, file, err))
 		return -1;
-	return failed;
+	return ckpt_unix_reached(b, u->peer, file, err);
+}
+
+/* Those that are gone were kept for who connects. */
+static int forget_file(struct ckpt_unix_builder *b, uint32_t index, struct ckpt_err *err)
+{
+	int64_t file = b->files[index];
+
+	b->files[index] = -1;
+	return ckpt_unix_reached(b, index, file, err);
 }
 
 typedef int (*step_fn)(struct ckpt_unix_builder *b, uint32_t index, struct ckpt_err *err);
@@ -253,7 +296,13 @@ static int build(struct ckpt_unix_builder *b, struct ckpt_err *err)
 				return -1;
 		}
 	}
-	return ckpt_stand_in_lay(b->r, &b->in, err) || ckpt_unix_fill(b, err) ? -1 : 0;
+	if (ckpt_stand_in_lay(b->r, &b->in, err) || ckpt_unix_fill(b, err))
+		return -1;
+	for (uint32_t i = 0; i < b->r->image->n_unixes; i++) {
+		if (forget_file(b, i, err))
+			return -1;
+	}
+	return 0;
 }
 
 int ckpt_build_unixes(struct ckpt_restore *r, struct ckpt_err *err)
@@ -265,15 +314,22 @@ int ckpt_build_unixes(struct ckpt_restore *r, struct ckpt_err *err)
 	if (!n)
 		return 0;
 	b.gone = malloc(n * sizeof(*b.gone));
-	if (!b.gone)
+	b.files = malloc(n * sizeof(*b.files));
+	if (!b.gone || !b.files) {
+		free(b.gone);
+		free(b.files);
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for sockets");
-	for (i = 0; i < n; i++)
+	}
+	for (i = 0; i < n; i++) {
 		b.gone[i] = -1;
+		b.files[i] = -1;
+	}
 	failed = build(&b, err);
 	for (i = 0; i < n; i++) {
 		if (b.gone[i] >= 0)
 			close(b.gone[i]);
 	}
 	free(b.gone);
+	free(b.files);
 	return failed;
 }

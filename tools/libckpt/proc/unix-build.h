@@ -11,11 +11,13 @@
  * @in: who makes them
  * @gone: by index in image->unixes: a descriptor of ours of the other end that will be closed,
  *	or -1
+ * @files: likewise: a descriptor of init of its file as a path, which has no name any more, or -1
  */
 struct ckpt_unix_builder {
 	struct ckpt_restore *r;
 	struct ckpt_stand_in in;
 	int *gone;
+	int64_t *files;
 };
 
 /**
@@ -28,6 +30,15 @@ int ckpt_unix_bind(struct ckpt_restore *r, int64_t fd, const uint8_t *name, size
 /* Connect socket @fd, by @s, to the one with this name, or whose file is @file of init. */
 int ckpt_unix_connect(const struct ckpt_site *s, int64_t fd, const uint8_t *name, size_t len,
 		      int64_t file, struct ckpt_err *err);
+
+/*
+ * The file of socket @index, through which it is connected to, as a descriptor of init that
+ * ckpt_unix_reached is to close, or -1: it has none.
+ */
+int ckpt_unix_reach(struct ckpt_unix_builder *b, uint32_t index, int64_t *ret_file,
+		    struct ckpt_err *err);
+int ckpt_unix_reached(struct ckpt_unix_builder *b, uint32_t index, int64_t file,
+		      struct ckpt_err *err);
 
 /* unix-fill-build.c: what waits, what is shut, what is closed, options and owner */
 int ckpt_unix_fill(struct ckpt_unix_builder *b, struct ckpt_err *err);

@@ -47,8 +47,6 @@ static int check_messages(const struct ckpt_image *image, const struct ckpt_unix
 	if (u->n_messages &&
 	    (u->state == CKPT_UNIX_LISTENS || (u->state == CKPT_UNIX_ALONE && type != SOCK_DGRAM)))
 		return BAD_IMAGE("a Unix socket has messages from nobody");
-	if (u->n_messages && u->state == CKPT_UNIX_ALONE && u->name_len && u->name[0] && !u->path)
-		return BAD_IMAGE("a Unix socket has messages that cannot be sent to it");
 	for (size_t i = 0; i < u->n_messages; i++) {
 		if (check_message(image, &u->messages[i], type, err))
 			return -1;
@@ -76,13 +74,14 @@ static int check_peer(const struct ckpt_image *image, uint32_t index, uint32_t t
 	peer = &image->unixes[u->peer];
 	if (type == SOCK_DGRAM) {
 		if (u->peer_known ? peer->peer != index || !peer->peer_known || u->peer == index :
-		    !peer->name_len || (peer->name[0] && !peer->path))
+		    !peer->name_len)
 			return BAD_IMAGE("a Unix socket is connected to one without a name");
 		return 0;
 	}
+	/* who has been accepted, and so has a name, knows of all that is shut */
 	if (peer->peer != index || u->peer == index || !u->peer_known ||
 	    (u->name_len && peer->name_len) ||
-	    u->shutdown != ((peer->shutdown & 1) << 1 | peer->shutdown >> 1))
+	    (ckpt_unix_shut_alone(u, peer) && (u->name_len || !peer->name_len)))
 		return BAD_IMAGE("the ends of a Unix socket do not fit together");
 	return 0;
 }

@@ -38,6 +38,12 @@ static int address(const struct ckpt_unix_builder *b, const struct ckpt_unix *u,
 		*ret_file = open(path, O_PATH | O_CLOEXEC);
 		if (*ret_file < 0)
 			return ckpt_fail(err, CKPT_FAILED, errno, "cannot open %s", u->path);
+	} else if (ckpt_unix_lost_file(u)) {
+		*ret_file = ckpt_build_borrow(b->r, b->files[u - b->r->image->unixes], err);
+		if (*ret_file < 0)
+			return -1;
+	}
+	if (*ret_file >= 0) {
 		len = snprintf(ret->sun_path, sizeof(ret->sun_path), "/proc/self/fd/%d",
 			       *ret_file) + 1;
 	} else {
@@ -166,7 +172,10 @@ static int close_gone(struct ckpt_unix_builder *b, uint32_t index, struct ckpt_e
 	return 0;
 }
 
-/* The other end of a stream is shut along with it. */
+/*
+ * The other end of a stream is shut along with it, but does not tell what it had shut before it
+ * was connected.
+ */
 static int shut(const struct ckpt_unix_builder *b, uint32_t index, struct ckpt_err *err)
 {
 	const struct ckpt_image *image = b->r->image;
@@ -174,7 +183,9 @@ static int shut(const struct ckpt_unix_builder *b, uint32_t index, struct ckpt_e
 	bool datagram = ckpt_unix_socket(image, index)->type == SOCK_DGRAM;
 	cleanup_close int own = -1;
 
-	if (!u->shutdown || (!datagram && (u->peer == CKPT_NONE || u->peer < index)))
+	if (!u->shutdown ||
+	    (!datagram && (u->peer == CKPT_NONE ||
+			   ckpt_unix_shut_alone(u, &image->unixes[u->peer]))))
 		return 0;
 	own = borrow(b, index, err);
 	if (own < 0)

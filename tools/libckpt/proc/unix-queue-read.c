@@ -80,9 +80,6 @@ static int add(const struct ckpt_reader *r, const struct ckpt_file *f, struct ck
 	list->data = p->data;
 	list->len = p->len;
 	p->data = NULL;
-	/* what is sent to its name again must come to it */
-	if (u->state != CKPT_UNIX_CONNECTED && u->name_len && u->name[0] && !u->path)
-		return ckpt_unix_refuse(r, f, err, "in which messages wait while its file is gone");
 	return take_files(r, f, p, list, err) || find_sender(r, f, u, p, list, err) ? -1 : 0;
 }
 

@@ -212,9 +212,8 @@ static int connect_datagram(const struct ckpt_reader *r, const struct ckpt_file 
 		return 0;	/* socketpair */
 	if (u->peer_known)
 		return ckpt_unix_refuse(r, f, err, "that has left the other one of its pair");
-	if (!peer->name_len || (peer->name[0] && !peer->path))
-		return ckpt_unix_refuse(r, f, err,
-			"that is connected to one which has no name any more");
+	if (!peer->name_len)
+		return ckpt_unix_refuse(r, f, err, "that is connected to one which has no name");
 	return 0;
 }
 
@@ -244,6 +243,10 @@ static int resolve(struct ckpt_reader *r, size_t index, struct ckpt_err *err)
 		return connect_datagram(r, f, u, err);
 	if (u->name_len && r->image->unixes[u->peer].name_len)
 		return ckpt_unix_refuse(r, f, err, "that is connected, with a name at both ends");
+	/* the one that was accepted has a name, and knows of all that is shut */
+	if (ckpt_unix_shut_alone(u, &r->image->unixes[u->peer]) &&
+	    (u->name_len || !r->image->unixes[u->peer].name_len))
+		return ckpt_unix_refuse(r, f, err, "that is shut in a way that its end is not");
 	return 0;
 }
 

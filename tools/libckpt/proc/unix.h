@@ -92,6 +92,25 @@ static inline bool ckpt_unix_brings(uint32_t kind)
 /* unix-check.c: does a message bring file @index of the image? */
 bool ckpt_unix_brought(const struct ckpt_image *image, size_t index);
 
+/* It has the name of a file that has none any more. */
+static inline bool ckpt_unix_lost_file(const struct ckpt_unix *u)
+{
+	return u->name_len && u->name[0] && !u->path;
+}
+
+/* What is shut at one end as seen from the other: reading for writing. */
+static inline uint32_t ckpt_unix_shut_there(uint32_t shutdown)
+{
+	return (shutdown & 1) << 1 | shutdown >> 1;
+}
+
+/* What @u has shut, and not @peer, which it is connected to. */
+static inline uint32_t ckpt_unix_shut_alone(const struct ckpt_unix *u,
+					    const struct ckpt_unix *peer)
+{
+	return u->shutdown & ~ckpt_unix_shut_there(peer->shutdown);
+}
+
 /* unix-build.c */
 int ckpt_build_unixes(struct ckpt_restore *r, struct ckpt_err *err);
 /* unix-verify.c: file @index of the image, by @own, a descriptor of ours */
