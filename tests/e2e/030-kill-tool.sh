@@ -35,7 +35,7 @@ elsewhere='^(restore|fs|rm|status)\.|^store\.(remove|gc)'
 # of objects that this tree does not hold: 039-unix.sh, 041-tcp.sh, 043-inotify.sh and 048-ptys.sh,
 # unit tests
 elsewhere+='|^events\.made$|^keeper\.events$'
-elsewhere+='|^keeper\.(limited|line|peeked|pty|repair|repairing|shortened|smaps|vforked)$'
+elsewhere+='|^keeper\.(limited|line|peeked|pty|repair|repairing|shortened|smaps|vforked|waiting)$'
 # of the tracker, and of what it is given once: 021-native-incremental.sh and unit tests
 elsewhere+='|^checkpoint\.watch(ing|ed)$|^tracker\.|^keeper\.(opened|fetched)$'
 [ "$(native_tracker)" = pagemap-scan ] && [ ! -d /sys/kernel/ckpt ] ||

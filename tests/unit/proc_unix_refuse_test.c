@@ -96,12 +96,6 @@ static void hold_outside_datagram(void)
 	connect_to(socket(AF_UNIX, SOCK_DGRAM, 0), "@ckpt-outside-letters");
 }
 
-static void hold_waiting(void)
-{
-	TRY(listen(bound(SOCK_STREAM, "@ckpt-waiting"), 1));
-	connect_to(socket(AF_UNIX, SOCK_STREAM, 0), "@ckpt-waiting");
-}
-
 static void hold_urgent(void)
 {
 	make_pair(SOCK_STREAM);
@@ -287,7 +281,6 @@ static void refuses_by_name(void **state)
 	static const struct proc_group_refusal cases[] = {
 		{ hold_outside, "that is connected to @ckpt-outside-" },
 		{ hold_outside_datagram, ", outside the tree, which" },
-		{ hold_waiting, "with connections that wait to be accepted" },
 		{ hold_urgent, "with out-of-band data that was not read" },
 		{ hold_credentials, "(SO_PASSCRED, SO_TIMESTAMP)" },
 		{ hold_look_ahead, "with unread data and SO_PEEK_OFF" },

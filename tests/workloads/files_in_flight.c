@@ -247,6 +247,7 @@ int main(void)
 	make_objects();
 	make_sockets();
 	make_tcp();
+	puts("all is set up");
 	puts("ready");
 	while (access("go", F_OK))
 		usleep(20000);

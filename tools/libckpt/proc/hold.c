@@ -10,6 +10,7 @@
 #include "proc/hold.h"
 #include "proc/keeper.h"
 #include "proc/procfs.h"
+#include "proc/unix-waiting.h"
 
 #define MS 1000000ull
 
@@ -28,6 +29,7 @@ int ckpt_hold_init(struct ckpt_hold *hold, const struct ckpt_stop_params *params
 		.events = -1,
 		.peek = { .program = -1 },
 		.events_peek = { .program = -1 },
+		.waiting_peek = { .program = -1 },
 		.mqueues = -1,
 		.due = CKPT_DUE_NONE,
 		.guarded = -1,
@@ -102,6 +104,7 @@ void ckpt_hold_done(struct ckpt_hold *hold)
 		close(hold->events);
 	ckpt_pty_peek_close(&hold->peek);
 	ckpt_inotify_peek_close(&hold->events_peek);
+	ckpt_waiting_peek_close(&hold->waiting_peek);
 	if (hold->mqueues >= 0)
 		close(hold->mqueues);
 	ckpt_due_close(&hold->due);

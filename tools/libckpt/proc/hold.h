@@ -24,6 +24,7 @@
 #include "proc/pty.h"
 #include "proc/stop.h"
 #include "proc/survey.h"
+#include "proc/unix-peek.h"
 #include "proc/vdso.h"
 
 /**
@@ -179,6 +180,7 @@ struct ckpt_held_tcp {
  * @ttys: terminals of the tree that the scan found
  * @peek, @peek_tried: program that knows what waits in them; it was made, or could not be
  * @events_peek, @events_peek_tried: the same of inotifies; @events_wanted: it is to be made
+ * @waiting_peek, @waiting_peek_tried: the same of connections that nobody has accepted
  * @net: what the scan found in a network namespace of the tree's own; NULL: it has none
  * @mqueues: mount of the message queues of the tree's own ipc namespace, -1: none
  * @flight: descriptors of ours, of files that wait in queues of the stopped tree
@@ -219,6 +221,8 @@ struct ckpt_hold {
 	bool peek_tried;
 	struct ckpt_inotify_peek events_peek;
 	bool events_peek_tried, events_wanted;
+	struct ckpt_waiting_peek waiting_peek;
+	bool waiting_peek_tried;
 	struct ckpt_vdso vdso;
 	struct ckpt_held_net *net;
 	int mqueues;

@@ -212,6 +212,17 @@ static const struct ckpt_field unix_message_fields[] = {
 };
 static const struct ckpt_shape unix_message_shape = SHAPE(ckpt_unix_message, unix_message_fields);
 
+static const struct ckpt_field unix_waiting_fields[] = {
+	UINT(1, ckpt_unix_waiting, client),
+	UINT(2, ckpt_unix_waiting, shutdown),
+	INT(3, ckpt_unix_waiting, pid),
+	UINT(4, ckpt_unix_waiting, uid),
+	UINT(5, ckpt_unix_waiting, gid),
+	BLOB(6, ckpt_unix_waiting, groups, n_groups),
+	LIST(7, ckpt_unix_waiting, messages, n_messages, unix_message_shape),
+};
+static const struct ckpt_shape unix_waiting_shape = SHAPE(ckpt_unix_waiting, unix_waiting_fields);
+
 static const struct ckpt_field unix_fields[] = {
 	UINT(1, ckpt_unix, state),
 	UINT(2, ckpt_unix, peer),
@@ -231,6 +242,7 @@ static const struct ckpt_field unix_fields[] = {
 	UINT(16, ckpt_unix, path_mode),
 	INT(17, ckpt_unix, path_mtime_ns),
 	LIST(18, ckpt_unix, messages, n_messages, unix_message_shape),
+	LIST(19, ckpt_unix, waiting, n_waiting, unix_waiting_shape),
 };
 static const struct ckpt_shape unix_shape = SHAPE(ckpt_unix, unix_fields);
 

@@ -320,6 +320,28 @@ struct ckpt_unix_message {
 };
 
 /**
+ * struct ckpt_unix_waiting - a connection that nobody has accepted yet
+ * @client: index in image->unixes of who has connected; CKPT_NONE: it is closed
+ * @shutdown: of the end that accept will give
+ * @pid, @uid, @gid, @groups: which that one will show as its peer's; @pid as the tree calls it
+ * @messages: that wait in it, without files; of a stream one at most
+ * @ino: of the client at capture; not stored
+ * @maker: pid of who listens, from where those above come; not stored
+ */
+struct ckpt_unix_waiting {
+	uint32_t client;
+	uint32_t shutdown;
+	int32_t pid;
+	uint32_t uid, gid;
+	uint32_t *groups;
+	size_t n_groups;
+	struct ckpt_unix_message *messages;
+	size_t n_messages;
+	uint64_t ino;
+	int32_t maker;
+};
+
+/**
  * struct ckpt_unix - a Unix socket
  * @state: enum ckpt_unix_state
  * @peer: index in image->unixes, or CKPT_NONE
@@ -330,6 +352,7 @@ struct ckpt_unix_message {
  * @peer_known: the five after it are those that SO_PEERCRED and SO_PEERGROUPS show
  * @peer_pid: in the tree's pid namespace
  * @path: where its file is, NULL: it has none (any more); with owner, mode and time of it
+ * @waiting: in one that listens, the next one to be accepted first
  * @ino, @peer_ino: at capture; not stored
  * @refused: at capture, for a survey: it was, and more of it is not known; not stored
  */
@@ -353,6 +376,8 @@ struct ckpt_unix {
 	int64_t path_mtime_ns;
 	struct ckpt_unix_message *messages;
 	size_t n_messages;
+	struct ckpt_unix_waiting *waiting;
+	size_t n_waiting;
 	uint64_t ino, peer_ino;
 	bool refused;
 };

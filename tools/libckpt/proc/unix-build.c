@@ -16,9 +16,8 @@
 #include "proc/remote.h"
 #include "proc/unix-build.h"
 
-/* A stand-in for who made the other end of @u; NULL: it does not matter who. */
-static const struct ckpt_site *maker(struct ckpt_unix_builder *b, const struct ckpt_unix *u,
-				     struct ckpt_err *err)
+const struct ckpt_site *ckpt_unix_maker(struct ckpt_unix_builder *b, const struct ckpt_unix *u,
+					struct ckpt_err *err)
 {
 	bool matters = u && u->peer_known;
 	struct ckpt_stand_in *in = &b->in;
@@ -51,7 +50,7 @@ static int settle(struct ckpt_unix_builder *b, int64_t fd, uint32_t u, uint32_t 
 
 static int64_t make(struct ckpt_unix_builder *b, uint32_t type, struct ckpt_err *err)
 {
-	const struct ckpt_site *s = maker(b, NULL, err);
+	const struct ckpt_site *s = ckpt_unix_maker(b, NULL, err);
 
 	return s ? ckpt_site_call(s, err, "make a Unix socket", SYS_socket,
 				  ARGS(AF_UNIX, type | SOCK_CLOEXEC, 0)) : -1;
@@ -62,7 +61,7 @@ static int make_pair(struct ckpt_unix_builder *b, uint32_t index, struct ckpt_er
 	const struct ckpt_image *image = b->r->image;
 	const struct ckpt_unix *u = &image->unixes[index];
 	uint32_t type = ckpt_unix_socket(image, index)->type;
-	const struct ckpt_site *s = maker(b, u, err);
+	const struct ckpt_site *s = ckpt_unix_maker(b, u, err);
 	int ends[2];
 
 	if (!s || ckpt_site_call(s, err, "make a pair of Unix sockets", SYS_socketpair,
@@ -97,11 +96,11 @@ static int meet(struct ckpt_unix_builder *b, struct meeting *m, uint32_t type,
 	m->listener = make(b, type, err);
 	if (m->listener < 0 || ckpt_unix_bind(b->r, m->listener, name, len, NULL, &m->file, err))
 		return -1;
-	s = maker(b, m->listens, err);
+	s = ckpt_unix_maker(b, m->listens, err);
 	if (!s || ckpt_site_call(s, err, "let a Unix socket listen", SYS_listen,
 				 ARGS(m->listener, 1)) < 0)
 		return -1;
-	s = maker(b, m->asks, err);
+	s = ckpt_unix_maker(b, m->asks, err);
 	m->client = s ? ckpt_site_call(s, err, "make a Unix socket", SYS_socket,
 				       ARGS(AF_UNIX, type | SOCK_CLOEXEC, 0)) : -1;
 	if (m->client < 0 ||
@@ -168,7 +167,7 @@ static int make_single(struct ckpt_unix_builder *b, uint32_t index, struct ckpt_
 	int64_t fd = make(b, ckpt_unix_socket(image, index)->type, err);
 
 	if (fd < 0 || (u->state == CKPT_UNIX_CONNECTED && u->peer == CKPT_NONE &&
-		       connect_to_gone(b, index, fd, err)))
+		       !ckpt_unix_waits(image, index) && connect_to_gone(b, index, fd, err)))
 		return -1;
 	return settle(b, fd, index, CKPT_NONE, err);
 }
@@ -179,10 +178,11 @@ static int build_socket(struct ckpt_unix_builder *b, uint32_t index, bool stream
 	const struct ckpt_image *image = b->r->image;
 	const struct ckpt_unix *u = &image->unixes[index];
 	bool datagram = ckpt_unix_socket(image, index)->type == SOCK_DGRAM;
+	bool connected = u->state == CKPT_UNIX_CONNECTED && !ckpt_unix_waits(image, index);
 
-	if (streams != (!datagram && u->state == CKPT_UNIX_CONNECTED))
+	if (streams != (!datagram && connected))
 		return 0;
-	if (u->state == CKPT_UNIX_CONNECTED && (!datagram || u->peer_known)) {
+	if (connected && (!datagram || u->peer_known)) {
 		if (u->peer != CKPT_NONE && u->peer < index)
 			return 0;	/* made with that one */
 		return datagram ? make_pair(b, index, err) : make_connected(b, index, err);
@@ -197,7 +197,7 @@ static bool is_reached(const struct ckpt_image *image, uint32_t index)
 		if (image->unixes[i].peer == index)
 			return true;
 	}
-	return image->unixes[index].n_messages;
+	return image->unixes[index].n_messages || image->unixes[index].n_waiting;
 }
 
 /* Names, once those that have one for a moment are done. */
@@ -216,7 +216,7 @@ static int name_socket(struct ckpt_unix_builder *b, uint32_t index, struct ckpt_
 		return -1;
 	if (u->state != CKPT_UNIX_LISTENS)
 		return 0;
-	s = maker(b, u, err);
+	s = ckpt_unix_maker(b, u, err);
 	return !s || ckpt_site_call(s, err, "let a Unix socket listen", SYS_listen,
 				    ARGS(fd, u->backlog)) < 0 ? -1 : 0;
 }
@@ -287,7 +287,7 @@ static int build_others(struct ckpt_unix_builder *b, uint32_t index, struct ckpt
 static int build(struct ckpt_unix_builder *b, struct ckpt_err *err)
 {
 	static const step_fn steps[] = {
-		build_streams, build_others, name_socket, connect_socket,
+		build_streams, build_others, name_socket, connect_socket, ckpt_unix_knock,
 	};
 
 	for (size_t k = 0; k < sizeof(steps) / sizeof(steps[0]); k++) {

@@ -40,6 +40,15 @@ int ckpt_unix_reach(struct ckpt_unix_builder *b, uint32_t index, int64_t *ret_fi
 int ckpt_unix_reached(struct ckpt_unix_builder *b, uint32_t index, int64_t file,
 		      struct ckpt_err *err);
 
+/* A stand-in for who made the other end of @u; NULL: it does not matter who. */
+const struct ckpt_site *ckpt_unix_maker(struct ckpt_unix_builder *b, const struct ckpt_unix *u,
+					struct ckpt_err *err);
+/* unix-waiting-build.c: connections to socket @index, which listens, that nobody accepts yet */
+int ckpt_unix_knock(struct ckpt_unix_builder *b, uint32_t index, struct ckpt_err *err);
+/* unix-fill-build.c: room in @from to send all of these at once; its options come later */
+int ckpt_unix_make_room(int from, const struct ckpt_unix_message *messages, size_t n,
+			struct ckpt_err *err);
+
 /* unix-fill-build.c: what waits, what is shut, what is closed, options and owner */
 int ckpt_unix_fill(struct ckpt_unix_builder *b, struct ckpt_err *err);
 

@@ -20,6 +20,17 @@ bool ckpt_unix_brought(const struct ckpt_image *image, size_t index)
 	return false;
 }
 
+const struct ckpt_unix_waiting *ckpt_unix_waits(const struct ckpt_image *image, uint32_t u)
+{
+	for (size_t i = 0; i < image->n_unixes; i++) {
+		for (size_t j = 0; j < image->unixes[i].n_waiting; j++) {
+			if (image->unixes[i].waiting[j].client == u)
+				return &image->unixes[i].waiting[j];
+		}
+	}
+	return NULL;
+}
+
 static int check_message(const struct ckpt_image *image, const struct ckpt_unix_message *m,
 			 uint32_t type, struct ckpt_err *err)
 {
@@ -86,6 +97,48 @@ static int check_peer(const struct ckpt_image *image, uint32_t index, uint32_t t
 	return 0;
 }
 
+/* The client of @w has nothing but what it had sent; @w is the only connection it has made. */
+static int check_client(const struct ckpt_image *image, const struct ckpt_unix_waiting *w,
+			uint32_t type, struct ckpt_err *err)
+{
+	const struct ckpt_unix *c;
+
+	if (w->client == CKPT_NONE)
+		return w->shutdown == CKPT_UNIX_SHUT_BOTH ? 0 :
+		       BAD_IMAGE("a connection of a closed Unix socket is not shut");
+	if (w->client >= image->n_unixes || ckpt_unix_file(image, w->client) == CKPT_NONE ||
+	    ckpt_unix_socket(image, w->client)->type != type ||
+	    ckpt_unix_waits(image, w->client) != w)
+		return BAD_IMAGE("a connection is of no Unix socket, or one of two of it");
+	c = &image->unixes[w->client];
+	if (c->state != CKPT_UNIX_CONNECTED || c->peer != CKPT_NONE || c->name_len || c->failed ||
+	    c->n_messages || ckpt_unix_shut_there(w->shutdown) & ~c->shutdown)
+		return BAD_IMAGE("a Unix socket cannot have made a connection");
+	return 0;
+}
+
+static int check_waiting(const struct ckpt_image *image, const struct ckpt_unix *u, uint32_t type,
+			 struct ckpt_err *err)
+{
+	if (u->n_waiting &&
+	    (u->state != CKPT_UNIX_LISTENS || u->n_waiting > (uint64_t)u->backlog + 1))
+		return BAD_IMAGE("more connections wait in a Unix socket than it has room for");
+	for (size_t i = 0; i < u->n_waiting; i++) {
+		const struct ckpt_unix_waiting *w = &u->waiting[i];
+
+		if (w->pid < 2 || (int32_t)w->uid == -1 || w->shutdown > CKPT_UNIX_SHUT_BOTH)
+			return BAD_IMAGE("a connection was made by nobody");
+		if (check_client(image, w, type, err))
+			return -1;
+		for (size_t j = 0; j < w->n_messages; j++) {
+			if (w->messages[j].n_files || w->messages[j].sender != CKPT_NONE ||
+			    (type == SOCK_STREAM && !w->messages[j].len))
+				return BAD_IMAGE("a message of a connection is impossible");
+		}
+	}
+	return 0;
+}
+
 static int check_unix(const struct ckpt_image *image, uint32_t index, uint32_t type,
 		      struct ckpt_err *err)
 {
@@ -101,9 +154,11 @@ static int check_unix(const struct ckpt_image *image, uint32_t index, uint32_t t
 	if (u->peer_known && (u->peer_pid < 2 || (int32_t)u->peer_uid == -1))
 		return BAD_IMAGE("the other end of a Unix socket was made by nobody");
 	if (u->state == CKPT_UNIX_CONNECTED && type != SOCK_DGRAM && u->peer == CKPT_NONE &&
-	    (!u->peer_known || u->shutdown != CKPT_UNIX_SHUT_BOTH))
+	    (!u->peer_known ||
+	     (u->shutdown != CKPT_UNIX_SHUT_BOTH && !ckpt_unix_waits(image, index))))
 		return BAD_IMAGE("a Unix socket is not shut whose other end is closed");
-	return check_peer(image, index, type, err) || check_messages(image, u, type, err) ? -1 : 0;
+	return check_peer(image, index, type, err) || check_messages(image, u, type, err) ||
+	       check_waiting(image, u, type, err) ? -1 : 0;
 }
 
 int ckpt_unixes_check(const struct ckpt_image *image, struct ckpt_err *err)

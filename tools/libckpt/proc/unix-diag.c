@@ -5,6 +5,7 @@
 #include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
 #include <linux/unix_diag.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
@@ -103,6 +104,38 @@ int ckpt_unix_diag(int diag, uint64_t ino, struct ckpt_unix_diag *ret, struct ck
 	left = (int)h->nlmsg_len - NLMSG_LENGTH(sizeof(*m));
 	for (; RTA_OK(a, left); a = RTA_NEXT(a, left))
 		take(ret, a);
+	return 0;
+}
+
+int ckpt_unix_diag_waiting(int diag, uint64_t ino, uint32_t **ret, size_t *ret_n,
+			   struct ckpt_err *err)
+{
+	_Alignas(struct nlmsghdr) char reply[REPLY_LEN];
+	const struct nlmsghdr *h = (const struct nlmsghdr *)reply;
+	const struct unix_diag_msg *m = NLMSG_DATA(h);
+	const struct rtattr *a;
+	ssize_t n;
+	int left;
+
+	*ret_n = 0;
+	if (ask(diag, ino, UDIAG_SHOW_ICONS, 0, err))
+		return -1;
+	n = recv(diag, reply, sizeof(reply), 0);
+	if (n < 0 || !NLMSG_OK(h, n))
+		return ckpt_fail(err, CKPT_FAILED, errno, "the kernel does not tell of a socket");
+	if (h->nlmsg_type == NLMSG_ERROR)
+		return answer_error(h, err);
+	a = (const struct rtattr *)(m + 1);
+	left = (int)h->nlmsg_len - NLMSG_LENGTH(sizeof(*m));
+	for (; RTA_OK(a, left); a = RTA_NEXT(a, left)) {
+		if (a->rta_type != UNIX_DIAG_ICONS || !RTA_PAYLOAD(a) || *ret_n)
+			continue;
+		*ret = malloc(RTA_PAYLOAD(a));
+		if (!*ret)
+			return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of sockets");
+		memcpy(*ret, RTA_DATA(a), RTA_PAYLOAD(a));
+		*ret_n = RTA_PAYLOAD(a) / sizeof(**ret);
+	}
 	return 0;
 }
 

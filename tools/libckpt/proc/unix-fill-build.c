@@ -116,14 +116,14 @@ static int send_message(const struct ckpt_unix_builder *b, int from, struct sock
 			 "cannot put %zu bytes into a Unix socket", m->len);
 }
 
-/* Room to send all of it at once; the options come later and set it to what it was. */
-static int make_room(int from, const struct ckpt_unix *u, struct ckpt_err *err)
+int ckpt_unix_make_room(int from, const struct ckpt_unix_message *messages, size_t n,
+			struct ckpt_err *err)
 {
 	size_t all = ROOM;
 	int value;
 
-	for (size_t i = 0; i < u->n_messages; i++)
-		all += u->messages[i].len * 2 + 4096;
+	for (size_t i = 0; i < n; i++)
+		all += messages[i].len * 2 + 4096;
 	value = all > INT32_MAX / 2 ? INT32_MAX / 2 : (int)all;
 	if (setsockopt(from, SOL_SOCKET, SO_SNDBUFFORCE, &value, sizeof(value)))
 		return ckpt_fail(err, CKPT_FAILED, errno, "cannot make room in a Unix socket");
@@ -146,7 +146,8 @@ static int fill_one(struct ckpt_unix_builder *b, uint32_t index, struct ckpt_err
 		if (from < 0)
 			return -1;
 		if ((m->sender != CKPT_NONE && address(b, u, &to, &len, &file, err)) ||
-		    make_room(from, u, err) || send_message(b, from, &to, len, m, err))
+		    ckpt_unix_make_room(from, u->messages, u->n_messages, err) ||
+		    send_message(b, from, &to, len, m, err))
 			return -1;
 	}
 	return 0;

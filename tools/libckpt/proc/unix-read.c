@@ -21,6 +21,7 @@
 #include "proc/socket.h"
 #include "proc/unix.h"
 #include "proc/unix-read.h"
+#include "proc/unix-waiting.h"
 
 /* For a survey a refusal is no end. */
 #define PASS(failed) ckpt_survey_pass(r->hold->survey, failed, err)
@@ -68,9 +69,6 @@ static int from_diag(const struct ckpt_reader *r, const struct ckpt_file *f, str
 	if (d->state == TCP_LISTEN) {
 		u->state = CKPT_UNIX_LISTENS;
 		u->backlog = d->backlog;
-		if (d->waiting)
-			return ckpt_unix_refuse(r, f, err,
-				"with connections that wait to be accepted");
 		return u->shutdown ? ckpt_unix_refuse(r, f, err, "that listens and is shut") : 0;
 	}
 	u->state = d->connected ? CKPT_UNIX_CONNECTED : CKPT_UNIX_ALONE;
@@ -112,7 +110,9 @@ static int look(struct ckpt_reader *r, const struct ckpt_file *f, int diag, int 
 	/* what others are compared with comes before what it may be refused for */
 	if (set_name(&u->name, &u->name_len, own, false, err) ||
 	    ckpt_read_unix_peer(r, f, own, u, err) || from_diag(r, f, u, &d, err) ||
-	    check_events(r, f, own, u, err) || ckpt_read_unix_path(r, f, own, u, err))
+	    check_events(r, f, own, u, err) || ckpt_read_unix_path(r, f, own, u, err) ||
+	    (d.waiting && u->state == CKPT_UNIX_LISTENS &&
+	     ckpt_read_waiting(r, f, diag, own, u, err)))
 		return -1;
 	if (u->state == CKPT_UNIX_CONNECTED && !u->peer_ino)
 		return set_name(&u->peer_name, &u->peer_name_len, own, true, err);
@@ -159,7 +159,7 @@ static int add(struct ckpt_reader *r, struct ckpt_file *f, int diag, struct ckpt
 	return ours ? look(r, f, diag, own, err) : elsewhere(r, f, err);
 }
 
-static uint32_t find_ino(const struct ckpt_image *image, uint64_t ino)
+uint32_t ckpt_unix_by_ino(const struct ckpt_image *image, uint64_t ino)
 {
 	for (uint32_t i = 0; i < image->n_unixes; i++) {
 		if (image->unixes[i].ino == ino)
@@ -217,6 +217,18 @@ static int connect_datagram(const struct ckpt_reader *r, const struct ckpt_file 
 	return 0;
 }
 
+/* Has the socket with this number connected to one of the tree, which has not accepted it? */
+static bool waits_for(const struct ckpt_image *image, uint64_t ino)
+{
+	for (size_t i = 0; i < image->n_unixes; i++) {
+		for (size_t j = 0; j < image->unixes[i].n_waiting; j++) {
+			if (image->unixes[i].waiting[j].ino == ino)
+				return true;
+		}
+	}
+	return false;
+}
+
 static int resolve(struct ckpt_reader *r, size_t index, struct ckpt_err *err)
 {
 	const struct ckpt_file *f = &r->image->files[index];
@@ -229,12 +241,14 @@ static int resolve(struct ckpt_reader *r, size_t index, struct ckpt_err *err)
 		return 0;
 	}
 	if (!u->peer_ino) {
+		if (!datagram && waits_for(r->image, u->ino))
+			return 0;
 		if (!datagram && u->shutdown != CKPT_UNIX_SHUT_BOTH)
 			return outside(r, index, err);	/* who has not accepted it yet */
 		return datagram && !u->peer_known && !u->peer_name_len ? ckpt_unix_refuse(r, f,
 			err, "whose other end is closed and had no name") : 0;
 	}
-	u->peer = find_ino(r->image, u->peer_ino);
+	u->peer = ckpt_unix_by_ino(r->image, u->peer_ino);
 	if (u->peer == CKPT_NONE) {
 		u->refused = is_replaced(r, u->peer_ino);
 		return u->refused ? 0 : outside(r, index, err);
@@ -290,7 +304,7 @@ static bool leads_out_perhaps(const struct ckpt_reader *r, uint32_t index)
 
 	if (u->state != CKPT_UNIX_CONNECTED || !is_standard(image, index))
 		return false;
-	return u->peer_ino ? find_ino(image, u->peer_ino) == CKPT_NONE :
+	return u->peer_ino ? ckpt_unix_by_ino(image, u->peer_ino) == CKPT_NONE :
 	       image->sockets[f->object].type != SOCK_DGRAM &&
 	       u->shutdown != CKPT_UNIX_SHUT_BOTH;
 }
@@ -347,5 +361,6 @@ int ckpt_read_unixes(struct ckpt_reader *r, struct ckpt_err *err)
 			      ckpt_read_unix_queue(r, f, unix_of(image, f), err), err))
 			return -1;
 	}
-	return image->n_unixes ? ckpt_read_unix_pids(r, err) : 0;
+	return image->n_unixes && (ckpt_read_unix_pids(r, err) ||
+				   ckpt_read_waiting_clients(r, err)) ? -1 : 0;
 }

@@ -51,8 +51,8 @@ static int verify_peer(const struct ckpt_unix *u, int own, struct ckpt_err *err)
 	return 0;
 }
 
-static int verify_state(const struct ckpt_restore *r, const struct ckpt_unix *u, int own,
-			struct ckpt_err *err)
+static int verify_state(const struct ckpt_restore *r, const struct ckpt_unix *u, uint32_t type,
+			int own, struct ckpt_err *err)
 {
 	static const uint8_t states[] = {
 		[CKPT_UNIX_LISTENS] = TCP_LISTEN, [CKPT_UNIX_CONNECTED] = TCP_ESTABLISHED,
@@ -74,7 +74,8 @@ static int verify_state(const struct ckpt_restore *r, const struct ckpt_unix *u,
 	    (states[u->state] && d.state != states[u->state]) || d.peer != other.st_ino ||
 	    (u->state == CKPT_UNIX_LISTENS && d.backlog != u->backlog))
 		return NOT_AS_CAPTURED("a Unix socket is not connected as in the checkpoint");
-	return 0;
+	return u->state != CKPT_UNIX_LISTENS ? 0 :
+	       ckpt_verify_waiting(r, u, type, diag, own, err);
 }
 
 /* Are the descriptors that came with @now those of the files of @m in init, as captured? */
@@ -129,7 +130,8 @@ int ckpt_verify_unix(const struct ckpt_restore *r, size_t index, int own, struct
 	if (events < 0 || !(events & POLLERR) == u->failed)
 		return NOT_AS_CAPTURED("a Unix socket has another error than in the checkpoint");
 	return verify_names(r->image, u, own, err) || verify_peer(u, own, err) ||
-	       verify_state(r, u, own, err) || verify_queue(r, u, s->type, own, err) ? -1 : 0;
+	       verify_state(r, u, s->type, own, err) ||
+	       verify_queue(r, u, s->type, own, err) ? -1 : 0;
 }
 
 /* A name without a file that nobody has. */

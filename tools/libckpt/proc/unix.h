@@ -35,6 +35,9 @@ struct ckpt_unix_diag {
 /* unix-diag.c: a socket to ask by, and a question. Return of the latter: 0, -1. */
 int ckpt_unix_diag_open(struct ckpt_err *err);
 int ckpt_unix_diag(int diag, uint64_t ino, struct ckpt_unix_diag *ret, struct ckpt_err *err);
+/* Of one that listens: inode numbers of who has connected, in order; 0: it is closed. */
+int ckpt_unix_diag_waiting(int diag, uint64_t ino, uint32_t **ret, size_t *ret_n,
+			   struct ckpt_err *err);
 /* Is some socket bound to this file? Return: 1, 0, -1. */
 int ckpt_unix_diag_bound(int diag, uint64_t dev, uint64_t ino, struct ckpt_err *err);
 
@@ -89,6 +92,14 @@ static inline bool ckpt_unix_brings(uint32_t kind)
 	return kind != CKPT_FILE_OUTER && kind != CKPT_FILE_PIDFD && kind != CKPT_FILE_URING;
 }
 
+/* unix-read.c: by its inode number at capture, or CKPT_NONE. */
+uint32_t ckpt_unix_by_ino(const struct ckpt_image *image, uint64_t ino);
+
+/* unix-check.c: how @u waits to be accepted, NULL: it does not. */
+const struct ckpt_unix_waiting *ckpt_unix_waits(const struct ckpt_image *image, uint32_t u);
+/* unix-waiting-build.c: of one that listens: @own, a descriptor of ours */
+int ckpt_verify_waiting(const struct ckpt_restore *r, const struct ckpt_unix *u, uint32_t type,
+			int diag, int own, struct ckpt_err *err);
 /* unix-check.c: does a message bring file @index of the image? */
 bool ckpt_unix_brought(const struct ckpt_image *image, size_t index);
 
