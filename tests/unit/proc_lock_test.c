@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -24,7 +25,7 @@
 #include "proc/parse.h"
 
 #define PROGRAM "locks"
-#define N_LOCKS 16
+#define N_LOCKS 19
 
 static void save(bool private, struct saved *s)
 {
@@ -131,6 +132,29 @@ static void test_in_the_way(void **state)
 	close(flocked);
 }
 
+/* A lease is not had on what somebody else has open. */
+static void test_lease_in_the_way(void **state)
+{
+	cleanup_with(cycle_saved_done) struct saved s = { 0 };
+	struct ckpt_restore_params params = {
+		.image = &s.image, .source = &s.source, .cgroup = cycle_cgroup_dir,
+	};
+	struct ckpt_restore *r = NULL;
+	struct ckpt_err err = CKPT_ERR_INIT;
+	int fd;
+
+	(void)state;
+	save(true, &s);
+	fd = open(path_of(&s, "lease_write"), O_RDONLY);
+	assert_int_equal(ckpt_restore_build(&params, &r, &err), -1);
+	assert_int_equal(err.status, CKPT_REFUSED);
+	if (!strstr(err.text, "lease_write, which a process outside of it has open now"))
+		fail_msg("\"%s\"", err.text);
+	close(fd);
+	cycle_fresh_cgroup();
+	cycle_go_on(&s);
+}
+
 /* A lock that does not come back is seen before the tree runs. */
 static void test_lost(void **state)
 {
@@ -157,7 +181,7 @@ static void test_lost(void **state)
 
 static void be_unknown(struct ckpt_lock *l)
 {
-	l->kind = CKPT_LOCK_OFD + 1;
+	l->kind = CKPT_LOCK_LEASE + 1;
 }
 
 static void end_early(struct ckpt_lock *l)
@@ -221,11 +245,22 @@ static void test_contradictions(void **state)
 
 #define LEASED scratch("leased")
 
-static void hold_lease(void)
+/* Somebody has wanted to write, and has given up. */
+static void break_lease(void)
 {
 	int fd = open(LEASED, O_RDONLY | O_CREAT, 0600);
 
-	if (unlink(LEASED) || fcntl(fd, F_SETLEASE, F_RDLCK))
+	if (signal(SIGIO, SIG_IGN) == SIG_ERR || fcntl(fd, F_SETLEASE, F_RDLCK) ||
+	    open(LEASED, O_WRONLY | O_NONBLOCK) >= 0 || unlink(LEASED))
+		_exit(1);
+}
+
+static void map_leased(void)
+{
+	int fd = open(LEASED, O_RDWR | O_CREAT, 0600);
+
+	if (ftruncate(fd, 1) || fcntl(fd, F_SETLEASE, F_WRLCK) ||
+	    mmap(NULL, 1, PROT_READ, MAP_PRIVATE, fd, 0) == MAP_FAILED || unlink(LEASED))
 		_exit(1);
 }
 
@@ -251,7 +286,8 @@ static void hold_with_others(void)
 static void test_refused(void **state)
 {
 	static const struct proc_group_refusal cases[] = {
-		{ hold_lease, "a lease on descriptor" },
+		{ break_lease, "a lease that it is to give up on descriptor" },
+		{ map_leased, "which it has mapped as well" },
 		{ lock_pipe, "a lock of what is no file on descriptor" },
 		{ hold_with_others, "which is not in the tree" },
 	};
@@ -272,7 +308,9 @@ static void test_lines(void **state)
 		"lock:\t1: FLOCK  ADVISORY  WRITE 359 00:1a:77 0 EOF\n"
 		"lock:\t2: POSIX  ADVISORY  READ  0 103:02:18446744073709551615 5 9\n"
 		"lock:\t3: OFDLCK ADVISORY  WRITE -1 08:01:77 0 9223372036854775806\n"
-		"lock:\t4: LEASE  ACTIVE    READ  359 08:01:77 0 EOF\n";
+		"lock:\t4: LEASE  ACTIVE    READ  359 08:01:77 0 EOF\n"
+		"lock:\t5: LEASE  BREAKING  WRITE 359 08:01:77 0 EOF\n"
+		"lock:\t6: DELEG  ACTIVE    READ  359 08:01:77 0 EOF\n";
 	static const char locks[] =
 		"1: POSIX  ADVISORY  WRITE 77 08:01:4711 3 EOF\n"
 		"1: -> POSIX  ADVISORY  READ 78 08:01:4711 3 4\n"
@@ -291,6 +329,10 @@ static void test_lines(void **state)
 	assert_true(l.start == 5 && l.end == 9);
 	assert_int_equal(ckpt_parse_lock_line(&at, true, &l), 1);
 	assert_true(l.kind == CKPT_LOCK_OFD && l.pid == -1 && l.end == INT64_MAX - 1);
+	assert_int_equal(ckpt_parse_lock_line(&at, true, &l), 1);
+	assert_true(l.kind == CKPT_LOCK_LEASE && !l.write && !l.breaking && l.pid == 359);
+	assert_int_equal(ckpt_parse_lock_line(&at, true, &l), 1);
+	assert_true(l.kind == CKPT_LOCK_LEASE && l.write && l.breaking);
 	assert_int_equal(ckpt_parse_lock_line(&at, true, &l), 1);
 	assert_true(l.kind == CKPT_NONE);
 	assert_int_equal(ckpt_parse_lock_line(&at, true, &l), 0);
@@ -345,6 +387,7 @@ int main(void)
 		cmocka_unit_test(test_restored),
 		cmocka_unit_test(test_restored_twice),
 		cmocka_unit_test(test_in_the_way),
+		cmocka_unit_test(test_lease_in_the_way),
 		cmocka_unit_test(test_lost),
 		cmocka_unit_test(test_contradictions),
 		cmocka_unit_test(test_refused),

@@ -157,14 +157,6 @@ static void hold_packets(void)
 	must(pipe2(ends, O_DIRECT));
 }
 
-static void hold_signals(void)
-{
-	int ends[2];
-
-	must(pipe(ends));
-	must(fcntl(ends[0], F_SETFL, O_ASYNC));
-}
-
 /* One more than anybody can write, by the kernel, which tells of a read that has ended. */
 static void hold_full_eventfd(void)
 {
@@ -222,7 +214,7 @@ static void watch_closed(void)
 }
 
 /* What is 0 after a restore is another file. */
-static void watch_outer(void)
+static void hold_outer(void)
 {
 	int test = must(syscall(SYS_pidfd_open, getppid(), 0));
 	int fd = must(syscall(SYS_pidfd_getfd, test, ours, 0));
@@ -230,6 +222,17 @@ static void watch_outer(void)
 	must(dup2(fd, 0));
 	close(fd);
 	close(test);
+}
+
+static void hold_signals(void)
+{
+	hold_outer();
+	must(fcntl(0, F_SETFL, O_ASYNC));
+}
+
+static void watch_outer(void)
+{
+	hold_outer();
 	watch(0, EPOLLIN);
 }
 
@@ -251,10 +254,10 @@ static void refuses_by_name(void **state)
 		{ hold_link, "holds an unknown descriptor 4" },
 		{ hold_deleted_directory, "holds a deleted directory on descriptor 4" },
 		{ hold_packets, "holds a pipe in packet mode on descriptor 5" },
-		{ hold_signals, "holds signal-driven I/O on descriptor 4" },
 		{ hold_full_eventfd, "holds an eventfd that has run over (descriptor 4)" },
 		{ keep_awake, "and keeps the machine awake meanwhile (EPOLLWAKEUP)" },
 		{ watch_closed, "a file that no process of the tree has open any more" },
+		{ hold_signals, "gets signals of descriptor 0 (O_ASYNC), which leads out of the" },
 		{ watch_outer, "by epoll 4, which leads out of the tree" },
 	};
 	int ends[2];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A program that locks files: of a description, of a process, and waits for locks
+ * A program that locks files: of a description, of a process, has leases, and waits for locks
  *
  * Prints "ready" once all is set up, waits until there is a file "go" in its directory, checks
  * that everything is as it was, and prints what is wrong, or "all well".
@@ -165,6 +165,60 @@ static void check_ranges(void)
 	OK(waitpid(pid, &status, 0) == pid && !status);
 }
 
+/* --- leases: one to be told when somebody wants to write, one for any open --- */
+
+static int lease_read, lease_write, lease_owned;
+static volatile sig_atomic_t told_fd = -1;
+
+static void be_told(int sig, siginfo_t *info, void *context)
+{
+	(void)sig;
+	(void)context;
+	told_fd = info->si_fd;
+}
+
+static void make_leases(void)
+{
+	const struct sigaction told = { .sa_sigaction = be_told, .sa_flags = SA_SIGINFO };
+	pid_t nobody = MUST(fork());
+
+	if (!nobody)
+		_exit(0);
+	MUST(sigaction(SIGUSR2, &told, NULL));
+	lease_read = MUST(open("lease_read", O_RDONLY | O_CREAT, 0600));
+	MUST(fcntl(lease_read, F_SETLEASE, F_RDLCK));
+	MUST(fcntl(lease_read, F_SETSIG, SIGUSR2));
+	lease_write = file("lease_write");
+	MUST(write(lease_write, "text", 4));
+	MUST(fcntl(lease_write, F_SETSIG, SIGUSR2));
+	MUST(fcntl(lease_write, F_SETLEASE, F_WRLCK));
+	/* its signals go to nobody */
+	lease_owned = file("lease_owned");
+	MUST(fcntl(lease_owned, F_SETLEASE, F_WRLCK));
+	MUST(fcntl(lease_owned, F_SETOWN, nobody));
+	MUST(waitpid(nobody, NULL, 0));
+}
+
+static bool is_told(int own, const char *name, int flags, int left)
+{
+	told_fd = -1;
+	return open(name, flags | O_NONBLOCK) < 0 && errno == EWOULDBLOCK && told_fd == own &&
+	       fcntl(own, F_GETLEASE) == left && !fcntl(own, F_SETLEASE, left);
+}
+
+static void check_leases(void)
+{
+	OK(fcntl(lease_read, F_GETLEASE) == F_RDLCK && fcntl(lease_read, F_GETSIG) == SIGUSR2);
+	OK(fcntl(lease_read, F_GETFL) & O_ASYNC);
+	OK(fcntl(lease_write, F_GETLEASE) == F_WRLCK);
+	OK(lseek(lease_write, 0, SEEK_CUR) == 4);
+	OK(fcntl(lease_owned, F_GETLEASE) == F_WRLCK && !fcntl(lease_owned, F_GETOWN));
+	OK(is_told(lease_read, "lease_read", O_WRONLY, F_UNLCK));
+	OK(!(fcntl(lease_read, F_GETFL) & O_ASYNC));
+	OK(is_told(lease_write, "lease_write", O_WRONLY, F_UNLCK));
+	OK(open("lease_owned", O_RDONLY | O_NONBLOCK) < 0 && told_fd == lease_write);
+}
+
 /* --- who waits --- */
 
 static int busy, busy_again, turn;
@@ -206,6 +260,7 @@ int main(void)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	make_flocks();
 	make_ranges();
+	make_leases();
 	turn = file("turn");
 	MUST(range(turn, F_SETLK, F_WRLCK, 0, 5));
 	MUST(pipe(say));
@@ -225,6 +280,7 @@ int main(void)
 
 	check_flocks();
 	check_ranges();
+	check_leases();
 	OK(!flock_came);
 	OK(!flock(busy, LOCK_UN));
 	pthread_join(thread, NULL);

@@ -38,6 +38,7 @@ static void cut_done(struct ckpt_cut *cut)
 	ckpt_image_done(&cut->image);
 	ckpt_image_done(&cut->before);
 	ckpt_outer_done(&cut->outer);
+	ckpt_quiet_done(&cut->quiet);
 	ckpt_mem_done(&cut->mem);
 	ckpt_files_done(&cut->files);
 	ckpt_writer_free(cut->writer);

@@ -271,7 +271,7 @@ static int cut_stopped(struct ckpt_cut *cut, struct ckpt_take *take,
 
 	cut->mark_ns = ckpt_cut_now();
 	cut->outer.stopped_ns = ckpt_fs_now_ns();
-	if (take_beside(cut, take, inodes, err))
+	if (ckpt_cut_listen(cut, true, err) || take_beside(cut, take, inodes, err))
 		return -1;
 	part_ends(cut, &parts->walk_ns);
 	/* A change set that lost something is no list of changes: look at everything. */
@@ -354,7 +354,8 @@ int ckpt_cut_final(struct ckpt_cut *cut, struct ckpt_err *err)
 {
 	struct ckpt_inode_take inodes = { 0 };
 	struct ckpt_take take = { 0 };
-	int ret = open_stop(cut, err) || ckpt_cut_ahead(cut, &cut->stage_sink, err) ? -1 : 0;
+	int ret = ckpt_cut_listen(cut, false, err) || open_stop(cut, err) ||
+		  ckpt_cut_ahead(cut, &cut->stage_sink, err) ? -1 : 0;
 	const struct scheduling own = come_first();
 
 	if (!ret) {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Live rounds: copy while the group runs, until the rest is small. */
+#include "base/cgroup.h"
+#include "base/cleanup.h"
 #include "base/fault.h"
 #include "flow/cut.h"
 
@@ -7,6 +9,20 @@
 #define MAX_ROUNDS 5
 /* 2 MiB: copied in less than the time it takes to stop the threads. */
 #define SMALL_ROUND 512
+
+int ckpt_cut_listen(struct ckpt_cut *cut, bool stopped, struct ckpt_err *err)
+{
+	const struct ckpt_tagged *group = cut->params->group;
+	cleanup_free int32_t *pids = NULL;
+	size_t n;
+
+	if (group->cgroup ? ckpt_cgroup_pids(group->cgroup, &pids, &n, err) :
+			    ckpt_quiet_tree(group->root_pid, &pids, &n, err))
+		return -1;
+	cut->files.table->quiet = cut->outer.read.quiet = &cut->quiet;
+	return stopped ? ckpt_quiet_read_leases(pids, n, &cut->quiet, err) :
+			 ckpt_quiet_read(pids, n, &cut->quiet, err);
+}
 
 static int round_of(struct ckpt_cut *cut, struct ckpt_err *err)
 {
@@ -19,6 +35,8 @@ static int round_of(struct ckpt_cut *cut, struct ckpt_err *err)
 		ret = cut->tracker.inodes(cut->tracker.self, &inodes, err);
 	if (!ret)
 		ret = ckpt_mem_live(&cut->mem, &take, &cut->sink, err);
+	if (!ret)
+		ret = ckpt_cut_listen(cut, false, err);
 	if (!ret)
 		ret = ckpt_files_round(&cut->files, &inodes, NULL, false, &cut->sink, err);
 	ckpt_take_done(&take);
@@ -33,7 +51,8 @@ int ckpt_cut_live(struct ckpt_cut *cut, struct ckpt_err *err)
 
 	/* A tracker that knows nothing has nothing to gain for memory. */
 	if (!cut->tracker.live)
-		return ckpt_files_round(&cut->files, NULL, NULL, false, &cut->sink, err);
+		return ckpt_cut_listen(cut, false, err) ||
+		       ckpt_files_round(&cut->files, NULL, NULL, false, &cut->sink, err) ? -1 : 0;
 	for (int round = 1; ; round++) {
 		uint64_t now;
 

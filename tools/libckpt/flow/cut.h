@@ -9,6 +9,7 @@
 #include "flow/outer.h"
 #include "flow/shm.h"
 #include "flow/stage.h"
+#include "proc/quiet.h"
 #include "proc/stop.h"
 #include "store/reader.h"
 #include "store/store.h"
@@ -33,6 +34,7 @@
  * @parent: reader of the newest checkpoint, NULL when nothing is taken from it
  * @before: the processes of the parent, empty when they cannot be read
  * @epoch_open: the tracker's epoch must be committed or aborted
+ * @quiet: files that must not be opened as they are
  * @unhurried: an attempt before was given up for what had changed around its stop, which this
  *	one therefore reads within it
  */
@@ -57,6 +59,7 @@ struct ckpt_cut {
 	struct ckpt_sink stage_sink;
 	struct ckpt_image image;
 	struct ckpt_outer outer;
+	struct ckpt_quiet quiet;
 };
 
 /* Does the tracker report some pages as clean?  Where it could not be started it does not. */
@@ -74,6 +77,8 @@ int ckpt_cut_refuse_group(const struct ckpt_tagged *group, struct ckpt_err *err)
 /* Steps, in order. */
 int ckpt_cut_refuse(struct ckpt_cut *cut, struct ckpt_err *err);
 int ckpt_cut_open(struct ckpt_cut *cut, struct ckpt_err *err);
+/* Look what must not be opened as it is; @stopped: at leases alone, for the rest is known. */
+int ckpt_cut_listen(struct ckpt_cut *cut, bool stopped, struct ckpt_err *err);
 int ckpt_cut_live(struct ckpt_cut *cut, struct ckpt_err *err);
 /* For a full one: stop who is not watched yet, for as long as it takes to watch it, and copy it. */
 int ckpt_cut_watch(struct ckpt_cut *cut, struct ckpt_err *err);

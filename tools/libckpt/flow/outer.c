@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Outer files: captured, recorded, checked. */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <linux/magic.h>
 #include <stdio.h>
@@ -58,16 +59,34 @@ static void path_through_task(const struct ckpt_file *f, char ret[96])
 			 f->capture_start, f->capture_end);
 }
 
+/* @ret_shared: what was opened is not ours alone */
+static int open_one(struct ckpt_quiet *quiet, const struct ckpt_file *f, const char *at,
+		    bool *ret_shared, struct ckpt_err *err)
+{
+	const struct ckpt_quiet_lease *lease = ckpt_quiet_leased(quiet, f->dev, f->ino);
+	int fd;
+
+	*ret_shared = lease;
+	if (lease)
+		return ckpt_quiet_borrow(quiet, lease, f->path, err);
+	fd = ckpt_quiet_open_at(quiet, at, O_RDONLY | O_NOATIME | O_NONBLOCK | O_NOCTTY);
+	return fd < 0 ? ckpt_fail(err, CKPT_FAILED, -fd, "open %s", at) : fd;
+}
+
 static int capture_one(struct ckpt_outer *outer, struct ckpt_file *f,
 		       const struct ckpt_sink *sink, struct ckpt_fs_stats *stats,
 		       struct ckpt_err *err)
 {
 	cleanup_meta struct ckpt_fs_meta meta = { 0 };
 	struct ckpt_fs_loose *out;
+	cleanup_close int fd = -1;
+	bool shared;
 	char at[96];
 
 	path_through_task(f, at);
-	if (ckpt_fs_loose_capture(at, false, sink, &f->space, &meta, stats, err))
+	fd = open_one(outer->read.quiet, f, at, &shared, err);
+	if (fd < 0 ||
+	    ckpt_fs_loose_read(fd, shared, at, false, sink, &f->space, &meta, stats, err))
 		return ckpt_fail_at(err, "cannot capture %s", f->path);
 	f->size = meta.size;
 	if (f->deleted)
@@ -97,7 +116,10 @@ int ckpt_outer_capture(struct ckpt_outer *outer, struct ckpt_image *image,
 
 		if (f->kind != CKPT_FILE_REG)
 			continue;
-		if (!f->deleted && (!f->writable || ckpt_fs_table_root_of(table, f->path)))
+		if (!f->deleted && ckpt_fs_table_root_of(table, f->path))
+			continue;
+		if (!f->deleted && !f->writable &&
+		    !ckpt_quiet_leased(outer->read.quiet, f->dev, f->ino))
 			continue;
 		if (capture_one(outer, f, sink, stats, err))
 			return -1;

@@ -2,7 +2,8 @@
 /*
  * Outer files: what the tree uses and no root holds
  *
- * Writable ones and deleted ones are captured with their content.  Those that
+ * Writable ones, deleted ones and those that have a lease for writing are captured with their
+ * content.  Those that
  * are only read (libraries, executables) must be the same at restore; their
  * hash is kept.
  */
@@ -20,6 +21,7 @@
  * @read: files that are only read
  * @written: files that somebody can write
  * @stopped_ns: ckpt_fs_now_ns() when the tree stood still and its files were not yet looked at
+ * @read.quiet: what must not be opened as it is
  */
 struct ckpt_outer {
 	struct ckpt_fs_externs read;

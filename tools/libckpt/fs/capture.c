@@ -107,6 +107,10 @@ static int do_node(struct ckpt_fs_round *r, struct ckpt_fs_inode *i, bool *progr
 			i->pending &= CKPT_INODE_ENTRIES;
 			return 0;
 		}
+		if (rc == CKPT_FS_LATER) {
+			i->pending |= CKPT_FS_WHOLE;
+			return 0;
+		}
 	}
 	return connected ? doubt(r, i, progress) : 0;
 }

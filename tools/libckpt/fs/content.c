@@ -113,11 +113,11 @@ static bool seek_tells(int fd, uint64_t size)
 }
 
 /* Everything from @at, page aligned, to @size. Return: where it ended, or -1. */
-static int64_t read_span(int fd, uint64_t at, uint64_t size, bool dense,
+static int64_t read_span(int fd, uint64_t at, uint64_t size, enum ckpt_fs_way way,
 			 const struct ckpt_sink *sink, uint32_t space, void *buf,
 			 const char *path, struct ckpt_fs_stats *stats, struct ckpt_err *err)
 {
-	bool seek = !dense && seek_tells(fd, size - at);
+	bool seek = way == CKPT_FS_WAY_SEEK && seek_tells(fd, size - at);
 
 	while (at < size) {
 		int64_t start = at, end = size, last;
@@ -139,8 +139,8 @@ static int64_t read_span(int fd, uint64_t at, uint64_t size, bool dense,
 		}
 		if (drop(sink, space, at >> CKPT_PAGE_SHIFT, start >> CKPT_PAGE_SHIFT, err))
 			return -1;
-		last = read_range(fd, start, end, !dense && !seek, sink, space, buf, path, stats,
-				  err);
+		last = read_range(fd, start, end, way != CKPT_FS_WAY_DENSE && !seek, sink, space,
+				  buf, path, stats, err);
 		if (last < 0)
 			return -1;
 		at = last;
@@ -157,7 +157,7 @@ static int too_large(uint64_t size, const char *path, struct ckpt_err *err)
 	return ckpt_fail(err, CKPT_REFUSED, 0, "%s is larger than an image can hold", path);
 }
 
-int ckpt_fs_content_read(int fd, uint64_t size, bool dense, const struct ckpt_sink *sink,
+int ckpt_fs_content_read(int fd, uint64_t size, enum ckpt_fs_way way, const struct ckpt_sink *sink,
 			 uint32_t space, void *buf, const char *path,
 			 struct ckpt_fs_stats *stats, struct ckpt_err *err)
 {
@@ -166,11 +166,11 @@ int ckpt_fs_content_read(int fd, uint64_t size, bool dense, const struct ckpt_si
 	if (too_large(size, path, err))
 		return -1;
 	stats->files++;
-	at = read_span(fd, 0, size, dense, sink, space, buf, path, stats, err);
+	at = read_span(fd, 0, size, way, sink, space, buf, path, stats, err);
 	return at < 0 ? -1 : drop(sink, space, pages_of(at), CKPT_PAGE_MAX + 1, err);
 }
 
-int ckpt_fs_content_read_ranges(int fd, uint64_t old_size, uint64_t size, bool dense,
+int ckpt_fs_content_read_ranges(int fd, uint64_t old_size, uint64_t size, enum ckpt_fs_way way,
 				const struct ckpt_extent *ranges, size_t n_ranges,
 				const struct ckpt_sink *sink, uint32_t space, void *buf,
 				const char *path, struct ckpt_fs_stats *stats,
@@ -187,11 +187,11 @@ int ckpt_fs_content_read_ranges(int fd, uint64_t old_size, uint64_t size, bool d
 		uint64_t end = first + (ranges[i].pages < left ? ranges[i].pages : left);
 
 		end <<= CKPT_PAGE_SHIFT;
-		if (read_range(fd, first << CKPT_PAGE_SHIFT, end < tail ? end : tail, !dense, sink,
-			       space, buf, path, stats, err) < 0)
+		if (read_range(fd, first << CKPT_PAGE_SHIFT, end < tail ? end : tail,
+			       way != CKPT_FS_WAY_DENSE, sink, space, buf, path, stats, err) < 0)
 			return -1;
 	}
-	return read_span(fd, tail, size, dense, sink, space, buf, path, stats, err) < 0 ? -1 : 0;
+	return read_span(fd, tail, size, way, sink, space, buf, path, stats, err) < 0 ? -1 : 0;
 }
 
 static int write_full(int fd, const void *buf, size_t len, uint64_t at)

@@ -24,17 +24,23 @@ struct ckpt_fs_stats {
 	uint64_t bytes_read, bytes_written;
 };
 
+enum ckpt_fs_way {
+	CKPT_FS_WAY_SEEK,	/* ask for them where that is less work than to read */
+	CKPT_FS_WAY_DENSE,	/* there are none worth asking for */
+	CKPT_FS_WAY_SHARED,	/* pages of zeros are: the position is not ours to change */
+};
+
 /**
  * ckpt_fs_content_read - copy a file into a space
  * @fd: open for reading
  * @size: its length; bytes beyond it are not looked at, missing ones are holes
- * @dense: it has no holes worth asking for
+ * @way: how its holes are found
  * @buf: CKPT_FS_CHUNK bytes of scratch memory
  * @path: for the error sentence
  *
  * Every page of the space is put or dropped.
  */
-int ckpt_fs_content_read(int fd, uint64_t size, bool dense, const struct ckpt_sink *sink,
+int ckpt_fs_content_read(int fd, uint64_t size, enum ckpt_fs_way way, const struct ckpt_sink *sink,
 			 uint32_t space, void *buf, const char *path,
 			 struct ckpt_fs_stats *stats, struct ckpt_err *err);
 
@@ -46,7 +52,7 @@ int ckpt_fs_content_read(int fd, uint64_t size, bool dense, const struct ckpt_si
  *
  * What came behind @old_size is copied as well.  All other pages are kept.
  */
-int ckpt_fs_content_read_ranges(int fd, uint64_t old_size, uint64_t size, bool dense,
+int ckpt_fs_content_read_ranges(int fd, uint64_t old_size, uint64_t size, enum ckpt_fs_way way,
 				const struct ckpt_extent *ranges, size_t n_ranges,
 				const struct ckpt_sink *sink, uint32_t space, void *buf,
 				const char *path, struct ckpt_fs_stats *stats,

@@ -109,6 +109,8 @@ static int look(struct ckpt_fs_round *r, struct ckpt_fs_root *root, struct ckpt_
 			i->pending = 0;
 		return rc;
 	}
+	if (rc == CKPT_FS_LATER)
+		return ckpt_fs_pend(r, i, CKPT_FS_WHOLE);
 	/* Gone between two looks: a later round will see what became of it. */
 	if (r->flags & CKPT_FS_FINAL)
 		return ckpt_fail(r->err, CKPT_FAILED, 0,
@@ -209,7 +211,8 @@ int ckpt_fs_list(struct ckpt_fs_round *r, struct ckpt_fs_root *root, struct ckpt
 		 const char *path)
 {
 	cleanup_meta struct ckpt_fs_meta m = { 0 };
-	cleanup_close int fd = ckpt_fs_open(root->fd, path, O_RDONLY | O_DIRECTORY | O_NOATIME);
+	cleanup_close int fd = ckpt_fs_quiet_open(r, dir, root->fd, path,
+						  O_RDONLY | O_DIRECTORY | O_NOATIME);
 	bool walk = dir->fresh || dir->pending & CKPT_INODE_CREATED;
 	int64_t now = ckpt_fs_now_ns();
 	int rc;

@@ -74,13 +74,15 @@ static bool same_as(const struct ckpt_fs_extern *f, const struct ckpt_fs_meta *m
 }
 
 /* Open a regular file and look at it. Return: descriptor or -1. */
-static int open_file(const char *at, struct ckpt_fs_meta *ret, struct ckpt_err *err)
+static int open_file(struct ckpt_quiet *quiet, const char *at, struct ckpt_fs_meta *ret,
+		     struct ckpt_err *err)
 {
-	cleanup_close int fd = open(at, O_RDONLY | O_NOATIME | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	cleanup_close int fd = ckpt_quiet_open_at(quiet, at,
+						  O_RDONLY | O_NOATIME | O_NONBLOCK | O_NOCTTY);
 	int rc;
 
 	if (fd < 0)
-		return ckpt_fail(err, CKPT_FAILED, errno, "open %s", at);
+		return ckpt_fail(err, CKPT_FAILED, -fd, "open %s", at);
 	rc = ckpt_fs_meta_stat(fd, "", ret);
 	if (rc)
 		return ckpt_fail(err, CKPT_FAILED, -rc, "stat %s", at);
@@ -115,7 +117,7 @@ int ckpt_fs_extern_add(struct ckpt_fs_externs *e, const char *path, const char *
 
 	if (ckpt_fs_extern_find(e, path))
 		return 0;
-	fd = open_file(at ? at : path, &m, err);
+	fd = open_file(e->quiet, at ? at : path, &m, err);
 	if (fd < 0)
 		return -1;
 	if (old && same_as(old, &m) && ckpt_fs_times_tell(fd))
@@ -154,7 +156,7 @@ int ckpt_fs_extern_check(const struct ckpt_fs_extern *f, struct ckpt_err *err)
 	cleanup_close int fd = -1;
 	struct ckpt_fs_meta m;
 
-	fd = open_file(f->path, &m, err);
+	fd = open_file(NULL, f->path, &m, err);
 	if (fd < 0) {
 		if (err)
 			err->status = CKPT_REFUSED;

@@ -16,6 +16,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/quiet.h"
 
 #define CKPT_FS_HASH_LEN 32
 
@@ -34,10 +35,14 @@ struct ckpt_fs_extern {
 	uint8_t hash[CKPT_FS_HASH_LEN];
 };
 
-/* Records in the order in which they were added. */
+/**
+ * struct ckpt_fs_externs - records in the order in which they were added
+ * @quiet: what must not be opened as it is; NULL: nothing; not stored
+ */
 struct ckpt_fs_externs {
 	struct ckpt_fs_extern *files;
 	size_t n, cap;
+	struct ckpt_quiet *quiet;
 };
 
 void ckpt_fs_externs_done(struct ckpt_fs_externs *e);

@@ -20,7 +20,14 @@ static int no_memory(struct ckpt_err *err)
 	return ckpt_fail(err, CKPT_FAILED, 0, "no memory for the content of a file");
 }
 
-static int copy_in(int fd, const char *at, bool still, const struct ckpt_sink *sink,
+static enum ckpt_fs_way way(const struct ckpt_fs_meta *m, bool shared)
+{
+	if (shared)
+		return CKPT_FS_WAY_SHARED;
+	return m->blocks * 512 >= m->size ? CKPT_FS_WAY_DENSE : CKPT_FS_WAY_SEEK;
+}
+
+static int copy_in(int fd, bool shared, const char *at, bool still, const struct ckpt_sink *sink,
 		   uint32_t space, struct ckpt_fs_meta *m, struct ckpt_fs_stats *stats,
 		   struct ckpt_err *err)
 {
@@ -32,7 +39,7 @@ static int copy_in(int fd, const char *at, bool still, const struct ckpt_sink *s
 	for (int tries = 0; tries < TRIES; tries++) {
 		int rc;
 
-		if (ckpt_fs_content_read(fd, m->size, m->blocks * 512 >= m->size, sink, space, buf,
+		if (ckpt_fs_content_read(fd, m->size, way(m, shared), sink, space, buf,
 					 at, stats, err))
 			return -1;
 		if (!still)
@@ -53,18 +60,26 @@ int ckpt_fs_loose_capture(const char *at, bool still, const struct ckpt_sink *si
 			  struct ckpt_fs_stats *stats, struct ckpt_err *err)
 {
 	cleanup_close int fd = open(at, O_RDONLY | O_NOATIME | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+	if (fd < 0)
+		return ckpt_fail(err, CKPT_FAILED, errno, "open %s", at);
+	return ckpt_fs_loose_read(fd, false, at, still, sink, space, ret, stats, err);
+}
+
+int ckpt_fs_loose_read(int fd, bool shared, const char *at, bool still,
+		       const struct ckpt_sink *sink, uint32_t *space, struct ckpt_fs_meta *ret,
+		       struct ckpt_fs_stats *stats, struct ckpt_err *err)
+{
 	cleanup_meta struct ckpt_fs_meta m = { 0 };
 	uint32_t to = *space;
 	int rc;
 
-	if (fd < 0)
-		return ckpt_fail(err, CKPT_FAILED, errno, "open %s", at);
 	rc = ckpt_fs_meta_stat(fd, "", &m);
 	if (!rc && !S_ISREG(m.mode))
 		return ckpt_fail(err, CKPT_REFUSED, 0, "%s is not a regular file", at);
 	if (!rc && !to && sink->space_new(sink->self, &to, err))
 		return -1;
-	if (!rc && copy_in(fd, at, still, sink, to, &m, stats, err))
+	if (!rc && copy_in(fd, shared, at, still, sink, to, &m, stats, err))
 		return -1;
 	if (!rc)
 		rc = ckpt_fs_meta_rest(fd, &m);

@@ -36,6 +36,14 @@ int ckpt_fs_loose_capture(const char *at, bool still, const struct ckpt_sink *si
 			  uint32_t *space, struct ckpt_fs_meta *ret,
 			  struct ckpt_fs_stats *stats, struct ckpt_err *err);
 
+/*
+ * The same with a descriptor of it, for reading; @shared: its position is somebody else's as well,
+ * and must not be changed.
+ */
+int ckpt_fs_loose_read(int fd, bool shared, const char *at, bool still,
+		       const struct ckpt_sink *sink, uint32_t *space, struct ckpt_fs_meta *ret,
+		       struct ckpt_fs_stats *stats, struct ckpt_err *err);
+
 /**
  * ckpt_fs_loose_fill - make an open file equal to the captured one
  * @fd: open for writing; what it held is replaced

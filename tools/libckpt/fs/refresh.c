@@ -13,6 +13,7 @@
 
 #define HELD (CKPT_INODE_F_MAPPED | CKPT_INODE_F_OPEN)
 #define FINAL_TRIES 3
+#define READ (O_RDONLY | O_NOATIME | O_NONBLOCK | O_NOCTTY)
 
 /* The first change of an inode number. */
 static size_t first_of(const struct ckpt_fs_round *r, uint64_t ino)
@@ -122,20 +123,22 @@ static const struct ckpt_fs_change *some_pages(const struct ckpt_fs_round *r,
 }
 
 /* Copy the content; in the final round it must stand still meanwhile. */
-static int read_content(struct ckpt_fs_round *r, struct ckpt_fs_inode *i, int fd,
+static int read_content(struct ckpt_fs_round *r, struct ckpt_fs_inode *i, int fd, bool shared,
 			struct ckpt_fs_meta *m, const struct ckpt_fs_change *some,
 			const char *path)
 {
 	for (int tries = 0; tries < FINAL_TRIES; tries++) {
-		bool dense = m->blocks * 512 >= m->size;
+		enum ckpt_fs_way way = shared ? CKPT_FS_WAY_SHARED :
+				       m->blocks * 512 >= m->size ? CKPT_FS_WAY_DENSE :
+								    CKPT_FS_WAY_SEEK;
 		struct ckpt_fs_meta after;
 		int rc;
 
-		rc = some ? ckpt_fs_content_read_ranges(fd, i->meta.size, m->size, dense,
+		rc = some ? ckpt_fs_content_read_ranges(fd, i->meta.size, m->size, way,
 							some->ranges, some->n_ranges, r->sink,
 							i->space, r->t->buf, path, r->stats,
 							r->err) :
-			    ckpt_fs_content_read(fd, m->size, dense, r->sink, i->space, r->t->buf,
+			    ckpt_fs_content_read(fd, m->size, way, r->sink, i->space, r->t->buf,
 						 path, r->stats, r->err);
 		if (rc)
 			return -1;
@@ -171,6 +174,7 @@ int ckpt_fs_refresh(struct ckpt_fs_round *r, struct ckpt_fs_inode *i, struct ckp
 {
 	cleanup_meta struct ckpt_fs_meta m = { 0 };
 	bool regular = S_ISREG(i->meta.mode), content, tell = true;
+	const struct ckpt_quiet_lease *lease;
 	cleanup_close int fd = -1;
 	int64_t now = ckpt_fs_now_ns();
 	uint32_t flags;
@@ -183,10 +187,16 @@ int ckpt_fs_refresh(struct ckpt_fs_round *r, struct ckpt_fs_inode *i, struct ckp
 		return 0;
 	content = regular && (r->scanning || (mask & CKPT_FS_CONTENT));
 again:
-	fd = ckpt_fs_open(dirfd, path,
-			  content ? O_RDONLY | O_NOATIME | O_NONBLOCK | O_NOCTTY : O_PATH);
+	lease = content ? ckpt_fs_leased(r, i) : NULL;
+	if (lease && !(r->flags & CKPT_FS_FINAL))
+		return CKPT_FS_LATER;
+	if (lease)
+		fd = ckpt_quiet_borrow(r->t->quiet, lease, path, r->err);
+	else
+		fd = content ? ckpt_fs_quiet_open(r, i, dirfd, path, READ) :
+			       ckpt_fs_open(dirfd, path, O_PATH);
 	if (fd < 0)
-		return vanished(fd) ? 1 : fail_open(r, root, path, fd);
+		return lease ? -1 : vanished(fd) ? 1 : fail_open(r, root, path, fd);
 	if (content)
 		tell = times_will_tell(r, root, fd);
 	rc = ckpt_fs_meta_stat(fd, "", &m);
@@ -200,7 +210,7 @@ again:
 		goto again;
 	}
 	if (content &&
-	    read_content(r, i, fd, &m, some_pages(r, i, root, mask, &m), path))
+	    read_content(r, i, fd, lease, &m, some_pages(r, i, root, mask, &m), path))
 		return -1;
 	rc = ckpt_fs_meta_rest(fd, &m);
 	if (rc)

@@ -50,12 +50,28 @@ bool ckpt_fs_doubtful(const struct ckpt_fs_round *r, const struct ckpt_fs_inode 
 		      const struct ckpt_fs_root *root, const struct ckpt_fs_meta *seen);
 
 /**
+ * ckpt_fs_quiet_open - open a node to read it, so that nobody is told who watches it
+ * @flags: as for open(2), for reading
+ *
+ * Return: descriptor, or -errno.
+ */
+int ckpt_fs_quiet_open(struct ckpt_fs_round *r, const struct ckpt_fs_inode *i, int dirfd,
+		       const char *path, int flags);
+
+/* The lease on a file that any open breaks, or NULL. */
+const struct ckpt_quiet_lease *ckpt_fs_leased(const struct ckpt_fs_round *r,
+					      const struct ckpt_fs_inode *i);
+
+/* Of ckpt_fs_refresh(): it can be read in the final round alone. */
+#define CKPT_FS_LATER 2
+
+/**
  * ckpt_fs_refresh - read a node again as far as needed
  * @dirfd, @path: where it is
  * @seen: its metadata as just read, or NULL
  * @mask: CKPT_INODE_*, CKPT_FS_WHOLE
  *
- * Return: 0 done, 1 when something else (or nothing) is there, -1 error.
+ * Return: 0 done, 1 when something else (or nothing) is there, CKPT_FS_LATER, -1 error.
  */
 int ckpt_fs_refresh(struct ckpt_fs_round *r, struct ckpt_fs_inode *i, struct ckpt_fs_root *root,
 		    int dirfd, const char *path, const struct ckpt_fs_meta *seen, uint32_t mask);

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/pages.h"
+#include "base/quiet.h"
 #include "fs/content.h"
 #include "fs/meta.h"
 
@@ -95,6 +96,7 @@ struct ckpt_fs_root {
  * @work: inodes with something pending
  * @pass: number of the capture round under way
  * @buf: CKPT_FS_CHUNK bytes for file content
+ * @quiet: what must not be opened as it is, for capture; NULL: nothing
  */
 struct ckpt_fs_table {
 	struct ckpt_fs_root *roots;
@@ -107,6 +109,7 @@ struct ckpt_fs_table {
 	size_t n_work, cap_work;
 	uint64_t pass;
 	uint8_t *buf;
+	struct ckpt_quiet *quiet;
 };
 
 int ckpt_fs_table_new(struct ckpt_fs_table **ret, struct ckpt_err *err);

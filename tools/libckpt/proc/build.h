@@ -8,6 +8,7 @@
 #ifndef CKPT_PROC_BUILD_H
 #define CKPT_PROC_BUILD_H
 
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -246,10 +247,21 @@ uint64_t ckpt_build_fd_room(const struct ckpt_image *image);
 /* The first pid above all that @image uses. */
 int32_t ckpt_build_first_ghost(const struct ckpt_image *image);
 
+/*
+ * owner-build.c: who gets the signals of descriptors; and last of all, those that raise some do so
+ * from now on, each by the number that it has in its process
+ */
+int ckpt_build_owners(struct ckpt_restore *r, struct ckpt_err *err);
+int ckpt_build_async(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
+/* Flags to open a file with: neither what acts once nor what is set when all is there. */
+static inline uint32_t ckpt_build_open_flags(const struct ckpt_file *f)
+{
+	return f->flags & ~(uint32_t)(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_ASYNC);
+}
+
 /* file-build.c, pipe-build.c: open file descriptions, in init */
 int ckpt_build_files(struct ckpt_restore *r, struct ckpt_err *err);
 int ckpt_build_pipes(struct ckpt_restore *r, struct ckpt_err *err);
-int ckpt_build_owners(struct ckpt_restore *r, struct ckpt_err *err);
 /* Capacity and content of a pipe or fifo that nobody else uses yet; @fd of this process. */
 int ckpt_build_fill_pipe(int fd, const struct ckpt_pipe *p, struct ckpt_err *err);
 /* A descriptor of init in this process; -1 with @err set. */

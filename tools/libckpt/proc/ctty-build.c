@@ -72,7 +72,7 @@ int ckpt_build_dev_tty(struct ckpt_restore *r, uint32_t master, size_t index, st
 
 	if (raise_helper(r, &s, err))
 		return -1;
-	fd = open_own(&s, master, r->image->files[index].flags, err);
+	fd = open_own(&s, master, ckpt_build_open_flags(&r->image->files[index]), err);
 	return fd < 0 || lay_helper(r, &s, err) || ckpt_build_place(r, fd, index, err) ? -1 : 0;
 }
 

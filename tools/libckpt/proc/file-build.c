@@ -19,8 +19,6 @@
 #include "proc/socket.h"
 #include "proc/unix.h"
 
-/* Flags of open(2) that act once. */
-#define ONCE (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC)
 #define DELETED " (deleted)"
 
 int ckpt_build_borrow(struct ckpt_restore *r, int fd, struct ckpt_err *err)
@@ -95,7 +93,7 @@ static uint32_t open_flags(const struct ckpt_image *image, size_t index)
 	const struct ckpt_file *f = &image->files[index];
 
 	if (has_fd(image, index))
-		return f->flags & ~ONCE;
+		return ckpt_build_open_flags(f);
 	if (f->kind == CKPT_FILE_DIR)
 		return O_PATH | O_DIRECTORY;
 	return f->writable ? O_RDWR : O_RDONLY;
@@ -409,29 +407,4 @@ int ckpt_build_files(struct ckpt_restore *r, struct ckpt_err *err)
 	}
 	return ckpt_build_pipes(r, err) || ckpt_build_ptys(r, err) ||
 	       ckpt_build_sockets(r, err) ? -1 : 0;
-}
-
-int ckpt_build_owners(struct ckpt_restore *r, struct ckpt_err *err)
-{
-	const struct ckpt_file *f;
-	uint64_t at;
-	size_t i;
-
-	for (i = 0; i < r->image->n_files; i++) {
-		f = &r->image->files[i];
-		if (f->owner_pid) {
-			const struct f_owner_ex owner = { f->owner_type, f->owner_pid };
-
-			at = ckpt_site_put(&r->init_site, 0, &owner, sizeof(owner), err);
-			if (!at || ckpt_site_call(&r->init_site, err, "set a file's owner",
-						  SYS_fcntl, ARGS(r->fd_base + i, F_SETOWN_EX,
-								  at)) < 0)
-				return -1;
-		}
-		if (f->owner_sig &&
-		    ckpt_site_call(&r->init_site, err, "set a file's signal", SYS_fcntl,
-				   ARGS(r->fd_base + i, F_SETSIG, f->owner_sig)) < 0)
-			return -1;
-	}
-	return 0;
 }

@@ -197,9 +197,8 @@ static int check_state(struct ckpt_held_proc *p, int fd, const struct ckpt_file 
 {
 	const char *what = NULL;
 
-	/* before the signals that it raises */
-	if (info->leased)
-		what = "a lease";
+	if (info->odd)
+		what = "a lock of an unknown kind";
 	else if (f->deleted && f->kind == CKPT_FILE_DIR)
 		what = "a deleted directory";
 	else if (!f->deleted && f->kind == CKPT_FILE_REG && (f->flags & O_TMPFILE) == O_TMPFILE)
@@ -209,13 +208,14 @@ static int check_state(struct ckpt_held_proc *p, int fd, const struct ckpt_file 
 		what = "a pipe in packet mode";
 	else if (f->kind >= CKPT_FILE_EVENTFD && f->flags & O_PATH)
 		what = "a path of what has none";
-	else if (f->flags & O_ASYNC)
-		what = "signal-driven I/O";
+	if (info->breaking)
+		what = "a lease that it is to give up";
 	if (!what)
 		return 0;
-	return ckpt_fail(err, CKPT_REFUSED, 0,
+	ckpt_fail(err, CKPT_REFUSED, 0,
 		"pid %d (%s) holds %s on descriptor %d (%s), which this version cannot restore",
 		p->pid, p->comm, what, fd, f->path);
+	return info->breaking ? ckpt_fail_passing(err) : -1;
 }
 
 static bool same_description(const struct ckpt_file *a, const struct ckpt_file *b)
@@ -282,9 +282,9 @@ static int look_at_fd(struct ckpt_reader *r, struct ckpt_held_proc *p, const cha
 
 /* One that was not seen yet, as look_at_fd has left it. */
 static int add_fd(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt_file *f,
-		  uint32_t *ret, struct ckpt_err *err)
+		  bool leased, uint32_t *ret, struct ckpt_err *err)
 {
-	if (ckpt_read_owner(r, p, f, err) ||
+	if (ckpt_read_owner(r, p, f, leased, err) ||
 	    read_object(r, p, f, (char *)r->hold->scratch.data, err))
 		return -1;
 	if (f->path && f->path[0] != '/') {
@@ -314,7 +314,7 @@ static int read_fd(struct ckpt_reader *r, struct ckpt_held_proc *p, int fd, stru
 			return info.locked ? ckpt_read_locks(r, p, fd, i, true, err) : 0;
 		}
 	}
-	if (add_fd(r, p, &f, &ret->file, err))
+	if (add_fd(r, p, &f, info.leased, &ret->file, err))
 		return -1;
 	return info.locked ? ckpt_read_locks(r, p, fd, ret->file, false, err) : 0;
 }
@@ -333,6 +333,9 @@ int ckpt_read_own_fd(struct ckpt_reader *r, struct ckpt_held_proc *p, int own, u
 		return -1;
 	if (info.locked)
 		return ckpt_fail(err, CKPT_REFUSED, 0, "it has a lock");
+	/* which is made again by who has it open */
+	if (f.flags & O_ASYNC)
+		return ckpt_fail(err, CKPT_REFUSED, 0, "it has signal-driven I/O");
 	switch (f.kind) {
 	case CKPT_FILE_INOTIFY:
 	case CKPT_FILE_PTM:
@@ -342,7 +345,7 @@ int ckpt_read_own_fd(struct ckpt_reader *r, struct ckpt_held_proc *p, int own, u
 	case CKPT_FILE_OUTER:
 		return ckpt_fail(err, CKPT_REFUSED, 0, "it leads to %s", f.path);
 	}
-	return add_fd(r, p, &f, ret, err);
+	return add_fd(r, p, &f, info.leased, ret, err);
 }
 
 int ckpt_read_fdinfo(struct ckpt_reader *r, const struct ckpt_file *f, struct ckpt_err *err)

@@ -53,6 +53,8 @@ int ckpt_vdso_bytes_check(const struct ckpt_image *image, struct ckpt_err *err);
 /* Parts of ckpt_image_restorable. */
 int ckpt_ptys_restorable(const struct ckpt_image *image, struct ckpt_survey *survey,
 			 struct ckpt_err *err);
+int ckpt_locks_restorable(const struct ckpt_image *image, struct ckpt_survey *survey,
+			  struct ckpt_err *err);
 int ckpt_shms_restorable(const struct ckpt_image *image, struct ckpt_survey *survey,
 			 struct ckpt_err *err);
 

@@ -90,6 +90,8 @@ static const struct ckpt_field file_fields[] = {
 	LATER_UINT(19, ckpt_file, uid),
 	LATER_UINT(20, ckpt_file, gid),
 	LATER_UINT(21, ckpt_file, object),
+	LATER_UINT(22, ckpt_file, owner_uid),
+	LATER_UINT(23, ckpt_file, owner_euid),
 };
 static const struct ckpt_shape file_shape = SHAPE(ckpt_file, file_fields);
 

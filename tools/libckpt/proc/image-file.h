@@ -50,7 +50,8 @@ enum ckpt_file_kind {
  * @pipe: index in image->pipes
  * @pipe_write: which end
  * @object: index of what the descriptor is in the list of its kind
- * @owner_*: F_GETOWN_EX type/pid and F_GETSIG, 0 when unset
+ * @owner_*: F_GETOWN_EX type/pid and F_GETSIG, 0 when unset; who has set that (F_GETOWNER_UIDS),
+ *	with whose rights the signals are sent
  * @capture_pid, @capture_fd: where flow can reach it while stopped; not stored;
  *	fd -1: through /proc/PID/map_files at @capture_start, where that is
  */
@@ -72,6 +73,7 @@ struct ckpt_file {
 	bool pipe_write;
 	uint32_t object;
 	int32_t owner_type, owner_pid, owner_sig;
+	uint32_t owner_uid, owner_euid;
 	int32_t capture_pid, capture_fd;
 	uint64_t capture_start, capture_end;
 };
@@ -198,6 +200,7 @@ enum ckpt_lock_kind {
 	CKPT_LOCK_FLOCK = 0,	/* flock(2): of the open file description, all of the file */
 	CKPT_LOCK_POSIX = 1,	/* fcntl(2) F_SETLK: of a process */
 	CKPT_LOCK_OFD = 2,	/* F_OFD_SETLK: of the open file description */
+	CKPT_LOCK_LEASE = 3,	/* F_SETLEASE: likewise, all of the file */
 };
 
 /**
@@ -207,7 +210,7 @@ enum ckpt_lock_kind {
  * @file: index in image->files: what it was made through
  * @pid: of the process that owns it, or of one that has the description and makes it
  * @start, @end: first and last byte; INT64_MAX: to the end, wherever that is
- * @setter: host pid of who made it (flock alone), 0: nobody knows; not stored
+ * @setter: host pid of who made it (flock and leases), 0: nobody knows; not stored
  */
 struct ckpt_lock {
 	uint32_t kind;

@@ -253,6 +253,9 @@ static int check_fd(const struct ckpt_image *image, const struct ckpt_task *t,
 	if (f->kind == CKPT_FILE_OUTER && fd->fd > 2)
 		return REFUSE(t, "has a descriptor above 2, %d, that leads out of the tree",
 			      fd->fd);
+	if (f->kind == CKPT_FILE_OUTER && f->flags & O_ASYNC)
+		return REFUSE(t, "gets signals of descriptor %d (O_ASYNC), which leads out of the "
+			      "tree", fd->fd);
 	if (f->deleted && f->kind != CKPT_FILE_REG)
 		return REFUSE(t, "has %s as descriptor %d, which was deleted and is no regular "
 			      "file", f->path, fd->fd);
@@ -286,5 +289,6 @@ int ckpt_image_restorable(const struct ckpt_image *image, struct ckpt_survey *su
 			return -1;
 	}
 	return check_sessions(image, survey, err) || ckpt_ptys_restorable(image, survey, err) ||
+	       ckpt_locks_restorable(image, survey, err) ||
 	       ckpt_shms_restorable(image, survey, err) ? -1 : 0;
 }

@@ -17,6 +17,8 @@
 /* What is in the way of another: two of flock, or two of bytes. */
 static bool conflicts(const struct ckpt_lock *wanted, const struct ckpt_lock_line *other)
 {
+	if (wanted->kind == CKPT_LOCK_LEASE || other->kind == CKPT_LOCK_LEASE)
+		return false;
 	return other->kind != CKPT_NONE && !other->waits &&
 	       (wanted->kind == CKPT_LOCK_FLOCK) == (other->kind == CKPT_LOCK_FLOCK) &&
 	       (wanted->write || other->write) && wanted->start <= other->end &&
@@ -109,7 +111,10 @@ static int make_lock(const struct ckpt_restore *r, const struct ckpt_build_task 
 
 	if (!at)
 		return -1;
-	if (l->kind == CKPT_LOCK_FLOCK)
+	if (l->kind == CKPT_LOCK_LEASE)
+		failed = ckpt_site_try(&s, err, &value, SYS_fcntl,
+				       ARGS(fd, F_SETLEASE, range.l_type));
+	else if (l->kind == CKPT_LOCK_FLOCK)
 		failed = ckpt_site_try(&s, err, &value, SYS_flock,
 				       ARGS(fd, (l->write ? LOCK_EX : LOCK_SH) | LOCK_NB));
 	else
@@ -118,6 +123,11 @@ static int make_lock(const struct ckpt_restore *r, const struct ckpt_build_task 
 					    at));
 	if (failed)
 		return -1;
+	if (value == -EAGAIN && l->kind == CKPT_LOCK_LEASE)
+		return ckpt_fail(err, CKPT_REFUSED, 0,
+				 "pid %d of the checkpoint has a lease on %s, which a process "
+				 "outside of it has open now; end that process first", l->pid,
+				 r->image->files[l->file].path);
 	if (value == -EAGAIN || value == -EACCES)
 		return taken(r, t, l, fd, err);
 	return value ? ckpt_fail(err, CKPT_FAILED, -value, "process %d: cannot lock %s",

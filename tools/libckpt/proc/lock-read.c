@@ -68,7 +68,8 @@ int ckpt_read_locks(struct ckpt_reader *r, const struct ckpt_held_proc *p, int f
 		list[image->n_locks - 1] = (struct ckpt_lock){
 			.kind = line.kind, .write = line.write, .file = file, .pid = pid,
 			.start = line.start, .end = line.end,
-			.setter = line.kind == CKPT_LOCK_FLOCK ? line.pid : 0,
+			.setter = line.kind == CKPT_LOCK_FLOCK || line.kind == CKPT_LOCK_LEASE ?
+				  line.pid : 0,
 		};
 	}
 	return more < 0 ? ckpt_fail(err, CKPT_FAILED, 0,

@@ -5,7 +5,7 @@
  * Only a descriptor of our own tells, so that those which can raise one are borrowed while
  * the tree is stopped: while it runs, a close by the tree would not be the last one for
  * that moment, and locks, ends of files and broken pipes come late.  It is six system calls
- * for each.  Regular files raise none without a lease, and leases are refused.
+ * for each.  Regular files raise none without a lease.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -55,17 +55,17 @@ static int refuse(const struct ckpt_held_proc *p, const struct ckpt_file *f, con
 }
 
 /*
- * The owner is signalled with the rights of the user who set it, and a restore sets it as
- * root.  Who that was only some kernels tell (CONFIG_CHECKPOINT_RESTORE); then it is taken
- * for the user that the holder is now.
+ * The owner is signalled with the rights of the user who set it.  Who that was only some kernels
+ * tell (CONFIG_CHECKPOINT_RESTORE); else it is taken for the user that the holder is now.
  */
-static bool set_by_root(const struct ckpt_held_proc *p, int own)
+static void read_user(const struct ckpt_held_proc *p, int own, struct ckpt_file *f)
 {
 	uid_t uids[2];
 
 	if (fcntl(own, F_GETOWNER_UIDS, uids))
 		memcpy(uids, p->threads[0].status.uid, sizeof(uids));
-	return !uids[0] && !uids[1];
+	f->owner_uid = uids[0];
+	f->owner_euid = uids[1];
 }
 
 /* The owner as the tree calls it; 0: it is not in the tree. */
@@ -88,13 +88,13 @@ static int32_t name_in_tree(const struct ckpt_reader *r, const struct f_owner_ex
 }
 
 int ckpt_read_owner(const struct ckpt_reader *r, const struct ckpt_held_proc *p,
-		    struct ckpt_file *f, struct ckpt_err *err)
+		    struct ckpt_file *f, bool leased, struct ckpt_err *err)
 {
 	struct f_owner_ex owner = { 0 };
 	cleanup_close int own = -1;
 	int sig;
 
-	if (!matters(f))
+	if (!leased && !matters(f))
 		return 0;
 	own = ckpt_borrow_fd(f, err);
 	if (own < 0)
@@ -119,5 +119,6 @@ int ckpt_read_owner(const struct ckpt_reader *r, const struct ckpt_held_proc *p,
 	f->owner_type = owner.type;
 	if (!f->owner_pid)
 		return refuse(p, f, "to somebody who is not in the tree", err);
-	return set_by_root(p, own) ? 0 : refuse(p, f, "as another user than root", err);
+	read_user(p, own, f);
+	return 0;
 }

@@ -22,8 +22,11 @@ int ckpt_parse_fdinfo(const char *text, struct ckpt_proc_fdinfo *ret)
 	f.cloexec = flags & O_CLOEXEC;
 	f.flags = flags & ~(uint64_t)O_CLOEXEC;
 	f.locked = ckpt_field(text, "lock") != NULL;
-	while (f.locked && ckpt_parse_lock_line(&at, true, &lock) > 0)
-		f.leased |= lock.kind == CKPT_NONE;
+	while (f.locked && ckpt_parse_lock_line(&at, true, &lock) > 0) {
+		f.leased |= lock.kind == CKPT_LOCK_LEASE;
+		f.breaking |= lock.breaking;
+		f.odd |= lock.kind == CKPT_NONE;
+	}
 	*ret = f;
 	return 0;
 }

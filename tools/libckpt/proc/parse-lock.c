@@ -16,6 +16,7 @@ static uint32_t kind_of(const char *name)
 		{ "FLOCK", CKPT_LOCK_FLOCK },
 		{ "POSIX", CKPT_LOCK_POSIX },
 		{ "OFDLCK", CKPT_LOCK_OFD },
+		{ "LEASE", CKPT_LOCK_LEASE },
 	};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
@@ -67,6 +68,7 @@ static int parse(const char *text, struct ckpt_lock_line *ret)
 		return -1;
 	ret->kind = kind_of(kind);
 	ret->write = !strcmp(type, "WRITE");
+	ret->breaking = !strcmp(how, "BREAKING");
 	return 0;
 }
 

@@ -148,13 +148,13 @@ int ckpt_parse_stat(const char *text, struct ckpt_proc_stat *ret);
  * struct ckpt_proc_fdinfo - /proc/PID/fdinfo/FD
  * @flags: open(2) flags without O_CLOEXEC
  * @locked: a file lock or lease is held through it
- * @leased: a lease, or what is not known
+ * @leased: a lease; @breaking: one that is to be given up; @odd: what is not known
  */
 struct ckpt_proc_fdinfo {
 	uint64_t pos;
 	uint32_t flags;
 	bool cloexec;
-	bool locked, leased;
+	bool locked, leased, breaking, odd;
 };
 
 int ckpt_parse_fdinfo(const char *text, struct ckpt_proc_fdinfo *ret);
@@ -216,14 +216,15 @@ int ckpt_parse_timer_list(const char **at, uint32_t *base, int64_t *ret_ns);
 
 /**
  * struct ckpt_lock_line - a line of /proc/locks, or behind "lock:" in fdinfo
- * @kind: enum ckpt_lock_kind; CKPT_NONE: a lease, or what is not known
+ * @kind: enum ckpt_lock_kind; CKPT_NONE: one that is not known
  * @waits: it is asked for and not held
+ * @breaking: a lease that somebody wants to be given up; @write: what may be left of it
  * @pid: of who made it; 0: not known here, -1: OFD locks have none
  * @dev: of the file system, as makedev gives it
  */
 struct ckpt_lock_line {
 	uint32_t kind;
-	bool write, waits;
+	bool write, waits, breaking;
 	int32_t pid;
 	uint64_t dev, ino;
 	uint64_t start, end;

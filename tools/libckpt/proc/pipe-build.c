@@ -11,7 +11,7 @@
 #include "proc/remote.h"
 
 #define OPENED 0100000u	/* O_LARGEFILE as the kernel counts it */
-#define SETTABLE ((uint32_t)(O_NONBLOCK | O_APPEND | O_ASYNC))
+#define SETTABLE ((uint32_t)(O_NONBLOCK | O_APPEND))
 
 int ckpt_build_fill_pipe(int fd, const struct ckpt_pipe *p, struct ckpt_err *err)
 {

@@ -130,7 +130,8 @@ static int open_master(struct ckpt_restore *r, uint32_t index, uint32_t at, stru
 		cleanup_close int own = -1;
 		uint32_t got, ours;
 
-		if (ckpt_build_open(r, f ? f->path : PTMX, f ? f->flags : O_RDWR, 0, at, err))
+		if (ckpt_build_open(r, f ? f->path : PTMX, f ? ckpt_build_open_flags(f) : O_RDWR, 0,
+				    at, err))
 			return -1;
 		own = ckpt_build_borrow(r, r->fd_base + at, err);
 		if (own < 0)
@@ -194,10 +195,10 @@ static int open_slave(struct ckpt_restore *r, uint32_t master, uint32_t index, u
 	if (!strcmp(f->path, CKPT_DEV_TTY))
 		return ckpt_build_dev_tty(r, r->fd_base + master, index, err);
 	if (!(f->flags & LARGE))
-		return open_peer(r, master, f->flags, &fd, err) ||
+		return open_peer(r, master, ckpt_build_open_flags(f), &fd, err) ||
 		       ckpt_build_place(r, fd, index, err) ? -1 : 0;
 	snprintf(path, sizeof(path), "/dev/pts/%u", number);
-	return ckpt_build_open(r, path, f->flags, 0, index, err);
+	return ckpt_build_open(r, path, ckpt_build_open_flags(f), 0, index, err);
 }
 
 /* Every description of the slave; or that somebody had one. */

@@ -243,7 +243,7 @@ int ckpt_filesystem_check(const struct ckpt_held_proc *p, const char *name, cons
  */
 int ckpt_borrow_fd(const struct ckpt_file *f, struct ckpt_err *err);
 int ckpt_read_owner(const struct ckpt_reader *r, const struct ckpt_held_proc *p,
-		    struct ckpt_file *f, struct ckpt_err *err);
+		    struct ckpt_file *f, bool leased, struct ckpt_err *err);
 
 /*
  * lock-read.c: those that are held through file @file, from the fdinfo of descriptor @fd;

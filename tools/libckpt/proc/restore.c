@@ -154,6 +154,8 @@ static struct ckpt_restore *new_restore(const struct ckpt_restore_params *params
 	return r;
 }
 
+static const struct step async_step = { "restore.async", ckpt_build_async };
+
 static int build(struct ckpt_restore *r, struct ckpt_err *err)
 {
 	struct ckpt_cpus cpus;
@@ -178,7 +180,9 @@ static int build(struct ckpt_restore *r, struct ckpt_err *err)
 	    ckpt_build_ipc_settings(r, err) || ckpt_build_net_settings(r, err))
 		return -1;
 	/* nothing touches a file after that */
-	return ckpt_build_watches(r, err);
+	if (ckpt_build_watches(r, err))
+		return -1;
+	return run_step(r, &async_step, err);
 }
 
 int ckpt_restore_forecast(const struct ckpt_restore_params *params, int32_t *ret_taken,
