@@ -219,6 +219,33 @@ static void check_sealed(void)
 	}
 }
 
+/* It can be executed while it is open for writing: as it was made, that does not count. */
+static int script;
+static uint8_t *script_map;
+
+static void make_script(void)
+{
+	script = MUST(memfd_create("script", 0));
+	OK(write(script, "#!/bin/true", 11) == 11);
+	script_map = map(PAGE, RW, MAP_SHARED, script);
+	look(script_map);
+}
+
+static void check_script(void)
+{
+	static char *const argv[] = { "true", NULL };
+	int status = -1;
+	pid_t pid = MUST(fork());
+
+	if (!pid) {
+		fexecve(script, argv, environ);
+		_exit(errno);
+	}
+	OK(waitpid(pid, &status, 0) == pid && !status);
+	OK(!memcmp(script_map, "#!/bin/true", 11));
+	OK(write(script, "x", 1) == 1 && script_map[11] == 'x');
+}
+
 static void make_odd(void)
 {
 	char name[250];
@@ -569,6 +596,7 @@ int main(int argc, char **argv)
 	make_plain();
 	make_sealed();
 	make_odd();
+	make_script();
 	make_held();
 	make_anonymous();
 	make_segments();
@@ -591,6 +619,7 @@ int main(int argc, char **argv)
 	check_plain();
 	check_sealed();
 	check_odd();
+	check_script();
 	OK(filled(lost, 2 * PAGE, 30));
 	check_anonymous();
 	check_cut();

@@ -20,6 +20,9 @@
 #include "proc/unix.h"
 
 #define DELETED " (deleted)"
+/* Flags that fcntl sets, and the one that all files have here. */
+#define SETTABLE (O_APPEND | O_NONBLOCK | O_NOATIME | LARGE)
+#define LARGE 0100000
 
 int ckpt_build_borrow(struct ckpt_restore *r, int fd, struct ckpt_err *err)
 {
@@ -328,13 +331,42 @@ static int copy_outer(struct ckpt_restore *r, size_t index, struct ckpt_err *err
 	return 0;
 }
 
+/*
+ * Does this one become the description that memfd_create has made?  The kernel does not count it
+ * among those that are open for writing, so that such a memfd can be executed; which one it was
+ * nothing shows.
+ */
+static bool is_original(const struct ckpt_image *image, size_t index)
+{
+	const struct ckpt_file *f = &image->files[index], *o;
+
+	if (image->shms[f->object].kind != CKPT_SHM_MEMFD ||
+	    (open_flags(image, index) & ~(uint32_t)SETTABLE) != O_RDWR)
+		return false;
+	/* a mapping has neither a position nor flags */
+	for (o = image->files; has_fd(image, index) && o < f; o++) {
+		if (o->kind == CKPT_FILE_SHM && o->object == f->object &&
+		    has_fd(image, o - image->files) && is_original(image, o - image->files))
+			return false;
+	}
+	return true;
+}
+
 /* A segment is attached by its id. */
 static int open_shm(struct ckpt_restore *r, size_t index, struct ckpt_err *err)
 {
-	uint32_t object = r->image->files[index].object;
+	uint32_t object = r->image->files[index].object, slot = ckpt_shm_slot(r, object);
 
-	return r->image->shms[object].kind == CKPT_SHM_SYSV ? 0 :
-	       reopen(r, ckpt_shm_slot(r, object), open_flags(r->image, index), index, err);
+	if (r->image->shms[object].kind == CKPT_SHM_SYSV)
+		return 0;
+	if (!is_original(r->image, index))
+		return reopen(r, slot, open_flags(r->image, index), index, err);
+	if (ckpt_site_call(&r->init_site, err, "place a memfd", SYS_dup3,
+			   ARGS(slot, r->fd_base + index, O_CLOEXEC)) < 0)
+		return -1;
+	return has_fd(r->image, index) &&
+	       ckpt_site_call(&r->init_site, err, "set flags of a memfd", SYS_fcntl,
+			      ARGS(slot, F_SETFL, open_flags(r->image, index))) < 0 ? -1 : 0;
 }
 
 static int build_file(struct ckpt_restore *r, size_t index, struct ckpt_err *err)

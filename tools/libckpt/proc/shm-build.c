@@ -132,10 +132,16 @@ static int seal(const struct ckpt_shm *s, int fd, struct ckpt_err *err)
 	return 0;
 }
 
-/* From here on nobody has it open for writing: what is executed may not be. */
+/*
+ * From here on nobody has it open for writing: what is executed may not be.  The one descriptor
+ * that memfd_create has made does not count.
+ */
 static int close_writer(struct ckpt_restore *r, size_t index, struct ckpt_err *err)
 {
 	char path[64];
+
+	if (r->image->shms[index].kind == CKPT_SHM_MEMFD)
+		return 0;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%u", ckpt_shm_slot(r, index));
 	return ckpt_build_open(r, path, O_RDONLY, 0, slot_index(r, index), err);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Memory without a name: is it what the image has, and does each task have the right one? */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -20,10 +21,24 @@ static int verify_memfd(const struct ckpt_shm *s, int fd, const struct stat *st,
 	return 0;
 }
 
+/* That of a memfd is a descriptor of the tree as well, whose position must stay. */
+static int open_apart(struct ckpt_restore *r, size_t index, struct ckpt_err *err)
+{
+	cleanup_close int fd = ckpt_shm_open(r, index, err);
+	char path[32];
+	int own;
+
+	if (fd < 0 || r->image->shms[index].kind != CKPT_SHM_MEMFD)
+		return take_fd(fd);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	own = open(path, O_RDONLY | O_CLOEXEC);
+	return own < 0 ? ckpt_fail(err, CKPT_FAILED, errno, "cannot open a memfd once more") : own;
+}
+
 static int verify_shm(struct ckpt_restore *r, size_t index, struct ckpt_err *err)
 {
 	const struct ckpt_shm *s = &r->image->shms[index];
-	cleanup_close int fd = ckpt_shm_open(r, index, err);
+	cleanup_close int fd = open_apart(r, index, err);
 	struct stat st;
 
 	if (fd < 0)
