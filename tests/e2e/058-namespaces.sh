@@ -85,21 +85,13 @@ step $group 3
 
 # What an ipc namespace may not hold, and who is not in those of the tree
 pid=$(first_pid $group)
-inside "$pid" ipcmk -Q -M 100 -S 2 >/dev/null
+inside "$pid" ipcmk -M 100 >/dev/null
 ends "doctor of one with more in it" 4 '' "$tool" doctor $group
-for what in 'message queue 0 \(key' 'semaphores 0 \(key' 'System V segment [0-9]+ \(key'; do
-	like "$what is refused" "$(cat "$base/out")" \
-		"refused: .* has an ipc namespace of its own with $what"
-done
-is "and nothing else" "$(grep -c ^refused: "$base/out")" 3
-ends "a checkpoint of it" 4 'message queue 0 .*remove it there with ipcrm -q 0' \
-	"$tool" checkpoint $group
-inside "$pid" ipcrm -q 0
-ends "without its queue" 4 'semaphores 0 .*remove it there with ipcrm -s 0' \
-	"$tool" checkpoint $group
-inside "$pid" ipcrm -s 0
+like "a segment that nobody has is refused" "$(cat "$base/out")" \
+	"refused: .* has an ipc namespace of its own with System V segment [0-9]+ \(key"
+is "and nothing else" "$(grep -c ^refused: "$base/out")" 1
 other=$(inside "$pid" awk 'NR > 1 && $4 == 100 { print $2 }' /proc/sysvipc/shm)
-ends "without its semaphores" 4 "that no process of it has attached.* ipcrm -m $other" \
+ends "a checkpoint of it" 4 "that no process of it has attached.* ipcrm -m $other" \
 	"$tool" checkpoint $group
 inside "$pid" ipcrm -m "$other"
 ok "$group: nothing traces or freezes it" untraced $group

@@ -34,7 +34,7 @@ static struct ckpt_ipc_setting low[] = {
 	{ (char *)"fs/mqueue/msg_default", (char *)"3" },
 };
 
-static struct ckpt_ipc limits = { low, sizeof(low) / sizeof(low[0]) };
+static struct ckpt_ipc limits = { .settings = low, .n_settings = sizeof(low) / sizeof(low[0]) };
 
 static int set_limits(void *arg, struct ckpt_err *err)
 {
@@ -166,7 +166,7 @@ static void test_verified(void **state)
 	struct ckpt_restore_params params = { .image = &s.image, .source = &s.source,
 					      .cgroup = cycle_cgroup_dir, .stdio = { 0, 1, 2 } };
 	struct ckpt_ipc_setting one = { (char *)"kernel/msgmni", (char *)"7" };
-	struct ckpt_ipc other = { &one, 1 };
+	struct ckpt_ipc other = { .settings = &one, .n_settings = 1 };
 	struct ckpt_err err = CKPT_ERR_INIT;
 	struct ckpt_restore *r = NULL;
 	struct shmid_ds ds;
@@ -211,7 +211,7 @@ static void expect_machine(struct ckpt_ipc *ipc, bool able, const char *says)
 static void test_tried(void **state)
 {
 	struct ckpt_ipc_setting one = { (char *)"kernel/shm_rmid_forced", (char *)"2" };
-	struct ckpt_ipc bad = { &one, 1 };
+	struct ckpt_ipc bad = { .settings = &one, .n_settings = 1 };
 
 	(void)state;
 	expect_machine(&limits, true, NULL);
@@ -241,7 +241,7 @@ static void test_too_many(void **state)
 static void expect_bad(struct ckpt_ipc_setting a, struct ckpt_ipc_setting b, bool bad)
 {
 	struct ckpt_ipc_setting both[] = { a, b };
-	struct ckpt_ipc ipc = { both, 2 };
+	struct ckpt_ipc ipc = { .settings = both, .n_settings = 2 };
 	const struct ckpt_image image = { .ipc = &ipc, .n_ipc = 1 };
 	struct ckpt_err err = CKPT_ERR_INIT;
 

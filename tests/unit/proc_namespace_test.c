@@ -134,18 +134,6 @@ static void must(long made)
 		_exit(1);
 }
 
-static void ipc_with_messages(void)
-{
-	try_unshare(CLONE_NEWIPC);
-	must(msgget(0x1234, IPC_CREAT | 0600));
-}
-
-static void ipc_with_semaphores(void)
-{
-	try_unshare(CLONE_NEWIPC);
-	must(semget(0x1234, 3, IPC_CREAT | 0600));
-}
-
 static void ipc_with_queue(void)
 {
 	int fd;
@@ -235,8 +223,6 @@ static void refused_in_the_stop(void **state)
 		{ ipc_of_another_user, "is in a namespace (ipc) that belongs to another user" },
 		{ net_of_another_user, "is in a namespace (net) that belongs to another user" },
 		{ cgroup_of_another_user, "is in a namespace (cgroup) that belongs to another" },
-		{ ipc_with_messages, "with message queue 0 (key 0x1234) in it" },
-		{ ipc_with_semaphores, "with semaphores 0 (key 0x1234) in it" },
 		{ ipc_with_queue, "with POSIX message queue /ckpt-test in it" },
 		{ ipc_with_segment, "segment 0 (key 0x1234) in it that no process of it has" },
 		{ segment_of_another_ipc, "segment 0, which is not in its ipc namespace" },

@@ -214,6 +214,10 @@ int ckpt_vdso_code_at(const struct ckpt_mm *mm, const struct ckpt_vdso_swap *swa
  * image has, and every task in them?
  */
 int ckpt_namespaces_machine(const struct ckpt_image *image, struct ckpt_err *err);
+/* Semaphores and message queues of System V; and what a task has adjusted for its end. */
+int ckpt_build_ipc(struct ckpt_restore *r, struct ckpt_err *err);
+int ckpt_build_undos(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
+int ckpt_verify_undos(struct ckpt_restore *r, struct ckpt_err *err);
 /* When all segments are made and attached: the settings may allow no more of them. */
 int ckpt_build_ipc_settings(struct ckpt_restore *r, struct ckpt_err *err);
 /* A task into the cgroup namespace of the tree. */

@@ -31,6 +31,7 @@ int ckpt_hold_init(struct ckpt_hold *hold, const struct ckpt_stop_params *params
 		.events_peek = { .program = -1 },
 		.waiting_peek = { .program = -1 },
 		.mqueues = -1,
+		.undo_peek = CKPT_UNDO_PEEK_NONE,
 		.due = CKPT_DUE_NONE,
 		.guarded = -1,
 		.root = params->pid,
@@ -105,6 +106,7 @@ void ckpt_hold_done(struct ckpt_hold *hold)
 	ckpt_pty_peek_close(&hold->peek);
 	ckpt_inotify_peek_close(&hold->events_peek);
 	ckpt_waiting_peek_close(&hold->waiting_peek);
+	ckpt_undo_peek_close(&hold->undo_peek);
 	if (hold->mqueues >= 0)
 		close(hold->mqueues);
 	ckpt_due_close(&hold->due);

@@ -22,6 +22,7 @@
 #include "proc/inotify.h"
 #include "proc/parse.h"
 #include "proc/pty.h"
+#include "proc/sem-undo.h"
 #include "proc/stop.h"
 #include "proc/survey.h"
 #include "proc/unix-peek.h"
@@ -184,6 +185,7 @@ struct ckpt_held_tcp {
  * @net: what the scan found in a network namespace of the tree's own; NULL: it has none
  * @mqueues: mount of the message queues of the tree's own ipc namespace, -1: none
  * @flight: descriptors of ours, of files that wait in queues of the stopped tree
+ * @undo_peek: program that knows adjustments of semaphores
  * @scratch: for one /proc text at a time
  * @maps: for those of maps, which are long
  */
@@ -228,6 +230,7 @@ struct ckpt_hold {
 	int mqueues;
 	int *flight;
 	size_t n_flight;
+	struct ckpt_undo_peek undo_peek;
 	uint8_t cpus[CKPT_CPUS_LEN];
 	char *label;
 	struct ckpt_buf scratch, maps;

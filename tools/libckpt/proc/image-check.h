@@ -47,6 +47,7 @@ int ckpt_filters_check(const struct ckpt_image *image, struct ckpt_err *err);
 int ckpt_guards_check(const struct ckpt_mm *mm, struct ckpt_err *err);
 int ckpt_urings_check(const struct ckpt_image *image, struct ckpt_err *err);
 int ckpt_shms_check(const struct ckpt_image *image, struct ckpt_err *err);
+int ckpt_ipc_check(const struct ckpt_image *image, struct ckpt_err *err);
 int ckpt_namespaces_check(const struct ckpt_image *image, struct ckpt_err *err);
 int ckpt_vdso_bytes_check(const struct ckpt_image *image, struct ckpt_err *err);
 

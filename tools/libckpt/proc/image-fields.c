@@ -1,41 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Shape of the image. */
-#include "proc/image-fields.h"
+#include "proc/image-shapes.h"
 #include "proc/image.h"
-
-#define SIZE_OF(type, member) sizeof(((struct type *)0)->member)
-#define FIELD(tag_, kind_, type, member) \
-	{ .tag = tag_, .kind = kind_, .offset = offsetof(struct type, member), \
-	  .size = SIZE_OF(type, member) }
-#define UINT(tag, type, member) FIELD(tag, CKPT_FIELD_UINT, type, member)
-#define INT(tag, type, member) FIELD(tag, CKPT_FIELD_INT, type, member)
-#define BOOL(tag, type, member) FIELD(tag, CKPT_FIELD_BOOL, type, member)
-#define BYTES(tag, type, member) FIELD(tag, CKPT_FIELD_BYTES, type, member)
-/* Added after images were written without it: 0 then. */
-#define LATER(tag_, kind_, type, member) \
-	{ .tag = tag_, .kind = kind_, .optional = 1, \
-	  .offset = offsetof(struct type, member), .size = SIZE_OF(type, member) }
-#define LATER_UINT(tag, type, member) LATER(tag, CKPT_FIELD_UINT, type, member)
-#define LATER_INT(tag, type, member) LATER(tag, CKPT_FIELD_INT, type, member)
-#define LATER_BOOL(tag, type, member) LATER(tag, CKPT_FIELD_BOOL, type, member)
-#define LATER_BYTES(tag, type, member) LATER(tag, CKPT_FIELD_BYTES, type, member)
-#define LATER_BLOB(tag_, type, member, count_) \
-	{ .tag = tag_, .kind = CKPT_FIELD_BLOB, .optional = 1, \
-	  .offset = offsetof(struct type, member), \
-	  .size = sizeof(*((struct type *)0)->member), .count = offsetof(struct type, count_) }
-#define STR(tag_, type, member) \
-	{ .tag = tag_, .kind = CKPT_FIELD_STR, .optional = 1, \
-	  .offset = offsetof(struct type, member) }
-#define BLOB(tag_, type, member, count_) \
-	{ .tag = tag_, .kind = CKPT_FIELD_BLOB, .offset = offsetof(struct type, member), \
-	  .size = sizeof(*((struct type *)0)->member), .count = offsetof(struct type, count_) }
-#define LIST(tag_, type, member, count_, shape_) \
-	{ .tag = tag_, .kind = CKPT_FIELD_LIST, .optional = 1, \
-	  .offset = offsetof(struct type, member), .size = sizeof(*((struct type *)0)->member), \
-	  .count = offsetof(struct type, count_), .shape = &shape_ }
-#define SHAPE(type, fields_) \
-	{ .size = sizeof(struct type), .n = sizeof(fields_) / sizeof(fields_[0]), \
-	  .fields = fields_ }
 
 static const struct ckpt_field area_fields[] = {
 	UINT(1, ckpt_area, start),
@@ -455,17 +421,6 @@ static const struct ckpt_field uts_fields[] = {
 };
 static const struct ckpt_shape uts_shape = SHAPE(ckpt_uts, uts_fields);
 
-static const struct ckpt_field ipc_setting_fields[] = {
-	STR(1, ckpt_ipc_setting, name),
-	STR(2, ckpt_ipc_setting, value),
-};
-static const struct ckpt_shape ipc_setting_shape = SHAPE(ckpt_ipc_setting, ipc_setting_fields);
-
-static const struct ckpt_field ipc_fields[] = {
-	LIST(1, ckpt_ipc, settings, n_settings, ipc_setting_shape),
-};
-static const struct ckpt_shape ipc_shape = SHAPE(ckpt_ipc, ipc_fields);
-
 static const struct ckpt_field net_setting_fields[] = {
 	STR(1, ckpt_net_setting, name),
 	STR(2, ckpt_net_setting, value),
@@ -530,7 +485,7 @@ static const struct ckpt_field image_fields[] = {
 	LIST(35, ckpt_image, locks, n_locks, lock_shape),
 	LIST(37, ckpt_image, filters, n_filters, filter_shape),
 	LIST(50, ckpt_image, uts, n_uts, uts_shape),
-	LIST(51, ckpt_image, ipc, n_ipc, ipc_shape),
+	LIST(51, ckpt_image, ipc, n_ipc, ckpt_ipc_shape),
 	LIST(62, ckpt_image, net, n_net, ckpt_net_shape),
 	LATER_BOOL(63, ckpt_image, own_cgroupns),
 };

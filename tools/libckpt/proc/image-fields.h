@@ -55,7 +55,7 @@ struct ckpt_shape {
 	const struct ckpt_field *fields;
 };
 
-extern const struct ckpt_shape ckpt_image_shape, ckpt_net_shape;
+extern const struct ckpt_shape ckpt_image_shape, ckpt_net_shape, ckpt_ipc_shape;
 
 /* Release what a structure of @shape owns; the structure itself is zeroed. */
 void ckpt_shape_done(const struct ckpt_shape *shape, void *at);

@@ -23,6 +23,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "proc/image-file.h"
+#include "proc/image-ipc.h"
 #include "proc/survey.h"
 
 #define CKPT_NSIG 64
@@ -297,18 +298,6 @@ struct ckpt_task {
 struct ckpt_uts {
 	char node[CKPT_UTS_LEN];
 	char domain[CKPT_UTS_LEN];
-};
-
-/* A file below /proc/sys, and what it says, without the end of the line. */
-struct ckpt_ipc_setting {
-	char *name;
-	char *value;
-};
-
-/* What an ipc namespace has for itself, beside what is in it. */
-struct ckpt_ipc {
-	struct ckpt_ipc_setting *settings;
-	size_t n_settings;
 };
 
 /**

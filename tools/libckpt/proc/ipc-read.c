@@ -3,15 +3,14 @@
  * An ipc namespace of the tree's own: its settings, and what may not be in it
  *
  * Nobody but the tree is in it, so whatever there is would be lost.  Segments are read by
- * shm-read.c, as what they are mapped as.
+ * shm-read.c, as what they are mapped as, semaphores and message queues by sem-read.c and
+ * message-read.c.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <string.h>
-#include <sys/msg.h>
-#include <sys/sem.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -29,45 +28,6 @@ struct look {
 	const struct ckpt_held_proc *p;
 	struct ckpt_ipc *ipc;
 };
-
-static int refuse(const struct look *l, const char *what, int id, int32_t key, char option,
-		  struct ckpt_err *err)
-{
-	return ckpt_fail(err, CKPT_REFUSED, 0,
-		"pid %d (%s) has an ipc namespace of its own with %s %d (key 0x%x) in it, which "
-		"this version cannot restore; remove it there with ipcrm -%c %d", l->p->pid,
-		l->p->comm, what, id, key, option, id);
-}
-
-static int check_messages(const struct look *l, struct ckpt_err *err)
-{
-	struct msginfo info;
-	struct msqid_ds ds;
-	int highest = msgctl(0, MSG_INFO, (struct msqid_ds *)&info);
-
-	for (int slot = 0; slot <= highest && info.msgpool; slot++) {
-		int id = msgctl(slot, MSG_STAT_ANY, &ds);
-
-		if (id >= 0)
-			return refuse(l, "message queue", id, ds.msg_perm.__key, 'q', err);
-	}
-	return 0;
-}
-
-static int check_semaphores(const struct look *l, struct ckpt_err *err)
-{
-	struct seminfo info;
-	struct semid_ds ds;
-	int highest = semctl(0, 0, SEM_INFO, &info);
-
-	for (int slot = 0; slot <= highest && info.semusz; slot++) {
-		int id = semctl(slot, 0, SEM_STAT_ANY, &ds);
-
-		if (id >= 0)
-			return refuse(l, "semaphores", id, ds.sem_perm.__key, 's', err);
-	}
-	return 0;
-}
 
 /*
  * The file system of its POSIX message queues, on a mount that is nowhere.  Such a mount takes
@@ -118,8 +78,6 @@ static int look(void *arg, struct ckpt_err *err)
 	struct ckpt_survey *survey = l->r->hold->survey;
 
 	return ckpt_ipc_get(l->ipc, err) ||
-	       ckpt_survey_pass(survey, check_messages(l, err), err) ||
-	       ckpt_survey_pass(survey, check_semaphores(l, err), err) ||
 	       ckpt_survey_pass(survey, check_queues(l, err), err) ? -1 : 0;
 }
 

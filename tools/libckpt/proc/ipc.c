@@ -16,7 +16,12 @@ static const char *const names[] = {
 	"kernel/msgmax", "kernel/msgmni", "kernel/msgmnb", "kernel/sem",
 	"fs/mqueue/queues_max", "fs/mqueue/msg_max", "fs/mqueue/msgsize_max",
 	"fs/mqueue/msg_default", "fs/mqueue/msgsize_default",
+	/* what somebody has asked for and nobody has made yet */
+	"kernel/shm_next_id", "kernel/sem_next_id", "kernel/msg_next_id",
 };
+
+/* Of the last: nothing is asked for. */
+#define UNASKED "-1"
 
 #define N (sizeof(names) / sizeof(names[0]))
 
@@ -73,7 +78,7 @@ int ckpt_ipc_get(struct ckpt_ipc *ret, struct ckpt_err *err)
 	for (size_t i = 0; i < N; i++) {
 		int e = get(names[i], value);
 
-		if (e == -ENOENT)
+		if (e == -ENOENT || (!e && !strcmp(value, UNASKED)))
 			continue;
 		if (e)
 			return ckpt_fail(err, CKPT_FAILED, -e, "cannot read /proc/sys/%s",

@@ -63,7 +63,7 @@ static int try_all(const struct ckpt_image *image, struct ckpt_err *err)
 	if (image->n_net && unshare(CLONE_NEWNET))
 		return ckpt_fail(err, CKPT_REFUSED, errno, "the tree has a network namespace of "
 				 "its own, which ckpt-tool cannot make here");
-	if ((image->n_ipc && ckpt_ipc_set(image->ipc, err)) ||
+	if ((image->n_ipc && (ckpt_ipc_fill(image->ipc, err) || ckpt_ipc_set(image->ipc, err))) ||
 	    (image->n_net && try_net(image, err)))
 		return -1;
 	return image->own_cgroupns && unshare(CLONE_NEWCGROUP) ?
@@ -114,6 +114,19 @@ static int set_ipc(void *arg, struct ckpt_err *err)
 	const struct ckpt_image *image = arg;
 
 	return ckpt_ipc_set(image->ipc, err);
+}
+
+static int fill_ipc(void *arg, struct ckpt_err *err)
+{
+	const struct ckpt_image *image = arg;
+
+	return ckpt_ipc_fill(image->ipc, err);
+}
+
+int ckpt_build_ipc(struct ckpt_restore *r, struct ckpt_err *err)
+{
+	return r->image->n_ipc ?
+	       ckpt_build_inside(r, "ipc", fill_ipc, (void *)r->image, err) : 0;
 }
 
 int ckpt_build_ipc_settings(struct ckpt_restore *r, struct ckpt_err *err)
@@ -218,7 +231,8 @@ static int verify_ipc(void *arg, struct ckpt_err *err)
 					       now.settings[i].value);
 		s++;
 	}
-	return s == image->ipc->settings + image->ipc->n_settings ? 0 :
+	return s == image->ipc->settings + image->ipc->n_settings ?
+	       ckpt_ipc_compare(image->ipc, err) :
 	       NOT_AS_CAPTURED("its ipc namespace has no %s", s->name);
 }
 
@@ -278,7 +292,8 @@ int ckpt_verify_namespaces(struct ckpt_restore *r, struct ckpt_err *err)
 		return -1;
 	if (r->image->n_ipc &&
 	    (verify_members(r, "ipc", r->init.pid, err) ||
-	     ckpt_build_inside(r, "ipc", verify_ipc, (void *)r->image, err)))
+	     ckpt_build_inside(r, "ipc", verify_ipc, (void *)r->image, err) ||
+	     ckpt_verify_undos(r, err)))
 		return -1;
 	if (r->image->n_net &&
 	    (verify_members(r, "net", r->init.pid, err) ||

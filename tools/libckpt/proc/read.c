@@ -207,7 +207,7 @@ static int read_all(struct ckpt_reader *r, struct ckpt_err *err)
 			return -1;
 	}
 	if (ckpt_read_in_net(r, read_tables, &(struct tables){ r, sorted }, err) ||
-	    PASS(ckpt_read_segments(r, err)))
+	    PASS(ckpt_read_sysv(r, err)))
 		return -1;
 	ckpt_fault("keeper.looked");
 	if (ask_tree(r, err) || PASS(ckpt_read_timers_of_day(r, err)) ||

@@ -132,7 +132,7 @@ void ckpt_spaces_done(struct ckpt_spaces *spaces);
 int ckpt_read_namespaces(struct ckpt_reader *r, struct ckpt_err *err);
 /* A function called in the ipc namespace of the tree, be it our own. */
 int ckpt_read_in_ipc(struct ckpt_reader *r, ckpt_inside_fn fn, void *arg, struct ckpt_err *err);
-/* ipc-read.c: that of @p, which is the tree's own; what is in it is refused, but for segments. */
+/* ipc-read.c: that of @p, which is the tree's own: its settings. */
 int ckpt_read_ipc(struct ckpt_reader *r, const struct ckpt_held_proc *p, struct ckpt_err *err);
 /* Is namespace @name ("net") of the tree one of its own? */
 bool ckpt_spaces_own(const struct ckpt_spaces *spaces, const char *name);
@@ -312,12 +312,19 @@ int ckpt_read_timerfds_again(struct ckpt_reader *r, struct ckpt_err *err);
 
 /*
  * shm-read.c: device of all memory without a name; what @f, on that device and with the text
- * of its link for a path, is of it; and when every area is known, who has segments attached.
+ * of its link for a path, is of it; and when every area is known, all of System V: who has
+ * segments attached, and what else there is.
  */
 int ckpt_shm_device(uint64_t *ret, struct ckpt_err *err);
 int ckpt_read_shm(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt_file *f,
 		  struct ckpt_err *err);
-int ckpt_read_segments(struct ckpt_reader *r, struct ckpt_err *err);
+int ckpt_read_sysv(struct ckpt_reader *r, struct ckpt_err *err);
+/*
+ * sem-read.c, message-read.c: the rest of System V, for that: of a namespace of the tree's own
+ * into the image; else refuse what the tree was seen to use.
+ */
+int ckpt_read_sems(struct ckpt_reader *r, struct ckpt_err *err);
+int ckpt_read_messages(struct ckpt_reader *r, struct ckpt_err *err);
 
 /* userfault-read.c: a userfaultfd of an address space, made by @inject's process, for us. */
 int ckpt_read_userfault(struct ckpt_reader *r, struct ckpt_inject *inject, struct ckpt_mm *mm,

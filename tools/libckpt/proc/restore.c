@@ -62,6 +62,7 @@ static const struct step build_steps[] = {
 	{ "restore.fds", ckpt_build_fds },
 	{ "restore.locks", ckpt_build_locks },
 	{ "restore.threads", ckpt_build_threads },
+	{ "restore.undos", ckpt_build_undos },
 };
 
 /* When there are all that a descriptor may lead to; before anybody loses a right. */
@@ -161,7 +162,7 @@ static int build(struct ckpt_restore *r, struct ckpt_err *err)
 	struct ckpt_cpus cpus;
 
 	if (ckpt_vdso_swap_open(r->image, &r->vdso_swap, err) || ckpt_build_init(r, err) ||
-	    ckpt_build_net(r, err) ||
+	    ckpt_build_net(r, err) || ckpt_build_ipc(r, err) ||
 	    ckpt_cpus_of(r->init.cgroup_fd, r->init.pid, &cpus, err))
 		return -1;
 	memcpy(r->cpus, cpus.usual, sizeof(r->cpus));

@@ -267,9 +267,8 @@ static int check_others(const struct ckpt_reader *r, size_t n, struct ckpt_err *
 	return 0;
 }
 
-static int read_segments(void *arg, struct ckpt_err *err)
+static int read_segments(struct ckpt_reader *r, struct ckpt_err *err)
 {
-	struct ckpt_reader *r = arg;
 	struct ckpt_survey *survey = r->hold->survey;
 	size_t n = 0;
 
@@ -285,7 +284,17 @@ static int read_segments(void *arg, struct ckpt_err *err)
 	return r->image->n_ipc ? check_others(r, n, err) : 0;
 }
 
-int ckpt_read_segments(struct ckpt_reader *r, struct ckpt_err *err)
+static int read_sysv(void *arg, struct ckpt_err *err)
 {
-	return ckpt_read_in_ipc(r, read_segments, r, err);
+	struct ckpt_reader *r = arg;
+	struct ckpt_survey *survey = r->hold->survey;
+
+	return ckpt_survey_pass(survey, read_segments(r, err), err) ||
+	       ckpt_survey_pass(survey, ckpt_read_sems(r, err), err) ||
+	       ckpt_survey_pass(survey, ckpt_read_messages(r, err), err) ? -1 : 0;
+}
+
+int ckpt_read_sysv(struct ckpt_reader *r, struct ckpt_err *err)
+{
+	return ckpt_read_in_ipc(r, read_sysv, r, err);
 }
