@@ -362,27 +362,6 @@ static void refuse_machine(struct saved *s)
 	task->threads[0].creds.cap_prm &= ~(1ull << 63);
 }
 
-/* A stopped task that would take another signal before it stops again. */
-static void refuse_stopped(struct saved *s)
-{
-	struct ckpt_task *task = &s->image.tasks[0];
-	siginfo_t info = { .si_signo = SIGTERM }, *was = task->pending;
-	size_t n = task->n_pending;
-	uint64_t mask = task->threads[0].sigmask;
-	uint32_t state = task->state;
-
-	/* a shell blocks all signals while it makes a child */
-	task->threads[0].sigmask = 0;
-	task->state = CKPT_TASK_STOPPED;
-	task->pending = &info;
-	task->n_pending = 1;
-	refuse(s, "is stopped and has signal 15 waiting");
-	task->threads[0].sigmask = mask;
-	task->state = state;
-	task->pending = was;
-	task->n_pending = n;
-}
-
 static void test_refusals(void **state)
 {
 	cleanup_with(cycle_saved_done) struct saved s = { 0 };
@@ -417,7 +396,6 @@ static void test_refusals(void **state)
 	refuse(&s, "setsid");
 	task->sid = was;
 	refuse_ids(&s);
-	refuse_stopped(&s);
 	refuse_machine(&s);
 	task->dumpable = 2;
 	refuse(&s, "dumpable");

@@ -384,6 +384,8 @@ int ckpt_build_zombies(struct ckpt_restore *r, struct ckpt_err *err);
 /* Let a process end with wait status @code; ptrace has let go of it then. */
 int ckpt_build_end(struct ckpt_restore *r, const struct ckpt_site *s, int code,
 		   struct ckpt_err *err);
+/* job-stop-build.c: it stops as it had, and stays so */
+int ckpt_build_job_stop(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
 int ckpt_build_threads(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err);
 
 /* clone-build.c: a new process or thread, made by @s; @pid 0: any that is free */

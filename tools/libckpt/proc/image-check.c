@@ -212,6 +212,11 @@ static int check_thread(const struct ckpt_thread *t, struct ckpt_err *err)
 	return 0;
 }
 
+static bool stops(int32_t sig)
+{
+	return sig == SIGSTOP || sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU;
+}
+
 static int check_task(const struct ckpt_image *image, const struct ckpt_task *t,
 		      struct ckpt_err *err)
 {
@@ -224,6 +229,8 @@ static int check_task(const struct ckpt_image *image, const struct ckpt_task *t,
 	if (t->exit_signal < 0 || t->exit_signal > CKPT_NSIG ||
 	    !are_signals(t->pending, t->n_pending))
 		return BAD_IMAGE("task %d has a signal of no number", t->pid);
+	if (t->state == CKPT_TASK_STOPPED && !stops(t->stop_signal))
+		return BAD_IMAGE("task %d is stopped by signal %d", t->pid, t->stop_signal);
 	if (t->state == CKPT_TASK_ZOMBIE && !ckpt_image_ends(t->exit_code))
 		return BAD_IMAGE("zombie %d has ended with 0x%x", t->pid, t->exit_code);
 	if (t->state == CKPT_TASK_ZOMBIE)

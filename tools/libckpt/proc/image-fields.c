@@ -412,6 +412,7 @@ static const struct ckpt_field task_fields[] = {
 	LATER_UINT(35, ckpt_task, ctty),
 	LATER_INT(36, ckpt_task, tpgid),
 	LIST(37, ckpt_task, timers, n_timers, timer_shape),
+	LATER_BOOL(38, ckpt_task, stop_told),
 };
 static const struct ckpt_shape task_shape = SHAPE(ckpt_task, task_fields);
 

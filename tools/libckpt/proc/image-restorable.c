@@ -170,35 +170,6 @@ static int check_threads(const struct ckpt_task *t, struct ckpt_err *err)
 	return 0;
 }
 
-/* The first of these signals that goes before a SIGSTOP, or 0. */
-static int before_stop(const siginfo_t *pending, size_t n, uint64_t mask)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (pending[i].si_signo < SIGSTOP && !(mask & 1ull << (pending[i].si_signo - 1)))
-			return pending[i].si_signo;
-	}
-	return 0;
-}
-
-/*
- * Stopped, a process takes no signal until it goes on.  A restored one stops by
- * a SIGSTOP of its own, and takes those before it that have a lower number.
- */
-static int check_stopped(const struct ckpt_task *t, struct ckpt_err *err)
-{
-	for (size_t i = 0; t->state == CKPT_TASK_STOPPED && i < t->n_threads; i++) {
-		const struct ckpt_thread *thread = &t->threads[i];
-		int sig = before_stop(t->pending, t->n_pending, thread->sigmask);
-
-		if (!sig)
-			sig = before_stop(thread->pending, thread->n_pending, thread->sigmask);
-		if (sig)
-			return REFUSE(t, "is stopped and has signal %d waiting, which a restored "
-				      "one would take before it stops", sig);
-	}
-	return 0;
-}
-
 static int check_memory(const struct ckpt_image *image, const struct ckpt_task *t,
 			struct ckpt_err *err)
 {
@@ -224,8 +195,7 @@ static int check_task(const struct ckpt_image *image, const struct ckpt_task *t,
 	    PASS(REFUSE(t, "is dumpable by root alone, which no process can be made")))
 		return -1;
 	return PASS(check_memory(image, t, err)) ||
-	       PASS(check_sharing(image, t, err)) || PASS(check_threads(t, err)) ||
-	       PASS(check_stopped(t, err)) ? -1 : 0;
+	       PASS(check_sharing(image, t, err)) || PASS(check_threads(t, err)) ? -1 : 0;
 }
 
 /* Who is told of a file's events. */

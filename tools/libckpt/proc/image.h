@@ -254,6 +254,7 @@ struct ckpt_timer {
  * struct ckpt_task - a process
  * @ppid: 0 when its parent is outside the tree (init of the namespace adopts it)
  * @exit_code: zombies, as wait status
+ * @stop_signal: of one that is stopped, by which; @stop_told: its parent has waited for that
  * @exit_signal: sent to the parent at exit
  * @timers: sorted by id
  * @ctty: 1 + index in image->ptys of its controlling terminal; 0: it has none
@@ -265,6 +266,7 @@ struct ckpt_task {
 	int32_t pid, ppid, pgid, sid;
 	uint32_t state;
 	int32_t exit_code, stop_signal;
+	bool stop_told;
 	int32_t exit_signal;
 	struct ckpt_creds creds;
 	bool creds_known;

@@ -68,6 +68,7 @@ static const struct step build_steps[] = {
 /* When there are all that a descriptor may lead to; before anybody loses a right. */
 static const struct step late_steps[] = {
 	{ "restore.late", ckpt_build_late_fds },
+	{ "restore.stops", ckpt_build_job_stop },
 	{ "restore.signals", ckpt_build_signals },
 	{ "restore.filters", ckpt_build_filters },
 	{ "restore.attrs", ckpt_build_attrs },
@@ -248,15 +249,12 @@ static int freeze(struct ckpt_restore *r, struct ckpt_err *err)
 /*
  * The frozen cgroup holds what ptrace lets go.  A thread that is let go has the
  * freezer's trap pending and takes it before any signal and before it returns to
- * user mode.  A stopped job stops again at the thaw.
+ * user mode.  A stopped job stops at once.
  */
 static int detach(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err)
 {
 	size_t i;
 
-	if (t->task->state == CKPT_TASK_STOPPED && kill(t->host, SIGSTOP))
-		return ckpt_fail(err, CKPT_FAILED, errno, "process %d: cannot stop it",
-				 t->task->pid);
 	for (i = 0; i < t->task->n_threads; i++) {
 		if (ptrace(PTRACE_DETACH, t->tids[i], 0, 0))
 			return ckpt_fail(err, CKPT_FAILED, errno, "thread %d: cannot let it go",

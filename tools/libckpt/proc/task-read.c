@@ -65,6 +65,7 @@ static int identity(struct ckpt_reader *r, struct ckpt_held_proc *p, struct ckpt
 	} else if (p->threads[0].group_stop) {
 		task->state = CKPT_TASK_STOPPED;
 		task->stop_signal = p->threads[0].group_stop;
+		task->stop_told = !p->stat.exit_code;
 	}
 	parent = ckpt_tree_find(r->hold, p->stat.ppid);
 	if (parent && !parent->zombie)
