@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 
 #include "base/cleanup.h"
+#include "proc/births.h"
 #include "proc/filter.h"
 #include "proc/image-check.h"
 
@@ -33,87 +34,15 @@ static const struct ckpt_task *find(const struct ckpt_image *image, int32_t pid)
 	return NULL;
 }
 
-/*
- * Tasks that the restore can fork, by the order of task-build.c: a session comes
- * from who forks, so a child in another one was forked before its parent left
- * that, or by somebody who is gone.
- */
-struct births {
-	const struct ckpt_image *image;
-	bool *born;
-};
-
-static void bear(struct births *b, size_t i, int32_t session);
-
-static void bear_children(struct births *b, int32_t parent, int32_t session)
-{
-	for (size_t i = 0; i < b->image->n_tasks; i++) {
-		if (!b->born[i] && b->image->tasks[i].ppid == parent)
-			bear(b, i, session);
-	}
-}
-
-static void bear(struct births *b, size_t i, int32_t session)
-{
-	const struct ckpt_task *t = &b->image->tasks[i];
-
-	if (t->sid != session && t->sid != t->pid)
-		return;
-	b->born[i] = true;
-	if (t->sid != session)
-		bear_children(b, t->pid, session);
-	bear_children(b, t->pid, t->sid);
-}
-
-/* Is @t below @ancestor, or that itself? */
-static bool is_below(const struct ckpt_image *image, const struct ckpt_task *t,
-		     const struct ckpt_task *ancestor)
-{
-	while (t && t != ancestor)
-		t = t->ppid ? find(image, t->ppid) : NULL;
-	return t;
-}
-
-/*
- * Those that init adopted, or one above who takes orphans: forked by a helper in their session,
- * which is below the leader, or below who adopts where that is gone.
- */
-static bool bear_adopted(struct births *b)
-{
-	bool more = false;
-
-	for (size_t i = 0; i < b->image->n_tasks; i++) {
-		const struct ckpt_task *t = &b->image->tasks[i];
-		const struct ckpt_task *leader = find(b->image, t->sid);
-		const struct ckpt_task *parent = t->ppid ? find(b->image, t->ppid) : NULL;
-
-		if (b->born[i] || t->sid == t->pid ||
-		    (leader && !b->born[leader - b->image->tasks]) ||
-		    (parent && !b->born[parent - b->image->tasks]) ||
-		    (parent && leader && !is_below(b->image, leader, parent)))
-			continue;
-		bear(b, i, t->sid);
-		more = true;
-	}
-	return more;
-}
-
 static int check_sessions(const struct ckpt_image *image, struct ckpt_survey *survey,
 			  struct ckpt_err *err)
 {
-	cleanup_free bool *born = calloc(image->n_tasks, sizeof(*born));
-	struct births b = { image, born };
+	cleanup_with(ckpt_births_done) struct ckpt_births births = { 0 };
 
-	if (!born)
-		return ckpt_fail(err, CKPT_FAILED, 0, "no memory to look at the sessions");
-	for (size_t i = 0; i < image->n_tasks; i++) {
-		if (!image->tasks[i].ppid && image->tasks[i].sid == image->tasks[i].pid)
-			bear(&b, i, 0);
-	}
-	while (bear_adopted(&b))
-		;
-	for (size_t i = 0; i < image->n_tasks; i++) {
-		if (!born[i] &&
+	if (ckpt_births_plan(image, &births, err))
+		return -1;
+	for (size_t i = 0; !births.complete && i < image->n_tasks; i++) {
+		if (!ckpt_births_has(&births, i) &&
 		    PASS(REFUSE(&image->tasks[i], "is in session %d, in which no parent of it can "
 				"have been", image->tasks[i].sid)))
 			return -1;

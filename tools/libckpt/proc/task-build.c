@@ -2,10 +2,8 @@
 /*
  * Tasks: processes with the parents, sessions and process groups of the image
  *
- * A process gets its session from who forks it, so a child that is in another
- * session than its parent was forked before the parent's setsid, or comes from
- * a parent that is gone.  Who is gone is played by a ghost: a process that
- * exists only while the tree is built.
+ * They are born in the order and by whom births.c says.  Who is gone is played by a
+ * ghost: a process that exists only while the tree is built.
  */
 #include <errno.h>
 #include <linux/sched.h>
@@ -19,7 +17,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/fault.h"
+#include "proc/births.h"
 #include "proc/build.h"
 #include "proc/remote.h"
 
@@ -143,37 +143,36 @@ static int settle(struct ckpt_build_task *t, const struct ckpt_site *s)
 	return 0;
 }
 
-static int beget(struct ckpt_restore *r, struct ckpt_build_task *t, const struct ckpt_site *parent,
-		 int32_t session, struct ckpt_err *err);
+/**
+ * struct helper - a ghost that lives until all are born
+ * @session: that it leads in the place of who is gone; 0: none
+ * @child: to be adopted at its end, or NULL
+ */
+struct helper {
+	struct ghost ghost;
+	int32_t session;
+	const struct ckpt_build_task *child;
+};
 
-/* Children of @t that stay in @session or lead one; those that share memory with it, or do not. */
-static int beget_some(struct ckpt_restore *r, struct ckpt_build_task *t, int32_t session,
-		      bool alike, struct ckpt_err *err)
+struct helpers {
+	struct helper *list;
+	size_t n;
+};
+
+static const struct ckpt_site *seat_of(const struct helpers *helpers, int32_t session)
 {
-	struct ckpt_build_task *c;
-	struct ckpt_site s;
+	const struct helper *h = helpers->list;
 
-	for (c = r->tasks; c < r->tasks + r->image->n_tasks; c++) {
-		if (c->host || c->task->ppid != t->task->pid ||
-		    ckpt_build_alike(r, t, c) != alike)
-			continue;
-		if (c->task->sid != session && c->task->sid != c->task->pid)
-			continue;
-		if (alike && ckpt_build_fill(r, t, err))
-			return -1;
-		s = ckpt_build_site(r, t, 0);
-		if (beget(r, c, &s, session, err))
-			return -1;
-	}
-	return 0;
+	while (h->session != session)
+		h++;
+	return &h->ghost.site;
 }
 
-/* Those first that would have to leave its memory. */
-static int beget_children(struct ckpt_restore *r, struct ckpt_build_task *t, int32_t session,
-			  struct ckpt_err *err)
+/* A task of the plan as a site, or init. */
+static struct ckpt_site site_of(const struct ckpt_restore *r, size_t task)
 {
-	return beget_some(r, t, session, false, err) || beget_some(r, t, session, true, err) ? -1 :
-	       0;
+	return task == CKPT_BIRTH_NOBODY ? r->init_site :
+					   ckpt_build_site(r, &r->tasks[task], 0);
 }
 
 /* What a task makes of the memory that it was forked with; a zombie needs none. */
@@ -188,47 +187,53 @@ static int inherit(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckp
 	return 0;
 }
 
-/* Fork @t from @parent, which is in @session now; then its descendants. */
 static int beget(struct ckpt_restore *r, struct ckpt_build_task *t, const struct ckpt_site *parent,
-		 int32_t session, struct ckpt_err *err)
+		 struct ckpt_err *err)
 {
-	const struct ckpt_task *task = t->task;
 	struct ckpt_site s;
 
-	if (fork_site(r, parent, task->pid, task->exit_signal, &s, err) ||
+	if (fork_site(r, parent, t->task->pid, t->task->exit_signal, &s, err) ||
 	    inherit(r, t, &s, err))
 		return -1;
-	if (settle(t, &s))
-		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for task %d", task->pid);
-	if (task->sid == task->pid) {
-		/* Those first that keep the session it leaves. */
-		if (session != task->sid && beget_children(r, t, session, err))
-			return -1;
-		/* it may have got its memory for one of them */
-		s = ckpt_build_site(r, t, 0);
-		if (ckpt_site_call(&s, err, "lead a session", SYS_setsid, ARGS(0)) < 0 ||
-		    ckpt_build_ctty(r, &s, task, err))
-			return -1;
-	} else if (task->sid != session) {
-		return ckpt_fail(err, CKPT_REFUSED, 0,
-				 "process %d is in session %d, which its parent never was in",
-				 task->pid, task->sid);
-	}
-	return beget_children(r, t, task->sid, err);
+	return settle(t, &s) ? ckpt_fail(err, CKPT_FAILED, 0, "no memory for task %d",
+					 t->task->pid) : 0;
 }
 
-/* Those that @ppid has adopted, or init where that is 0: @parent, in @session, forks them. */
-static int beget_orphans(struct ckpt_restore *r, const struct ckpt_site *parent, int32_t ppid,
-			 int32_t session, struct ckpt_err *err)
+static int lead(struct ckpt_restore *r, const struct ckpt_build_task *t, struct ckpt_err *err)
 {
-	struct ckpt_build_task *t;
+	const struct ckpt_site s = ckpt_build_site(r, t, 0);
 
-	for (t = r->tasks; t < r->tasks + r->image->n_tasks; t++) {
-		if (!t->host && t->task->ppid == ppid && t->task->sid == session &&
-		    beget(r, t, parent, session, err))
-			return -1;
-	}
-	return 0;
+	return ckpt_site_call(&s, err, "lead a session", SYS_setsid, ARGS(0)) < 0 ||
+	       ckpt_build_ctty(r, &s, t->task, err) ? -1 : 0;
+}
+
+static int raise_seat(struct ckpt_restore *r, const struct ckpt_birth *b, struct helpers *helpers,
+		      struct ckpt_err *err)
+{
+	const struct ckpt_site maker = site_of(r, b->maker);
+	struct helper *h = &helpers->list[helpers->n];
+
+	if (raise_ghost(r, &maker, b->session, &h->ghost, err))
+		return -1;
+	h->session = b->session;
+	helpers->n++;
+	return ckpt_site_call(&h->ghost.site, err, "lead a session", SYS_setsid, ARGS(0)) < 0 ?
+	       -1 : 0;
+}
+
+/* Forked by a helper in its session, which is to leave it to its parent. */
+static int beget_adopted(struct ckpt_restore *r, const struct ckpt_birth *b,
+			 struct helpers *helpers, struct ckpt_err *err)
+{
+	struct ckpt_site maker = b->maker == CKPT_BIRTH_NOBODY ? *seat_of(helpers, b->session) :
+								 site_of(r, b->maker);
+	struct helper *h = &helpers->list[helpers->n];
+
+	if (raise_ghost(r, &maker, ckpt_pids_spare(r), &h->ghost, err))
+		return -1;
+	h->child = &r->tasks[b->task];
+	helpers->n++;
+	return beget(r, &r->tasks[b->task], &h->ghost.site, err);
 }
 
 /* Nobody is one yet but init, which takes those that nobody below it does. */
@@ -238,56 +243,65 @@ static int adopt(const struct ckpt_site *s, bool on, struct ckpt_err *err)
 			      ARGS(PR_SET_CHILD_SUBREAPER, on, 0, 0, 0)) < 0 ? -1 : 0;
 }
 
-/* Adopted tasks of session @sid: forked by a ghost in it, which then leaves them to @ppid. */
-static int beget_adopted(struct ckpt_restore *r, int32_t ppid, int32_t sid, struct ckpt_err *err)
+static int lay_helper(struct ckpt_restore *r, struct helper *h, struct ckpt_err *err)
 {
-	struct ckpt_build_task *leader = ckpt_build_find(r, sid);
-	struct ckpt_build_task *parent = ppid ? ckpt_build_find(r, ppid) : NULL;
-	struct ckpt_site maker, adopter;
-	struct ghost g;
+	struct ckpt_build_task *parent = h->child && h->child->task->ppid ?
+					 ckpt_build_find(r, h->child->task->ppid) : NULL;
+	struct ckpt_site adopter;
 
-	if ((leader && !leader->host) || (parent && !parent->host))
-		return 0;	/* its turn comes when somebody has forked these */
-	adopter = parent ? ckpt_build_site(r, parent, 0) : r->init_site;
-	maker = leader ? ckpt_build_site(r, leader, 0) : adopter;
-	if (parent && adopt(&adopter, true, err))
-		return -1;
-	if (raise_ghost(r, &maker, leader ? ckpt_pids_spare(r) : sid, &g, err))
-		return -1;
-	if (!leader && ckpt_site_call(&g.site, err, "lead a session", SYS_setsid, ARGS(0)) < 0)
-		return -1;
-	if (beget_orphans(r, &g.site, ppid, sid, err) || lay_ghost(r, &g, err))
-		return -1;
-	return parent ? adopt(&adopter, false, err) : 0;
+	if (!parent)
+		return lay_ghost(r, &h->ghost, err);
+	adopter = ckpt_build_site(r, parent, 0);
+	return adopt(&adopter, true, err) || lay_ghost(r, &h->ghost, err) ||
+	       adopt(&adopter, false, err) ? -1 : 0;
 }
 
+/* Forked by a task, or by init; one that shares memory with it gets that so. */
+static int beget_child(struct ckpt_restore *r, const struct ckpt_birth *b, struct ckpt_err *err)
+{
+	struct ckpt_build_task *t = &r->tasks[b->task];
+	struct ckpt_site maker;
+
+	if (b->maker != CKPT_BIRTH_NOBODY && ckpt_build_alike(r, &r->tasks[b->maker], t) &&
+	    ckpt_build_fill(r, &r->tasks[b->maker], err))
+		return -1;
+	maker = site_of(r, b->maker);
+	return beget(r, t, &maker, err);
+}
+
+static int take_step(struct ckpt_restore *r, const struct ckpt_birth *b, struct helpers *helpers,
+		     struct ckpt_err *err)
+{
+	switch (b->kind) {
+	case CKPT_BIRTH_FORK:
+		return beget_child(r, b, err);
+	case CKPT_BIRTH_LEAD:
+		return lead(r, &r->tasks[b->task], err);
+	case CKPT_BIRTH_SEAT:
+		return raise_seat(r, b, helpers, err);
+	default:
+		return beget_adopted(r, b, helpers, err);
+	}
+}
+
+/* By a plan that image-restorable.c has found to be complete. */
 static int beget_all(struct ckpt_restore *r, struct ckpt_err *err)
 {
-	size_t i, born, before;
+	cleanup_with(ckpt_births_done) struct ckpt_births births = { 0 };
+	cleanup_free struct helper *list = calloc(2 * r->image->n_tasks + 1, sizeof(*list));
+	struct helpers helpers = { list, 0 };
 
-	for (i = 0; i < r->image->n_tasks; i++) {
-		struct ckpt_build_task *t = &r->tasks[i];
-
-		if (!t->task->ppid && t->task->sid == t->task->pid &&
-		    beget(r, t, &r->init_site, 0, err))
+	if (!list)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of helpers");
+	if (ckpt_births_plan(r->image, &births, err))
+		return -1;
+	for (size_t i = 0; i < births.n; i++) {
+		if (take_step(r, &births.steps[i], &helpers, err))
 			return -1;
 	}
-	for (born = 0, before = 1; born != before;) {
-		before = born;
-		for (i = 0, born = 0; i < r->image->n_tasks; i++) {
-			struct ckpt_build_task *t = &r->tasks[i];
-
-			if (!t->host && t->task->sid != t->task->pid &&
-			    beget_adopted(r, t->task->ppid, t->task->sid, err))
-				return -1;
-			born += t->host != 0;
-		}
-	}
-	for (i = 0; i < r->image->n_tasks; i++) {
-		if (!r->tasks[i].host)
-			return ckpt_fail(err, CKPT_REFUSED, 0,
-					 "process %d is in session %d, which nobody can give it",
-					 r->tasks[i].task->pid, r->tasks[i].task->sid);
+	while (helpers.n) {
+		if (lay_helper(r, &helpers.list[--helpers.n], err))
+			return -1;
 	}
 	return 0;
 }
