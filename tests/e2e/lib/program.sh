@@ -6,8 +6,9 @@
 # The program (tests/workloads/programs) takes steps, many things in each of them side by side, and
 # keeps a journal with a running hash; its model lets it go on by some steps before each instant.
 # Some checkpoints are full, some incremental, by turns; after some of both everything is killed,
-# the workspace is removed, and a restore has to bring both back. In the end the journal must be
-# that of the same program in a group that nobody has ever stopped. The caller sets
+# or the checkpoint itself ends it, the workspace is removed, and a restore has to bring both back.
+# In the end the journal must be that of the same program in a group that nobody has ever stopped.
+# The caller sets
 #   group      its name
 #   program    the command, called with the number of steps and the model's directory
 #   each       steps that it takes in about a second
@@ -35,9 +36,10 @@ children=
 taken=0 busy=0 caught=0 refused=0
 declare -A kind_of lines_of
 declare -A held=(["full"]=0 ["incremental"]=0) restored=(["full"]=0 ["incremental"]=0)
-# Of each checkpoint its kind, and what it is restored from afterwards. "first" is the first of a
-# group that has just been started or restored, which is full; "asked" one with --full
-turns=("first" "incremental newest" "first newest" "first" "incremental" "asked"
+# Of each checkpoint its kind, what it is restored from afterwards, and that it stops the group.
+# "first" is the first of a group that has just been started or restored, which is full; "asked"
+# one with --full
+turns=("first" "incremental newest stop" "first newest" "first" "incremental" "asked"
 	"incremental older")
 
 # What a script looks at when all runs again
@@ -94,13 +96,13 @@ too_few() {
 }
 
 instant() {
-	local kind back
+	local kind back stop
 
-	read -r kind back <<<"${turns[taken % ${#turns[@]}]}"
+	read -r kind back stop <<<"${turns[taken % ${#turns[@]}]}"
 	moment
 	taken=$((taken + 1))
 	[ "$kind" != first ] || ids=()
-	take_one "$kind"
+	take_one "$kind" "$stop"
 	ids+=("$id")
 	case $back in
 	newest) come_back "$id" ;;
@@ -127,10 +129,11 @@ moment() {
 	not_ok "instant $((taken + 1)): $group is at work" work_ended "$group"
 }
 
-take_one() {	# TURN: the checkpoint of an instant; its id in $id
+take_one() {	# TURN STOP: the checkpoint of an instant; its id in $id
 	local before kind lived options=()
 
 	[ "$1" != asked ] || options=(--full)
+	[ -z "$2" ] || options+=(--stop)
 	before=$(lines "$(journal "$group")")
 	take_when_it_can "${options[@]}"
 	lines_of[$id]="$before $(lines "$(journal "$group")")"
@@ -145,7 +148,11 @@ take_one() {	# TURN: the checkpoint of an instant; its id in $id
 		[ "$tracker" = full ] || at_most "$id: memory read is at most the dirty pages" \
 			"$(json memory_read "$said")" $(($(json dirty_pages "$said") * 4096))
 	fi
-	ok "$id: nothing traces or freezes it" let_go "$group"
+	if [ -n "$2" ]; then
+		ok "$id: it has ended with it" group_gone "$group"
+	else
+		ok "$id: nothing traces or freezes it" let_go "$group"
+	fi
 	lived=$(children_in "$group@$id" "${children:-none}")
 	note "$id: after $ms ms, $kind, ${lived:-no child}"
 	[ -z "$lived" ] || caught=$((caught + 1))
