@@ -135,6 +135,7 @@ vm_tests() {	# each on the kernels of its header
 
 step setup tests/setup/packages.sh
 step "setup of the agent from npm" tests/setup/agent.sh
+step "setup of other programs" tests/setup/programs.sh
 step tools make tools
 step lint tests/lint/lint.sh
 step kmod make kmod
