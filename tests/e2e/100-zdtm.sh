@@ -67,7 +67,7 @@ start() {	# NAME WORD...: status 1: it does not start
 	rm -rf "$dir"
 	mkdir -m 777 "$dir"
 	mkdir -p "$cgroup"
-	timeout 60 setsid bash -c '
+	timeout -k 5 60 setsid bash -c '
 		echo $$ >"$1/cgroup.procs"
 		cd "$2"
 		for fd in /proc/$$/fd/*; do
@@ -96,6 +96,11 @@ sweep() {
 		[ ! -d "$each" ] || echo 1 >"$each/cgroup.kill"
 	done
 	"$tool" untag "$group" >/dev/null 2>&1 || true
+	# below which it may have mounted something
+	for each in $(awk -v "at=$base/folders/" 'index($5, at) == 1 { print $5 }' \
+		/proc/self/mountinfo | tac); do
+		umount -l "$each"
+	done
 	for each in "$cgroup" "$cgroup_mount/ckpt/$group"; do
 		wait_for 10 no_cgroup "$each" || bail "$each cannot be removed"
 	done
