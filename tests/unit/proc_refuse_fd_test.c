@@ -97,21 +97,6 @@ static void hold_secret(void)
 	have(syscall(__NR_memfd_secret, 0));
 }
 
-static void hold_namespace(void)
-{
-	must(open("/proc/self/ns/net", O_RDONLY));
-}
-
-static void hold_mount_namespace(void)
-{
-	must(open("/proc/self/ns/mnt", O_RDONLY));
-}
-
-static void hold_uts_namespace(void)
-{
-	must(open("/proc/self/ns/uts", O_RDONLY));
-}
-
 static void hold_ruleset(void)
 {
 	const struct landlock_ruleset_attr attr = {
@@ -245,9 +230,6 @@ static void refuses_by_name(void **state)
 		{ hold_map, "holds a BPF descriptor 4 (anon_inode:bpf-map)" },
 		{ hold_program, "holds a BPF descriptor 4 (anon_inode:bpf-prog)" },
 		{ hold_secret, "holds a memfd_secret descriptor 4" },
-		{ hold_namespace, "holds a namespace descriptor 4 (net:[" },
-		{ hold_mount_namespace, "holds a namespace descriptor 4 (mnt:[" },
-		{ hold_uts_namespace, "holds a namespace descriptor 4 (uts:[" },
 		{ hold_ruleset, "holds an anonymous descriptor 4 (anon_inode:[landlock-ruleset])" },
 		{ hold_file_system, "holds an anonymous descriptor 4 (anon_inode:[fscontext])" },
 		{ hold_disk, "holds a block device descriptor 4" },

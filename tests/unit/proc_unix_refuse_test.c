@@ -285,7 +285,7 @@ static void refuses_by_name(void **state)
 		{ hold_credentials, "(SO_PASSCRED, SO_TIMESTAMP)" },
 		{ hold_look_ahead, "with unread data and SO_PEEK_OFF" },
 		{ hold_closed_file, "a descriptor waits that no process of the tree has open" },
-		{ hold_waiting_pidfd, "in which a pidfd or an io_uring waits" },
+		{ hold_waiting_pidfd, "in which a pidfd, an io_uring or a file of procfs waits" },
 		{ hold_unknown_sender, "messages wait whose sender is not known" },
 		{ hold_hidden, "with unread messages that do not show" },
 		{ hold_filter, "has a filter on socket" },

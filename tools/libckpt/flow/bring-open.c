@@ -237,6 +237,31 @@ static int check_dir_of(const char *path, struct ckpt_err *err)
 	return dir < 0 ? -1 : 0;
 }
 
+/* What a process of the tree has in /proc this one has as well, if the kernel gives it to any. */
+static char *procfile_of_ours(const char *path)
+{
+	const char *rest = path + 6 + strspn(path + 6, "0123456789");
+	char *own;
+
+	if (rest == path + 6)
+		return strdup(path);	/* a setting */
+	if (strncmp(rest, "/task/", 6))
+		return asprintf(&own, "/proc/self%s", rest) < 0 ? NULL : own;
+	rest += 6 + strspn(rest + 6, "0123456789");
+	return asprintf(&own, "/proc/thread-self%s", rest) < 0 ? NULL : own;
+}
+
+static int check_procfile(const struct ckpt_file *f, struct ckpt_err *err)
+{
+	cleanup_free char *own = procfile_of_ours(f->path);
+	struct stat st;
+
+	if (!own)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a path");
+	return stat(own, &st) ? ckpt_fail(err, CKPT_REFUSED, errno, "this kernel has no file like "
+					  "%s, which is open in the checkpoint", f->path) : 0;
+}
+
 /* A file outside the roots is opened as it is found: it must be there, and of its kind. */
 static int check_path(const struct ckpt_file *f, struct ckpt_err *err)
 {
@@ -259,7 +284,8 @@ static int check_paths(struct ckpt_bring *b, struct ckpt_err *err)
 
 		/* slaves of pseudo terminals come with their masters */
 		if (f->path && f->kind != CKPT_FILE_OUTER && f->kind != CKPT_FILE_PTS &&
-		    !in_root(b, f->path) && check_path(f, err))
+		    !in_root(b, f->path) &&
+		    (f->kind == CKPT_FILE_PROC ? check_procfile(f, err) : check_path(f, err)))
 			return -1;
 	}
 	return 0;

@@ -308,6 +308,10 @@ int ckpt_build_pidfds(struct ckpt_restore *r, struct ckpt_err *err);
 /* Does descriptor @text, fdinfo, lead where the image says? */
 int ckpt_verify_pidfd(const struct ckpt_restore *r, const struct ckpt_pidfd *p, const char *text,
 		      struct ckpt_err *err);
+/* procfile-build.c: likewise; does descriptor @fd of @host lead where the image says? */
+int ckpt_build_procfiles(struct ckpt_restore *r, struct ckpt_err *err);
+int ckpt_verify_procfile(const struct ckpt_restore *r, const struct ckpt_file *f, pid_t host,
+			 int fd, struct ckpt_err *err);
 /* Can this kernel make one of a thread (Linux 6.9)? */
 bool ckpt_pidfd_has_threads(void);
 /* Can this kernel make one that has expired? */

@@ -34,7 +34,9 @@ static int build_dirs(struct ckpt_restore *r, const struct ckpt_site *s,
 /* Is it open in init only when all processes and threads are there? */
 static bool is_late(const struct ckpt_restore *r, const struct ckpt_fd *fd)
 {
-	return r->image->files[fd->file].kind == CKPT_FILE_PIDFD;
+	const uint32_t kind = r->image->files[fd->file].kind;
+
+	return kind == CKPT_FILE_PIDFD || kind == CKPT_FILE_PROC;
 }
 
 int ckpt_build_fds(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err)

@@ -377,6 +377,7 @@ static int build_file(struct ckpt_restore *r, size_t index, struct ckpt_err *err
 	switch (f->kind) {
 	case CKPT_FILE_PIPE:
 	case CKPT_FILE_PIDFD:	/* when there are processes */
+	case CKPT_FILE_PROC:
 	case CKPT_FILE_PTM:
 	case CKPT_FILE_PTS:
 	case CKPT_FILE_URING:

@@ -54,14 +54,6 @@ static const char *anonymous(const char *link)
 		{ "anon_inode:bpf", "a BPF" },
 		{ "/secretmem", "a memfd_secret" },
 		{ "anon_inode:", "an anonymous" },
-		{ "cgroup:[", "a namespace" },
-		{ "ipc:[", "a namespace" },
-		{ "mnt:[", "a namespace" },
-		{ "net:[", "a namespace" },
-		{ "pid:[", "a namespace" },
-		{ "time:[", "a namespace" },
-		{ "user:[", "a namespace" },
-		{ "uts:[", "a namespace" },
 	};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
@@ -82,7 +74,7 @@ int ckpt_fd_check(pid_t pid, const char *comm, int fd, const char *link, uint32_
 		switch (mode & S_IFMT) {
 		case S_IFREG:
 		case S_IFDIR:
-			what = *link == '/' ? NULL : "an anonymous";
+			what = *link == '/' || ckpt_procfile_is_space(link) ? NULL : "an anonymous";
 			break;
 		case S_IFIFO:
 			break;
@@ -115,6 +107,8 @@ uint32_t ckpt_fd_kind(const struct ckpt_file *f)
 
 	if (kind != CKPT_NONE)
 		return kind;
+	if (ckpt_filesystem_late(f->path, f->mode))
+		return CKPT_FILE_PROC;
 	switch (f->mode & S_IFMT) {
 	case S_IFREG:
 		return CKPT_FILE_REG;

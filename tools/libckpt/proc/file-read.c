@@ -206,7 +206,8 @@ static int check_state(struct ckpt_held_proc *p, int fd, const struct ckpt_file 
 	else if ((f->kind == CKPT_FILE_PIPE || f->kind == CKPT_FILE_FIFO) &&
 		 (f->flags & O_DIRECT))
 		what = "a pipe in packet mode";
-	else if (f->kind >= CKPT_FILE_EVENTFD && f->flags & O_PATH)
+	else if (f->kind >= CKPT_FILE_EVENTFD && f->kind != CKPT_FILE_PROC &&
+		 f->flags & O_PATH)
 		what = "a path of what has none";
 	if (info->breaking)
 		what = "a lease that it is to give up";
@@ -250,6 +251,8 @@ static int read_object(struct ckpt_reader *r, struct ckpt_held_proc *p, struct c
 		return ckpt_read_socket(r, f, err);
 	case CKPT_FILE_SHM:
 		return ckpt_read_shm(r, p, f, err);
+	case CKPT_FILE_PROC:
+		return ckpt_read_procfile(r, p, f, err);
 	default:
 		return 0;
 	}

@@ -148,6 +148,23 @@ static bool opens_again(const struct ckpt_held_proc *p, const char *name, const 
 	       (info.flags & O_ACCMODE) == O_RDONLY;
 }
 
+bool ckpt_filesystem_late(const char *link, uint32_t mode)
+{
+	if (ckpt_procfile_is_space(link))
+		return true;
+	return (S_ISREG(mode) || S_ISDIR(mode)) && !strncmp(link, "/proc/", 6) &&
+	       (of_a_process(link) || !strncmp(link, CKPT_SETTINGS, strlen(CKPT_SETTINGS)));
+}
+
+static int refuse_space(const struct ckpt_held_proc *p, const char *name, const char *link,
+			struct ckpt_err *err)
+{
+	ckpt_fail(err, CKPT_REFUSED, 0,
+		"pid %d (%s) holds a namespace that it is not in (%s) as %s, which this version "
+		"cannot restore", p->pid, p->comm, link, name);
+	return ckpt_fail_passing(err);
+}
+
 /*
  * What the kernel tells in files is mostly read and closed at once: /proc/self/fd by who closes all
  * it has, /proc/self/maps by a library at its start.
@@ -156,18 +173,22 @@ int ckpt_filesystem_check(const struct ckpt_held_proc *p, const char *name, cons
 			  uint32_t mode, struct ckpt_err *err)
 {
 	cleanup_close int fd = -1;
+	const bool is_fd = !strncmp(name, "fd/", 3);
 	const char *what;
 	struct statfs fs;
 	char other[48];
 
 	if (!S_ISREG(mode) && !S_ISDIR(mode))
 		return 0;
+	if (is_fd && ckpt_procfile_is_space(link))
+		return ckpt_procfile_is_own_space(p, link) ? 0 : refuse_space(p, name, link, err);
 	fd = openat(p->dir, name, O_PATH | O_CLOEXEC);
 	if (fd < 0 || fstatfs(fd, &fs))
 		return ckpt_fail(err, CKPT_FAILED, errno, "cannot look at %s of pid %d (%s)", name,
 				 p->pid, p->comm);
 	if (S_ISDIR(mode)) {
-		if ((uint32_t)fs.f_type != PROC_MAGIC || !of_a_process(link))
+		if ((uint32_t)fs.f_type != PROC_MAGIC || !of_a_process(link) ||
+		    (is_fd && ckpt_filesystem_late(link, mode)))
 			return 0;
 		ckpt_fail(err, CKPT_REFUSED, 0,
 			"pid %d (%s) has the directory of a process, %s in procfs, as %s, which "
@@ -175,7 +196,9 @@ int ckpt_filesystem_check(const struct ckpt_held_proc *p, const char *name, cons
 		return ckpt_fail_passing(err);
 	}
 	what = strange_name(fs.f_type, other);
-	if (!what || ((uint32_t)fs.f_type == PROC_MAGIC && opens_again(p, name, link, mode)))
+	if (!what || ((uint32_t)fs.f_type == PROC_MAGIC &&
+		      (opens_again(p, name, link, mode) ||
+		       (is_fd && ckpt_filesystem_late(link, mode)))))
 		return 0;
 	ckpt_fail(err, CKPT_REFUSED, 0,
 		"pid %d (%s) has a file of %s (%s) as %s, which this version cannot restore",

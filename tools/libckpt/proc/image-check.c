@@ -104,17 +104,19 @@ static size_t n_objects(const struct ckpt_image *image, uint32_t kind)
 static int check_file(const struct ckpt_image *image, const struct ckpt_file *f,
 		      struct ckpt_err *err)
 {
-	if (f->kind > CKPT_FILE_PTS || f->space > CKPT_SPACE_MAX)
+	if ((f->kind > CKPT_FILE_PTS && f->kind != CKPT_FILE_PROC) || f->space > CKPT_SPACE_MAX)
 		return BAD_IMAGE("a file is of no known kind");
 	if (f->pos > INT64_MAX || f->size > INT64_MAX)
 		return BAD_IMAGE("a file has an impossible position or size");
-	if (f->kind >= CKPT_FILE_EVENTFD)
+	if (f->kind >= CKPT_FILE_EVENTFD && f->kind != CKPT_FILE_PROC)
 		return f->object < n_objects(image, f->kind) ? 0 :
 		       BAD_IMAGE("a descriptor is of nothing");
 	if (f->kind == CKPT_FILE_PIPE && f->pipe >= image->n_pipes)
 		return BAD_IMAGE("a pipe end has no pipe");
 	if (f->kind == CKPT_FILE_FIFO && !in_or_none(f->pipe, image->n_pipes))
 		return BAD_IMAGE("a fifo names a pipe that is not there");
+	if (f->kind == CKPT_FILE_PROC && (!f->path || strncmp(f->path, "/proc/", 6)))
+		return BAD_IMAGE("a file of procfs has no path there");
 	if (f->kind != CKPT_FILE_PIPE && f->kind != CKPT_FILE_OUTER &&
 	    (!f->path || f->path[0] != '/'))
 		return BAD_IMAGE("a file has no absolute path");

@@ -31,6 +31,7 @@ enum ckpt_file_kind {
 	CKPT_FILE_URING = 16,
 	CKPT_FILE_PTM,		/* master of image->ptys[object], a pseudo terminal */
 	CKPT_FILE_PTS,		/* a slave of it: /dev/pts/N, or /dev/tty */
+	CKPT_FILE_PROC = 21,	/* of procfs: of a process of the tree, a setting, a namespace */
 };
 
 /**

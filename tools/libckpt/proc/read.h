@@ -235,6 +235,18 @@ uint32_t ckpt_fd_kind(const struct ckpt_file *f);
  */
 int ckpt_filesystem_check(const struct ckpt_held_proc *p, const char *name, const char *link,
 			  uint32_t mode, struct ckpt_err *err);
+/* Of what has passed that: is it such a file of procfs that is opened when all processes are there? */
+bool ckpt_filesystem_late(const char *link, uint32_t mode);
+
+/*
+ * procfile-read.c: is this the text of a link to a namespace, to one that @p is in?  What @f, of
+ * kind CKPT_FILE_PROC, leads to; when all tasks are known.
+ */
+#define CKPT_SETTINGS "/proc/sys/"
+bool ckpt_procfile_is_space(const char *link);
+bool ckpt_procfile_is_own_space(const struct ckpt_held_proc *p, const char *link);
+int ckpt_read_procfile(const struct ckpt_reader *r, const struct ckpt_held_proc *p,
+		       struct ckpt_file *f, struct ckpt_err *err);
 
 /*
  * owner-read.c: a descriptor of the held tree, of whose very description there is one of

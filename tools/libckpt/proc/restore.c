@@ -171,7 +171,7 @@ static int build(struct ckpt_restore *r, struct ckpt_err *err)
 		return ckpt_fail(err, CKPT_FAILED, 0, "restore.files: fault injected");
 	if (ckpt_build_files(r, err) || ckpt_build_tasks(r, err) || ckpt_build_zombies(r, err) ||
 	    run_steps(r, build_steps, sizeof(build_steps) / sizeof(build_steps[0]), err) ||
-	    ckpt_build_pidfds(r, err) ||
+	    ckpt_build_pidfds(r, err) || ckpt_build_procfiles(r, err) ||
 	    run_steps(r, late_steps, sizeof(late_steps) / sizeof(late_steps[0]), err) ||
 	    ckpt_build_epolls(r, err))
 		return -1;

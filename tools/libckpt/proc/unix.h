@@ -89,7 +89,8 @@ void ckpt_unix_queues_done(struct ckpt_reader *r);
 /* Can a message bring this file? It is open in init when sockets are filled. */
 static inline bool ckpt_unix_brings(uint32_t kind)
 {
-	return kind != CKPT_FILE_OUTER && kind != CKPT_FILE_PIDFD && kind != CKPT_FILE_URING;
+	return kind != CKPT_FILE_OUTER && kind != CKPT_FILE_PIDFD &&
+	       kind != CKPT_FILE_URING && kind != CKPT_FILE_PROC;
 }
 
 /* unix-read.c: by its inode number at capture, or CKPT_NONE. */

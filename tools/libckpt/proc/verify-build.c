@@ -192,8 +192,8 @@ static int verify_description(struct ckpt_restore *r, const struct ckpt_file *f,
 {
 	if (info->flags != f->flags)
 		return NOT_AS_CAPTURED("flags 0%o instead of 0%o", info->flags, f->flags);
-	if ((f->kind == CKPT_FILE_REG || f->kind == CKPT_FILE_DIR || f->kind == CKPT_FILE_SHM) &&
-	    info->pos != f->pos)
+	if ((f->kind == CKPT_FILE_REG || f->kind == CKPT_FILE_DIR || f->kind == CKPT_FILE_SHM ||
+	     f->kind == CKPT_FILE_PROC) && info->pos != f->pos)
 		return NOT_AS_CAPTURED("position %lu instead of %lu", info->pos, f->pos);
 	return ckpt_verify_object(r, f, text, err);
 }
@@ -215,7 +215,8 @@ static int verify_fd(struct ckpt_restore *r, struct ckpt_build_task *t, const st
 	if (f->kind == CKPT_FILE_OUTER)
 		return 0;
 	if (verify_description(r, f, text, &info, err) ||
-	    ckpt_verify_locks(r, t->task, fd, text, err))
+	    ckpt_verify_locks(r, t->task, fd, text, err) ||
+	    (f->kind == CKPT_FILE_PROC && ckpt_verify_procfile(r, f, t->host, fd->fd, err)))
 		return ckpt_fail_at(err, "process %d: descriptor %d", t->task->pid, fd->fd);
 	return verify_link(f, t->host, t->task, fd->fd, err);
 }

@@ -2,6 +2,7 @@
 /* Zombies: processes that have ended and that nobody has waited for. */
 #include <errno.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -74,7 +75,11 @@ int ckpt_build_end(struct ckpt_restore *r, const struct ckpt_site *s, int code,
 static int end(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err)
 {
 	const struct ckpt_site s = ckpt_build_site(r, t, 0);
+	uint64_t at = ckpt_site_put(&s, 0, t->task->comm, sizeof(t->task->comm), err);
 
+	if (!at || ckpt_site_call(&s, err, "name a zombie", SYS_prctl,
+				  ARGS(PR_SET_NAME, at)) < 0)
+		return -1;
 	/* images of old do not have them: it stays who ckpt-tool is */
 	if (t->task->creds_known && ckpt_build_creds(&s, &t->task->creds, err))
 		return -1;
