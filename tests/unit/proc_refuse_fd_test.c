@@ -128,13 +128,6 @@ static void hold_link(void)
 	unlink(scratch("link"));
 }
 
-static void hold_deleted_directory(void)
-{
-	must(scratch_mkdir("gone"));
-	must(open(scratch("gone"), O_RDONLY | O_DIRECTORY));
-	must(rmdir(scratch("gone")));
-}
-
 static void hold_packets(void)
 {
 	int ends[2];
@@ -234,7 +227,6 @@ static void refuses_by_name(void **state)
 		{ hold_file_system, "holds an anonymous descriptor 4 (anon_inode:[fscontext])" },
 		{ hold_disk, "holds a block device descriptor 4" },
 		{ hold_link, "holds an unknown descriptor 4" },
-		{ hold_deleted_directory, "holds a deleted directory on descriptor 4" },
 		{ hold_packets, "holds a pipe in packet mode on descriptor 5" },
 		{ hold_full_eventfd, "holds an eventfd that has run over (descriptor 4)" },
 		{ keep_awake, "and keeps the machine awake meanwhile (EPOLLWAKEUP)" },

@@ -256,6 +256,7 @@ static void accepts_what_it_can(void **state)
 	is_accepted(hold_load);
 	is_accepted(have_secret_code);
 	is_accepted(hold_linked_again);
+	is_accepted(hold_lost_directory);
 	if (merge_layers())
 		is_accepted(hold_lower_file);
 	else
@@ -308,7 +309,6 @@ static void refuses_by_name(void **state)
 		{ hold_sysfs, "a file of sysfs" },
 		{ hold_queue, "a file of the message queue file system" },
 		{ hold_cgroup_file, "a file of the cgroup2 file system" },
-		{ hold_lost_directory, "whose directory is gone" },
 		{ have_thread_keyring, "a thread keyring" },
 		{ have_process_keyring, "a process keyring" },
 		{ live_in_proc, "the directory of a process" },
@@ -390,7 +390,8 @@ static void tells_what_passes(void **state)
 		{ live_in_proc, true },
 		{ hold_proc_file, true },
 		{ hold_sysfs, true },
-		{ hold_lost_directory, false },
+		{ hold_queue, true },
+		{ hold_shared_descriptors, false },
 	};
 
 	(void)state;

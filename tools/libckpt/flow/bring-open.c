@@ -262,12 +262,38 @@ static int check_procfile(const struct ckpt_file *f, struct ckpt_err *err)
 					  "%s, which is open in the checkpoint", f->path) : 0;
 }
 
+/* What was deleted gets a name for a moment, in directories that are made where they are gone. */
+static int check_above(const char *path, struct ckpt_err *err)
+{
+	cleanup_free char *above = strdup(path);
+	struct stat st;
+	char *slash;
+
+	if (!above)
+		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a path");
+	for (slash = strchr(above + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		int gone;
+
+		*slash = 0;
+		gone = stat(above, &st);
+		if (!gone && !S_ISDIR(st.st_mode))
+			return ckpt_fail(err, CKPT_REFUSED, 0, "%s is no directory; the checkpoint "
+					 "has something open that was deleted there", above);
+		*slash = '/';
+		if (gone)
+			break;
+	}
+	return 0;
+}
+
 /* A file outside the roots is opened as it is found: it must be there, and of its kind. */
 static int check_path(const struct ckpt_file *f, struct ckpt_err *err)
 {
 	struct stat st;
 
-	if (f->kind == CKPT_FILE_REG && (f->deleted || f->writable))
+	if (f->deleted)
+		return check_above(f->path, err);
+	if (f->kind == CKPT_FILE_REG && f->writable)
 		return check_dir_of(f->path, err);
 	if (stat(f->path, &st))
 		return ckpt_fail(err, CKPT_REFUSED, errno, "%s is open in the checkpoint", f->path);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -54,6 +55,19 @@ static int verify_numbers(const struct ckpt_build_task *t, struct ckpt_err *err)
 	return 0;
 }
 
+/* A directory that was deleted may have got another name for a moment. */
+static int verify_deleted(const struct ckpt_build_task *t, const char *name,
+			  const struct ckpt_file *f, struct ckpt_err *err)
+{
+	struct stat st;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", t->host, name);
+	if (stat(path, &st) || st.st_mode != f->mode || st.st_uid != f->uid || st.st_gid != f->gid)
+		return NOT_AS_CAPTURED("process %d has another %s", t->task->pid, name);
+	return 0;
+}
+
 static int verify_place(const struct ckpt_restore *r, const struct ckpt_build_task *t,
 			const char *name, uint32_t file, struct ckpt_err *err)
 {
@@ -61,6 +75,8 @@ static int verify_place(const struct ckpt_restore *r, const struct ckpt_build_ta
 	char path[64], target[4096];
 	ssize_t n;
 
+	if (file != CKPT_NONE && r->image->files[file].deleted)
+		return verify_deleted(t, name, &r->image->files[file], err);
 	snprintf(path, sizeof(path), "/proc/%d/%s", t->host, name);
 	n = readlink(path, target, sizeof(target) - 1);
 	target[n < 0 ? 0 : n] = 0;

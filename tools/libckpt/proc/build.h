@@ -278,6 +278,21 @@ int ckpt_build_place_new(struct ckpt_restore *r, int64_t fd, size_t index, struc
 int ckpt_build_open(struct ckpt_restore *r, const char *path, uint32_t flags, uint32_t mode,
 		    size_t index, struct ckpt_err *err);
 
+/* Open what is behind another descriptor of init once more. */
+int ckpt_build_reopen(struct ckpt_restore *r, uint32_t fd, uint32_t flags, size_t index,
+		      struct ckpt_err *err);
+/* File @index, a regular one, a directory, device or fifo, under a name that it has. */
+int ckpt_build_named(struct ckpt_restore *r, const char *path, size_t index, struct ckpt_err *err);
+/* Is it a descriptor's? With which flags is it opened? */
+bool ckpt_build_has_fd(const struct ckpt_image *image, size_t index);
+uint32_t ckpt_build_file_flags(const struct ckpt_image *image, size_t index);
+/*
+ * deleted-build.c: one that has no name, with all descriptions of it; was it made together with
+ * its file, which never had a name? Those come before the others.
+ */
+int ckpt_build_deleted(struct ckpt_restore *r, size_t index, struct ckpt_err *err);
+bool ckpt_build_is_unnamed(const struct ckpt_file *f);
+
 /* eventfd-build.c, timerfd-build.c, signalfd-build.c, epoll-build.c: what file @index leads to */
 int ckpt_build_eventfd(struct ckpt_restore *r, size_t index, struct ckpt_err *err);
 int ckpt_build_timerfd(struct ckpt_restore *r, size_t index, struct ckpt_err *err);

@@ -51,6 +51,28 @@ static bool keeps_count(struct ckpt_held_proc *p, const char *name)
 	       (!fstatat(p->dir, name, &link, AT_SYMLINK_NOFOLLOW) && !(link.st_mode & 0200));
 }
 
+/* The directories above a deleted file that are gone as well are made for that moment. */
+static bool has_room(const struct ckpt_held_proc *p, const char *path)
+{
+	char full[PATH_MAX + 8];
+	struct stat dir;
+	char *slash;
+
+	snprintf(full, sizeof(full), "root%s", path);
+	for (slash = strchr(full + 5, '/'); slash; slash = strchr(slash + 1, '/')) {
+		int gone;
+
+		*slash = 0;
+		gone = fstatat(p->dir, full, &dir, 0);
+		*slash = '/';
+		if (gone)
+			return errno == ENOENT;
+		if (!S_ISDIR(dir.st_mode))
+			return false;
+	}
+	return true;
+}
+
 /*
  * A deleted file comes back under a name of its own for a moment, beside where
  * it was; and alone: with other links to it there would be two files instead
@@ -59,23 +81,18 @@ static bool keeps_count(struct ckpt_held_proc *p, const char *name)
 static int check_deleted(struct ckpt_held_proc *p, const char *name, const struct ckpt_file *f,
 			 const struct stat *st, struct ckpt_err *err)
 {
-	char full[PATH_MAX + 8];
-	struct stat dir;
-
-	if (!f->deleted || !S_ISREG(st->st_mode))
+	if (!f->deleted)
 		return 0;
-	if (st->st_nlink && !keeps_count(p, name))
+	if (S_ISREG(st->st_mode) && st->st_nlink && !keeps_count(p, name))
 		return ckpt_fail(err, CKPT_REFUSED, 0,
 			"pid %d (%s) has %s as %s, a name that is gone while other hard links lead "
 			"to the file, none of them in that directory or a root, which this version "
 			"cannot restore", p->pid, p->comm, f->path, name);
-	snprintf(full, sizeof(full), "root%s", f->path);
-	*strrchr(full, '/') = 0;
-	if (!fstatat(p->dir, full, &dir, 0) && S_ISDIR(dir.st_mode))
+	if (has_room(p, f->path))
 		return 0;
 	return ckpt_fail(err, CKPT_REFUSED, 0,
-		"pid %d (%s) has the deleted file %s as %s, whose directory is gone as well, which "
-		"this version cannot restore", p->pid, p->comm, f->path, name);
+		"pid %d (%s) has the deleted %s as %s, where something else has come in place of "
+		"a directory, which this version cannot restore", p->pid, p->comm, f->path, name);
 }
 
 static void from_stat(struct ckpt_file *f, const struct stat *st)
@@ -179,10 +196,6 @@ int ckpt_read_named(struct ckpt_reader *r, struct ckpt_held_proc *p, const char 
 		return ckpt_fail(err, CKPT_REFUSED, 0,
 			"pid %d (%s) uses %s as %s, which this version cannot restore", p->pid,
 			p->comm, f.path, name);
-	if (f.deleted && f.kind == CKPT_FILE_DIR)
-		return ckpt_fail(err, CKPT_REFUSED, 0,
-			"pid %d (%s) has the deleted directory %s as %s, which this version cannot "
-			"restore", p->pid, p->comm, f.path, name);
 	for (uint32_t i = 0; i < r->image->n_files; i++) {
 		if (same_named(&r->image->files[i], &f)) {
 			*ret = i;
@@ -199,8 +212,6 @@ static int check_state(struct ckpt_held_proc *p, int fd, const struct ckpt_file 
 
 	if (info->odd)
 		what = "a lock of an unknown kind";
-	else if (f->deleted && f->kind == CKPT_FILE_DIR)
-		what = "a deleted directory";
 	else if (!f->deleted && f->kind == CKPT_FILE_REG && (f->flags & O_TMPFILE) == O_TMPFILE)
 		what = "a file that was made without a name and has been given one";
 	else if ((f->kind == CKPT_FILE_PIPE || f->kind == CKPT_FILE_FIFO) &&

@@ -155,9 +155,6 @@ static int check_fd(const struct ckpt_image *image, const struct ckpt_task *t,
 	if (f->kind == CKPT_FILE_OUTER && f->flags & O_ASYNC)
 		return REFUSE(t, "gets signals of descriptor %d (O_ASYNC), which leads out of the "
 			      "tree", fd->fd);
-	if (f->deleted && f->kind != CKPT_FILE_REG)
-		return REFUSE(t, "has %s as descriptor %d, which was deleted and is no regular "
-			      "file", f->path, fd->fd);
 	if (f->owner_pid && !owner_is_there(image, f))
 		return REFUSE(t, "has descriptor %d whose signals go to %d, which is not in the "
 			      "tree", fd->fd, f->owner_pid);

@@ -184,8 +184,11 @@ static int check_deleted(const struct ckpt_image *image, uint64_t eff, struct ck
 		bool uid = f->uid != geteuid(), gid = f->gid != getegid();
 		const char *cap = NULL;
 
-		if (f->kind != CKPT_FILE_REG || !f->deleted)
+		if (!f->deleted)
 			continue;
+		if (f->kind == CKPT_FILE_CHR && !HAS(eff, CAP_MKNOD))
+			return ckpt_fail(err, CKPT_REFUSED, 0, "ckpt-tool lacks CAP_MKNOD, without "
+					 "which the deleted device %s cannot be made", f->path);
 		if ((uid || gid) && !HAS(eff, CAP_CHOWN))
 			cap = "CAP_CHOWN";
 		else if (uid && !HAS(eff, CAP_FOWNER))

@@ -102,6 +102,22 @@ static int get_content(int fd, struct ckpt_pipe *pipe_, struct ckpt_err *err)
 	return 0;
 }
 
+/*
+ * What waits in a fifo that is open for writing alone is for who opens it next: it cannot be looked
+ * at without doing so, on which somebody may wait.
+ */
+static int refuse_unread(const struct ckpt_file *f, int fd, struct ckpt_err *err)
+{
+	int len = 0;
+
+	if (f->kind != CKPT_FILE_FIFO || ioctl(fd, FIONREAD, &len) || !len)
+		return 0;
+	return ckpt_fail(err, CKPT_REFUSED, 0,
+		"pid %d has fifo %s open for writing on descriptor %d, in which %d bytes wait that "
+		"nobody has it open to read, which this version cannot restore", f->capture_pid,
+		f->path, f->capture_fd, len);
+}
+
 static int add_pipe(struct ckpt_image *image, struct ckpt_file *f, struct ckpt_err *err)
 {
 	struct ckpt_pipe *pipes = ckpt_grow(image->pipes, &image->n_pipes, sizeof(*pipes));
@@ -126,7 +142,7 @@ static int add_pipe(struct ckpt_image *image, struct ckpt_file *f, struct ckpt_e
 	pipes->uid = st.st_uid;
 	pipes->gid = st.st_gid;
 	if ((f->flags & O_ACCMODE) == O_WRONLY)
-		return 0;
+		return refuse_unread(f, fd, err);
 	return get_content(fd, pipes, err);
 }
 

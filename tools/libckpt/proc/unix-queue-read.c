@@ -27,7 +27,8 @@ static int take_files(const struct ckpt_reader *r, const struct ckpt_file *f,
 			return ckpt_unix_refuse(r, f, err, "in which a descriptor waits that "
 				"leads out of the tree");
 		if (!ckpt_unix_brings(r->image->files[m->files[i]].kind))
-			return ckpt_unix_refuse(r, f, err, "in which a pidfd, an io_uring or a file of procfs waits");
+			return ckpt_unix_refuse(r, f, err, "in which a pidfd, an io_uring or a "
+						"file of procfs waits");
 	}
 	return 0;
 }
