@@ -21,10 +21,10 @@
 #define MAX 1200
 #define INIT 0
 
-/* A process of the model; its number is its index. */
+/* A process of the model; its number is its index, and @table that of who had its table first. */
 struct proc {
-	int parent, session;
-	bool alive, reaper, zombie;
+	int parent, session, table;
+	bool alive, reaper;
 };
 
 static struct proc procs[MAX];
@@ -41,7 +41,8 @@ static int born(int number, int parent, int session)
 {
 	assert_in_range(number, 1, MAX - 1);
 	assert_false(procs[number].alive);
-	procs[number] = (struct proc){ .parent = parent, .session = session, .alive = true };
+	procs[number] = (struct proc){ .parent = parent, .session = session, .table = number,
+				       .alive = true };
 	if (number >= n_procs)
 		n_procs = number + 1;
 	return number;
@@ -71,8 +72,11 @@ static int any(void)
 	return who;
 }
 
-/* @clone: some are born as brothers of who forks them (CLONE_PARENT). */
-static void live(int steps, bool clone)
+/*
+ * @clone: some are born as brothers of who forks them (CLONE_PARENT); @tables: some have the table
+ * of descriptors of who forks them.
+ */
+static void live(int steps, bool clone, bool tables)
 {
 	begin();
 	procs[born(1, INIT, 1)].session = 1;
@@ -80,14 +84,19 @@ static void live(int steps, bool clone)
 		int who = any(), what = (int)(random() % 10);
 		bool brother = clone && who != 1 && random() % 4 == 0;
 
-		if (what < 5)
-			born(n_procs, brother ? procs[who].parent : who, procs[who].session);
-		else if (what < 7 && procs[who].session != who)
+		if (what < 5) {
+			int child = born(n_procs, brother ? procs[who].parent : who,
+					 procs[who].session);
+
+			if (tables && random() % 4 == 0)
+				procs[child].table = procs[who].table;
+		} else if (what < 7 && procs[who].session != who) {
 			procs[who].session = who;
-		else if (what < 9 && who != 1)
+		} else if (what < 9 && who != 1) {
 			end(who);
-		else
+		} else {
 			procs[who].reaper = !procs[who].reaper;
+		}
 	}
 }
 
@@ -110,6 +119,7 @@ static struct ckpt_image *capture(void)
 			taken[i] = more = true;
 			tasks[image.n_tasks++] = (struct ckpt_task){
 				.pid = i, .ppid = procs[i].parent, .sid = procs[i].session,
+				.fdtable = procs[i].table,
 			};
 		}
 	}
@@ -138,9 +148,12 @@ static void carry_out(const struct ckpt_image *image, const struct ckpt_births *
 			    b->session : number(image, b->maker);
 
 		assert_true(maker == INIT || procs[maker].alive);
+		assert_false(b->shares && b->maker == CKPT_BIRTH_NOBODY);
 		switch (b->kind) {
 		case CKPT_BIRTH_FORK:
 			born(number(image, b->task), maker, procs[maker].session);
+			if (b->shares)
+				procs[number(image, b->task)].table = procs[maker].table;
 			break;
 		case CKPT_BIRTH_LEAD:
 			procs[number(image, b->task)].session = number(image, b->task);
@@ -152,6 +165,8 @@ static void carry_out(const struct ckpt_image *image, const struct ckpt_births *
 		case CKPT_BIRTH_ADOPT:
 			born(spare, maker, procs[maker].session);
 			born(number(image, b->task), spare, procs[maker].session);
+			if (b->shares)
+				procs[number(image, b->task)].table = procs[maker].table;
 			helpers[n_helpers++] = (struct helper){
 				spare++, image->tasks[b->task].ppid,
 			};
@@ -170,13 +185,13 @@ static void carry_out(const struct ckpt_image *image, const struct ckpt_births *
 }
 
 /* Return: whether all could be born. */
-static bool look(struct ckpt_image *image)
+static bool look(struct ckpt_image *image, bool tables)
 {
 	cleanup_with(ckpt_births_done) struct ckpt_births plan = { 0 };
 	struct ckpt_err err = CKPT_ERR_INIT;
 	size_t alive = 0;
 
-	assert_int_equal(ckpt_births_plan(image, &plan, &err), 0);
+	assert_int_equal(ckpt_births_plan(image, tables, &plan, &err), 0);
 	if (!plan.complete)
 		return false;
 	carry_out(image, &plan);
@@ -187,6 +202,9 @@ static bool look(struct ckpt_image *image)
 		assert_int_equal(procs[t->pid].parent, t->ppid);
 		assert_int_equal(procs[t->pid].session, t->sid);
 		assert_true(ckpt_births_has(&plan, i));
+		for (size_t j = 0; tables && j < i; j++)
+			assert_int_equal(procs[t->pid].table == procs[image->tasks[j].pid].table,
+					 t->fdtable == image->tasks[j].fdtable);
 	}
 	for (int i = 1; i < n_procs; i++)
 		alive += procs[i].alive;
@@ -194,13 +212,13 @@ static bool look(struct ckpt_image *image)
 	return true;
 }
 
-static int many(int rounds, int steps, bool clone)
+static int many(int rounds, int steps, bool clone, bool tables)
 {
 	int complete = 0;
 
 	for (int i = 0; i < rounds; i++) {
-		live(10 + (int)(random() % steps), clone);
-		complete += look(capture());
+		live(10 + (int)(random() % steps), clone, tables);
+		complete += look(capture(), tables);
 	}
 	return complete;
 }
@@ -211,15 +229,18 @@ static void test_histories(void **state)
 
 	(void)state;
 	srandom(7);
-	complete = many(3000, 30, false);
+	complete = many(3000, 30, false, false);
 	print_message("# short ones: %d of 3000\n", complete);
 	assert_in_range(complete, 2990, 3000);
-	complete = many(300, 200, false);
+	complete = many(300, 200, false, false);
 	print_message("# long ones: %d of 300\n", complete);
 	assert_in_range(complete, 270, 300);
-	complete = many(1000, 30, true);
+	complete = many(1000, 30, true, false);
 	print_message("# with brothers: %d of 1000\n", complete);
 	assert_in_range(complete, 900, 1000);
+	complete = many(1000, 30, false, true);
+	print_message("# with tables: %d of 1000\n", complete);
+	assert_in_range(complete, 950, 1000);
 }
 
 /* Two of a session whose leader is gone, below brothers that lead others. */
@@ -234,7 +255,7 @@ static void test_brothers(void **state)
 	struct ckpt_image image = { .tasks = tasks, .n_tasks = 7 };
 
 	(void)state;
-	assert_true(look(&image));
+	assert_true(look(&image, false));
 }
 
 static void test_impossible(void **state)
@@ -248,13 +269,13 @@ static void test_impossible(void **state)
 	struct ckpt_err err = CKPT_ERR_INIT;
 
 	(void)state;
-	assert_int_equal(ckpt_births_plan(&image, &plan, &err), 0);
+	assert_int_equal(ckpt_births_plan(&image, false, &plan, &err), 0);
 	assert_false(plan.complete);
 	assert_true(ckpt_births_has(&plan, 2));
 	assert_false(ckpt_births_has(&plan, 3));
 	tasks[0].ppid = 31;
 	ckpt_births_done(&plan);
-	assert_int_equal(ckpt_births_plan(&image, &plan, &err), -1);
+	assert_int_equal(ckpt_births_plan(&image, false, &plan, &err), -1);
 	assert_int_equal(err.status, CKPT_DAMAGED);
 }
 
@@ -267,9 +288,9 @@ static void test_many(void **state)
 	srandom(3);
 	clock_gettime(CLOCK_MONOTONIC, &from);
 	do
-		live(MAX * 2, false);
+		live(MAX * 2, false, false);
 	while (n_procs < 300);
-	print_message("# %d of them, all can be born: %d\n", n_procs, look(capture()));
+	print_message("# %d of them, all can be born: %d\n", n_procs, look(capture(), false));
 	clock_gettime(CLOCK_MONOTONIC, &to);
 	assert_in_range(to.tv_sec - from.tv_sec, 0, 10);
 }

@@ -22,11 +22,13 @@
  * @depth: how many are above it in the end
  * @wanted: session in which it must be born, 0: any
  * @now: session that it is in, once it is born
+ * @table: of descriptors, that others have as well; CKPT_NONE: its own
  */
 struct member {
 	size_t parent, leader, up;
 	uint32_t depth;
 	int32_t sid, wanted, now;
+	uint32_t table;
 	bool leads, born;
 };
 
@@ -90,10 +92,32 @@ static uint32_t height(const struct plan *p, size_t i)
 	return n;
 }
 
+static bool same_table(const struct plan *p, size_t task, size_t maker)
+{
+	return task != CKPT_BIRTH_NOBODY && maker != CKPT_BIRTH_NOBODY &&
+	       p->members[task].table != CKPT_NONE &&
+	       p->members[task].table == p->members[maker].table;
+}
+
+/* The first one of those that share a table may come from anybody, each other one from them. */
+static bool gives_table(const struct plan *p, const struct member *m, size_t maker)
+{
+	if (m->table == CKPT_NONE || same_table(p, m - p->members, maker))
+		return true;
+	for (size_t i = 0; i < p->n; i++) {
+		if (p->members[i].born && p->members[i].table == m->table)
+			return false;
+	}
+	return true;
+}
+
 static void add(struct plan *p, enum ckpt_birth_kind kind, size_t task, size_t maker,
 		int32_t session)
 {
-	p->births->steps[p->births->n++] = (struct ckpt_birth){ kind, task, maker, session };
+	p->births->steps[p->births->n++] = (struct ckpt_birth){
+		.kind = kind, .task = task, .maker = maker, .session = session,
+		.shares = same_table(p, task, maker),
+	};
 }
 
 static void bear(struct plan *p, size_t i, size_t up, int32_t session)
@@ -121,7 +145,7 @@ static bool fork_all(struct plan *p)
 	for (size_t i = 0; i < p->n; i++) {
 		struct member *m = &p->members[i];
 
-		if (m->born || !is_parent_there(p, m) ||
+		if (m->born || !is_parent_there(p, m) || !gives_table(p, m, m->parent) ||
 		    (m->wanted && m->wanted != session_above(p, m)))
 			continue;
 		add(p, CKPT_BIRTH_FORK, i, m->parent, 0);
@@ -166,19 +190,19 @@ static bool lead_all(struct plan *p)
 static bool find_maker(const struct plan *p, const struct member *m, size_t *ret, size_t *ret_up)
 {
 	if (m->leader != CKPT_BIRTH_NOBODY && p->members[m->leader].now == m->wanted &&
-	    is_below(p, m->leader, m->parent)) {
+	    is_below(p, m->leader, m->parent) && gives_table(p, m, m->leader)) {
 		*ret = *ret_up = m->leader;
 		return true;
 	}
 	*ret = CKPT_BIRTH_NOBODY;
-	for (size_t i = 0; i < p->n_seats; i++) {
+	for (size_t i = 0; i < p->n_seats && gives_table(p, m, CKPT_BIRTH_NOBODY); i++) {
 		*ret_up = p->seats[i].below;
 		if (p->seats[i].session == m->wanted && is_below(p, *ret_up, m->parent))
 			return true;
 	}
 	for (size_t i = 0; i < p->n; i++) {
-		if (p->members[i].born && p->members[i].now == m->wanted &&
-		    is_below(p, i, m->parent)) {
+		if (p->members[i].born && (!m->wanted || p->members[i].now == m->wanted) &&
+		    is_below(p, i, m->parent) && gives_table(p, m, i)) {
 			*ret = *ret_up = i;
 			return true;
 		}
@@ -195,7 +219,7 @@ static bool adopt_one(struct plan *p)
 		if (m->born || !is_parent_there(p, m) || !find_maker(p, m, &maker, &up))
 			continue;
 		add(p, CKPT_BIRTH_ADOPT, i, maker, m->wanted);
-		bear(p, i, up, m->wanted);
+		bear(p, i, up, maker == CKPT_BIRTH_NOBODY ? m->wanted : p->members[maker].now);
 		return true;
 	}
 	return false;
@@ -218,8 +242,8 @@ static bool seat_one(struct plan *p)
 	for (size_t i = 0; i < p->n; i++) {
 		const struct member *m = &p->members[i];
 
-		if (m->born || !is_parent_there(p, m) || m->leader != CKPT_BIRTH_NOBODY ||
-		    has_seat(p, m->wanted))
+		if (m->born || !m->wanted || !is_parent_there(p, m) ||
+		    m->leader != CKPT_BIRTH_NOBODY || has_seat(p, m->wanted))
 			continue;
 		if (!lowest || (m->wanted == lowest->wanted &&
 				height(p, m->parent) > height(p, lowest->parent)))
@@ -313,13 +337,26 @@ static bool try(struct plan *p)
 	return true;
 }
 
-static int fill(struct plan *p, struct ckpt_err *err)
+/* Zombies have none. */
+static uint32_t shared_table(const struct ckpt_image *image, size_t task)
+{
+	for (size_t i = 0; i < image->n_tasks; i++) {
+		if (i != task && image->tasks[i].state != CKPT_TASK_ZOMBIE &&
+		    image->tasks[i].fdtable == image->tasks[task].fdtable)
+			return image->tasks[task].fdtable;
+	}
+	return CKPT_NONE;
+}
+
+static int fill(struct plan *p, bool tables, struct ckpt_err *err)
 {
 	for (size_t i = 0; i < p->n; i++) {
 		const struct ckpt_task *t = &p->image->tasks[i];
 
 		p->members[i] = (struct member){
 			.parent = find(p->image, t->ppid), .sid = t->sid, .leads = t->sid == t->pid,
+			.table = tables && t->state != CKPT_TASK_ZOMBIE ?
+				 shared_table(p->image, i) : CKPT_NONE,
 		};
 	}
 	for (size_t i = 0; i < p->n; i++) {
@@ -335,7 +372,7 @@ static int fill(struct plan *p, struct ckpt_err *err)
 	return 0;
 }
 
-int ckpt_births_plan(const struct ckpt_image *image, struct ckpt_births *ret,
+int ckpt_births_plan(const struct ckpt_image *image, bool tables, struct ckpt_births *ret,
 		     struct ckpt_err *err)
 {
 	size_t n = image->n_tasks;
@@ -350,7 +387,7 @@ int ckpt_births_plan(const struct ckpt_image *image, struct ckpt_births *ret,
 	if (!members || !seats || !births.steps)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory to plan the births of %zu tasks",
 				 n);
-	if (fill(&p, err))
+	if (fill(&p, tables, err))
 		return -1;
 	for (uint64_t way = 0; want(&p, way) && !try(&p) && way < WAYS / (n + 1);)
 		way++;

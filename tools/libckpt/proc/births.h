@@ -3,7 +3,8 @@
  * Births: in which order the processes of a tree are made, and by whom
  *
  * A process gets its session from who forks it, and its parent is who forks it, or, when that has
- * ended, the nearest one above that takes orphans.  Pure: it depends on the image alone.
+ * ended, the nearest one above that takes orphans.  A table of descriptors that several have goes
+ * from one to the other by a fork as well.  Pure: it depends on the image alone.
  */
 #ifndef CKPT_PROC_BIRTHS_H
 #define CKPT_PROC_BIRTHS_H
@@ -24,11 +25,13 @@ enum ckpt_birth_kind {
  * struct ckpt_birth - one step
  * @task: index in image->tasks
  * @maker: likewise; CKPT_BIRTH_NOBODY: init, or of an adoption the helper that leads @session
+ * @shares: it is born with the very table of descriptors of @maker
  */
 struct ckpt_birth {
 	enum ckpt_birth_kind kind;
 	size_t task, maker;
 	int32_t session;
+	bool shares;
 };
 
 /* @complete: all are born; then the helpers end, the last one first */
@@ -38,7 +41,8 @@ struct ckpt_births {
 	bool complete;
 };
 
-int ckpt_births_plan(const struct ckpt_image *image, struct ckpt_births *ret,
+/* @tables: keep them as they are shared; else a plan without that is made. */
+int ckpt_births_plan(const struct ckpt_image *image, bool tables, struct ckpt_births *ret,
 		     struct ckpt_err *err);
 void ckpt_births_done(struct ckpt_births *births);
 /* Is it born? */

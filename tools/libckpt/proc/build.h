@@ -283,7 +283,7 @@ int ckpt_build_reopen(struct ckpt_restore *r, uint32_t fd, uint32_t flags, size_
 		      struct ckpt_err *err);
 /* File @index, a regular one, a directory, device or fifo, under a name that it has. */
 int ckpt_build_named(struct ckpt_restore *r, const char *path, size_t index, struct ckpt_err *err);
-/* Is it a descriptor's? With which flags is it opened? */
+/* Is it open, or on its way to who reads a message?  With which flags is it opened? */
 bool ckpt_build_has_fd(const struct ckpt_image *image, size_t index);
 uint32_t ckpt_build_file_flags(const struct ckpt_image *image, size_t index);
 /*

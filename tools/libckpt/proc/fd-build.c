@@ -39,13 +39,44 @@ static bool is_late(const struct ckpt_restore *r, const struct ckpt_fd *fd)
 	return kind == CKPT_FILE_PIDFD || kind == CKPT_FILE_PROC;
 }
 
+/* Is it the first one that has this table? */
+static bool has_first(const struct ckpt_restore *r, const struct ckpt_build_task *t)
+{
+	for (const struct ckpt_build_task *o = r->tasks; o < t; o++) {
+		if (o->task->state != CKPT_TASK_ZOMBIE && o->task->fdtable == t->task->fdtable)
+			return false;
+	}
+	return true;
+}
+
+/* All that have this table find their directories in it, as long as it is that of init. */
+static int build_all_dirs(struct ckpt_restore *r, const struct ckpt_build_task *first,
+			  struct ckpt_err *err)
+{
+	const struct ckpt_build_task *end = r->tasks + r->image->n_tasks;
+
+	for (const struct ckpt_build_task *t = first; t < end; t++) {
+		const struct ckpt_site s = ckpt_build_site(r, t, 0);
+
+		if (t->task->state != CKPT_TASK_ZOMBIE &&
+		    t->task->fdtable == first->task->fdtable &&
+		    (build_dirs(r, &s, t->task, err) ||
+		     ckpt_site_call(&s, err, "set its umask", SYS_umask,
+				    ARGS(t->task->umask)) < 0))
+			return -1;
+	}
+	return 0;
+}
+
 int ckpt_build_fds(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err)
 {
 	const struct ckpt_fdtable *table = &r->image->fdtables[t->task->fdtable];
 	const struct ckpt_site s = ckpt_build_site(r, t, 0);
 	size_t i;
 
-	if (build_dirs(r, &s, t->task, err) ||
+	if (!has_first(r, t))
+		return 0;
+	if (build_all_dirs(r, t, err) ||
 	    ckpt_site_call(&s, err, "close descriptors", SYS_close_range,
 			   ARGS(0, r->fd_base - 1, 0)) < 0)
 		return -1;
@@ -59,11 +90,8 @@ int ckpt_build_fds(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckp
 					fd->cloexec ? O_CLOEXEC : 0)) < 0)
 			return -1;
 	}
-	if (ckpt_site_call(&s, err, "close descriptors", SYS_close_range,
-			   ARGS(r->fd_base, ~0u, 0)) < 0)
-		return -1;
-	return ckpt_site_call(&s, err, "set its umask", SYS_umask, ARGS(t->task->umask)) < 0
-		? -1 : 0;
+	return ckpt_site_call(&s, err, "close descriptors", SYS_close_range,
+			      ARGS(r->fd_base, ~0u, 0)) < 0 ? -1 : 0;
 }
 
 /* Take over a descriptor of init, which the number it gets first may be meant for. */
@@ -106,7 +134,7 @@ int ckpt_build_late_fds(struct ckpt_restore *r, struct ckpt_build_task *t, struc
 	const struct ckpt_site s = ckpt_build_site(r, t, 0);
 	size_t i, n = 0;
 
-	for (i = 0; i < table->n_fds; i++) {
+	for (i = 0; i < table->n_fds && has_first(r, t); i++) {
 		if (!is_late(r, &table->fds[i]))
 			continue;
 		if ((!n++ && open_init(r, &s, err)) || fetch(r, &s, &table->fds[i], err))

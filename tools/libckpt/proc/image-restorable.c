@@ -37,11 +37,22 @@ static const struct ckpt_task *find(const struct ckpt_image *image, int32_t pid)
 static int check_sessions(const struct ckpt_image *image, struct ckpt_survey *survey,
 			  struct ckpt_err *err)
 {
-	cleanup_with(ckpt_births_done) struct ckpt_births births = { 0 };
+	cleanup_with(ckpt_births_done) struct ckpt_births births = { 0 }, apart = { 0 };
 
-	if (ckpt_births_plan(image, &births, err))
+	if (ckpt_births_plan(image, true, &births, err))
 		return -1;
-	for (size_t i = 0; !births.complete && i < image->n_tasks; i++) {
+	if (births.complete)
+		return 0;
+	if (ckpt_births_plan(image, false, &apart, err))
+		return -1;
+	for (size_t i = 0; apart.complete && i < image->n_tasks; i++) {
+		if (!ckpt_births_has(&births, i) &&
+		    PASS(REFUSE(&image->tasks[i], "shares its table of descriptors with processes "
+				"of which none can have forked it, which this version cannot "
+				"restore")))
+			return -1;
+	}
+	for (size_t i = 0; !apart.complete && i < image->n_tasks; i++) {
 		if (!ckpt_births_has(&births, i) &&
 		    PASS(REFUSE(&image->tasks[i], "is in session %d, in which no parent of it can "
 				"have been", image->tasks[i].sid)))
@@ -67,6 +78,18 @@ static int check_group(const struct ckpt_image *image, const struct ckpt_task *t
 	return 0;
 }
 
+/* Of either of two processes. */
+static bool has_lock(const struct ckpt_image *image, int32_t a, int32_t b)
+{
+	for (size_t i = 0; i < image->n_locks; i++) {
+		const struct ckpt_lock *l = &image->locks[i];
+
+		if (l->kind == CKPT_LOCK_POSIX && (l->pid == a || l->pid == b))
+			return true;
+	}
+	return false;
+}
+
 static int check_sharing(const struct ckpt_image *image, const struct ckpt_task *t,
 			 struct ckpt_err *err)
 {
@@ -75,8 +98,9 @@ static int check_sharing(const struct ckpt_image *image, const struct ckpt_task 
 			continue;
 		if (t->mm != CKPT_NONE && o->mm == t->mm)
 			return REFUSE(t, "shares its memory with pid %d", o->pid);
-		if (o->fdtable == t->fdtable)
-			return REFUSE(t, "shares its table of descriptors with pid %d", o->pid);
+		if (o->fdtable == t->fdtable && has_lock(image, o->pid, t->pid))
+			return REFUSE(t, "shares its table of descriptors with pid %d, and a lock "
+				      "of a process, which this version cannot restore", o->pid);
 	}
 	return 0;
 }

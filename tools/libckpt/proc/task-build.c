@@ -91,26 +91,27 @@ static int fork_init(struct ckpt_restore *r, int32_t pid, int exit_signal, struc
 	return 0;
 }
 
-static int fork_site(struct ckpt_restore *r, const struct ckpt_site *parent, int32_t pid,
-		     int exit_signal, struct ckpt_site *ret, struct ckpt_err *err)
+/* @shares: its table of descriptors is that of @parent. */
+static int fork_site(struct ckpt_restore *r, const struct ckpt_site *parent, bool shares,
+		     int32_t pid, int exit_signal, struct ckpt_site *ret, struct ckpt_err *err)
 {
 	struct ckpt_site s = *parent;
 
 	if (parent->tid == r->init_site.tid)
 		return fork_init(r, pid, exit_signal, ret, err);
-	if (ckpt_build_clone(r, parent, 0, pid, exit_signal, &s.tid, err))
+	if (ckpt_build_clone(r, parent, shares ? CLONE_FILES : 0, pid, exit_signal, &s.tid, err))
 		return -1;
 	s.name = pid;
 	*ret = s;
 	return 0;
 }
 
-static int raise_ghost(struct ckpt_restore *r, const struct ckpt_site *maker, int32_t pid,
-		       struct ghost *ret, struct ckpt_err *err)
+static int raise_ghost(struct ckpt_restore *r, const struct ckpt_site *maker, bool shares,
+		       int32_t pid, struct ghost *ret, struct ckpt_err *err)
 {
 	struct ghost g = { .pid = pid, .maker = *maker };
 
-	if (fork_site(r, maker, pid, 0, &g.site, err))
+	if (fork_site(r, maker, shares, pid, 0, &g.site, err))
 		return -1;
 	*ret = g;
 	return 0;
@@ -188,11 +189,11 @@ static int inherit(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckp
 }
 
 static int beget(struct ckpt_restore *r, struct ckpt_build_task *t, const struct ckpt_site *parent,
-		 struct ckpt_err *err)
+		 bool shares, struct ckpt_err *err)
 {
 	struct ckpt_site s;
 
-	if (fork_site(r, parent, t->task->pid, t->task->exit_signal, &s, err) ||
+	if (fork_site(r, parent, shares, t->task->pid, t->task->exit_signal, &s, err) ||
 	    inherit(r, t, &s, err))
 		return -1;
 	return settle(t, &s) ? ckpt_fail(err, CKPT_FAILED, 0, "no memory for task %d",
@@ -213,7 +214,7 @@ static int raise_seat(struct ckpt_restore *r, const struct ckpt_birth *b, struct
 	const struct ckpt_site maker = site_of(r, b->maker);
 	struct helper *h = &helpers->list[helpers->n];
 
-	if (raise_ghost(r, &maker, b->session, &h->ghost, err))
+	if (raise_ghost(r, &maker, false, b->session, &h->ghost, err))
 		return -1;
 	h->session = b->session;
 	helpers->n++;
@@ -229,11 +230,11 @@ static int beget_adopted(struct ckpt_restore *r, const struct ckpt_birth *b,
 								 site_of(r, b->maker);
 	struct helper *h = &helpers->list[helpers->n];
 
-	if (raise_ghost(r, &maker, ckpt_pids_spare(r), &h->ghost, err))
+	if (raise_ghost(r, &maker, b->shares, ckpt_pids_spare(r), &h->ghost, err))
 		return -1;
 	h->child = &r->tasks[b->task];
 	helpers->n++;
-	return beget(r, &r->tasks[b->task], &h->ghost.site, err);
+	return beget(r, &r->tasks[b->task], &h->ghost.site, b->shares, err);
 }
 
 /* Nobody is one yet but init, which takes those that nobody below it does. */
@@ -266,7 +267,7 @@ static int beget_child(struct ckpt_restore *r, const struct ckpt_birth *b, struc
 	    ckpt_build_fill(r, &r->tasks[b->maker], err))
 		return -1;
 	maker = site_of(r, b->maker);
-	return beget(r, t, &maker, err);
+	return beget(r, t, &maker, b->shares, err);
 }
 
 static int take_step(struct ckpt_restore *r, const struct ckpt_birth *b, struct helpers *helpers,
@@ -293,7 +294,7 @@ static int beget_all(struct ckpt_restore *r, struct ckpt_err *err)
 
 	if (!list)
 		return ckpt_fail(err, CKPT_FAILED, 0, "no memory for a list of helpers");
-	if (ckpt_births_plan(r->image, &births, err))
+	if (ckpt_births_plan(r->image, true, &births, err))
 		return -1;
 	for (size_t i = 0; i < births.n; i++) {
 		if (take_step(r, &births.steps[i], &helpers, err))
@@ -348,7 +349,7 @@ static int found_group(struct ckpt_restore *r, const struct ckpt_build_task *t,
 	int32_t pgid = t->task->pgid;
 	struct ghost g;
 
-	if (raise_ghost(r, &maker, pgid, &g, err) || set_group(&g.site, 0, err) ||
+	if (raise_ghost(r, &maker, false, pgid, &g, err) || set_group(&g.site, 0, err) ||
 	    fill_group(r, pgid, err))
 		return -1;
 	return lay_ghost(r, &g, err);

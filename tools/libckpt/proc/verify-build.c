@@ -3,10 +3,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kcmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -234,6 +236,20 @@ int ckpt_verify_brought(struct ckpt_restore *r, size_t index, struct ckpt_err *e
 	       ckpt_fail_at(err, "a file that waits in a queue") : 0;
 }
 
+/* The very table of the others that have it. */
+static int verify_table(const struct ckpt_restore *r, const struct ckpt_build_task *t,
+			struct ckpt_err *err)
+{
+	for (const struct ckpt_build_task *o = r->tasks; o < t; o++) {
+		if (o->task->state != CKPT_TASK_ZOMBIE &&
+		    o->task->fdtable == t->task->fdtable &&
+		    syscall(SYS_kcmp, o->host, t->host, KCMP_FILES, 0, 0))
+			return NOT_AS_CAPTURED("process %d does not share the descriptors of "
+					       "process %d", t->task->pid, o->task->pid);
+	}
+	return 0;
+}
+
 static int verify_fds(struct ckpt_restore *r, struct ckpt_build_task *t, struct ckpt_err *err)
 {
 	const struct ckpt_fdtable *table = &r->image->fdtables[t->task->fdtable];
@@ -255,7 +271,7 @@ static int verify_fds(struct ckpt_restore *r, struct ckpt_build_task *t, struct 
 		if (verify_fd(r, t, &table->fds[i], err))
 			return -1;
 	}
-	return 0;
+	return verify_table(r, t, err);
 }
 
 static void masks_of(const struct ckpt_task *task, uint64_t *ret_ignored, uint64_t *ret_caught)
