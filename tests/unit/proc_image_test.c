@@ -163,6 +163,7 @@ static void make_task(struct ckpt_task *t, int pid, int ppid, const struct ckpt_
 	t->exit_signal = rnd(CKPT_NSIG + 1);
 	t->exit_code = rnd(2) ? (int)rnd(256) << 8 : SIGKILL;
 	t->child_subreaper = rnd(2);
+	t->stop_told = rnd(2);
 	t->n_pending = rnd(3);
 	t->pending = random_signals(t->n_pending);
 	t->host_pid = 0;
