@@ -46,7 +46,9 @@ static void share(void)
 
 	if (pid < 0)
 		_exit(1);
-	while (!pid)
+	if (pid)
+		return;
+	for (;;)
 		pause();
 }
 
