@@ -53,10 +53,10 @@ start_program $group "$base/$group/said" /usr/bin/python3 -c '
 import os, socket, sys, time
 said = open(sys.argv[1], "a", buffering=1)
 raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
-status = os.open("/proc/self/status", os.O_RDONLY)
+status = os.open("/proc/1/status", os.O_RDONLY)
 packet = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
 if not os.fork():
-    spare = os.open("/proc/self/io", os.O_RDONLY)
+    spare = os.open("/proc/1/io", os.O_RDONLY)
 while True:
     print("on", os.getpid(), file=said)
     time.sleep(0.1)' "$base/$group/said"
