@@ -6,9 +6,9 @@
 # check: native
 # timeout: 300
 #
-# Programs with guard regions in memory of every kind, and with sealed memory, are checkpointed again
-# and again, lose their keeper at each point of the reading, and are restored, twice; then they check
-# themselves. One goes on to make guard regions and to take them away in between.
+# Programs with guard regions in memory of every kind, and with sealed memory, are checkpointed
+# again and again, lose their keeper at each point of the reading, and are restored, twice; then
+# they check themselves. One goes on to make guard regions and to take them away in between.
 set -euo pipefail
 . "${CKPT_REPO:?}/tests/e2e/lib/objects.sh"
 

@@ -121,14 +121,6 @@ static void have_area_with_policy(void)
 		proc_group_lacks(ENOENT);
 }
 
-static void live_in_deleted_directory(void)
-{
-	char dir[] = "/tmp/ckpt-test-XXXXXX";
-
-	if (!mkdtemp(dir) || chdir(dir) || rmdir(dir))
-		_exit(1);
-}
-
 static void hold_pipe_of_others(void)
 {
 	char path[64];
@@ -272,7 +264,6 @@ static void refuses_by_name(void **state)
 		{ have_own_descriptors, "has descriptors or a directory of its own" },
 		{ have_own_directory, "has descriptors or a directory of its own" },
 		{ have_area_with_policy, "has memory with a policy" },
-		{ live_in_deleted_directory, "has the deleted directory" },
 		{ hold_pipe_of_others, "whose other end is outside the tree" },
 		{ meet_deadlines, "runs under the deadline scheduler" },
 		{ run_32_bit, "runs 32-bit code" },
