@@ -7,8 +7,8 @@
 # timeout: 300
 #
 # A program that watches a file and a directory of its root for whatever happens there, and has
-# leases on files in it and outside, is checkpointed in full and incrementally, loses its keeper, and
-# is restored twice.  In the end no event waits, and no lease was to be given up.
+# leases on files in it and outside, is checkpointed in full and incrementally, loses its keeper,
+# and is restored twice.  In the end no event waits, and no lease was to be given up.
 set -euo pipefail
 . "${CKPT_REPO:?}/tests/e2e/lib/objects.sh"
 

@@ -185,7 +185,8 @@ static bool is_original(const struct ckpt_image *image, size_t index)
 	/* a mapping has neither a position nor flags */
 	for (o = image->files; ckpt_build_has_fd(image, index) && o < f; o++) {
 		if (o->kind == CKPT_FILE_SHM && o->object == f->object &&
-		    ckpt_build_has_fd(image, o - image->files) && is_original(image, o - image->files))
+		    ckpt_build_has_fd(image, o - image->files) &&
+		    is_original(image, o - image->files))
 			return false;
 	}
 	return true;
@@ -194,18 +195,19 @@ static bool is_original(const struct ckpt_image *image, size_t index)
 /* A segment is attached by its id. */
 static int open_shm(struct ckpt_restore *r, size_t index, struct ckpt_err *err)
 {
-	uint32_t object = r->image->files[index].object, slot = ckpt_shm_slot(r, object);
+	const uint32_t object = r->image->files[index].object, slot = ckpt_shm_slot(r, object);
+	const uint32_t flags = ckpt_build_file_flags(r->image, index);
 
 	if (r->image->shms[object].kind == CKPT_SHM_SYSV)
 		return 0;
 	if (!is_original(r->image, index))
-		return ckpt_build_reopen(r, slot, ckpt_build_file_flags(r->image, index), index, err);
+		return ckpt_build_reopen(r, slot, flags, index, err);
 	if (ckpt_site_call(&r->init_site, err, "place a memfd", SYS_dup3,
 			   ARGS(slot, r->fd_base + index, O_CLOEXEC)) < 0)
 		return -1;
 	return ckpt_build_has_fd(r->image, index) &&
 	       ckpt_site_call(&r->init_site, err, "set flags of a memfd", SYS_fcntl,
-			      ARGS(slot, F_SETFL, ckpt_build_file_flags(r->image, index))) < 0 ? -1 : 0;
+			      ARGS(slot, F_SETFL, flags)) < 0 ? -1 : 0;
 }
 
 static int build_file(struct ckpt_restore *r, size_t index, struct ckpt_err *err)

@@ -138,5 +138,6 @@ int ckpt_read_procfile(const struct ckpt_reader *r, const struct ckpt_held_proc 
 	/* it may not be there yet when the file is opened */
 	if (strstr(f->path, "/fdinfo/"))
 		return refuse(p, f, "of a descriptor", err);
-	return takes_position(p, f) ? 0 : refuse(p, f, "at a place that cannot be found again", err);
+	return takes_position(p, f) ? 0 :
+	       refuse(p, f, "at a place that cannot be found again", err);
 }
