@@ -235,7 +235,7 @@ uint32_t ckpt_fd_kind(const struct ckpt_file *f);
  */
 int ckpt_filesystem_check(const struct ckpt_held_proc *p, const char *name, const char *link,
 			  uint32_t mode, struct ckpt_err *err);
-/* Of what has passed that: is it such a file of procfs that is opened when all processes are there? */
+/* Of what has passed that: a file of procfs that is opened when all processes are there? */
 bool ckpt_filesystem_late(const char *link, uint32_t mode);
 
 /*
